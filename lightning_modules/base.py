@@ -1,0 +1,230 @@
+"""Who steps when: the schedule that all critic methods share."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from lightning_modules.strategies import prepare_strategy
+from lightning_modules.tracked import TrackedModule
+
+
+class Warmup(NamedTuple):
+    """Critic batches per player update early in training and now and then later.
+
+    The defaults are those of the authors' WGAN code, which the paper leaves out.
+    """
+
+    batches: int = 100
+    first: int = 25
+    every: int = 500
+
+
+class CriticModule(TrackedModule):
+    """A critic and a player that learn in turn, by manual optimisation.
+
+    Two integers describe the schedule. Every batch gives ``critic_steps`` critic
+    updates; after every ``player_every`` batches the player updates once. WGAN is
+    (1, n_critic), a GAN (1, 1), WDGRL (n, 1).
+
+    ``trainer.global_step``, ``max_steps``, checkpoint intervals and the loggers' axis
+    count player updates, the unit of the papers.
+
+    Subclasses define ``critic``, `player`, `critic_objective`, `player_objective`,
+    and call ``self.save_hyperparameters()``.
+
+    Args:
+        critic_steps: Critic updates on each batch.
+        player_every: Batches between two player updates.
+        critic_optimizer: Makes the critic's optimizer from its weights.
+        player_optimizer: Makes the player's optimizer from its weights.
+        critic_scheduler: Makes the critic's learning-rate schedule, or None. It is
+            stepped once per *player* update, like the player's own.
+        player_scheduler: Makes the player's learning-rate schedule, or None.
+        critic_clip_norm: Largest gradient norm of a critic update, or None.
+        player_clip_norm: Largest gradient norm of a player update, or None.
+        warmup: Longer critic training at certain player updates, or None.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+
+    critic: nn.Module
+
+    def __init__(
+        self,
+        *,
+        critic_steps: int,
+        player_every: int,
+        critic_optimizer: OptimizerCallable,
+        player_optimizer: OptimizerCallable,
+        critic_scheduler: LRSchedulerCallable | None = None,
+        player_scheduler: LRSchedulerCallable | None = None,
+        critic_clip_norm: float | None = None,
+        player_clip_norm: float | None = None,
+        warmup: Warmup | None = None,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.critic_steps = critic_steps
+        self.player_every = player_every
+        self.warmup = warmup
+        self._optimizer_factories = (critic_optimizer, player_optimizer)
+        self._scheduler_factories = (critic_scheduler, player_scheduler)
+        self._clip_norms = (critic_clip_norm, player_clip_norm)
+        for name, norm in zip(("critic", "generator"), self._clip_norms, strict=True):
+            if norm is not None and norm <= 0:
+                raise ValueError(f"{name}_clip_norm must be above 0, got {norm}.")
+        for name, count in (("critic_steps", critic_steps), ("n_critic", player_every)):
+            if count < 1:
+                raise ValueError(f"{name} must be at least 1, got {count}.")
+        self.critic_updates = 0
+        self.player_stepped = False
+        self._batches_waiting = 0
+
+    # What a method defines ----------------------------------------------------------
+
+    @property
+    def player(self) -> nn.Module:
+        """The network that plays against the critic."""
+        raise NotImplementedError
+
+    def critic_objective(self, batch: Any) -> Tensor:
+        """What the critic descends on this batch."""
+        raise NotImplementedError
+
+    def player_objective(self, batch: Any) -> Tensor:
+        """What the player descends, with the critic's weights frozen."""
+        raise NotImplementedError
+
+    def after_critic_step(self) -> None:
+        """Called after each critic update; weight clipping goes here."""
+
+    # The schedule -------------------------------------------------------------------
+
+    def training_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
+        """One batch: critic updates, and a player update when it is due."""
+        due = self._batches_waiting + 1 >= self._batches_per_player_update()
+        self.recording = due and self.is_logged(self.global_step + 1)
+        critic, player = self._both_optimizers()
+        for _ in range(self.critic_steps):
+            self._descend(critic, self.critic_objective, batch)
+            self._step_uncounted(critic)
+            self.critic_updates += 1
+            self.after_critic_step()
+        self._batches_waiting += 1
+        if due:
+            with frozen(self.critic):
+                self._descend(player, self.player_objective, batch)
+            player.step()
+            self._step_schedulers()
+            self._batches_waiting = 0
+        self.player_stepped = due
+        self.publish_records()
+
+    def _batches_per_player_update(self) -> int:
+        w = self.warmup
+        if w and (self.global_step < w.first or self.global_step % w.every == 0):
+            return w.batches
+        return self.player_every
+
+    def _descend(
+        self,
+        optimizer: LightningOptimizer,
+        objective: Callable[[Any], Tensor],
+        batch: Any,
+    ) -> None:
+        loss = objective(batch)
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+
+    def _step_uncounted(self, optimizer: LightningOptimizer) -> None:
+        # LightningOptimizer.step() counts into global_step; the strategy's does not.
+        self.trainer.strategy.optimizer_step(optimizer.optimizer, lambda: None)
+
+    def _both_optimizers(self) -> tuple[LightningOptimizer, LightningOptimizer]:
+        optimizers = self.optimizers()
+        assert isinstance(optimizers, list)
+        critic, player = optimizers
+        assert isinstance(critic, LightningOptimizer)
+        assert isinstance(player, LightningOptimizer)
+        return critic, player
+
+    def configure_optimizers(self) -> Any:
+        """Optimizers of critic and player, in this order, and their schedules."""
+        networks = (self.critic, self.player)
+        optimizers = [
+            factory(trainable(network))
+            for factory, network in zip(
+                self._optimizer_factories, networks, strict=True
+            )
+        ]
+        pairs = zip(self._scheduler_factories, optimizers, strict=True)
+        schedulers = [make(optimizer) for make, optimizer in pairs if make]
+        if any(isinstance(s, ReduceLROnPlateau) for s in schedulers):
+            raise ValueError(
+                "critic_scheduler and generator_scheduler are stepped once per player "
+                "update, without a metric: use LinearLR, CosineAnnealingLR or another "
+                "schedule in steps instead of ReduceLROnPlateau."
+            )
+        return optimizers, schedulers
+
+    def _step_schedulers(self) -> None:
+        schedulers = self.lr_schedulers() or []
+        for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
+            scheduler.step()  # type: ignore[call-arg, unused-ignore]
+
+    def setup(self, stage: str) -> None:
+        """Refuse what can't work, and let plain ``ddp`` work."""
+        super().setup(stage)
+        prepare_strategy(self.trainer.strategy)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the place in the schedule."""
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["schedule"] = {
+            "critic_updates": self.critic_updates,
+            "batches_waiting": self._batches_waiting,
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on from the place in the schedule."""
+        super().on_load_checkpoint(checkpoint)
+        schedule = checkpoint.get("schedule", {})
+        self.critic_updates = schedule.get("critic_updates", 0)
+        self._batches_waiting = schedule.get("batches_waiting", 0)
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Clip the gradient norm of the player or critic that is about to step."""
+        critic, _ = self._both_optimizers()
+        limit = self._clip_norms[0 if optimizer is critic.optimizer else 1]
+        if limit is not None:
+            weights = [p for group in optimizer.param_groups for p in group["params"]]
+            nn.utils.clip_grad_norm_(weights, limit)
+
+
+def trainable(network: nn.Module) -> list[nn.Parameter]:
+    """The weights of a network that want gradients."""
+    return [p for p in network.parameters() if p.requires_grad]
+
+
+@contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """Within the block the network's weights get no gradients.
+
+    Inputs still do, so a player learns through a frozen critic without the cost of
+    the critic's weight gradients.
+    """
+    thawed = trainable(network)
+    for parameter in thawed:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in thawed:
+            parameter.requires_grad_(True)

@@ -1,0 +1,14 @@
+"""Networks that know nothing of training."""
+
+from lightning_modules.networks.conv import ConvCritic, ConvGenerator
+from lightning_modules.networks.mlp import MLPCritic, MLPGenerator
+from lightning_modules.networks.resnet import ResNetCritic, ResNetGenerator
+
+__all__ = [
+    "ConvCritic",
+    "ConvGenerator",
+    "MLPCritic",
+    "MLPGenerator",
+    "ResNetCritic",
+    "ResNetGenerator",
+]

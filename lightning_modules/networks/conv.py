@@ -1,0 +1,161 @@
+"""DCGAN-style convolutional pair for square pictures of any size."""
+
+from typing import Literal, cast
+
+from torch import Tensor, nn
+
+from lightning_modules.networks.initialisation import Initialisation, initialise
+from lightning_modules.networks.mlp import ACTIVATIONS, Norm
+from lightning_modules.recipe import remembers
+
+
+def sides(side: int, smallest: int) -> list[int]:
+    """Sides of the feature maps from the picture down, halved and rounded up.
+
+    >>> sides(28, 4), sides(32, 4), sides(8, 2)
+    ([28, 14, 7, 4], [32, 16, 8, 4], [8, 4, 2])
+    """
+    found = [side]
+    while found[-1] > smallest:
+        found.append((found[-1] + 1) // 2)
+    if len(found) < 2:
+        raise ValueError(
+            f"A picture of side {side} can't be halved down to {smallest}: use a "
+            "larger picture or a smaller smallest_side."
+        )
+    return found
+
+
+def square(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Channels and side of a square picture's shape (channels, side, side)."""
+    if len(shape) != 3 or shape[1] != shape[2]:
+        raise ValueError(f"shape must be [channels, side, side], got {list(shape)}.")
+    return shape[0], shape[1]
+
+
+def norm_layer(norm: Norm, channels: int) -> list[nn.Module]:
+    """The norm as a list of at most one layer; ``layer`` is GroupNorm(1, C).
+
+    GroupNorm(1, C) normalises over channels and space with a scale per channel, which
+    is what the WGAN-GP code calls layer norm.
+    """
+    if norm == "batch":
+        return [nn.BatchNorm2d(channels)]
+    return [nn.GroupNorm(1, channels)] if norm == "layer" else []
+
+
+class _Upsample(nn.Module):
+    """Doubles the side and crops to the side that is wanted (4 -> 8 -> 7)."""
+
+    def __init__(self, wide: int, narrow: int, side: int, bias: bool) -> None:
+        super().__init__()
+        self.side = side
+        self.conv = nn.ConvTranspose2d(
+            wide, narrow, 5, stride=2, padding=2, output_padding=1, bias=bias
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return cast(Tensor, self.conv(x))[..., : self.side, : self.side]
+
+
+@remembers
+class ConvGenerator(nn.Module):
+    """Latents (n, latent_dim) to pictures (n, channels, side, side) in [-1, 1].
+
+    Args:
+        latent_dim: Width of the noise.
+        shape: [channels, side, side]; 8, 28, 32 and any other side.
+        width: Channels of the largest feature map; they double as the map halves.
+        norm: ``batch`` as DCGAN, ``layer``, or ``none`` as the WGAN-GP code on MNIST.
+        smallest_side: Side of the smallest feature map.
+        init: Scheme of the initial weights.
+
+    References:
+        Radford et al. 2016, arXiv:1511.06434.
+
+    >>> import torch
+    >>> ConvGenerator(8, (1, 28, 28), width=4)(torch.zeros(2, 8)).shape
+    torch.Size([2, 1, 28, 28])
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        shape: tuple[int, int, int],
+        width: int = 64,
+        norm: Norm = "none",
+        smallest_side: int = 4,
+        init: Initialisation = "he",
+    ) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
+        channels, side = square(shape)
+        path = sides(side, smallest_side)[::-1]
+        wide = width * 2 ** (len(path) - 2)
+        layers: list[nn.Module] = [
+            nn.Linear(latent_dim, wide * path[0] ** 2),
+            nn.Unflatten(1, (wide, path[0], path[0])),
+            *norm_layer(norm, wide),
+            nn.ReLU(),
+        ]
+        for target in path[1:-1]:
+            layers += [_Upsample(wide, wide // 2, target, bias=norm == "none")]
+            layers += [*norm_layer(norm, wide // 2), nn.ReLU()]
+            wide //= 2
+        layers += [_Upsample(wide, channels, side, bias=True)]
+        self.layers = nn.Sequential(*layers)
+        initialise(self, init)
+        self.layers.append(nn.Tanh())
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """Map latents (n, latent_dim) to pictures."""
+        return cast(Tensor, self.layers(latent))
+
+
+@remembers
+class ConvCritic(nn.Module):
+    """Pictures (n, channels, side, side) to scores (n,); linear at its end.
+
+    Args:
+        shape: [channels, side, side].
+        width: Channels of the first layer; they double as the feature map halves.
+        norm: ``layer`` or ``none``; ``batch`` (DCGAN) not for WGAN-GP.
+        activation: ``leaky_relu`` with slope 0.2, or ``relu``.
+        smallest_side: Side of the smallest feature map.
+        init: Scheme of the initial weights.
+
+    References:
+        Radford et al. 2016, arXiv:1511.06434.
+
+    >>> import torch
+    >>> ConvCritic((1, 28, 28), width=4)(torch.zeros(2, 1, 28, 28)).shape
+    torch.Size([2])
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        width: int = 64,
+        norm: Norm = "none",
+        activation: Literal["leaky_relu", "relu"] = "leaky_relu",
+        smallest_side: int = 4,
+        init: Initialisation = "he",
+    ) -> None:
+        super().__init__()
+        channels, side = square(shape)
+        path = sides(side, smallest_side)
+        layers: list[nn.Module] = []
+        for depth in range(len(path) - 1):
+            wide = width * 2**depth
+            layers.append(nn.Conv2d(channels, wide, 5, stride=2, padding=2))
+            # DCGAN leaves the layer that sees the picture without a norm.
+            layers += norm_layer(norm, wide) if depth else []
+            layers.append(ACTIVATIONS[activation]())
+            channels = wide
+        layers += [nn.Flatten(), nn.Linear(channels * path[-1] ** 2, 1)]
+        self.layers = nn.Sequential(*layers)
+        initialise(self, init)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map pictures to scores (n,)."""
+        return cast(Tensor, self.layers(x)).squeeze(-1)

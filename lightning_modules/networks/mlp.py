@@ -1,0 +1,112 @@
+"""Fully connected networks of any size, for points and small pictures."""
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Literal, cast
+
+from torch import Tensor, nn
+
+from lightning_modules.networks.initialisation import Initialisation, initialise
+from lightning_modules.recipe import remembers
+
+Activation = Literal["relu", "leaky_relu", "tanh", "softplus", "elu"]
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky_relu": lambda: nn.LeakyReLU(0.2),
+    "tanh": nn.Tanh,
+    "softplus": nn.Softplus,
+    "elu": nn.ELU,
+}
+Norm = Literal["none", "batch", "layer"]
+
+
+def _layers(
+    sizes: Sequence[int], activation: Activation, norm: Norm = "none"
+) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for wide, narrow in pairwise(sizes[:-1]):
+        layers.append(nn.Linear(wide, narrow))
+        if norm == "batch":
+            layers.append(nn.BatchNorm1d(narrow))
+        elif norm == "layer":
+            layers.append(nn.LayerNorm(narrow))
+        layers.append(ACTIVATIONS[activation]())
+    return [*layers, nn.Linear(sizes[-2], sizes[-1])]
+
+
+@remembers
+class MLPGenerator(nn.Module):
+    """Latents (n, latent_dim) to samples (n, *shape) through hidden layers.
+
+    Args:
+        latent_dim: Width of the noise.
+        shape: Shape of one sample, such as [2] or [1, 8, 8].
+        hidden: Widths of the hidden layers, any number of them.
+        activation: Nonlinearity of the hidden layers.
+        norm: Normalisation of the hidden layers.
+        output: ``tanh`` keeps samples in [-1, 1], for pictures.
+        init: Scheme of the initial weights.
+
+    >>> import torch
+    >>> MLPGenerator(8, (1, 4, 4), hidden=(16,))(torch.zeros(3, 8)).shape
+    torch.Size([3, 1, 4, 4])
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        shape: tuple[int, ...],
+        hidden: tuple[int, ...] = (512, 512, 512),
+        activation: Activation = "relu",
+        norm: Norm = "none",
+        output: Literal["linear", "tanh"] = "linear",
+        init: Initialisation = "he",
+    ) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.shape = tuple(shape)
+        layers = _layers([latent_dim, *hidden, math.prod(shape)], activation, norm)
+        self.layers = nn.Sequential(*layers)
+        initialise(self, init)
+        if output == "tanh":
+            self.layers.append(nn.Tanh())
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """Map latents (n, latent_dim) to samples (n, *shape)."""
+        return cast(Tensor, self.layers(latent)).reshape(-1, *self.shape)
+
+
+@remembers
+class MLPCritic(nn.Module):
+    """Samples (n, *shape) to scores (n,) through hidden layers; linear at its end.
+
+    Args:
+        shape: Shape of one sample, such as [2] or [1, 8, 8].
+        hidden: Widths of the hidden layers, any number of them.
+        activation: Nonlinearity of the hidden layers.
+        norm: Normalisation of the hidden layers; ``batch`` not for WGAN-GP.
+        init: Scheme of the initial weights.
+
+    >>> import torch
+    >>> MLPCritic((2,), hidden=(16, 16))(torch.zeros(3, 2)).shape
+    torch.Size([3])
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        hidden: tuple[int, ...] = (512, 512, 512),
+        activation: Activation = "relu",
+        norm: Norm = "none",
+        init: Initialisation = "he",
+    ) -> None:
+        super().__init__()
+        self.shape = tuple(shape)
+        layers = _layers([math.prod(shape), *hidden, 1], activation, norm)
+        self.layers = nn.Sequential(nn.Flatten(), *layers)
+        initialise(self, init)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map samples (n, *shape) to scores (n,)."""
+        return cast(Tensor, self.layers(x)).squeeze(-1)

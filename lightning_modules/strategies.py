@@ -1,0 +1,28 @@
+"""Which of Lightning's strategies critics can train under."""
+
+from lightning.pytorch.strategies import DDPStrategy, Strategy
+
+_REFUSED = {
+    "FSDPStrategy": "FSDP supports no manual optimisation with two optimizers",
+    "ModelParallelStrategy": "FSDP2 gives a wrong gradient penalty without a warning",
+    "DeepSpeedStrategy": "DeepSpeed supports a single optimizer",
+}
+
+
+def prepare_strategy(strategy: Strategy) -> None:
+    """Make plain ``ddp`` work for players in turn, and refuse what can't be right.
+
+    Each backward pass of a critic method leaves the other side without gradients,
+    which DDP accepts only with ``find_unused_parameters=True``.
+
+    Raises:
+        ValueError: For FSDP, FSDP2 and DeepSpeed.
+    """
+    for cls in type(strategy).__mro__:
+        if reason := _REFUSED.get(cls.__name__):
+            raise ValueError(
+                f"trainer.strategy '{cls.__name__}' cannot train a critic and its "
+                f"player ({reason}): use trainer.strategy 'ddp'."
+            )
+    if isinstance(strategy, DDPStrategy):
+        strategy._ddp_kwargs.setdefault("find_unused_parameters", True)

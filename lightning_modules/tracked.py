@@ -1,0 +1,139 @@
+"""What every module of the library keeps track of: arguments, noise, records."""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from types import FrameType
+from typing import Any, ClassVar, Self, cast
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.core.mixins.hparams_mixin import HyperparametersMixin
+from lightning.pytorch.utilities.parsing import collect_init_args
+from torch import Tensor
+
+from lightning_modules.arguments import plain_arguments
+from lightning_modules.noise import Noise
+
+
+class TrackedModule(LightningModule):
+    """A LightningModule whose checkpoints load without pickled code and resume exactly.
+
+    Attributes:
+        monitor: The validation metric that means something for this method.
+        mode: ``"min"`` or ``"max"``: which way ``monitor`` is better.
+        noise: Random numbers of this rank for training, saved in the checkpoint.
+        recording: True while the values of the running step will be logged.
+    """
+
+    monitor: ClassVar[str]
+    mode: ClassVar[str] = "min"
+    noise: Noise
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.recording = False
+        self._log_every = 0
+        self._records: dict[str, Tensor] = {}
+        self._noise_states: Tensor | None = None
+
+    # Arguments ----------------------------------------------------------------------
+
+    @classmethod
+    def load_from_checkpoint(cls, *args: Any, **kwargs: Any) -> Self:
+        """Lightning's, with ``weights_only=True``: nothing in the file is executed."""
+        kwargs.setdefault("weights_only", True)
+        return super().load_from_checkpoint(*args, **kwargs)
+
+    def save_hyperparameters(
+        self,
+        *args: Any,
+        ignore: Sequence[str] | str | None = None,
+        frame: FrameType | None = None,
+        logger: bool = True,
+    ) -> None:
+        """Like Lightning's, with networks and factories in plain form."""
+        if frame is None:
+            current = inspect.currentframe()
+            assert current is not None
+            frame = current.f_back
+        assert frame is not None
+        if not args and not _built_by_cli():
+            found = collect_init_args(frame, [], classes=(HyperparametersMixin,))
+            arguments = {k: v for part in found for k, v in part.items()}
+            args = (plain_arguments(type(self), arguments),)
+        super().save_hyperparameters(*args, ignore=ignore, frame=frame, logger=logger)
+
+    # Records ------------------------------------------------------------------------
+
+    def is_logged(self, step: int) -> bool:
+        """Whether values of player update ``step`` (counted from 1) are logged."""
+        every = self._log_every
+        return every > 0 and step % every == 0
+
+    def record(self, **values: Tensor) -> None:
+        """Log ``train/<name>`` for this step, if it is one that is logged.
+
+        Values stay on their device until the end of the step. Work that only a
+        record needs belongs behind ``if self.recording``.
+        """
+        if self.recording:
+            self._records.update({f"train/{k}": v.detach() for k, v in values.items()})
+
+    def publish(self, values: Mapping[str, Tensor | float]) -> None:
+        """Send values to all loggers at once, on the axis of player updates."""
+        numbers = {key: float(value) for key, value in values.items()}
+        for logger in self.loggers:
+            logger.log_metrics(numbers, step=self.global_step)
+
+    def publish_records(self) -> None:
+        """Send what the step recorded to progress bar and loggers."""
+        if self._records:
+            self.log_dict(self._records, prog_bar=True, logger=False)
+            self.publish(self._records)
+            self._records = {}
+        self.recording = False
+
+    def log_evaluation(self, values: Mapping[str, Tensor | float]) -> None:
+        """Log values of a validation or test run on the axis of player updates.
+
+        Call it in an epoch-end hook, on all ranks, with values that agree.
+        """
+        stamped = {**values, "step": float(self.global_step)}
+        self.log_dict(stamped, on_epoch=True, sync_dist=True)
+
+    # Noise --------------------------------------------------------------------------
+
+    def on_fit_start(self) -> None:
+        """Start this rank's noise, or go on where the checkpoint stopped."""
+        self._log_every = int(self.trainer.log_every_n_steps)  # type: ignore[attr-defined]
+        self.noise = Noise(torch.initial_seed(), self.global_rank, "train", self.device)
+        if self._noise_states is None:
+            return
+        saved, ranks = self._noise_states, self.trainer.world_size
+        if saved.shape != (ranks, len(self.noise.state)):
+            raise ValueError(
+                f"The checkpoint holds the random state of {len(saved)} process(es) on "
+                f"another kind of device or number of processes than these {ranks}: "
+                "resume on the same devices, or start a new run from its weights."
+            )
+        self.noise.state = saved[self.global_rank]
+        self._noise_states = None
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Gather the noise state of every rank; called on all ranks."""
+        if hasattr(self, "noise"):
+            state = self.all_gather(self.noise.state.to(self.device))
+            checkpoint["noise"] = (
+                cast(Tensor, state).reshape(self.trainer.world_size, -1).cpu()
+            )
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Remember the noise states until the fit starts."""
+        self._noise_states = checkpoint.get("noise")
+
+
+def _built_by_cli() -> bool:
+    """Whether LightningCLI is building a module, and so knows its config."""
+    from lightning.pytorch.core.mixins import hparams_mixin
+
+    return hparams_mixin._given_hyperparameters.get() is not None

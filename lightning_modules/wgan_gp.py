@@ -1,0 +1,99 @@
+"""WGAN-GP (Gulrajani et al. 2017, arXiv:1704.00028), eq. 36-40."""
+
+from typing import Any
+
+from lightning.pytorch.cli import OptimizerCallable
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from lightning_modules.functional import adversarial as F
+from lightning_modules.functional.lipschitz import gradient_penalty
+from lightning_modules.generative import GenerativeModule
+from lightning_modules.optimizers import WGANGPAdam
+
+
+class WGANGP(GenerativeModule):
+    """Wasserstein GAN with gradient penalty.
+
+    Args:
+        generator: Maps latents (n, latent_dim) to samples (n, ...).
+        critic: Maps samples (n, ...) to scores (n,), without BatchNorm.
+        penalty_weight: Lambda of eq. 40.
+        one_sided: Penalise only slopes above ``slope``.
+        slope: Target K of the gradient's norm (eq. 36), in scores per unit of x.
+        norm_order: Order p of the gradient's norm: 2, any p >= 1, or ``inf``.
+        n_critic: Critic updates per generator update.
+        critic_optimizer: Makes the critic's optimizer.
+        generator_optimizer: Makes the generator's optimizer.
+        **options: Schedules and gradient clipping of `GenerativeModule`.
+
+    Raises:
+        ValueError: If the critic has BatchNorm: it mixes the samples of a batch, so
+            the gradient at one sample is not the slope of one function (section 4 of
+            the paper). Also for a setting out of its range.
+
+    Example:
+        >>> from lightning_modules.networks import MLPCritic, MLPGenerator
+        >>> WGANGP(MLPGenerator(2, (2,)), MLPCritic((2,))).penalty_weight
+        10.0
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        critic: nn.Module,
+        penalty_weight: float = 10.0,
+        one_sided: bool = False,
+        slope: float = 1.0,
+        norm_order: float = 2.0,
+        n_critic: int = 5,
+        critic_optimizer: OptimizerCallable = lambda p: WGANGPAdam(p),
+        generator_optimizer: OptimizerCallable = lambda p: WGANGPAdam(p),
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            generator,
+            critic,
+            n_critic=n_critic,
+            critic_optimizer=critic_optimizer,
+            generator_optimizer=generator_optimizer,
+            **options,
+        )
+        if any(isinstance(module, _BatchNorm) for module in critic.modules()):
+            raise ValueError(
+                "critic has BatchNorm, which mixes the samples of a batch, while the "
+                "gradient penalty needs the slope at each sample alone: use norm "
+                "'layer' or 'none'."
+            )
+        if penalty_weight < 0 or slope < 0 or norm_order < 1:
+            raise ValueError(
+                "penalty_weight and slope must not be negative and norm_order must be "
+                f"at least 1, got {penalty_weight}, {slope} and {norm_order}."
+            )
+        self.penalty_weight = penalty_weight
+        self.one_sided = one_sided
+        self.slope = slope
+        self.norm_order = norm_order
+        self.save_hyperparameters()
+
+    def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Negated dual estimate plus penalty (eq. 40)."""
+        gap = F.wasserstein_critic_loss(*self.score_pair(real, fake))
+        penalty = gradient_penalty(
+            self.critic,
+            real,
+            fake,
+            self.noise.uniform(len(real)),
+            slope=self.slope,
+            one_sided=self.one_sided,
+            norm_order=self.norm_order,
+        )
+        loss = gap + self.penalty_weight * penalty
+        self.record(critic_loss=loss, wasserstein=-gap, penalty=penalty)
+        return loss
+
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        """The generator's part of the dual (eq. 35)."""
+        loss = F.wasserstein_generator_loss(self.critic(fake))
+        self.record(generator_loss=loss)
+        return loss
