@@ -1,7 +1,9 @@
 """The methods, one file each, and the networks that they train."""
 
+from lightning_modules.classifier import Classifier
 from lightning_modules.gan import GAN
 from lightning_modules.networks import (
+    ConvClassifier,
     ConvCritic,
     ConvGenerator,
     MLPCritic,
@@ -17,6 +19,8 @@ __all__ = [
     "GAN",
     "WGAN",
     "WGANGP",
+    "Classifier",
+    "ConvClassifier",
     "ConvCritic",
     "ConvGenerator",
     "GANAdam",

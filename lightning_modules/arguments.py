@@ -44,18 +44,21 @@ def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, bool | int | float | str)
 
 
-def _factory_recipe(factory: Callable[..., Any], *, scheduler: bool) -> dict[str, Any]:
+def _factory_recipe(
+    factory: Callable[..., Any], *, scheduler: bool
+) -> dict[str, Any] | None:
     """What a factory makes, found by letting it make one for a dummy weight."""
     made: Optimizer | LRScheduler
     dummy = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
     made = factory(dummy if scheduler else [nn.Parameter(torch.zeros(1))])
     values = made.__dict__ if isinstance(made, LRScheduler) else made.defaults
-    names = list(inspect.signature(type(made)).parameters)[1:]
-    init_args = {
-        name: list(value) if isinstance(value, tuple) else value
-        for name in names
-        if name in values and _is_plain(value := values[name])
-    }
-    init_args.pop("last_epoch", None)
+    init_args: dict[str, Any] = {}
+    for parameter in list(inspect.signature(type(made)).parameters.values())[1:]:
+        name = parameter.name
+        if name in values and _is_plain(values[name]) and name != "last_epoch":
+            value = values[name]
+            init_args[name] = list(value) if isinstance(value, tuple) else value
+        elif parameter.default is parameter.empty:
+            return None
     path = f"{type(made).__module__}.{type(made).__qualname__}"
     return {"class_path": path, "init_args": init_args}

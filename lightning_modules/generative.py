@@ -11,6 +11,7 @@ from torchmetrics import Metric
 from lightning_modules.base import CriticModule, Warmup
 from lightning_modules.metrics import SlicedWassersteinDistance, WassersteinDistance
 from lightning_modules.noise import Noise
+from lightning_modules.shapes import check_shapes
 
 _CHUNK = 1024  # samples generated at a time
 
@@ -161,32 +162,13 @@ class GenerativeModule(CriticModule):
     def on_fit_start(self) -> None:
         """Check the networks against the data before anything is written."""
         super().on_fit_start()
-        self._check_shapes()
-
-    def _check_shapes(self) -> None:
         shape = getattr(getattr(self.trainer, "datamodule", None), "shape", None)
-        if shape is None:
-            return
-        made = tuple(self.sample(2).shape[1:])
-        if made != tuple(shape):
-            raise ValueError(
-                f"The generator makes samples of shape {made} but the data has shape "
-                f"{tuple(shape)}: make model.generator's shape and data.image_size "
-                "agree."
-            )
-        try:
-            with torch.no_grad(), torch.random.fork_rng():
-                scores = self.critic(torch.zeros(2, *shape, device=self.device))
-        except RuntimeError as error:
-            raise ValueError(
-                f"The critic does not take samples of shape {tuple(shape)}: make "
-                f"model.critic's shape and data.image_size agree ({error})."
-            ) from None
-        if scores.shape != (2,):
-            raise ValueError(
-                f"The critic must return one score per sample, shape (n,), but gave "
-                f"{tuple(scores.shape)} for n = 2: end it in .squeeze(-1)."
-            )
+        if shape is not None:
+            self.check_shape(shape)
+
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        """Refuse networks that do not fit samples of this shape (ValueError)."""
+        check_shapes(self.sample(2), self.critic, shape)
 
     def _start_evaluation(self) -> None:
         seed, rank = torch.initial_seed(), self.global_rank

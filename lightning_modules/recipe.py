@@ -113,9 +113,7 @@ def load_network(path: str | os.PathLike[str]) -> nn.Module:
             recipe = json.loads((file.metadata() or {}).get("recipe", "null"))
             tensors: dict[str, Tensor] = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
-        raise ValueError(
-            f"'{path}' is not a whole safetensors file: {error}."
-        ) from None
+        raise ValueError(f"'{path}' is no whole safetensors file: {error}.") from None
     if recipe is None:
         raise ValueError(f"'{path}' holds no recipe, so it was not exported from here.")
     with torch.random.fork_rng(devices=[]):

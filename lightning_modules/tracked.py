@@ -1,6 +1,7 @@
 """What every module of the library keeps track of: arguments, noise, records."""
 
 import inspect
+import warnings
 from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import Any, ClassVar, Self, cast
@@ -42,7 +43,11 @@ class TrackedModule(LightningModule):
     def load_from_checkpoint(cls, *args: Any, **kwargs: Any) -> Self:
         """Lightning's, with ``weights_only=True``: nothing in the file is executed."""
         kwargs.setdefault("weights_only", True)
-        return super().load_from_checkpoint(*args, **kwargs)
+        with warnings.catch_warnings():
+            # Lightning 2.6 calls jsonargparse by a name that is going away.
+            for text in ("instantiate_classes", "JSONARGPARSE_DEPRECATION_WARNINGS"):
+                warnings.filterwarnings("ignore", f"(?s).*{text}")
+            return super().load_from_checkpoint(*args, **kwargs)
 
     def save_hyperparameters(
         self,

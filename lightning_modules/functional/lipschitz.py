@@ -12,8 +12,8 @@ _TINY = 1e-12
 
 def interpolate(
     real: Float[Tensor, "n ..."],
-    fake: Float[Tensor, "n ..."],
-    epsilon: Float[Tensor, " n"],
+    fake: Float[Tensor, "m ..."],
+    epsilon: Float[Tensor, "..."],
 ) -> Tensor:
     r"""Points on the lines between paired samples (eq. 38-39).
 
@@ -59,7 +59,8 @@ def gradient_norm(
         points: Where to measure, shape (n, ...).
         norm_order: p >= 1, or ``inf``. The gradient is measured in the dual of the
             norm that measures distance: 2 for Euclidean transport.
-        create_graph: Keep the graph, so that the norm can be differentiated.
+        create_graph: Keep the graph, so that the norm can be differentiated; norms
+            then have a floor of 1e-6, which keeps the second derivative finite.
 
     Returns:
         Norms, shape (n,), in units of f per unit of x.
@@ -81,6 +82,9 @@ def gradient_norm(
             )
         (slope,) = torch.autograd.grad(scores.sum(), points, create_graph=create_graph)
         flat = slope.flatten(1)
+        if not create_graph:
+            norms: Tensor = torch.linalg.vector_norm(flat.double(), norm_order, dim=1)
+            return norms.to(flat.dtype)
         if norm_order == 2.0:
             return (flat.square().sum(1) + _TINY).sqrt()
         if norm_order == float("inf"):

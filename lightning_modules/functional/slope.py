@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .lipschitz import interpolate
+from .lipschitz import gradient_norm, interpolate
 from .transport import optimal_pairs
 
 
@@ -102,17 +102,8 @@ def estimate_on_plan(
     rows, cols = optimal_pairs(real.flatten(1), fake.flatten(1))
     real, fake = real[rows].float(), fake[cols].float()
     with torch.autocast(real.device.type, enabled=False), torch.no_grad():
-        slope = _gradient_norms(critic, interpolate(real, fake, epsilon)).mean()
+        slope = gradient_norm(critic, interpolate(real, fake, epsilon)).mean()
         raw = critic(real).mean() - critic(fake).mean()
     per_slope = torch.where(slope > 0, raw / slope, torch.zeros_like(raw))
     exact = (real - fake).flatten(1).norm(dim=1).mean()
     return PlanEstimate(slope, raw, per_slope, exact)
-
-
-def _gradient_norms(critic: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
-    # Not lipschitz.gradient_norm: its floor of 1e-6, which keeps the penalty's second
-    # derivative finite, is as large as the slope of a narrow or deep clipped critic.
-    points = points.detach().requires_grad_(True)
-    with torch.enable_grad():
-        (gradient,) = torch.autograd.grad(critic(points).sum(), points)
-    return gradient.flatten(1).double().norm(dim=1).float()

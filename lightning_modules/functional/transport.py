@@ -21,15 +21,9 @@ def euclidean_cost(x: Float[Tensor, "n d"], y: Float[Tensor, "m d"]) -> Tensor:
     Raises:
         ValueError: If a set is empty or a coordinate is not finite.
     """
-    for rows in (x, y):
-        if len(rows) == 0:
-            raise ValueError(
-                "A sample set is empty: a distance needs points on both sides."
-            )
-        if not bool(torch.isfinite(rows).all()):
-            raise ValueError(
-                "A sample set holds NaN or infinity: has training diverged?"
-            )
+    _refuse_empty(x, y)
+    if not bool(torch.isfinite(x).all() and torch.isfinite(y).all()):
+        raise ValueError("A sample set holds NaN or infinity: has training diverged?")
     return torch.cdist(
         x.double(), y.double(), compute_mode="donot_use_mm_for_euclid_dist"
     )
@@ -153,12 +147,8 @@ def sliced_wasserstein_distance(
     >>> sliced_wasserstein_distance(x, x + 3, line)
     tensor(3.)
     """
-    n, m = len(x), len(y)
-    if n == 0 or m == 0:
-        raise ValueError(
-            "A sample set is empty: a distance needs points on both sides."
-        )
-    rows, cols, weights = _joint_quantiles(n, m, x.device)
+    _refuse_empty(x, y)
+    rows, cols, weights = _joint_quantiles(len(x), len(y), x.device)
     quantiles_x = (directions @ x.T).sort(dim=1).values[:, rows]
     quantiles_y = (directions @ y.T).sort(dim=1).values[:, cols]
     gaps = (quantiles_x - quantiles_y).abs() ** p
@@ -167,9 +157,7 @@ def sliced_wasserstein_distance(
 
 def _refuse_empty(x: Tensor, y: Tensor) -> None:
     if len(x) == 0 or len(y) == 0:
-        raise ValueError(
-            "A sample set is empty: a distance needs points on both sides."
-        )
+        raise ValueError("A sample set is empty: a distance needs points in both.")
 
 
 def _joint_quantiles(

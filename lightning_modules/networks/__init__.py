@@ -1,10 +1,12 @@
 """Networks that know nothing of training."""
 
+from lightning_modules.networks.classifier import ConvClassifier
 from lightning_modules.networks.conv import ConvCritic, ConvGenerator
 from lightning_modules.networks.mlp import MLPCritic, MLPGenerator
 from lightning_modules.networks.resnet import ResNetCritic, ResNetGenerator
 
 __all__ = [
+    "ConvClassifier",
     "ConvCritic",
     "ConvGenerator",
     "MLPCritic",

@@ -1,0 +1,67 @@
+# `make help` lists the targets. Needs python3 (3.11 or later), pip, git and make.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/bash
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# The stamp is younger than pyproject.toml when the environment has what that file asks for.
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "$(PYTHON) is older than 3.11: install Python 3.11 or later, or say make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@command -v uv >/dev/null || $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	  || { echo "$(PYTHON) comes without venv here: run 'sudo apt install python3-venv' and try again"; exit 1; }
+	@echo "installing into $(VENV): about 3 GB to download the first time, some minutes"
+	@if command -v uv >/dev/null; then \
+	  { test -x $(BIN)/python || uv venv --python $(PYTHON) $(VENV); } \
+	  && uv pip install --python $(BIN)/python -e '.[dev]'; \
+	else \
+	  { test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV); } \
+	  && $(BIN)/python -m pip install --quiet --upgrade pip \
+	  && $(BIN)/python -m pip install --quiet -e '.[dev]'; \
+	fi
+	@touch $@
+
+.PHONY: setup
+setup: $(STAMP) ## make .venv with everything in it (once)
+
+.PHONY: demo
+demo: $(STAMP) ## train a WGAN-GP on real digits, at most 3 minutes on 2 cores
+	$(BIN)/python scripts/demo.py
+
+.PHONY: lint
+lint: $(STAMP) ## ruff: rules and format
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+.PHONY: types
+types: $(STAMP) ## mypy --strict, tests included
+	$(BIN)/mypy --strict
+
+.PHONY: test
+test: lint types ## lint, type-check, all quick tests, coverage >= 95 %
+	$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term
+
+.PHONY: slow
+slow: $(STAMP) ## the tests that take minutes
+	$(BIN)/python -m pytest -m slow --timeout=3600
+
+.PHONY: format
+format: $(STAMP) ## let ruff rewrite what it can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+results-%: $(STAMP) ## run the missing cells of docs/results/<table> and rebuild docs/results.md
+	$(BIN)/python scripts/results.py run $*
+
+.PHONY: clean
+clean: ## remove caches and builds; .venv, runs and data stay
+	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov
+	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +

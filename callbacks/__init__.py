@@ -1,0 +1,46 @@
+"""Observers of training: deleting one changes no weight."""
+
+from callbacks.checkpoint import Checkpoint
+from callbacks.critic_slope import CriticSlope
+from callbacks.critic_weights import CriticWeights
+from callbacks.ema import GeneratorEMA, generator_for_sampling, load_averaged
+from callbacks.export import ExportNetwork
+from callbacks.feature_metrics import FeatureMetrics
+from callbacks.files import write_whole
+from callbacks.gradient_norms import GradientNorms
+from callbacks.mode_coverage import ModeCoverageMonitor
+from callbacks.pictures import image_grid, log_picture, save_png
+from callbacks.plots import histogram, scatter
+from callbacks.predictions import SampleWriter
+from callbacks.resume import ExactResume
+from callbacks.run_config import RunConfig
+from callbacks.run_directory import run_directory
+from callbacks.sample_grid import SampleGrid
+from callbacks.wandb_run import WandbRun, continue_wandb_run, wandb_run_id
+
+__all__ = [
+    "Checkpoint",
+    "CriticSlope",
+    "CriticWeights",
+    "ExactResume",
+    "ExportNetwork",
+    "FeatureMetrics",
+    "GeneratorEMA",
+    "GradientNorms",
+    "ModeCoverageMonitor",
+    "RunConfig",
+    "SampleGrid",
+    "SampleWriter",
+    "WandbRun",
+    "continue_wandb_run",
+    "generator_for_sampling",
+    "histogram",
+    "image_grid",
+    "load_averaged",
+    "log_picture",
+    "run_directory",
+    "save_png",
+    "scatter",
+    "wandb_run_id",
+    "write_whole",
+]

@@ -1,0 +1,64 @@
+"""Files that are whole or absent, whatever kills the process."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+PathLike = str | os.PathLike[str]
+Content = bytes | str | Callable[[BinaryIO], object]
+
+
+def write_whole(path: PathLike, content: Content) -> Path:
+    """Write a file under another name and rename it, so that no half of it is seen.
+
+    Args:
+        path: Where the file goes; its directory is made where missing.
+        content: Bytes, text (UTF-8), or a function that writes into the open
+            binary file it is given.
+
+    Returns:
+        The path.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     write_whole(Path(directory, "new", "a.txt"), "hello").read_text()
+    'hello'
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            _fill(file, content)
+        return put_in_place(part, target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _fill(file: BinaryIO, content: Content) -> None:
+    if callable(content):
+        content(file)
+    else:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+def put_in_place(part: PathLike, target: PathLike) -> Path:
+    """Rename a finished file, after its bytes have reached the disk."""
+    with Path(part).open("rb") as file:
+        os.fsync(file.fileno())
+    return Path(part).replace(target)
+
+
+def free_name(path: PathLike) -> Path:
+    """The path itself, or the first of ``name-1``, ``name-2``, ... that is free.
+
+    >>> free_name("no-such-directory/config.yaml").as_posix()
+    'no-such-directory/config.yaml'
+    """
+    first = Path(path)
+    candidate, number = first, 0
+    while candidate.exists():
+        number += 1
+        candidate = first.with_name(f"{first.stem}-{number}{first.suffix}")
+    return candidate

@@ -1,0 +1,74 @@
+"""Files of torchvision's data sets: found, checked, unpacked and downloaded."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from torchvision.datasets.utils import check_integrity
+
+Checked = Sequence[tuple[str, str]]
+"""Paths relative to the root, and md5 sums."""
+
+
+def first_fault(root: Path, files: Checked, what: str) -> OSError | ValueError | None:
+    """What is wrong with the first file that is missing or damaged, or None."""
+    for name, md5 in files:
+        path = root / name
+        if not path.exists():
+            return FileNotFoundError(
+                f"data.root: {what} needs {path}, which does not exist; put it there, "
+                "or set data.download: true."
+            )
+        if not check_integrity(path, md5):
+            return ValueError(
+                f"data.root: {path} is cut off or damaged (its md5 sum is not {md5}); "
+                "replace it, or set data.download: true."
+            )
+    return None
+
+
+@contextmanager
+def unpacked(dataset: Callable[..., Any], root: Path, files: Checked) -> Iterator[Path]:
+    """A temporary root with the unpacked contents of archives that were checked.
+
+    The root of the user may be read-only, and half-unpacked files never appear in it.
+    """
+    with TemporaryDirectory() as temporary:
+        _unpack(dataset, root, Path(temporary), files)
+        yield Path(temporary)
+
+
+def download(dataset: Callable[..., Any], root: Path, files: Checked) -> None:
+    """Downloads what is missing, checks it, and moves it to the root file by file.
+
+    Raises:
+        ConnectionError: Nothing can be downloaded, or not written to the root.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=root, prefix=".download-") as temporary:
+            _unpack(dataset, root, Path(temporary), files)
+            for new in sorted(Path(temporary).rglob("*")):
+                if new.is_file() and not new.is_symlink():
+                    target = root / new.relative_to(temporary)
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    new.replace(target)
+    except (OSError, RuntimeError) as error:
+        names = ", ".join(name for name, _ in files)
+        raise ConnectionError(
+            f"data.download: the files could not be fetched into {root} "
+            f"({' '.join(str(error).split())}); put {names} there yourself."
+        ) from error
+
+
+def _unpack(
+    dataset: Callable[..., Any], root: Path, folder: Path, files: Checked
+) -> None:
+    # torchvision verifies an archive that it finds, unpacks it, downloads the others
+    for name, md5 in files:
+        if check_integrity(root / name, md5):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).symlink_to((root / name).resolve())
+    dataset(folder, download=True)

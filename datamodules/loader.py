@@ -1,0 +1,85 @@
+"""Iterates over whole batches and knows how far it has come."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from datamodules.sampler import OrderedRows, TrainingRows
+
+Batch = TypeVar("Batch")
+RowsOfEpoch = Callable[[int, int], TrainingRows | OrderedRows]
+"""(epoch, batches of it used already) -> the batches that are left."""
+
+
+def _as_it_is(batch: Batch) -> Batch:
+    return batch
+
+
+class BatchLoader:
+    """Epoch after epoch of whole batches, from any batch of any epoch on.
+
+    Wraps a fresh :class:`torch.utils.data.DataLoader` for each epoch. It counts the
+    batches that were handed out, not those that worker processes have fetched ahead,
+    and it counts epochs itself: the first iteration goes on at (epoch, batch), every
+    later one at the start of the next epoch. It is no ``DataLoader`` on purpose,
+    because Lightning replaces the sampler of those when several processes train.
+
+    Args:
+        data: Data set that is indexed by the rows of a whole batch.
+        rows: Makes the sampler of an epoch.
+        num_workers: Worker processes; 0 slices in the training process, which is the
+            fastest for data in memory.
+        epoch: First epoch to iterate over.
+        batch: Batches of the first epoch to leave out.
+
+    Attributes:
+        epoch: Epoch of the batch handed out last.
+        batch: Batches of that epoch handed out so far.
+        begun: Whether any batch was asked for.
+    """
+
+    def __init__(
+        self,
+        data: Dataset[Any],
+        rows: RowsOfEpoch,
+        num_workers: int = 0,
+        epoch: int = 0,
+        batch: int = 0,
+    ) -> None:
+        self.data, self.rows, self.num_workers = data, rows, num_workers
+        self.epoch, self.batch, self.begun = epoch, batch, False
+
+    def __len__(self) -> int:
+        """Batches of a whole epoch."""
+        return len(self.rows(0, 0))
+
+    def __iter__(self) -> Iterator[Any]:
+        # A generator: nothing happens before the first batch is wanted. Lightning
+        # makes iterators that it never uses, and makes some before it knows the epoch.
+        if self.begun:
+            self.epoch, self.batch = self.epoch + 1, 0
+        self.begun = True
+        for batch in self._torch_loader():
+            self.batch += 1
+            yield batch
+
+    def _torch_loader(self) -> DataLoader[Any]:
+        return DataLoader(
+            self.data,
+            batch_size=None,
+            sampler=self.rows(self.epoch, self.batch),
+            num_workers=self.num_workers,
+            collate_fn=_as_it_is,
+            # a DataLoader draws a seed for its workers; without a generator of its own
+            # it takes that from the global stream and shifts everything after it
+            generator=torch.Generator(),
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Empty: the data module keeps the position (Lightning asks for the method)."""
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Does nothing: the data module has set the position already."""

@@ -1,0 +1,103 @@
+import csv
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from torch import Tensor
+
+STEPS, EVERY = 120, 10
+
+
+def command(repository: Path, directory: Path, *arguments: str) -> list[str]:
+    """Train the default job, with a checkpoint every 10 player updates."""
+    config = yaml.safe_load((repository / "configs/wgan_gp/digits.yaml").read_text())
+    config["trainer"] |= {
+        "max_steps": STEPS,
+        "log_every_n_steps": 1,
+        "enable_progress_bar": False,
+        "logger": {
+            "class_path": "CSVLogger",
+            "init_args": {"save_dir": str(directory)},
+        },
+        "callbacks": [
+            {"class_path": "callbacks.GeneratorEMA"},
+            {
+                "class_path": "callbacks.Checkpoint",
+                "init_args": {
+                    "dirpath": str(directory),
+                    "every_n_train_steps": EVERY,
+                    "save_last": True,
+                },
+            },
+        ],
+    }
+    path = directory / "job.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(config))
+    program = str(repository / "train.py")
+    return [sys.executable, program, "fit", "--config", str(path), *arguments]
+
+
+def kill_between_checkpoints(words: list[str], checkpoint: Path, wait: float) -> None:
+    with subprocess.Popen(
+        words, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        while not checkpoint.exists():
+            assert process.poll() is None, process.stdout and process.stdout.read()
+            time.sleep(0.01)
+        time.sleep(wait)
+        assert process.poll() is None, "the run was over before it could be killed"
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def same(a: Any, b: Any) -> bool:
+    if isinstance(a, Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+    return bool(a == b)
+
+
+def final_state(directory: Path) -> dict[str, Any]:
+    state: dict[str, Any] = torch.load(directory / "last.ckpt", weights_only=True)
+    assert state["global_step"] == STEPS
+    state["callbacks"] = state["callbacks"]["GeneratorEMA"]
+    return {key: value for key, value in state.items() if key != "loops"}
+
+
+def last_values(directory: Path) -> dict[tuple[str, str], str]:
+    values = {}
+    for path in sorted(directory.glob("**/metrics.csv")):
+        with path.open() as file:
+            for row in csv.DictReader(file):
+                values.update({(row["step"], k): v for k, v in row.items() if v})
+    return values
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("devices", [1, 2])
+def test_a_killed_and_resumed_run_equals_the_uninterrupted_one(
+    tmp_path: Path, repository: Path, workers: int, devices: int
+) -> None:
+    settings = (f"--data.num_workers={workers}", f"--trainer.devices={devices}")
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    subprocess.run(command(repository, whole, *settings), check=True)
+    words = command(repository, killed, *settings)
+    last = killed / "last.ckpt"
+    kill_between_checkpoints(words, last, random.uniform(0.0, 1.0))
+    assert torch.load(last, weights_only=True)["global_step"] < STEPS
+    subprocess.run([*words, f"--ckpt_path={last}"], check=True)
+    first, second = final_state(whole), final_state(killed)
+    assert [key for key in first if not same(first[key], second[key])] == []
+    assert last_values(whole) == last_values(killed)

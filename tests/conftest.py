@@ -1,0 +1,70 @@
+"""Fixtures and switches that every test shares."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from jaxtyping import install_import_hook
+
+# Shapes written in signatures are checked while tests run, and only then.
+install_import_hook("lightning_modules.functional", "beartype.beartype")
+
+# Lightning 2.6 uses parts of jsonargparse 4 that version 5 drops (hence our bound).
+os.environ["JSONARGPARSE_DEPRECATION_WARNINGS"] = "off"
+
+REPOSITORY = Path(__file__).parents[1]
+DATA = "WASSERSTEIN_DATA"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    import torch
+
+    for item in items:
+        if "data" in item.keywords and DATA not in os.environ:
+            item.add_marker(pytest.mark.skip(reason=f"{DATA} is not set"))
+        if "gpu" in item.keywords and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = terminalreporter.stats.get("skipped", [])
+    for marker, need in (("data", f"set {DATA}"), ("gpu", "needs a CUDA device")):
+        count = sum(marker in report.keywords for report in skipped)
+        if count:
+            terminalreporter.write_line(f"{count} `{marker}` tests skipped ({need})")
+
+
+@pytest.fixture(autouse=True)
+def _stay_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test writes into the checkout, talks to W&B's servers or opens a window."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    monkeypatch.delenv("WASSERSTEIN_TRACEBACK", raising=False)
+
+
+@pytest.fixture
+def repository() -> Path:
+    """Root of the checkout."""
+    return REPOSITORY
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """Directory of the real data sets, read-only: copy before writing."""
+    return Path(os.environ[DATA])
+
+
+@pytest.fixture(autouse=True)
+def _leave_seeds_alone() -> Iterator[None]:
+    """Lightning's global seed of one test does not reach the next."""
+    names = ("PL_GLOBAL_SEED", "PL_SEED_WORKERS")
+    before = {name: os.environ.get(name) for name in names}
+    yield
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

@@ -1,0 +1,152 @@
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lightning_modules.functional.lipschitz import gradient_norm
+from lightning_modules.functional.slope import (
+    estimate_on_plan,
+    slope_on_plan,
+)
+
+
+def numbers(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("shape", [(1,), (3,), (2, 4, 4)])
+def test_slope_of_a_linear_critic_is_the_norm_of_its_weight(
+    shape: tuple[int, ...],
+) -> None:
+    w = numbers(*shape)
+    real, fake = numbers(7, *shape, seed=1), numbers(7, *shape, seed=2)
+    slope = slope_on_plan(
+        lambda x: (x * w).flatten(1).sum(1), real, fake, torch.rand(7)
+    )
+    assert slope == pytest.approx(float(w.norm()), rel=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 300.0])
+def test_between_two_point_masses_any_slope_along_the_line_gives_their_distance(
+    scale: float,
+) -> None:
+    real, fake = torch.tensor([[3.0, 4.0]]), torch.zeros(1, 2)
+    u = torch.tensor([0.6, 0.8])
+    estimate = estimate_on_plan(
+        lambda x: scale * (x @ u) + 2.0, real, fake, torch.tensor([0.3])
+    )
+    assert estimate.per_slope == pytest.approx(5.0, abs=1e-5 if scale >= 1 else 5.1)
+    assert estimate.slope == pytest.approx(scale, rel=1e-4)
+    assert estimate.exact == pytest.approx(5.0)
+
+
+def test_a_gradient_across_the_line_estimates_less_than_the_distance() -> None:
+    real, fake = torch.tensor([[3.0, 4.0]]), torch.zeros(1, 2)
+    estimate = estimate_on_plan(lambda x: 9 * x[:, 0], real, fake, torch.tensor([0.5]))
+    assert estimate.per_slope == pytest.approx(3.0)  # 5 cos(angle)
+
+
+def test_a_flat_critic_estimates_nothing() -> None:
+    estimate = estimate_on_plan(
+        lambda x: 0 * x[:, 0], numbers(4, 2), numbers(4, 2, seed=1), torch.rand(4)
+    )
+    assert [float(value) for value in estimate[:3]] == [0, 0, 0]
+
+
+def test_the_order_of_the_samples_changes_only_which_points_are_probed() -> None:
+    real, fake = numbers(9, 2), numbers(9, 2, seed=1) + 2
+    w = torch.tensor([1.0, -2.0])
+    one = estimate_on_plan(lambda x: x @ w, real, fake, torch.full((9,), 0.5))
+    other = estimate_on_plan(lambda x: x @ w, real.flip(0), fake, torch.full((9,), 0.5))
+    torch.testing.assert_close(one, other)
+
+
+def test_points_are_probed_on_the_lines_of_the_plan_and_nowhere_else() -> None:
+    # Partners are neighbours; a plan by index would probe around x = 50.
+    real = torch.tensor([[0.0], [100.0]])
+    fake = torch.tensor([[101.0], [1.0]])
+    seen: list[Tensor] = []
+
+    def critic(x: Tensor) -> Tensor:
+        seen.append(x.detach())
+        return x[:, 0]
+
+    estimate_on_plan(critic, real, fake, torch.tensor([0.25, 0.25]))
+    assert sorted(seen[0].flatten().tolist()) == [0.75, 100.75]
+
+
+def test_measuring_leaves_no_gradient_in_the_critic() -> None:
+    critic = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 1), nn.Flatten(0))
+    estimate = estimate_on_plan(critic, numbers(4, 2), numbers(4, 2), torch.rand(4))
+    assert all(weight.grad is None for weight in critic.parameters())
+    assert not any(value.requires_grad for value in estimate)
+
+
+def test_very_small_slopes_are_not_rounded_up() -> None:
+    norms = gradient_norm(lambda x: 1e-25 * x[:, 0], torch.zeros(3, 2))
+    torch.testing.assert_close(norms, torch.full((3,), 1e-25), rtol=1e-5, atol=0)
+
+
+def test_samples_of_different_shape_are_refused() -> None:
+    # Sets of different size don't even pass the shapes of the signature here.
+    with pytest.raises(ValueError, match=r"real has shape \(3, 2\), fake \(3, 1\)"):
+        estimate_on_plan(lambda x: x[:, 0], numbers(3, 2), numbers(3, 1), torch.rand(3))
+
+
+# Trained against a frozen generator (theory.md) ---------------------------------------
+
+
+@pytest.fixture(scope="module")
+def study() -> ModuleType:
+    path = Path(__file__).parents[3] / "scripts" / "two_gaussians.py"
+    spec = importlib.util.spec_from_file_location("two_gaussians", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["two_gaussians"] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("shift", [1.0, 3.0, 10.0])
+def test_wgan_gp_overshoots_as_the_penalised_problem_says_and_its_slope_undoes_it(
+    study: ModuleType, shift: float
+) -> None:
+    row = study.train_critic("wgan_gp", shift, 64, steps=400)
+    assert row.estimate == pytest.approx(shift * (1 + shift / 20), rel=0.05)
+    assert row.per_slope == pytest.approx(shift, rel=0.05)
+
+
+def test_a_weaker_penalty_overshoots_more(study: ModuleType) -> None:
+    row = study.train_critic("wgan_gp", 3.0, 64, penalty_weight=3.0, steps=400)
+    assert row.estimate == pytest.approx(3 * (1 + 3 / 6), rel=0.05)
+
+
+@pytest.mark.parametrize("shift", [1.0, 3.0, 10.0])
+def test_a_clipped_critic_obeys_its_lipschitz_bound_and_its_slope_undoes_the_scale(
+    study: ModuleType, shift: float
+) -> None:
+    row = study.train_critic("wgan", shift, 64, steps=400)
+    assert row.estimate <= row.lipschitz * shift
+    assert row.plan_estimate <= row.lipschitz * row.plan_exact
+    assert row.estimate < 0.01 * shift  # far from W1 itself
+    assert row.per_slope == pytest.approx(shift, rel=0.1)
+
+
+def test_the_study_writes_its_table_and_figure(
+    study: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
+    monkeypatch.setattr(study, "SHIFTS", (1.0,))
+    monkeypatch.setattr(study, "CELLS", (("wgan_gp", 64), ("wgan", 64)))
+    study.main(["--steps", "2", "--docs", str(tmp_path)])
+    lines = (tmp_path / "results" / "two_gaussians.csv").read_text().splitlines()
+    assert lines[0].startswith("# command: python ")
+    assert lines[1].startswith("# commit: ")
+    assert lines[2].startswith("method,shift,penalty_weight,width,seed,estimate")
+    assert len(lines) == 3 + 2
+    assert (tmp_path / "figures" / "two_gaussians.png").stat().st_size > 10_000

@@ -1,0 +1,177 @@
+"""Penalty and clipping against closed forms; most published bugs fail here."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from lightning_modules import ConvCritic
+from lightning_modules.functional.lipschitz import (
+    clip_weights_,
+    gradient_norm,
+    gradient_penalty,
+    interpolate,
+)
+
+SHAPES = [(1,), (7,), (3, 4), (3, 8, 8)]
+
+
+class Linear(nn.Module):
+    """f(x) = <w, x> with a direction of the given Euclidean length."""
+
+    def __init__(self, shape: tuple[int, ...], slope: float) -> None:
+        super().__init__()
+        w = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+        self.w = nn.Parameter(slope * w / w.norm())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x * self.w).flatten(1).sum(1)
+
+
+def penalty(
+    critic: nn.Module, shape: tuple[int, ...], n: int = 5, **kw: float
+) -> Tensor:
+    g = torch.Generator().manual_seed(0)
+    real, fake = (torch.randn(n, *shape, generator=g) for _ in range(2))
+    return gradient_penalty(critic, real, fake, torch.rand(n, generator=g), **kw)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("n", [1, 2, 16])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("slope", [0.0, 0.5, 1.0, 3.0])
+def test_penalty_of_a_linear_critic_is_its_squared_excess_slope(
+    slope: float, shape: tuple[int, ...], n: int
+) -> None:
+    value = penalty(Linear(shape, slope), shape, n).item()
+    assert value == pytest.approx((slope - 1) ** 2, abs=5e-6)
+
+
+@pytest.mark.parametrize("slope", [0.5, 3.0])
+def test_one_sided_penalty_spares_gentle_slopes(slope: float) -> None:
+    value = penalty(Linear((4,), slope), (4,), one_sided=True).item()
+    assert value == pytest.approx(max(slope - 1, 0) ** 2, abs=1e-5)
+
+
+def test_penalty_pulls_towards_the_target_slope() -> None:
+    assert penalty(Linear((4,), 3.0), (4,), slope=3.0).item() < 1e-9
+    assert penalty(Linear((4,), 3.0), (4,), slope=5.0).item() == pytest.approx(
+        4, rel=1e-4
+    )
+
+
+@pytest.mark.parametrize("order", [1.0, 1.5, 2.0, 3.0, float("inf")])
+def test_gradient_norm_is_the_p_norm_of_a_linear_critics_weights(order: float) -> None:
+    critic = Linear((3, 4, 4), 2.0)
+    norms = gradient_norm(critic, torch.zeros(2, 3, 4, 4), norm_order=order)
+    expected = torch.linalg.vector_norm(critic.w.detach().flatten(), order)
+    torch.testing.assert_close(norms, expected.expand(2))
+
+
+def test_gradient_norm_of_a_quadratic_is_the_distance_from_its_centre() -> None:
+    x = torch.randn(6, 2, 3)
+    norms = gradient_norm(lambda p: p.square().flatten(1).sum(1) / 2, x)
+    torch.testing.assert_close(norms, x.flatten(1).norm(dim=1))
+
+
+def test_penalty_gradient_agrees_with_finite_differences() -> None:
+    torch.manual_seed(0)
+    critic = nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 1), nn.Flatten(0))
+    critic.double()
+    real, fake, epsilon = torch.randn(4, 3), torch.randn(4, 3), torch.rand(4)
+    weight = critic[0].weight
+
+    def value() -> Tensor:
+        return gradient_penalty(critic, real.double(), fake.double(), epsilon.double())
+
+    (slope,) = torch.autograd.grad(value(), weight)
+    step = 1e-6
+    with torch.no_grad():
+        weight[2, 1] += step
+        above = value()
+        weight[2, 1] -= 2 * step
+        below = value()
+    assert ((above - below) / (2 * step)).item() == pytest.approx(
+        slope[2, 1].item(), rel=1e-5
+    )
+
+
+def test_penalty_has_finite_gradients_where_the_critic_is_flat() -> None:
+    critic = Linear((4,), 0.0)
+    penalty(critic, (4,)).backward()  # type: ignore[no-untyped-call]
+    assert critic.w.grad is not None
+    assert torch.isfinite(critic.w.grad).all()
+
+
+@given(st.floats(0, 1, width=32))
+def test_interpolates_lie_where_epsilon_says(epsilon: float) -> None:
+    real, fake = torch.ones(1, 2, 2), -torch.ones(1, 2, 2)
+    points = interpolate(real, fake, torch.tensor([epsilon]))
+    torch.testing.assert_close(points, torch.full((1, 2, 2), 2 * epsilon - 1))
+
+
+def test_every_sample_has_its_own_epsilon() -> None:
+    epsilon = torch.tensor([0.0, 0.25, 1.0])
+    points = interpolate(torch.ones(3, 2, 2), torch.zeros(3, 2, 2), epsilon)
+    torch.testing.assert_close(points, epsilon.reshape(3, 1, 1).expand(3, 2, 2))
+
+
+def test_penalty_sends_no_gradient_to_the_samples() -> None:
+    real = torch.randn(3, 4, requires_grad=True)
+    fake = torch.randn(3, 4, requires_grad=True)
+    critic = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1), nn.Flatten(0))
+    gradient_penalty(critic, real, fake, torch.rand(3)).backward()  # type: ignore[no-untyped-call]
+    assert real.grad is None
+    assert fake.grad is None
+
+
+def test_penalty_is_float32_under_bfloat16_autocast() -> None:
+    critic = ConvCritic((1, 8, 8), width=4)
+    exact = penalty(critic, (1, 8, 8))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = penalty(critic, (1, 8, 8))
+    assert mixed.dtype == torch.float32
+    assert torch.equal(mixed, exact)
+
+
+@pytest.mark.parametrize(
+    ("real", "fake", "epsilon"),
+    [((4, 2), (3, 2), (4,)), ((4, 2), (4, 2), (1,)), ((4, 2), (4, 2), (4, 1))],
+)
+def test_unpaired_shapes_are_refused(
+    real: tuple[int, ...], fake: tuple[int, ...], epsilon: tuple[int, ...]
+) -> None:
+    with pytest.raises(ValueError, match="Pairs need"):
+        interpolate(torch.zeros(real), torch.zeros(fake), torch.zeros(epsilon))
+
+
+def test_a_critic_that_returns_a_column_is_refused() -> None:
+    with pytest.raises(ValueError, match="one score per sample"):
+        gradient_norm(nn.Linear(2, 1), torch.zeros(3, 2))
+
+
+@given(st.lists(st.floats(-1, 1, width=32), min_size=1), st.floats(0.001, 0.5))
+def test_clipping_leaves_small_weights_and_bounds_the_others(
+    values: list[float], bound: float
+) -> None:
+    weight = torch.tensor(values)
+    clipped = weight.clone()
+    clip_weights_([clipped], bound)
+    inside = weight.abs() <= bound
+    assert torch.equal(clipped[inside], weight[inside])
+    assert torch.equal(clipped[~inside], bound * weight[~inside].sign())
+
+
+def test_clipping_twice_is_clipping_once_and_a_wider_bound_clips_less() -> None:
+    weight = torch.randn(100)
+    results = []
+    for bound in (0.1, 0.5, 1.0):
+        once = weight.clone()
+        clip_weights_([once], bound)
+        twice = once.clone()
+        clip_weights_([twice], bound)
+        assert torch.equal(once, twice)
+        results.append((once - weight).abs().sum())
+    assert all(narrow > wide for narrow, wide in pairwise(results))

@@ -1,0 +1,84 @@
+"""What gets installed, and who may import whom."""
+
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+PACKAGES = ("lightning_modules", "datamodules", "callbacks")
+
+
+def test_the_wheel_holds_the_typed_packages_and_nothing_else(tmp_path: Path) -> None:
+    code = (
+        "import sys; from hatchling.builders.wheel import WheelBuilder as Builder;"
+        "[*Builder(sys.argv[1]).build(directory=sys.argv[2], versions=['standard'])]"
+    )
+    command = [sys.executable, "-c", code, str(REPOSITORY), str(tmp_path)]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    tops = {name.split("/")[0] for name in names if ".dist-info" not in name}
+    assert tops == set(PACKAGES)
+    for package in PACKAGES:
+        assert f"{package}/py.typed" in names
+        assert f"{package}/__init__.py" in names
+    assert not any("ruff.toml" in name or "test_" in name for name in names)
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+@pytest.mark.parametrize(
+    ("importer", "imported", "allowed"),
+    [
+        ("lightning_modules", "datamodules", False),
+        ("lightning_modules", "callbacks", False),
+        ("lightning_modules", "train", False),
+        ("lightning_modules", "lightning_modules", True),
+        ("datamodules", "lightning_modules", True),
+        ("datamodules", "datamodules", True),
+        ("datamodules", "callbacks", False),
+        ("datamodules", "train", False),
+        ("callbacks", "lightning_modules", True),
+        ("callbacks", "callbacks", True),
+        ("callbacks", "datamodules", False),
+        ("callbacks", "train", False),
+    ],
+)
+def test_imports_go_one_way(importer: str, imported: str, allowed: bool) -> None:
+    ruff = Path(sys.executable).with_name("ruff")
+    options = ["check", "--no-cache", "--select", "TID251", "--stdin-filename"]
+    done = subprocess.run(
+        [ruff, *options, REPOSITORY / importer / "new.py", "-"],
+        input=f"from {imported} import name\n",
+        text=True,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode == 0) == allowed, done.stdout + done.stderr
+
+
+def test_every_bound_has_its_reason() -> None:
+    text = (REPOSITORY / "pyproject.toml").read_text()
+    project = tomllib.loads(text)["project"]
+    extras = project["optional-dependencies"]
+    for requirement in [
+        *project["dependencies"],
+        *extras["fid"],
+        *extras["tensorboard"],
+    ]:
+        (line,) = [row for row in text.splitlines() if f'"{requirement}", #' in row][:1]
+        assert len(line.split("#")[1]) > 10, requirement
+
+
+def test_the_malicious_releases_are_excluded() -> None:
+    from packaging.requirements import Requirement
+
+    text = (REPOSITORY / "pyproject.toml").read_text()
+    wanted = map(Requirement, tomllib.loads(text)["project"]["dependencies"])
+    (lightning,) = [one for one in wanted if one.name == "lightning"]
+    assert not any(lightning.specifier.contains(v) for v in ("2.6.2", "2.6.3"))
+    assert lightning.specifier.contains("2.6.6")

@@ -1,0 +1,63 @@
+"""What the README says works."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import torch
+
+import train
+
+REPOSITORY = Path(__file__).parents[1]
+README = (REPOSITORY / "README.md").read_text()
+STEPS = "max_steps=1000"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def commands() -> list[str]:
+    lines = "".join(blocks("bash")).splitlines()
+    return [line.split("python train.py ")[1] for line in lines if "train.py" in line]
+
+
+def test_the_quick_start_runs() -> None:
+    assert STEPS in README
+    code = "\n".join(blocks("python")).replace(STEPS, "max_steps=2")
+    names: dict[str, object] = {}
+    exec(compile(code, "README.md", "exec"), names)
+    pictures, generator = names["pictures"], names["generator"]
+    assert isinstance(pictures, torch.Tensor)
+    assert pictures.shape == (16, 1, 8, 8)
+    assert pictures.abs().max() <= 1
+    assert isinstance(generator, torch.nn.Module)
+    assert generator(torch.zeros(1, 32)).shape == (1, 1, 8, 8)
+
+
+def test_the_quick_start_is_ten_lines() -> None:
+    assert len([line for line in blocks("python")[0].splitlines() if line]) <= 10
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_command_is_understood(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(REPOSITORY)  # nothing is written: the config is printed
+    subcommand, *words = shlex.split(command)
+    with pytest.raises(SystemExit) as end:
+        train.main([subcommand, *words, "--print_config"])
+    assert end.value.code in (0, None)
+
+
+def test_every_target_and_file_that_is_named_exists() -> None:
+    makefile = (REPOSITORY / "Makefile").read_text()
+    for target in re.findall(r"make ([a-z0-9-]+)", README):
+        rule = "results-%" if target.startswith("results-") else target
+        if target != "sure":
+            assert f"\n{rule}:" in makefile, target
+    for link in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (REPOSITORY / link).exists(), link
+    for path in re.findall(r"configs/[\w/]+\.yaml", README):
+        assert (REPOSITORY / path).is_file(), path
