@@ -4,13 +4,13 @@ import inspect
 import warnings
 from collections.abc import Mapping, Sequence
 from types import FrameType
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self
 
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.core.mixins.hparams_mixin import HyperparametersMixin
 from lightning.pytorch.utilities.parsing import collect_init_args
-from torch import Tensor
+from torch import Tensor, distributed
 
 from lightning_modules.arguments import plain_arguments
 from lightning_modules.noise import Noise
@@ -127,14 +127,24 @@ class TrackedModule(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Gather the noise state of every rank; called on all ranks."""
         if hasattr(self, "noise"):
-            state = self.all_gather(self.noise.state.to(self.device))
-            checkpoint["noise"] = (
-                cast(Tensor, state).reshape(self.trainer.world_size, -1).cpu()
-            )
+            state = self.noise.state.to(self.device)
+            checkpoint["noise"] = rows_of_all_ranks(state).cpu()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Remember the noise states until the fit starts."""
         self._noise_states = checkpoint.get("noise")
+
+
+def rows_of_all_ranks(row: Tensor) -> Tensor:
+    """One row per rank, in the order of ranks; call it on all ranks.
+
+    Lightning's ``all_gather`` goes through a deprecated function of torch 2.15.
+    """
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return row[None]
+    rows = [torch.empty_like(row) for _ in range(distributed.get_world_size())]
+    distributed.all_gather(rows, row)
+    return torch.stack(rows)
 
 
 def _built_by_cli() -> bool:

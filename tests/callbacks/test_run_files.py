@@ -169,9 +169,10 @@ def test_the_commit_is_that_of_the_code(
     monkeypatch.setattr(lightning_modules, "__file__", str(code))
     assert git_commit() is None  # no repository
     git("init")
+    git("commit", "--allow-empty", "-m", "theirs")
     assert git_commit() is None  # untracked: somebody else's repository
     git("add", ".")
-    git("commit", "-m", "first")
+    git("commit", "-m", "ours")
     assert git_commit() == git("rev-parse", "HEAD") != ""
     assert provenance()["modified"] is False
     code.write_text("changed = True\n")
@@ -290,7 +291,8 @@ def test_two_processes_write_each_sample_once_and_in_order(tmp_path: Path) -> No
             return batch[:, None].float() * torch.tensor([1.0, 10.0])
 
     trainer = Trainer(
-        logger=False, callbacks=[SampleWriter()], default_root_dir=tmp_path / "run", devices=2,
+        logger=False, callbacks=[SampleWriter()], devices=2,
+        default_root_dir=tmp_path / "run",
         strategy="ddp_fork", use_distributed_sampler=False, **QUIET,
     )  # fmt: skip
     trainer.predict(Shares())

@@ -74,8 +74,8 @@ def test_about_half_of_the_pictures_are_mirrored_and_the_rest_untouched() -> Non
 
 def test_only_training_pictures_are_mirrored() -> None:
     data = pictures(flip=True)
-    x = torch.cat([x for x, _ in data.val_dataloader()])
-    assert torch.equal(x, data.val_set.x)
+    for loader in (data.val_dataloader(), data.test_dataloader()):
+        assert torch.equal(torch.cat([x for x, _ in loader]), data.val_set.x)
 
 
 def test_pixels_stay_bytes_until_the_batch_is_on_the_device() -> None:

@@ -1,5 +1,6 @@
 """Samples, noise, evaluation and checkpoints of the generative base."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:You defined a `validation_step` but have no `val_dataloader`",
 )
 
-METHODS = [GAN, WGAN, WGANGP]
+METHODS: list[type[GenerativeModule]] = [GAN, WGAN, WGANGP]
 
 
 def networks() -> tuple[MLPGenerator, MLPCritic]:
@@ -190,7 +191,8 @@ def test_networks_that_do_not_fit_the_data_are_refused(
 def test_a_checkpoint_loads_by_itself_without_pickled_code(
     method: type[GenerativeModule], tmp_path: Path
 ) -> None:
-    module = method(*networks(), n_critic=3)
+    make: Callable[..., GenerativeModule] = method
+    module = make(*networks(), n_critic=3)
     t = trainer()
     t.fit(module, points())
     t.save_checkpoint(tmp_path / "x.ckpt")
@@ -273,5 +275,5 @@ def test_plain_ddp_looks_for_unused_parameters() -> None:
 
 
 def test_fsdp_is_refused_with_a_sentence() -> None:
-    with pytest.raises(ValueError, match="use trainer.strategy 'ddp'"):
+    with pytest.raises(ValueError, match=r"use trainer\.strategy 'ddp'"):
         prepare_strategy(FSDPStrategy())

@@ -81,7 +81,7 @@ def test_penalty_gradient_agrees_with_finite_differences() -> None:
     critic = nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 1), nn.Flatten(0))
     critic.double()
     real, fake, epsilon = torch.randn(4, 3), torch.randn(4, 3), torch.rand(4)
-    weight = critic[0].weight
+    weight = next(critic.parameters())
 
     def value() -> Tensor:
         return gradient_penalty(critic, real.double(), fake.double(), epsilon.double())

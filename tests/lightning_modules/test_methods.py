@@ -1,6 +1,6 @@
 """GAN, WGAN and WGAN-GP against their papers' updates, written out by hand."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -61,7 +61,7 @@ def by_hand(
     """The published algorithm in plain PyTorch, without any of our functions."""
     g, f = networks()
     noise = Noise(torch.initial_seed(), 0, "train")
-    made = {
+    made: Callable[[object], torch.optim.Optimizer] = {
         "gan": lambda p: torch.optim.Adam(p, 2e-4, (0.5, 0.999)),
         "wgan": lambda p: torch.optim.RMSprop(p, 5e-5),
         "wgan_gp": lambda p: torch.optim.Adam(p, 1e-4, (0.0, 0.9)),
@@ -80,7 +80,7 @@ def by_hand(
                 (slope,) = torch.autograd.grad(f(x).sum(), x, create_graph=True)
                 loss = loss + 10 * ((slope.norm(2, dim=1) - 1) ** 2).mean()
             opt_f.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             opt_f.step()
             if method == "wgan":
                 for p in f.parameters():
@@ -99,7 +99,7 @@ def by_hand(
     [("gan", GAN, 1), ("wgan", WGAN, 5), ("wgan_gp", WGANGP, 5)],
 )
 def test_training_follows_the_published_algorithm(
-    name: str, method: type[GenerativeModule], n_critic: int
+    name: str, method: Callable[..., GenerativeModule], n_critic: int
 ) -> None:
     real = torch.randn(N, 2, generator=torch.Generator().manual_seed(3))
     module = method(*networks())

@@ -1,5 +1,6 @@
 """Two processes on half a batch each are one process on the whole batch."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,9 @@ def alone(module: GenerativeModule, monkeypatch: pytest.MonkeyPatch) -> None:
     ("method", "tolerance"), [(GAN, 1e-5), (WGAN, 1e-5), (WGANGP, 1e-4)]
 )
 def test_two_processes_equal_one_on_the_joined_batch_and_noise(
-    method: type[GenerativeModule], tolerance: float, monkeypatch: pytest.MonkeyPatch
+    method: Callable[..., GenerativeModule],
+    tolerance: float,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     together = method(*networks(), n_critic=N_CRITIC)
     fit(together, 2)
@@ -101,6 +104,10 @@ def test_two_processes_equal_one_on_the_joined_batch_and_noise(
     before = {k: v.clone() for k, v in single.state_dict().items()}
     alone(single, monkeypatch)
     for key, value in single.state_dict().items():
+        # A Wasserstein critic's last bias cancels in the loss. Its gradient is rounding
+        # noise, which RMSProp and Adam scale up to a full step; it changes nothing.
+        if method is not GAN and key == "critic.layers.3.bias":
+            continue
         assert (value - together.state_dict()[key]).abs().max() <= tolerance
         assert not torch.equal(value, before[key])
 
