@@ -26,8 +26,8 @@ def plain_arguments(cls: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in arguments.items():
         if isinstance(value, nn.Module):
             recipe = recipe_of(value)
-        elif key.endswith(("_optimizer", "_scheduler")) and callable(value):
-            recipe = _factory_recipe(value, scheduler=key.endswith("_scheduler"))
+        elif key.endswith(("optimizer", "scheduler")) and callable(value):
+            recipe = _factory_recipe(value, scheduler=key.endswith("scheduler"))
         else:
             recipe = None
         if recipe is not None:

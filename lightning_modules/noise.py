@@ -53,4 +53,5 @@ class Noise:
 
     @state.setter
     def state(self, value: Tensor) -> None:
-        self.generator.set_state(value.cpu())
+        # torch 2.15 reads a row of a larger tensor from the wrong place: copy it out.
+        self.generator.set_state(value.cpu().clone())

@@ -74,6 +74,24 @@ def test_the_same_samples_are_judged_at_every_validation() -> None:
     assert judged == judged[:2] * (len(judged) // 2)
 
 
+class CollapsingSampler(PerfectSampler):
+    """Draws from the ring at first, and from one mode only after that."""
+
+    def sample(self, n: int, seed: int = 0) -> Tensor:
+        drawn = super().sample(n, seed)
+        centre = torch.tensor([1.0, 0.0])
+        first = self.seeds.count(seed) == 1
+        return drawn if first else centre.expand_as(drawn)
+
+
+def test_a_validation_forgets_the_one_before() -> None:
+    run = trainer(
+        ModeCoverageMonitor(200), val_check_interval=1, num_sanity_val_steps=0
+    )
+    run.fit(CollapsingSampler(), datamodule=ring())
+    assert float(run.callback_metrics["val/modes"]) == 1.0
+
+
 @pytest.mark.filterwarnings("ignore:This process.*multi-threaded:DeprecationWarning")
 def test_two_processes_log_what_one_logs(tmp_path: Path) -> None:
     found = []
