@@ -6,6 +6,7 @@ make demo        # or: python scripts/demo.py [--seed 0]
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,13 +57,14 @@ def exact(x: Tensor, y: Tensor) -> float:
     return float(wasserstein_distance(x.flatten(1), y.flatten(1)))
 
 
-def demo(seed: int = 0) -> dict[str, float]:
+def demo(seed: int = 0, arguments: Sequence[str] = ()) -> dict[str, float]:
     """Train, print the summary, return its numbers."""
     from train import command_line
 
     watch = StartAndEnd()
-    words = [f"--config={ROOT / 'configs' / 'wgan_gp' / 'digits.yaml'}"]
-    cli = command_line(["fit", *words, f"--seed_everything={seed}"], callbacks=[watch])
+    config = ROOT / "configs" / "wgan_gp" / "digits.yaml"
+    words = ["fit", f"--config={config}", f"--seed_everything={seed}"]
+    cli = command_line([*words, f"--data.seed={seed}", *arguments], callbacks=[watch])
     held_out = cli.datamodule.real("test")
     training = cli.datamodule.real("train")[: len(held_out)]
     flat = watch.samples.flatten(1)

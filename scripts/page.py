@@ -1,14 +1,17 @@
 """docs/results.md, made from the cells and from published.yaml; nothing is typed."""
 
+import csv
+import shutil
 import statistics
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import yaml
 
-from scripts.cells import RESULTS, TABLES, Column, Table, cells, read
+from scripts.cells import RESULTS, TABLES, Column, Table, cells, last_picture, read
 
 PAGE = RESULTS.parent / "results.md"
+FIGURES = RESULTS.parent / "figures"
 HEADER = """# Results
 
 Made by `python scripts/results.py page` from the cells in `docs/results/`; each cell is
@@ -25,9 +28,52 @@ def write_page() -> None:
     parts = [HEADER]
     for name, table in TABLES.items():
         parts += [f"## {table.title}", *_section(name, table, published.get(name, []))]
+        parts += _pictures(name)
+    parts += ["## Two Gaussians: what the critics estimate", *_two_gaussians()]
     partial = PAGE.with_name(f".{PAGE.name}")
     partial.write_text("\n\n".join(part.strip("\n") for part in parts) + "\n")
     partial.replace(PAGE)
+
+
+def _pictures(table: str) -> Iterator[str]:
+    """Samples of seed 0, copied from this machine's runs where there are any."""
+    for cell in cells(table):
+        kept = FIGURES / f"{table}-{cell.method}.png"
+        if cell.seed == 0 and cell.path.exists():
+            drawn = last_picture(cell)
+            if drawn is not None:
+                FIGURES.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(drawn, kept)
+            if kept.exists():
+                yield f"{cell.method}, seed 0: ![samples](figures/{kept.name})"
+
+
+def _two_gaussians() -> Iterator[str]:
+    """The study that `scripts/two_gaussians.py` writes."""
+    path = RESULTS / "two_gaussians.csv"
+    if not path.exists():
+        yield "Not measured yet: `python scripts/two_gaussians.py`."
+        return
+    lines = path.read_text().splitlines()
+    yield (
+        "Critics trained against a frozen generator: two Gaussians in the plane, "
+        "shifted by t, so that W1 = t. theory.md derives the closed form of the "
+        "penalised optimum; `lipschitz` is the largest slope that was measured."
+    )
+    rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
+    headings = list(rows[0])
+    table = [headings, ["---"] * len(headings)]
+    table += [[_short(row[name]) for name in headings] for row in rows]
+    yield "\n".join(f"| {' | '.join(row)} |" for row in table)
+    yield " ".join(line.removeprefix("# ").capitalize() + "." for line in lines[:2])
+    yield "![estimates](figures/two_gaussians.png)"
+
+
+def _short(value: str) -> str:
+    try:
+        return f"{float(value):.4g}"
+    except ValueError:
+        return value
 
 
 def _section(
@@ -59,9 +105,13 @@ def _section(
         yield "Commit: " + ", ".join(sorted({c["commit"] for c in found})) + "."
         yield "Hardware: " + "; ".join(sorted({c["hardware"] for c in found})) + "."
         yield "Metrics of every seed: " + _each_seed(found, table.columns)
-    for row in published:
-        doubt = ", quoted from memory" if row["recalled"] else ""
-        yield f"- *{row['name']}*: {row['source']}{doubt}."
+    sources = (f"*{row['name']}*: {_source(row)}" for row in published)
+    if published:
+        yield "Published rows: " + "; ".join(sources) + "."
+
+
+def _source(row: dict[str, Any]) -> str:
+    return f"{row['source']}{', quoted from memory' if row['recalled'] else ''}"
 
 
 def _each_seed(found: Sequence[dict[str, Any]], columns: Sequence[Column]) -> str:
