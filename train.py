@@ -20,10 +20,11 @@ from lightning.pytorch import (
     LightningModule,
     Trainer,
 )
+from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 
 import datamodules  # noqa: F401  its classes get short names by being imported
-from callbacks import ExactResume, RunConfig, run_directory
+from callbacks import ExactResume, RunConfig, UpdateProgress, run_directory
 from callbacks.wandb_run import continue_wandb_run
 from lightning_modules.cli_checks import check_config, check_run
 from lightning_modules.cli_errors import UsageError, explain
@@ -68,6 +69,20 @@ class CLI(LightningCLI):
         # Lightning would let the checkpoint's arguments win over the command line's;
         # here the config says what the model is, and the checkpoint has to fit.
         pass
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Give a fit a bar that counts player updates, if it wants one of ours."""
+        assert self.subcommand is not None
+        wanted = self.config_init[self.subcommand].trainer
+        own = any(isinstance(one, ProgressBar) for one in wanted.callbacks or [])
+        if (
+            self.subcommand == "fit"
+            and wanted.enable_progress_bar is not False
+            and not own
+        ):
+            kwargs["enable_progress_bar"] = False
+            self.trainer_defaults["callbacks"].append(UpdateProgress())
+        return super().instantiate_trainer(**kwargs)
 
     def run_checked(self, **kwargs: Any) -> None:
         """Run the subcommand, if data and networks go together."""

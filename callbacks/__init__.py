@@ -12,6 +12,7 @@ from callbacks.mode_coverage import ModeCoverageMonitor
 from callbacks.pictures import image_grid, log_picture, save_png
 from callbacks.plots import histogram, scatter
 from callbacks.predictions import SampleWriter
+from callbacks.progress import UpdateProgress
 from callbacks.resume import ExactResume
 from callbacks.run_config import RunConfig
 from callbacks.run_directory import run_directory
@@ -31,6 +32,7 @@ __all__ = [
     "RunConfig",
     "SampleGrid",
     "SampleWriter",
+    "UpdateProgress",
     "WandbRun",
     "continue_wandb_run",
     "generator_for_sampling",

@@ -1,0 +1,75 @@
+import re
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from callbacks import UpdateProgress
+from lightning_modules import WGANGP, MLPCritic, MLPGenerator
+
+pytestmark = pytest.mark.filterwarnings(
+    # these fits have nothing to validate
+    "ignore:You defined a `validation_step` but have no `val_dataloader`",
+)
+
+
+def module(**options: Any) -> WGANGP:
+    return WGANGP(MLPGenerator(2, (2,), (4,)), MLPCritic((2,), (4,)), **options)
+
+
+def fit(**options: Any) -> None:
+    points: DataLoader[Tensor] = DataLoader(torch.randn(16, 2), batch_size=4)  # type: ignore[arg-type]
+    Trainer(
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        log_every_n_steps=2,
+        callbacks=[UpdateProgress()],
+        **options,
+    ).fit(module(n_critic=2), points)
+
+
+def test_the_bar_counts_player_updates_and_shows_what_was_logged(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fit(max_steps=6, max_epochs=-1)
+    last = capsys.readouterr().out.strip().splitlines()
+    shown = " ".join(last)
+    assert "updates" in shown
+    assert re.search(r"\b6/6\b", shown)
+    assert re.search(r"wasserstein\s+-?\d", shown)
+
+
+def test_without_max_steps_it_counts_epochs(capsys: pytest.CaptureFixture[str]) -> None:
+    fit(max_epochs=3)
+    shown = capsys.readouterr().out
+    assert "epochs" in shown
+    assert re.search(r"\b3/3\b", shown)
+
+
+def test_an_interrupted_run_gives_the_terminal_back() -> None:
+    class Broken(UpdateProgress):
+        def on_train_batch_start(self, *_: object) -> None:
+            assert self._progress is not None
+            bars.append(self._progress)
+            raise RuntimeError("interrupted")
+
+    bars: list[Any] = []
+    trainer = Trainer(
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        max_epochs=1,
+        callbacks=[Broken()],
+    )
+    points: DataLoader[Tensor] = DataLoader(torch.randn(8, 2), batch_size=4)  # type: ignore[arg-type]
+    with pytest.raises(RuntimeError, match="interrupted"):
+        trainer.fit(module(), points)
+    assert bars[0].live.is_started is False
