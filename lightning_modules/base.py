@@ -208,6 +208,18 @@ class CriticModule(TrackedModule):
             nn.utils.clip_grad_norm_(weights, limit)
 
 
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Within the block the network is in eval mode; then every layer as before."""
+    modes = {module: module.training for module in network.modules()}
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
 def trainable(network: nn.Module) -> list[nn.Parameter]:
     """The weights of a network that want gradients."""
     return [p for p in network.parameters() if p.requires_grad]

@@ -1,6 +1,5 @@
 """GAN (Goodfellow et al. 2014, arXiv:1406.2661), eq. 1-3 of the theory page."""
 
-import math
 from typing import Any, Literal
 
 from lightning.pytorch.cli import OptimizerCallable
@@ -58,7 +57,7 @@ class GAN(GenerativeModule):
     def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         """Cross entropy of the discriminator (eq. 1)."""
         loss = F.discriminator_loss(*self.score_pair(real, fake))
-        self.record(critic_loss=loss, js_estimate=math.log(2) - loss.detach() / 2)
+        self.record(critic_loss=loss, js_estimate=F.jensen_shannon_estimate(loss))
         return loss
 
     def generator_loss(self, fake: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torchmetrics import Metric
 
-from lightning_modules.base import CriticModule, Warmup
+from lightning_modules.base import CriticModule, Warmup, evaluating
 from lightning_modules.metrics import SlicedWassersteinDistance, WassersteinDistance
 from lightning_modules.noise import Noise
 from lightning_modules.shapes import check_shapes
@@ -136,12 +136,8 @@ class GenerativeModule(CriticModule):
         """
         noise = Noise(seed, 0, "sample", self.device)
         latents = noise.normal(n, self.latent_dim)
-        training = self.generator.training
-        self.generator.eval()
-        try:
+        with evaluating(self.generator):
             return torch.cat([self(part) for part in torch.split(latents, _CHUNK)])
-        finally:
-            self.generator.train(training)
 
     def predict_step(self, batch: Tensor, batch_idx: int) -> Tensor:  # noqa: ARG002
         """Samples with the given numbers: sample i is the same in every batching.
@@ -168,7 +164,9 @@ class GenerativeModule(CriticModule):
 
     def check_shape(self, shape: tuple[int, ...]) -> None:
         """Refuse networks that do not fit samples of this shape (ValueError)."""
-        check_shapes(self.sample(2), self.critic, shape)
+        made = self.sample(2)
+        with evaluating(self.critic):
+            check_shapes(made, self.critic, shape)
 
     def _start_evaluation(self) -> None:
         seed, rank = torch.initial_seed(), self.global_rank

@@ -4,7 +4,6 @@ import functools
 import inspect
 import json
 import os
-from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
@@ -60,20 +59,21 @@ def recipe_of(network: nn.Module) -> Recipe | None:
 def build(recipe: Recipe) -> nn.Module:
     """Build the network that a recipe describes, with fresh weights.
 
-    Only classes of ``lightning_modules`` are built: a recipe may come from a file
-    that a stranger wrote.
+    Only classes of ``lightning_modules.networks`` are built: a recipe may come from a
+    file that a stranger wrote.
 
     Raises:
         ValueError: If the recipe names anything else.
     """
     path = str(recipe.get("class_path"))
     module, _, name = path.rpartition(".")
-    if not module.startswith("lightning_modules."):
+    ours = module.startswith("lightning_modules.networks.")
+    cls = getattr(import_module(module), name, None) if ours else None
+    if not (isinstance(cls, type) and issubclass(cls, nn.Module)):
         raise ValueError(
-            f"class_path '{path}' is not a network of lightning_modules; build it "
-            "yourself and load the tensors with safetensors.torch.load_file."
+            f"class_path '{path}' is not a network of lightning_modules.networks; "
+            "build it yourself and load the tensors with safetensors.torch.load_file."
         )
-    cls: Callable[..., nn.Module] = getattr(import_module(module), name)
     return cls(**recipe["init_args"])
 
 

@@ -22,16 +22,13 @@ def check_shapes(made: Tensor, critic: nn.Module, shape: tuple[int, ...]) -> Non
             f"has shape {list(shape)}: make model.generator's shape and "
             "data.image_size agree."
         )
-    training = critic.training
     try:
-        scores = critic.eval()(made)
+        scores = critic(made)
     except RuntimeError as error:
         raise ValueError(
             f"The critic does not take samples of shape {list(shape)}: make "
             f"model.critic's shape and data.image_size agree ({error})."
         ) from None
-    finally:
-        critic.train(training)
     if scores.shape != made.shape[:1]:
         raise ValueError(
             f"The critic must return one score per sample, shape (n,), but gave "

@@ -41,7 +41,7 @@ class TrackedModule(LightningModule):
 
     @classmethod
     def load_from_checkpoint(cls, *args: Any, **kwargs: Any) -> Self:
-        """Lightning's, with ``weights_only=True``: nothing in the file is executed."""
+        """Lightning's, with ``weights_only=True``: nothing in the file is unpickled."""
         kwargs.setdefault("weights_only", True)
         with warnings.catch_warnings():
             # Lightning 2.6 calls jsonargparse by a name that is going away.

@@ -89,8 +89,10 @@ def gradient_norm(
             return (flat.square().sum(1) + _TINY).sqrt()
         if norm_order == float("inf"):
             return flat.abs().amax(1)
-        power = flat.abs().pow(norm_order).sum(1)
-        return (power + _TINY).pow(1 / norm_order)
+        # Powers of small numbers vanish: measure in units of the largest one.
+        size = flat.detach().abs().amax(1, keepdim=True).clamp_min(_TINY)
+        power = (flat.abs() / size).pow(norm_order).sum(1)
+        return size.squeeze(1) * (power + _TINY).pow(1 / norm_order)
 
 
 def gradient_penalty(

@@ -4,7 +4,11 @@ from typing import Literal, cast
 
 from torch import Tensor, nn
 
-from lightning_modules.networks.initialisation import Initialisation, initialise
+from lightning_modules.networks.initialisation import (
+    Initialisation,
+    check_sizes,
+    initialise,
+)
 from lightning_modules.networks.mlp import ACTIVATIONS, Norm
 from lightning_modules.recipe import remembers
 
@@ -89,6 +93,7 @@ class ConvGenerator(nn.Module):
     ) -> None:
         super().__init__()
         self.latent_dim = latent_dim
+        check_sizes(latent_dim=latent_dim, width=width, smallest_side=smallest_side)
         channels, side = square(shape)
         path = sides(side, smallest_side)[::-1]
         wide = width * 2 ** (len(path) - 2)
@@ -142,6 +147,7 @@ class ConvCritic(nn.Module):
         init: Initialisation = "he",
     ) -> None:
         super().__init__()
+        check_sizes(width=width, smallest_side=smallest_side)
         channels, side = square(shape)
         path = sides(side, smallest_side)
         layers: list[nn.Module] = []

@@ -7,7 +7,11 @@ from typing import Literal, cast
 
 from torch import Tensor, nn
 
-from lightning_modules.networks.initialisation import Initialisation, initialise
+from lightning_modules.networks.initialisation import (
+    Initialisation,
+    check_sizes,
+    initialise,
+)
 from lightning_modules.recipe import remembers
 
 Activation = Literal["relu", "leaky_relu", "tanh", "softplus", "elu"]
@@ -24,6 +28,8 @@ Norm = Literal["none", "batch", "layer"]
 def _layers(
     sizes: Sequence[int], activation: Activation, norm: Norm = "none"
 ) -> list[nn.Module]:
+    for size in sizes:
+        check_sizes(**{"a layer's width (shape, hidden)": size})
     layers: list[nn.Module] = []
     for wide, narrow in pairwise(sizes[:-1]):
         layers.append(nn.Linear(wide, narrow))
@@ -64,6 +70,7 @@ class MLPGenerator(nn.Module):
         init: Initialisation = "he",
     ) -> None:
         super().__init__()
+        check_sizes(latent_dim=latent_dim)
         self.latent_dim = latent_dim
         self.shape = tuple(shape)
         layers = _layers([latent_dim, *hidden, math.prod(shape)], activation, norm)

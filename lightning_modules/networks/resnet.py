@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
 
 from lightning_modules.networks.conv import norm_layer, square
-from lightning_modules.networks.initialisation import initialise
+from lightning_modules.networks.initialisation import check_sizes, initialise
 from lightning_modules.networks.mlp import Norm
 from lightning_modules.recipe import remembers
 
@@ -83,6 +83,7 @@ class ResNetGenerator(nn.Module):
     ) -> None:
         super().__init__()
         self.latent_dim = latent_dim
+        check_sizes(latent_dim=latent_dim, width=width)
         channels, side = square(shape)
         doublings = side.bit_length() - 3
         if doublings < 1 or 4 * 2**doublings != side:
@@ -129,6 +130,7 @@ class ResNetCritic(nn.Module):
         norm: Norm = "none",
     ) -> None:
         super().__init__()
+        check_sizes(width=width)
         channels, side = square(shape)
         if side % 4:
             raise ValueError(f"ResNetCritic needs a side divisible by 4, got {side}.")
@@ -149,8 +151,11 @@ class ResNetCritic(nn.Module):
 
 
 def _initialise(network: nn.Module) -> None:
-    """He before a ReLU, gain 1 for shortcuts and ends, as the authors' code."""
+    """He before a ReLU; gain 1 for shortcuts, linear layers and the picture."""
     initialise(network, "he")
+    convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
     for name, module in network.named_modules():
-        if name.endswith("shortcut") or isinstance(module, nn.Linear):
+        shortcut = name.endswith("shortcut")
+        last = isinstance(network, ResNetGenerator) and module is convolutions[-1]
+        if shortcut or last or isinstance(module, nn.Linear):
             initialise(module, "he", gain=1.0)

@@ -113,6 +113,15 @@ def test_samples_repeat_with_the_seed_in_eval_mode_without_gradients() -> None:
     assert torch.equal(first, module.eval().sample(5))
 
 
+def test_sampling_leaves_every_layer_in_the_mode_it_was_in() -> None:
+    generator = MLPGenerator(3, (2,), hidden=(8,), norm="batch").train()
+    norm = next(m for m in generator.modules() if isinstance(m, nn.BatchNorm1d))
+    norm.eval()
+    GAN(generator, networks()[1]).sample(4)
+    assert generator.training
+    assert not norm.training
+
+
 def test_many_samples_are_made_in_parts_with_the_same_result() -> None:
     module = GAN(*networks())
     latents = Noise(0, 0, "sample").normal(2500, 3)

@@ -62,12 +62,17 @@ def test_penalty_pulls_towards_the_target_slope() -> None:
     )
 
 
-@pytest.mark.parametrize("order", [1.0, 1.5, 2.0, 3.0, float("inf")])
-def test_gradient_norm_is_the_p_norm_of_a_linear_critics_weights(order: float) -> None:
-    critic = Linear((3, 4, 4), 2.0)
-    norms = gradient_norm(critic, torch.zeros(2, 3, 4, 4), norm_order=order)
-    expected = torch.linalg.vector_norm(critic.w.detach().flatten(), order)
-    torch.testing.assert_close(norms, expected.expand(2))
+@pytest.mark.parametrize("graph", [False, True])
+@pytest.mark.parametrize("slope", [2.0, 1e-3])
+@pytest.mark.parametrize("order", [1.0, 1.5, 2.0, 3.0, 32.0, float("inf")])
+def test_gradient_norm_is_the_p_norm_of_a_linear_critics_weights(
+    order: float, slope: float, graph: bool
+) -> None:
+    critic = Linear((3, 4, 4), slope)
+    x = torch.zeros(2, 3, 4, 4)
+    norms = gradient_norm(critic, x, norm_order=order, create_graph=graph).detach()
+    expected = torch.linalg.vector_norm(critic.w.detach().double().flatten(), order)
+    torch.testing.assert_close(norms, expected.float().expand(2))
 
 
 def test_gradient_norm_of_a_quadratic_is_the_distance_from_its_centre() -> None:

@@ -70,10 +70,27 @@ def test_mlps_of_every_kind_map_shapes_as_they_say(activation: str, norm: str) -
         lambda: ConvCritic((1, 4, 4)),
         lambda: ResNetGenerator(3, (3, 28, 28)),
         lambda: ResNetCritic((3, 30, 30)),
+        lambda: ConvGenerator(3, (1, 28, 28), smallest_side=0),
     ],
 )
 def test_sizes_that_do_not_fit_are_refused(make: type[nn.Module]) -> None:
     with pytest.raises(ValueError, match=r"side|shape"):
+        make()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: MLPGenerator(0, (2,)),
+        lambda: MLPCritic((2,), hidden=(8, 0)),
+        lambda: ConvGenerator(0, (1, 28, 28)),
+        lambda: ConvCritic((1, 28, 28), width=0),
+        lambda: ResNetGenerator(width=0),
+        lambda: ResNetCritic(width=-1),
+    ],
+)
+def test_widths_below_one_are_refused(make: type[nn.Module]) -> None:
+    with pytest.raises(ValueError, match="must be at least 1"):
         make()
 
 
@@ -97,6 +114,21 @@ def test_he_initialisation_keeps_the_second_moment_through_relu_layers() -> None
     assert ratio.item() == pytest.approx(1, rel=0.1)
     biases = [v for k, v in net.named_parameters() if k.endswith("bias")]
     assert all(bias.abs().max() == 0 for bias in biases)
+
+
+def test_he_initialisation_keeps_the_second_moment_through_transposed_layers() -> None:
+    """Its weight is (in, out, k, k), and a stride of 2 thins the kernel out."""
+    torch.manual_seed(0)
+    net = ConvGenerator(64, (1, 64, 64), width=32)
+    ups = [m for m in net.layers if hasattr(m, "conv")]
+    with torch.no_grad():
+        x = torch.randn(16, 256, 4, 4).relu()
+        for up in ups[:-1]:
+            y = up(x)
+            inner = (..., slice(2, -2), slice(2, -2))  # the edge meets fewer inputs
+            ratio = y[inner].square().mean() / (2 * x.square().mean())
+            assert ratio.item() == pytest.approx(1, rel=0.2)
+            x = y.relu()
 
 
 def test_dcgan_initialisation_draws_with_deviation_002() -> None:
@@ -139,9 +171,19 @@ def test_loading_leaves_the_global_generator_alone(tmp_path: Path) -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_only_our_own_classes_are_built_from_a_file() -> None:
-    with pytest.raises(ValueError, match=r"subprocess.Popen.*not a network"):
-        build({"class_path": "subprocess.Popen", "init_args": {"args": ["true"]}})
+@pytest.mark.parametrize(
+    "path",
+    [
+        "subprocess.Popen",
+        "lightning_modules.recipe.import_module",
+        "lightning_modules.networks.mlp.pairwise",
+        "lightning_modules.networks.mlp.missing",
+        "lightning_modules.wgan.WGAN",
+    ],
+)
+def test_only_our_own_networks_are_built_from_a_file(path: str) -> None:
+    with pytest.raises(ValueError, match="not a network of"):
+        build({"class_path": path, "init_args": {}})
 
 
 def test_a_subclass_does_not_keep_its_parents_recipe() -> None:
