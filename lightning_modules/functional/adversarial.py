@@ -54,7 +54,7 @@ def saturating_generator_loss(fake: Float[Tensor, "..."]) -> Tensor:
 
     .. math:: L_G = E_{x \sim P_g} \log(1 - D(x))
 
-    Its gradient vanishes where the discriminator is sure (theory.md).
+    Its gradient vanishes where the discriminator is sure (arXiv:1701.04862, fig. 2).
 
     Args:
         fake: Logits of generated samples, shape (n,).
