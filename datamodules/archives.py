@@ -1,7 +1,7 @@
 """Files of torchvision's data sets: found, checked, unpacked and downloaded."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,20 +13,24 @@ Checked = Sequence[tuple[str, str]]
 
 
 def first_fault(root: Path, files: Checked, what: str) -> OSError | ValueError | None:
-    """What is wrong with the first file that is missing or damaged, or None."""
+    """What is wrong with the first damaged file, else the first missing one, or None.
+
+    A damaged file goes first because its owner believes that the data is there.
+    """
+    missing = None
     for name, md5 in files:
         path = root / name
         if not path.exists():
-            return FileNotFoundError(
+            missing = missing or FileNotFoundError(
                 f"data.root: {what} needs {path}, which does not exist; put it there, "
                 "or set data.download: true."
             )
-        if not check_integrity(path, md5):
+        elif not check_integrity(path, md5):
             return ValueError(
                 f"data.root: {path} is cut off or damaged (its md5 sum is not {md5}); "
                 "replace it, or set data.download: true."
             )
-    return None
+    return missing
 
 
 @contextmanager
@@ -40,15 +44,26 @@ def unpacked(dataset: Callable[..., Any], root: Path, files: Checked) -> Iterato
         yield Path(temporary)
 
 
-def download(dataset: Callable[..., Any], root: Path, files: Checked) -> None:
+def download(
+    dataset: Callable[..., Any], root: Path, files: Checked, fault: Exception
+) -> None:
     """Downloads what is missing, checks it, and moves it to the root file by file.
+
+    Args:
+        dataset: Class of torchvision that knows the addresses.
+        root: Where the files go.
+        files: What to download.
+        fault: Why; a ``ValueError`` is about a damaged file, which is named if the
+            download fails.
 
     Raises:
         ConnectionError: Nothing can be downloaded, or not written to the root.
     """
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=root, prefix=".download-") as temporary:
+        with (
+            _root_made(root),
+            TemporaryDirectory(dir=root, prefix=".download-") as temporary,
+        ):
             _unpack(dataset, root, Path(temporary), files)
             for new in sorted(Path(temporary).rglob("*")):
                 if new.is_file() and not new.is_symlink():
@@ -57,10 +72,26 @@ def download(dataset: Callable[..., Any], root: Path, files: Checked) -> None:
                     new.replace(target)
     except (OSError, RuntimeError) as error:
         names = ", ".join(name for name, _ in files)
+        damage = ""
+        if isinstance(fault, ValueError):
+            damage = str(fault).removeprefix("data.root: ").rpartition(";")[0] + "; "
         raise ConnectionError(
-            f"data.download: the files could not be fetched into {root} "
+            f"data.download: {damage}the files could not be fetched into {root} "
             f"({' '.join(str(error).split())}); put {names} there yourself."
         ) from error
+
+
+@contextmanager
+def _root_made(root: Path) -> Iterator[None]:
+    """Makes the root; takes away what was made for it if nothing was put there."""
+    new = [path for path in (root, *root.parents) if not path.exists()]
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        yield
+    finally:
+        with suppress(OSError):  # not empty: the download is there
+            for path in new:
+                path.rmdir()
 
 
 def _unpack(

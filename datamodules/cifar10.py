@@ -84,9 +84,10 @@ class CIFAR10(InMemoryDataModule):
         packed_fault = first_fault(self.root, self.archive, what)
         if packed_fault is None:
             return
+        worse = packed_fault if isinstance(packed_fault, ValueError) else fault
         if not self.download:
-            raise packed_fault if isinstance(packed_fault, ValueError) else fault
-        download(datasets.CIFAR10, self.root, self.archive)
+            raise worse
+        download(datasets.CIFAR10, self.root, self.archive, worse)
         self.packed = False
 
     def read(self) -> Splits:

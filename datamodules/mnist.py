@@ -81,7 +81,7 @@ class MNIST(InMemoryDataModule):
         if fault and not self.download:
             raise fault
         if fault:
-            download(self.source, self.root, self.archives)
+            download(self.source, self.root, self.archives, fault)
 
     def read(self) -> Splits:
         """Both parts through torchvision, padded to the wanted size."""

@@ -1,8 +1,7 @@
 """What is wrong with a run, found before it writes anything."""
 
-import pickle
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from pydoc import locate
 from typing import Any
@@ -10,14 +9,18 @@ from typing import Any
 import torch
 from jsonargparse import Namespace
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from torch import nn
 
-from .base import CriticModule
-from .cli_errors import UsageError
+from .base import CriticModule, trainable
+from .classifier import Classifier
+from .cli_checkpoints import check_checkpoint
+from .cli_errors import UsageError, raised_by
 from .generative import GenerativeModule
 from .strategies import prepare_strategy
 from .wgan_gp import WGANGP
 
-_ALIASES = ("best", "last", "hpc")
+_PRECISIONS = ("32", "32-true", "16", "16-mixed", "bf16", "bf16-mixed")
+_TORCH_OPTIM = str(Path(torch.optim.__file__).parent)
 _SHARDED = re.compile("fsdp|deepspeed|model_?parallel", re.IGNORECASE)
 
 
@@ -38,9 +41,8 @@ def check_config(config: Namespace) -> None:
             f"trainer.accelerator '{config.trainer.accelerator}' finds no usable GPU: "
             "set it to 'auto' or 'cpu'."
         )
-    path = config.get("ckpt_path")
-    if path and path not in _ALIASES:
-        _check_checkpoint(Path(path), config.model)
+    if path := config.get("ckpt_path"):
+        check_checkpoint(path, config)
 
 
 def _has_gpu() -> bool:
@@ -65,6 +67,11 @@ def _check_flags(trainer: Namespace, *, penalised: bool) -> None:
             "needs a second derivative that SyncBatchNorm lacks: leave it out and set "
             "norm to 'layer' or 'none' in the networks."
         )
+    if trainer.precision is not None and str(trainer.precision) not in _PRECISIONS:
+        raise UsageError(
+            f"trainer.precision '{trainer.precision}' changes the type of the weights "
+            "but not that of the noise: use '32-true' or 'bf16-mixed'."
+        )
     strategy = trainer.strategy
     name = strategy if isinstance(strategy, str) else strategy.class_path.split(".")[-1]
     if _SHARDED.search(name):
@@ -73,68 +80,6 @@ def _check_flags(trainer: Namespace, *, penalised: bool) -> None:
             "optimizers or a gradient penalty do not survive: use trainer.strategy "
             "'ddp'."
         )
-
-
-def _check_checkpoint(path: Path, model: Namespace) -> None:
-    arguments = _read_checkpoint(path).get("hyper_parameters", {})
-    written = arguments.get("_class_path", model.class_path).split(".")[-1]
-    asked = model.class_path.split(".")[-1]
-    if written != asked:
-        raise UsageError(
-            f"ckpt_path '{path}' was written by {written} but the config says {asked}: "
-            "give the config.yaml of that run, or another checkpoint."
-        )
-    ours = model.init_args.as_dict()
-    for key, here, there in _network_differences(ours, arguments):
-        raise UsageError(
-            f"model.{key} is {here} but ckpt_path '{path}' was trained with {there}: "
-            "give the config.yaml of that run, or another checkpoint."
-        )
-
-
-def _read_checkpoint(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise UsageError(f"ckpt_path: there is no file '{path}'.")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError):
-        content = None
-    if not isinstance(content, dict) or "state_dict" not in content:
-        raise UsageError(
-            f"ckpt_path '{path}' is not a whole checkpoint of this program: give "
-            "another, such as last.ckpt or an earlier step of the run."
-        )
-    return content
-
-
-def _network_differences(
-    ours: Mapping[str, Any], theirs: Mapping[str, Any]
-) -> Iterator[tuple[str, Any, Any]]:
-    """Keys of the networks in which two configurations differ, with both values."""
-    for key in ours.keys() & theirs.keys():
-        here, there = ours[key], theirs[key]
-        if key.endswith(("_optimizer", "_scheduler")) or not _is_network(here, there):
-            continue
-        names = [side["class_path"].split(".")[-1] for side in (here, there)]
-        if names[0] != names[1]:
-            yield key, *names
-        shared = here.get("init_args", {}), there.get("init_args", {})
-        for name in shared[0].keys() & shared[1].keys():
-            values = [_listed(side[name]) for side in shared]
-            if values[0] != values[1]:
-                yield f"{key}.{name}", *values
-
-
-def _is_network(here: Any, there: Any) -> bool:
-    return all(
-        isinstance(side, dict) and "class_path" in side for side in (here, there)
-    )
-
-
-def _listed(value: Any) -> Any:
-    return (
-        [_listed(item) for item in value] if isinstance(value, list | tuple) else value
-    )
 
 
 def check_run(
@@ -150,8 +95,43 @@ def check_run(
     """
     if isinstance(model, CriticModule):
         prepare_strategy(trainer.strategy)
+    if subcommand == "fit":
+        _check_optimizers(model)
     if trainer.is_global_zero and subcommand != "predict":
         data.prepare_data()
         data.setup(subcommand)
     if isinstance(model, GenerativeModule) and hasattr(data, "shape"):
         model.check_shape(data.shape)
+
+
+def _check_optimizers(model: LightningModule) -> None:
+    """Make each optimizer and schedule once, to find values that torch refuses."""
+    for side, network, factories in _learners(model):
+        made: Any = trainable(network)
+        for kind, factory in zip(("optimizer", "scheduler"), factories, strict=False):
+            key = f"model.{side}{kind}"
+            try:
+                made = factory(made) if factory else made
+            except ValueError as error:
+                if not raised_by(error, (_TORCH_OPTIM,)):
+                    raise
+                raise UsageError(
+                    f"{key} has a value that torch refuses ({error}): change it."
+                ) from error
+
+
+def _learners(
+    model: LightningModule,
+) -> Iterator[tuple[str, nn.Module, tuple[Callable[..., Any] | None, ...]]]:
+    """Networks with the start of their keys, their optimizer and their schedule."""
+    if isinstance(model, Classifier):
+        yield "", model.network, (model._optimizer_factory,)
+    if isinstance(model, CriticModule):
+        factories = zip(
+            model._optimizer_factories, model._scheduler_factories, strict=True
+        )
+        sides = zip(
+            ("critic_", "generator_"), (model.critic, model.player), strict=True
+        )
+        for (side, network), pair in zip(sides, factories, strict=True):
+            yield side, network, pair

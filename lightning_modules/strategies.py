@@ -16,7 +16,8 @@ def prepare_strategy(strategy: Strategy) -> None:
     which DDP accepts only with ``find_unused_parameters=True``.
 
     Raises:
-        ValueError: For FSDP, FSDP2 and DeepSpeed.
+        ValueError: For FSDP, FSDP2 and DeepSpeed, and for DDP with
+            ``find_unused_parameters=False`` or ``static_graph=True``.
     """
     for cls in type(strategy).__mro__:
         if reason := _REFUSED.get(cls.__name__):
@@ -25,4 +26,15 @@ def prepare_strategy(strategy: Strategy) -> None:
                 f"player ({reason}): use trainer.strategy 'ddp'."
             )
     if isinstance(strategy, DDPStrategy):
-        strategy._ddp_kwargs.setdefault("find_unused_parameters", True)
+        options = strategy._ddp_kwargs
+        if not options.setdefault("find_unused_parameters", True):
+            raise ValueError(
+                "trainer.strategy with find_unused_parameters false cannot train a "
+                "critic and its player, which leave each other's weights without "
+                "gradients: use trainer.strategy 'ddp'."
+            )
+        if options.get("static_graph"):
+            raise ValueError(
+                "trainer.strategy with static_graph true cannot train a critic and its "
+                "player, whose turns differ: use trainer.strategy 'ddp'."
+            )

@@ -36,6 +36,7 @@ class TrackedModule(LightningModule):
         self._log_every = 0
         self._records: dict[str, Tensor] = {}
         self._noise_states: Tensor | None = None
+        self._steps_loaded = 0
 
     # Arguments ----------------------------------------------------------------------
 
@@ -103,7 +104,9 @@ class TrackedModule(LightningModule):
 
         Call it in an epoch-end hook, on all ranks, with values that agree.
         """
-        stamped = {**values, "step": float(self.global_step)}
+        # A test counts no steps of its own: the checkpoint knows how many were made.
+        step = self.global_step or self._steps_loaded
+        stamped = {**values, "step": float(step)}
         self.log_dict(stamped, on_epoch=True, sync_dist=True)
 
     # Noise --------------------------------------------------------------------------
@@ -133,6 +136,7 @@ class TrackedModule(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Remember the noise states until the fit starts."""
         self._noise_states = checkpoint.get("noise")
+        self._steps_loaded = checkpoint.get("global_step", 0)
 
 
 def rows_of_all_ranks(row: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+import torchvision
 import yaml
 
 import train
@@ -198,6 +199,42 @@ MISTAKES: list[tuple[str, str, list[str]]] = [
         "--trainer.strategy ModelParallelStrategy",
         ["ModelParallelStrategy", "'ddp'"],
     ),
+    (
+        "DDP that does not look for unused weights",
+        "--trainer.strategy ddp_find_unused_parameters_false",
+        ["trainer.strategy", "find_unused_parameters", "'ddp'"],
+    ),
+    *(
+        (
+            f"weights of another type, {precision}",
+            f"--trainer.precision {precision}",
+            ["trainer.precision", precision, "'32-true' or 'bf16-mixed'"],
+        )
+        for precision in ("64-true", "64", "bf16-true", "16-true")
+    ),
+    (
+        "negative rate of the critic",
+        "--model.critic_optimizer.lr -1",
+        ["model.critic_optimizer", "learning rate", "-1.0"],
+    ),
+    (
+        "negative rate of the generator",
+        "--model.generator_optimizer.lr -1",
+        ["model.generator_optimizer", "learning rate", "-1.0"],
+    ),
+    (
+        "schedule that torch refuses",
+        "--model.critic_scheduler LinearLR --model.critic_scheduler.start_factor 2",
+        ["model.critic_scheduler", "multiplicative factor"],
+    ),
+    (
+        "negative rate of a classifier",
+        "--model Classifier --model.network ConvClassifier --data Digits "
+        "--model.network.shape [1,8,8] --model.optimizer Adam --model.optimizer.lr -1",
+        ["model.optimizer", "learning rate", "-1.0"],
+    ),
+    ("no noise", "--model.generator.latent_dim 0", ["latent_dim", "at least 1"]),
+    ("no neurons", "--model.critic.hidden [0]", ["hidden", "at least 1"]),
     ("unknown strategy", "--trainer.strategy nonsense", ["strategy", "nonsense"]),
     (
         "missing data",
@@ -383,6 +420,74 @@ def test_a_file_that_is_no_checkpoint_is_refused(
     assert code == 2
     assert "damaged.yaml" in sentence
     assert "not a whole checkpoint" in sentence
+
+
+@pytest.mark.parametrize("foreign", ["bare_weights", "another_program", "no_class"])
+def test_weights_of_another_program_are_refused(
+    run: Run, foreign: str, gan_checkpoint: Path
+) -> None:
+    write(tiny("GAN"))
+    content = torch.load(gan_checkpoint, weights_only=True)
+    if foreign == "bare_weights":
+        content = {"state_dict": content["state_dict"]}
+    elif foreign == "another_program":
+        del content["hyper_parameters"]
+    else:
+        content["hyper_parameters"] = {"lr": 0.1}
+    torch.save(content, "foreign.yaml")
+    code, sentence = run("fit", "--config", "tiny.yaml", "--ckpt_path", "foreign.yaml")
+    assert code == 2
+    assert "'foreign.yaml' holds weights but was not written by this" in sentence
+    assert traces() == []
+
+
+@pytest.mark.parametrize("alias", ["last", "best", "hpc"])
+@pytest.mark.parametrize("subcommand", ["fit", "validate", "test", "predict"])
+def test_a_checkpoint_is_asked_for_by_its_file(
+    run: Run, subcommand: str, alias: str
+) -> None:
+    words = (subcommand, "--config", "tiny.yaml", "--ckpt_path", alias)
+    code, sentence = run(*words)
+    assert code == 2
+    assert f"ckpt_path '{alias}'" in sentence
+    assert "name the file, e.g. runs/<name>/version_<n>/checkpoints/last" in sentence
+    assert traces() == []
+
+
+def test_the_newest_checkpoint_is_proposed_in_place_of_an_alias(run: Run) -> None:
+    for age, (run_name, file) in enumerate(
+        [("tiny/version_3", "last"), ("tiny/version_10", "last"), ("tiny/version_9", 0)]
+    ):
+        path = Path("runs", run_name, "checkpoints", f"{file}.ckpt")
+        path.parent.mkdir(parents=True)
+        path.touch()
+        os.utime(path, (1_000 - age % 2, 1_000 - age % 2))
+    words = ("test", "--config", "tiny.yaml", "--ckpt_path", "last")
+    code, sentence = run(*words)
+    assert code == 2
+    assert "e.g. runs/tiny/version_3/checkpoints/last.ckpt." in sentence
+    os.utime(path, (2_000, 2_000))
+    assert "e.g. runs/tiny/version_9/checkpoints/0.ckpt." in run(*words)[1]
+    no_logger = run(*words, "--trainer.logger", "false")[1]
+    assert "version_<n>/checkpoints/last.ckpt" in no_logger
+
+
+def test_a_damaged_archive_is_named_where_it_cannot_be_replaced(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", ["http://127.0.0.1:9/"])
+    cut = Path("data/MNIST/raw/train-labels-idx1-ubyte.gz")
+    cut.parent.mkdir(parents=True)
+    cut.write_bytes(b"half")
+    words = ("--data", "MNIST", "--data.download", "true")
+    code, sentence = run("fit", "--config", "tiny.yaml", *words)
+    assert code == 2
+    assert f"{cut} is cut off or damaged" in sentence
+    assert "could not be fetched" in sentence
+    code, sentence = run("fit", "--config", "tiny.yaml", *words, "--data.root", "a/b")
+    assert code == 2
+    assert "could not be fetched into a/b" in sentence
+    assert traces() == ["data"]
 
 
 # Runs ---------------------------------------------------------------------------------

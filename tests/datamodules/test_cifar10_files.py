@@ -178,6 +178,21 @@ def test_a_failed_download_says_what_to_do(tmp_path: Path, folder: Path) -> None
         CIFAR10(str(tmp_path), download=True).prepare_data()
 
 
+@pytest.mark.parametrize("damaged", ["data_batch_3", "cifar-10-python.tar.gz"])
+def test_a_damaged_file_that_cannot_be_replaced_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, damaged: str
+) -> None:
+    monkeypatch.setattr(datasets.CIFAR10, "url", "http://127.0.0.1:9/")
+    path = folder / damaged
+    if damaged.endswith("gz"):
+        path = folder.parent / damaged
+        shutil.rmtree(folder)
+    path.write_bytes(b"half")
+    with pytest.raises(ConnectionError, match="could not be fetched") as error:
+        CIFAR10(str(folder.parent), download=True).prepare_data()
+    assert f"data.download: {path} is cut off" in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [

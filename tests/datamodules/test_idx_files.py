@@ -182,6 +182,36 @@ def test_a_failed_download_leaves_nothing_and_says_what_to_do(folder: Path) -> N
     assert sorted(folder.rglob("*")) == before
 
 
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_damaged_file_that_cannot_be_replaced_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, packed: bool
+) -> None:
+    monkeypatch.setattr(datasets.MNIST, "mirrors", ["http://127.0.0.1:9/"])
+    if packed:
+        (folder / "train-images-idx3-ubyte.gz").unlink()  # missing: damage goes first
+    else:
+        unpack(folder)
+    path = folder / f"t10k-labels-idx1-ubyte{'.gz' * packed}"
+    path.write_bytes(path.read_bytes()[:-2])
+    with pytest.raises(ConnectionError) as error:
+        MNIST(root_of(folder), download=True).prepare_data()
+    assert f"data.download: {path} is cut off" in str(error.value)
+    assert "; the files could not be fetched into" in str(error.value)
+
+
+def test_a_failed_download_takes_away_only_the_folders_made_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datasets.MNIST, "mirrors", ["http://127.0.0.1:9/"])
+    (tmp_path / "old").mkdir()
+    with pytest.raises(ConnectionError):
+        MNIST(str(tmp_path / "old" / "new" / "newer"), download=True).prepare_data()
+    assert [p.name for p in tmp_path.rglob("*")] == ["old"]
+    with pytest.raises(ConnectionError):
+        MNIST(str(tmp_path / "old"), download=True).prepare_data()
+    assert [p.name for p in tmp_path.rglob("*")] == ["old"]
+
+
 @pytest.mark.parametrize("n_val", [-1, N_TRAIN])
 def test_a_validation_part_that_leaves_nothing_is_refused(
     folder: Path, n_val: int

@@ -251,6 +251,9 @@ def test_the_place_in_the_schedule_is_in_the_checkpoint(tmp_path: Path) -> None:
     saved = torch.load(tmp_path / "x.ckpt", weights_only=True)
     assert saved["schedule"] == {"critic_updates": 7, "batches_waiting": 2}
     assert torch.equal(saved["noise"][0], module.noise.state)
+    again = WGAN.load_from_checkpoint(tmp_path / "x.ckpt")
+    (values,) = trainer().test(again, points(), verbose=False)
+    assert values["step"] == t.global_step == 1
 
 
 def test_a_checkpoint_of_another_number_of_processes_is_refused(tmp_path: Path) -> None:
@@ -278,9 +281,11 @@ def test_plain_ddp_looks_for_unused_parameters() -> None:
     strategy = DDPStrategy()
     prepare_strategy(strategy)
     assert strategy._ddp_kwargs["find_unused_parameters"] is True
-    chosen = DDPStrategy(find_unused_parameters=False)
-    prepare_strategy(chosen)
-    assert chosen._ddp_kwargs["find_unused_parameters"] is False
+    prepare_strategy(strategy)  # Lightning calls set-up more than once
+    with pytest.raises(ValueError, match=r"unused_parameters false .*use .*'ddp'"):
+        prepare_strategy(DDPStrategy(find_unused_parameters=False))
+    with pytest.raises(ValueError, match=r"static_graph true .*use .*'ddp'"):
+        prepare_strategy(DDPStrategy(static_graph=True))
 
 
 def test_fsdp_is_refused_with_a_sentence() -> None:
