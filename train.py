@@ -125,6 +125,7 @@ def silence() -> None:
         ".*does not have many workers.*",  # data is in memory, sliced by whole batches
         ".*smaller than the logging interval.*",  # values are logged by step, not epoch
         ".*treespec, LeafSpec.*",  # Lightning's own use of torch
+        ".*The dirpath has changed.*",  # every run has its own directory
     ):
         warnings.filterwarnings("ignore", message)
     logger = logging.getLogger("lightning.pytorch.utilities.rank_zero")

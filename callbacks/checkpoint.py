@@ -7,6 +7,7 @@ from weakref import proxy
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, tensor
 
 from callbacks.files import put_in_place
@@ -22,6 +23,9 @@ class Checkpoint(ModelCheckpoint):
     * ``every_n_train_steps`` counts player updates and fires once per multiple, not
       again in the critic's batches that follow, nor after a resume.
     * ``train_time_interval`` works (Lightning ignores it under manual optimisation).
+    * ``save_last`` saves whenever the interval has passed, and at the end of training.
+      Only the ranking by ``monitor``, which is a metric of the validation, waits for
+      the next validation, and ranks the very weights that were validated.
     * If a validation follows the batch, the checkpoint is written after it, so that
       a resumed run neither repeats nor skips the validation.
     * ``step`` in a file name is the number of player updates at that moment.
@@ -32,12 +36,14 @@ class Checkpoint(ModelCheckpoint):
 
     _steps = 0
     _after_validation = False
+    _ranking_due = False
+    _validated = False  # since the last batch
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Count from here: a resumed run has saved its present step already."""
         super().on_train_start(trainer, pl_module)
         self._steps = trainer.global_step
-        self._after_validation = False
+        self._after_validation = self._validated = False
         if trainer.is_global_zero and self._is_local() and self.dirpath:
             for rest in Path(self.dirpath).glob(f"*{self.FILE_EXTENSION}{PART}"):
                 rest.unlink()
@@ -51,25 +57,58 @@ class Checkpoint(ModelCheckpoint):
         batch_idx: int,  # noqa: ARG002
     ) -> None:
         """Save if a multiple of ``every_n_train_steps`` was reached or time is up."""
+        self._validated = False
         before, self._steps = self._steps, trainer.global_step
         due = self._passed(before, self._steps) | self._time_is_up(trainer)
-        if due and not self._should_skip_saving_checkpoint(trainer):
-            if self._validation_follows(trainer) or self._monitor_is_missing(trainer):
+        if self._should_skip_saving_checkpoint(trainer):
+            return
+        self._ranking_due |= due
+        if due or self._is_last_step(trainer):
+            if self._validation_follows(trainer):
                 self._after_validation = True
             else:
                 self._save(trainer)
 
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Save what was put off until the validation was over."""
-        if self._after_validation and not trainer.sanity_checking:
+        if (
+            trainer.fast_dev_run  # type: ignore[attr-defined]
+            or trainer.sanity_checking
+            or trainer.state.fn != TrainerFn.FITTING
+        ):
+            return
+        self._validated = True
+        if not self._should_save_on_train_epoch_end(trainer):
+            self._ranking_due |= self._epoch_is_due(trainer)
+        if self._after_validation or self._ranking_due:
             self._after_validation = False
             self._save(trainer)
-        else:
-            super().on_validation_end(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Save if a multiple of ``every_n_epochs`` was reached."""
+        here = self._should_save_on_train_epoch_end(trainer)
+        if here and self._epoch_is_due(trainer):
+            self._ranking_due = True
+            self._save(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Save the last step, if training stopped between two intervals."""
+        if not self._should_skip_saving_checkpoint(trainer):
+            self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
 
     def _passed(self, before: int, now: int) -> bool:
         n = self._every_n_train_steps
         return n >= 1 and now // n > before // n
+
+    def _epoch_is_due(self, trainer: Trainer) -> bool:
+        n = self._every_n_epochs
+        due = n >= 1 and (trainer.current_epoch + 1) % n == 0
+        return due and not self._should_skip_saving_checkpoint(trainer)
+
+    def _is_last_step(self, trainer: Trainer) -> bool:
+        # Saved only when training has ended, it could not be resumed in mid-epoch.
+        by_step = self.save_last and self._every_n_epochs < 1
+        return bool(by_step) and 0 <= trainer.max_steps <= trainer.global_step
 
     def _time_is_up(self, trainer: Trainer) -> bool:
         if self._train_time_interval is None:
@@ -84,14 +123,31 @@ class Checkpoint(ModelCheckpoint):
         assert loop._data_fetcher is not None
         return loop.epoch_loop._should_check_val_fx(loop._data_fetcher)
 
-    def _monitor_is_missing(self, trainer: Trainer) -> bool:
-        return self.monitor is not None and self.monitor not in trainer.callback_metrics
-
     def _save(self, trainer: Trainer) -> None:
         candidates = self._monitor_candidates(trainer)
-        self._save_topk_checkpoint(trainer, candidates)
+        if self._ranking_due and (self.monitor is None or self._validated):
+            self._ranking_due = False
+            self._save_topk_checkpoint(trainer, candidates)
         self._save_last_checkpoint(trainer, candidates)
         self._last_time_checked = time.monotonic()
+
+    def _save_last_checkpoint(
+        self, trainer: Trainer, monitor_candidates: dict[str, Tensor]
+    ) -> None:
+        chosen = self.save_last
+        if chosen == "link" and self._last_global_step_saved != trainer.global_step:
+            self.save_last = True  # there is no file of this step to link to
+        super()._save_last_checkpoint(trainer, monitor_candidates)
+        self.save_last = chosen
+
+    def state_dict(self) -> dict[str, Any]:
+        """Lightning's, and whether a ranking still waits for its validation."""
+        return {**super().state_dict(), "ranking_due": self._ranking_due}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on waiting."""
+        super().load_state_dict(state_dict)
+        self._ranking_due = state_dict.get("ranking_due", False)
 
     def _monitor_candidates(self, trainer: Trainer) -> dict[str, Tensor]:
         # A module that logs "step" does so now and then: the logged one may be old.

@@ -10,20 +10,6 @@ from lightning_modules.generative import GenerativeModule
 CHUNK = 256  # samples that share a seed, and are drawn by one process
 
 
-def generative(callback: str, pl_module: pl.LightningModule) -> GenerativeModule:
-    """The module, if it can be sampled from.
-
-    Raises:
-        ValueError: If it can't.
-    """
-    if not isinstance(pl_module, GenerativeModule):
-        raise ValueError(
-            f"{callback} measures samples, but {type(pl_module).__name__} draws none: "
-            f"remove {callback} from trainer.callbacks."
-        )
-    return pl_module
-
-
 def shares(
     trainer: pl.Trainer, pl_module: GenerativeModule, n: int, seed: int
 ) -> Iterator[Tensor]:

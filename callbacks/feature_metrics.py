@@ -6,8 +6,8 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
-from callbacks.drawing import generative, shares
-from callbacks.scalars import at_least_one
+from callbacks.drawing import shares
+from callbacks.scalars import at_least_one, generative
 from lightning_modules.generative import GenerativeModule, samples_of
 from lightning_modules.metrics import (
     ClassShares,
@@ -93,7 +93,7 @@ class FeatureMetrics(pl.Callback):
         """Load the networks now: a missing file should not come out hours later."""
         if stage == "predict":
             return
-        generative("FeatureMetrics", pl_module)
+        generative(self, pl_module)
         self._real = {}
         if self._extractors:
             return
@@ -139,7 +139,7 @@ class FeatureMetrics(pl.Callback):
             return
         if stage not in self._real:
             self._real[stage] = torch.cat(self._collected)
-        module = generative("FeatureMetrics", pl_module)
+        module = generative(self, pl_module)
         values = self._compare(trainer, module, stage)
         module.log_evaluation({f"{stage}/{name}": v for name, v in values.items()})
 

@@ -2,8 +2,8 @@
 
 import lightning.pytorch as pl
 
-from callbacks.drawing import generative, shares
-from callbacks.scalars import at_least_one
+from callbacks.drawing import shares
+from callbacks.scalars import at_least_one, generative
 from lightning_modules.metrics import ModeCoverage
 
 
@@ -38,7 +38,7 @@ class ModeCoverageMonitor(pl.Callback):
         """Take the modes from the data."""
         if stage == "predict":
             return
-        generative("ModeCoverageMonitor", pl_module)
+        generative(self, pl_module)
         data = getattr(trainer, "datamodule", None)
         modes, std = getattr(data, "modes", None), getattr(data, "mode_std", 0.0)
         if modes is None:
@@ -53,7 +53,7 @@ class ModeCoverageMonitor(pl.Callback):
     ) -> None:
         if trainer.sanity_checking:
             return
-        module = generative("ModeCoverageMonitor", pl_module)
+        module = generative(self, pl_module)
         assert self._metric is not None
         metric = self._metric.to(module.device)
         for samples in shares(trainer, module, self.n_samples, self.seed):

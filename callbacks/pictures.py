@@ -29,12 +29,13 @@ def log_picture(
     """Send a picture to W&B or TensorBoard, or write it where there is neither.
 
     Without such a logger the file is ``pictures/<key>/<step>.png`` in the run's own
-    directory, with the caption as its PNG description. Ranks above 0 do nothing.
+    directory, with the caption as its PNG description. Ranks above 0 do nothing, and
+    neither does a run with ``fast_dev_run``.
 
     Returns:
         The path of the file, or None where a logger took the picture.
     """
-    if not trainer.is_global_zero:
+    if trainer.fast_dev_run or not trainer.is_global_zero:  # type: ignore[attr-defined]
         return None
     taken = False
     for logger in trainer.loggers:

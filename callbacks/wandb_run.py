@@ -24,6 +24,10 @@ SUMMARIES = {
     "test/*": "min",
     "val/accuracy*": "max",
     "test/accuracy*": "max",
+    "*/modes": "max",
+    "*/high_quality": "max",
+    "*/inception_score": "max",
+    "*/min_class_share": "max",
     "train/wasserstein*": "min,max,last",
 }
 
@@ -34,7 +38,8 @@ class WandbRun(pl.Callback):
     With a ``WandbLogger`` among the loggers it
 
     * defines the summary of each metric: the least value of validation metrics, the
-      greatest of accuracies, and the module's own ``monitor`` by its ``mode``;
+      greatest of accuracies, modes, share of good samples, Inception score and
+      least class share, and the module's own ``monitor`` by its ``mode``;
     * stores the full resolved configuration, the commit and the package versions in
       the run's config;
     * uploads the exported generator as an artifact when training ends (checkpoints

@@ -10,6 +10,8 @@ from torch import Tensor
 import callbacks.checkpoint
 from callbacks import Checkpoint
 from callbacks.files import put_in_place
+from callbacks.sample_grid import SampleGrid
+from lightning_modules.base import Warmup
 from lightning_modules.networks import MLPCritic, MLPGenerator
 from lightning_modules.wgan_gp import WGANGP
 
@@ -51,9 +53,13 @@ class LogsAnOldStep(WGANGP):
 
 
 def fit(
-    *observers: Callback, ckpt_path: Path | None = None, **settings: Any
+    *observers: Callback,
+    ckpt_path: Path | None = None,
+    warmup: Warmup | None = None,
+    **settings: Any,
 ) -> tuple[Trainer, WGANGP]:
     module = LogsAnOldStep(MLPGenerator(2, (2,)), MLPCritic((2,)), n_critic=2)
+    module.warmup = warmup
     trainer = Trainer(
         accelerator="cpu", logger=False, callbacks=[*observers], log_every_n_steps=1,
         enable_progress_bar=False, enable_model_summary=False,
@@ -116,17 +122,105 @@ def test_a_save_that_a_validation_follows_comes_after_it(tmp_path: Path) -> None
     assert len(saver.saved) == 3
 
 
-@pytest.mark.parametrize("interval", [4, 6])
-def test_a_monitor_that_is_not_there_yet_puts_the_save_off(
-    tmp_path: Path, interval: int
+MONITOR = "val/sliced_wasserstein"
+
+
+def step_in(path: Path) -> int:
+    return int(torch.load(path, weights_only=True)["global_step"])
+
+
+def test_the_ranking_waits_for_a_validation_and_the_last_checkpoint_does_not(
+    tmp_path: Path,
 ) -> None:
     saver = Counting(
-        dirpath=tmp_path, every_n_train_steps=1, save_top_k=1,
-        monitor="val/sliced_wasserstein",
+        dirpath=tmp_path, every_n_train_steps=1, save_last=True, monitor=MONITOR
+    )
+    fit(saver, val_check_interval=4, max_steps=3, limit_val_batches=1)
+    best = "epoch=0-step=2.ckpt"
+    assert saver.saved == ["last.ckpt", best, "last.ckpt", "last.ckpt"]
+    assert saver.best_model_path == str(tmp_path / best)
+    assert step_in(tmp_path / best) == 2
+    assert step_in(tmp_path / "last.ckpt") == 3
+
+
+@pytest.mark.parametrize(
+    ("interval", "saves"),
+    [
+        ({"every_n_train_steps": 2}, 3),
+        ({"train_time_interval": timedelta(0)}, 6),
+        ({"every_n_epochs": 1}, 2),
+    ],
+)
+def test_without_validation_a_monitored_run_still_saves_its_last_step(
+    tmp_path: Path, interval: dict[str, Any], saves: int
+) -> None:
+    saver = Counting(dirpath=tmp_path, save_last=True, monitor=MONITOR, **interval)
+    fit(saver)
+    assert saver.saved == ["last.ckpt"] * saves
+
+
+@pytest.mark.parametrize("monitor", [None, MONITOR])
+@pytest.mark.parametrize("end", [{"max_steps": 10}, {"max_steps": -1, "max_epochs": 3}])
+def test_at_the_end_the_last_checkpoint_is_of_the_last_step(
+    tmp_path: Path, monitor: str | None, end: dict[str, Any]
+) -> None:
+    settings: dict[str, Any] = {"every_n_train_steps": 4, "monitor": monitor}
+    trainer, _ = fit(Checkpoint(tmp_path, save_last=True, **settings), **end)
+    assert trainer.global_step in (9, 10)
+    assert step_in(tmp_path / "last.ckpt") == trainer.global_step
+
+
+def test_a_last_checkpoint_that_is_a_link_names_the_last_step_all_the_same(
+    tmp_path: Path,
+) -> None:
+    settings: dict[str, Any] = {"every_n_train_steps": 1, "monitor": MONITOR}
+    saver = Checkpoint(tmp_path, save_last="link", **settings)
+    validation: dict[str, Any] = {"val_check_interval": 4, "limit_val_batches": 1}
+    fit(saver, max_steps=2, **validation)
+    assert (tmp_path / "last.ckpt").is_symlink()
+    assert step_in(tmp_path / "last.ckpt") == 2
+    fit(saver, max_steps=3, **validation)
+    assert step_in(tmp_path / "last.ckpt") == 3
+
+
+class Validated(Callback):
+    """Keeps what each validation found, by step."""
+
+    def __init__(self) -> None:
+        self.found: dict[int, list[float]] = {}
+
+    def on_validation_end(self, trainer: Trainer, *_: Any) -> None:
+        value = float(trainer.callback_metrics[MONITOR])
+        self.found.setdefault(trainer.global_step, []).append(value)
+
+
+@pytest.mark.parametrize("interval", [3, 4, 5])
+def test_a_ranked_checkpoint_has_the_metric_of_its_own_step(
+    tmp_path: Path, interval: int
+) -> None:
+    saver = Checkpoint(
+        tmp_path, every_n_train_steps=1, save_top_k=-1, monitor=MONITOR
     )  # fmt: skip
-    fit(saver, val_check_interval=interval, max_steps=3, limit_val_batches=1)
-    assert saver.saved[0] == f"epoch=0-step={interval // 2}.ckpt"
-    assert saver.best_model_score is not None
+    validated = Validated()
+    fit(saver, validated, warmup=Warmup(batches=3, first=2, every=3), max_steps=8,
+        val_check_interval=interval, check_val_every_n_epoch=None, limit_val_batches=1,
+        num_sanity_val_steps=0)  # fmt: skip
+    assert len(saver.best_k_models) >= 3
+    for path, score in saver.best_k_models.items():
+        assert float(score) in validated.found[step_in(Path(path))]
+    assert len({v for found in validated.found.values() for v in found}) > 3
+
+
+def test_a_ranking_that_was_waiting_is_made_after_a_resume(tmp_path: Path) -> None:
+    def saver() -> Counting:
+        settings: dict[str, Any] = {"every_n_train_steps": 2, "save_last": True}
+        return Counting(dirpath=tmp_path, monitor=MONITOR, **settings)
+
+    validation: dict[str, Any] = {"val_check_interval": 5, "limit_val_batches": 1}
+    fit(saver(), max_steps=2, **validation)
+    resumed = saver()
+    fit(resumed, ckpt_path=tmp_path / "last.ckpt", max_steps=3, **validation)
+    assert resumed.saved[:2] == ["epoch=0-step=2.ckpt", "last.ckpt"]
 
 
 def test_a_half_written_checkpoint_is_never_taken_for_a_good_one(
@@ -153,6 +247,11 @@ def test_a_half_written_checkpoint_is_never_taken_for_a_good_one(
     assert not any(path.suffix == ".part" for path in tmp_path.iterdir())
 
 
-def test_it_saves_nothing_in_a_smoke_run(tmp_path: Path) -> None:
-    fit(Checkpoint(dirpath=tmp_path, every_n_train_steps=1), fast_dev_run=4)
+def test_a_smoke_run_writes_nothing(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"every_n_train_steps": 1, "save_last": True}
+    observers = [Checkpoint(**settings), Checkpoint(monitor=MONITOR, save_last=True)]
+    trainer, _ = fit(
+        *observers, SampleGrid(1), fast_dev_run=4, limit_val_batches=1, max_steps=-1
+    )
+    assert trainer.global_step == 2
     assert list(tmp_path.iterdir()) == []

@@ -11,9 +11,10 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from callbacks.critic_slope import CriticSlope, evaluating
+from callbacks.critic_slope import CriticSlope
 from callbacks.critic_weights import CriticWeights, clip_saturation
 from callbacks.gradient_norms import GradientNorms, layer_gradient_norms
+from datamodules import PointClouds
 from lightning_modules import (
     GAN,
     WGAN,
@@ -22,6 +23,7 @@ from lightning_modules import (
     MLPGenerator,
     WGANRMSprop,
 )
+from lightning_modules.base import evaluating
 from lightning_modules.functional.slope import estimate_on_plan
 from lightning_modules.functional.transport import wasserstein_distance
 
@@ -224,38 +226,55 @@ def test_four_numbers_are_logged_at_the_steps_asked_for(tmp_path: Path) -> None:
     assert exact > 0
 
 
-def test_it_measures_the_latest_n_real_samples_against_the_present_generator() -> None:
-    model = make(WGANGP)
-    callback = CriticSlope(4, n=20)
-    batches: list[Tensor] = []
-
-    class Keep(Callback):
-        def on_train_batch_end(self, *arguments: Any, **_: Any) -> None:
-            batches.append(arguments[3][0])
-
-    fit(model, Keep(), callback)
-    real = torch.cat(batches)[-20:]
-    measured = callback.measure(model, step=4)
-    again = callback.measure(model, step=4)
-    assert measured == again
-    assert callback.measure(model, step=5) != measured
+def test_equal_steps_measure_the_same_and_a_still_generator_the_mean_norm() -> None:
+    model, callback = make(WGANGP), CriticSlope(4, n=20)
+    fit(model, callback)
+    real = torch.randn(20, 2, generator=torch.Generator().manual_seed(2))
+    measured = callback.measure(model, real, step=4)
+    assert callback.measure(model, real, step=4) == measured
+    assert callback.measure(model, real, step=5) != measured
     with torch.no_grad():
         for weight in model.generator.parameters():
             weight.zero_()
     # Now every sample is 0, and the distance is the mean distance of the data to 0.
-    assert callback.measure(model, 4).exact == pytest.approx(
+    assert callback.measure(model, real, 4).exact == pytest.approx(
         float(real.norm(dim=1).mean()), rel=1e-5
     )
 
 
-def test_no_more_batches_are_kept_than_n_samples_need() -> None:
-    callback = CriticSlope(1000, n=20)
-    fit(make(WGANGP), callback)
-    assert [len(batch) for batch in callback._recent] == [8, 8, 8]
+class Spying(CriticSlope):
+    """Keeps the real samples that it measured on."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.seen: list[Tensor] = []
+
+    def measure(self, pl_module: Any, real: Tensor, step: int) -> Any:
+        self.seen.append(real)
+        return super().measure(pl_module, real, step)
 
 
-def test_before_n_samples_were_seen_it_makes_do_with_fewer() -> None:
-    trainer = fit(make(WGANGP), CriticSlope(1, n=500), steps=1)
+def test_real_samples_are_other_rows_of_the_whole_training_set_at_each_step() -> None:
+    data = PointClouds("ring8", batch_size=16, n_train=400, n_val=64, n_test=64)
+    callback = Spying(1, n=100)
+    trainer = Trainer(
+        max_steps=2, accelerator="cpu", logger=False, callbacks=[callback],
+        enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, limit_val_batches=0,
+    )  # fmt: skip
+    trainer.fit(make(WGANGP), datamodule=data)
+    rows = [set(map(tuple, one.tolist())) for one in callback.seen]
+    everything = set(map(tuple, data.real("train").tolist()))
+    assert [len(one) for one in rows] == [100, 100]
+    assert rows[0] <= everything
+    assert rows[1] <= everything
+    assert rows[0] != rows[1]
+
+
+def test_without_a_data_module_it_makes_do_with_the_batch() -> None:
+    callback = Spying(1, n=500)
+    trainer = fit(make(WGANGP), callback, steps=1)
+    assert [len(one) for one in callback.seen] == [8]
     assert trainer.callback_metrics["train/wasserstein_exact"] > 0
 
 
@@ -271,8 +290,8 @@ def test_watching_changes_no_weight_and_no_random_number(kind: type[Game]) -> No
 
 def test_dropout_is_off_while_measuring_and_as_before_afterwards() -> None:
     network = nn.Sequential(nn.Dropout(0.5), nn.Linear(2, 1).eval())
-    with evaluating(network) as critic:
-        assert not any(module.training for module in critic.modules())
+    with evaluating(network):
+        assert not any(module.training for module in network.modules())
     assert [module.training for module in network.modules()] == [True, True, False]
 
 

@@ -102,6 +102,14 @@ def test_other_ranks_write_nothing(
     assert not list(tmp_path.rglob("*.png"))
 
 
+def test_a_smoke_run_writes_no_picture(tmp_path: Path) -> None:
+    trainer = Trainer(
+        accelerator="cpu", logger=False, default_root_dir=tmp_path, fast_dev_run=1
+    )
+    assert log_picture(trainer, "a", np.zeros((2, 2, 3), np.uint8), 1, "") is None
+    assert not list(tmp_path.iterdir())
+
+
 def reddish(picture: Picture) -> int:
     return int((picture[..., 0].astype(int) - picture[..., 1] > 60).sum())
 

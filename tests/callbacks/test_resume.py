@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.multiprocessing.spawn import ProcessRaisedException
 
 from callbacks import Checkpoint, ExactResume, GeneratorEMA
+from callbacks.critic_slope import CriticSlope
 from callbacks.resume import random_states, set_random_states
 from datamodules import Digits
 from lightning_modules.wgan_gp import WGANGP
@@ -115,7 +116,9 @@ def run(
         critic_scheduler=scheduler,
         generator_scheduler=scheduler,
     )
-    observers = [*([ExactResume()] * exact), GeneratorEMA(decay=0.5), *callbacks]
+    # A measurement of 300 samples needs more than the batch of its step.
+    watching = [GeneratorEMA(decay=0.5), CriticSlope(1, n=300)]
+    observers = [*([ExactResume()] * exact), *watching, *callbacks]
     logger = CSVLogger(directory, name=None, version="log")
     settings: dict[str, Any] = {
         "accelerator": "cpu",
@@ -242,6 +245,19 @@ def test_it_does_so_from_the_last_checkpoint_of_the_callback(
     last = killed / "last.ckpt"
     run(resumed, again, Watch(resumed), ckpt_path=last, seed=99, **settings)
     check(uninterrupted(**settings), killed, resumed)
+
+
+def test_a_run_that_had_ended_goes_on_to_more_steps_bit_for_bit(
+    tmp_path: Path, uninterrupted: Whole
+) -> None:
+    # Step 5 ends in the middle of an epoch, and is no multiple of 4.
+    ended, longer = tmp_path / "ended", tmp_path / "longer"
+    settings: dict[str, Any] = {"save_last": True, "every_n_train_steps": 4}
+    run(ended, Checkpoint(ended, **settings), max_steps=5)
+    again, last = Checkpoint(ended, **settings), ended / "last.ckpt"
+    assert torch.load(last, weights_only=True)["global_step"] == 5
+    run(longer, again, Watch(longer), ckpt_path=last, seed=99)
+    check(uninterrupted(), ended, longer)
 
 
 @pytest.mark.parametrize("workers", [0, 2])

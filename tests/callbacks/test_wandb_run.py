@@ -277,3 +277,12 @@ def test_the_longest_pattern_decides_the_summary() -> None:
     assert summary_of("val/fid", summaries) == "mean"
     assert summary_of("test/accuracy_macro", summaries) == "max"
     assert summary_of("grad_norm/critic/total", summaries) is None
+
+
+@pytest.mark.parametrize("stage", ["val", "test"])
+def test_the_best_value_is_the_greatest_where_more_is_better(stage: str) -> None:
+    greatest = ("modes", "high_quality", "inception_score", "min_class_share")
+    for name in (*greatest, "accuracy"):
+        assert summary_of(f"{stage}/{name}", WandbRun().summaries) == "max"
+    for name in ("fid", "kid", "reverse_kl", "max_class_share", "wasserstein"):
+        assert summary_of(f"{stage}/{name}", WandbRun().summaries) == "min"
