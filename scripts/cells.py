@@ -11,10 +11,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from callbacks.files import write_whole
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results"
 RUNS = ROOT / "runs" / "results"
 FEATURES = RESULTS / "features" / "mnist.safetensors"
+CODE = (
+    "lightning_modules",
+    "datamodules",
+    "callbacks",
+    "configs",
+    "scripts",
+    "train.py",
+)
 METHODS = ("gan", "wgan", "wgan_gp")
 REAL = "real_data"  # the data set itself, measured as if it were samples
 
@@ -73,7 +83,7 @@ TABLES = {
         note="10,000 samples against the 10,000 test images, in the 64 features of the "
         "project's own classifier (docs/results/features/mnist.safetensors): FIDs are "
         "on that scale, not on Inception's, so the published rows are context only. "
-        "`real_data` is the first 10,000 training images.",
+        "`real_data` is a random sample of 10,000 training images, drawn by the seed.",
     ),
     "demo": Table(
         "`make demo`: half of scikit-learn's digits",
@@ -139,8 +149,8 @@ def read(table: str) -> list[dict[str, Any]]:
     return [json.loads(path.read_text()) for path in found]
 
 
-def write(cell: Cell, metrics: dict[str, float], seconds: float) -> None:
-    """Keep a finished cell, whole or not at all."""
+def write(cell: Cell, metrics: dict[str, float], seconds: float, code: str) -> None:
+    """Keep a finished cell, whole or not at all; ``code`` is the commit that ran."""
     record = {
         "table": cell.table,
         "method": cell.method,
@@ -148,15 +158,12 @@ def write(cell: Cell, metrics: dict[str, float], seconds: float) -> None:
         "seed": cell.seed,
         "metrics": {key: float(value) for key, value in sorted(metrics.items())},
         "command": cell.command,
-        "commit": commit(),
+        "commit": code,
         "hardware": hardware(),
         "seconds": round(seconds, 1),
         "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
-    cell.path.parent.mkdir(parents=True, exist_ok=True)
-    partial = cell.path.with_name(f".{cell.path.name}.{os.getpid()}")
-    partial.write_text(json.dumps(record, indent=2) + "\n")
-    partial.replace(cell.path)
+    write_whole(cell.path, json.dumps(record, indent=2) + "\n")
 
 
 def commit() -> str:
@@ -168,9 +175,8 @@ def commit() -> str:
         text=True,
         check=False,
     )
-    code = ["lightning_modules", "datamodules", "callbacks", "configs", "train.py"]
     changed = subprocess.run(
-        [*git, "diff", "--quiet", "HEAD", "--", *code], check=False
+        [*git, "diff", "--quiet", "HEAD", "--", *CODE], check=False
     ).returncode
     return (head.stdout.strip() or "unknown") + ("+" if changed else "")
 
@@ -191,22 +197,31 @@ def hardware() -> str:
 
 
 def last_picture(cell: Cell) -> Path | None:
-    """The newest sample picture that this cell's runs on this machine have drawn."""
-    drawn = (RUNS / cell.table / cell.name).glob("version_*/pictures/samples/*.png")
-    return max(drawn, key=lambda path: path.stat().st_mtime, default=None)
+    """The last sample picture of the cell's latest run on this machine."""
+    drawn = (RUNS / cell.table / cell.name).glob(
+        "version_[0-9]*/pictures/samples/[0-9]*.png"
+    )
+    return max(drawn, key=_version_and_step, default=None)
+
+
+def _version_and_step(picture: Path) -> tuple[int, int]:
+    version = picture.parents[2].name.removeprefix("version_")
+    return int(version), int(picture.stem)
 
 
 def measure(cell: Cell) -> None:
     """Train, test and keep one cell; the clock runs over training alone."""
+    code = commit()  # now: somebody may commit while the cell trains
     if cell.table == "demo":
         from scripts.demo import demo
 
         metrics = demo(cell.seed, _run_arguments(cell))
-        write(cell, metrics, metrics["fit_seconds"])
+        seconds = metrics["fit_seconds"]
     elif cell.method == REAL:
-        write(cell, _real_data(cell), 0.0)
+        metrics, seconds = _real_data(cell), 0.0
     else:
-        _train(cell)
+        metrics, seconds = _train(cell)
+    write(cell, metrics, seconds, code)
 
 
 def _arguments(cell: Cell, method: str) -> list[str]:
@@ -230,27 +245,23 @@ def _run_arguments(cell: Cell) -> list[str]:
 def _mnist_arguments(cell: Cell) -> list[str]:
     if cell.task != "mnist":
         return []
-    data = os.environ.get("WASSERSTEIN_DATA")
-    root = [f"--data.root={Path(data, 'mnist')}"] if data else []
     callback = json.dumps(
         {
             "class_path": "callbacks.FeatureMetrics",
-            "init_args": {
-                "classifier": str(RESULTS / "features" / "mnist.safetensors")
-            },
+            "init_args": {"classifier": str(FEATURES)},
         }
     )
-    return [*root, f"--trainer.callbacks+={callback}"]
+    return [f"--data.root={_mnist_root()}", f"--trainer.callbacks+={callback}"]
 
 
-def _train(cell: Cell) -> None:
+def _train(cell: Cell) -> tuple[dict[str, float], float]:
     from train import command_line
 
     start = time.monotonic()
     cli = command_line(["fit", *_arguments(cell, cell.method)])
     seconds = time.monotonic() - start
     cli.trainer.test(cli.model, cli.datamodule, verbose=False)
-    write(cell, _tested(cli.trainer), seconds)
+    return _tested(cli.trainer), seconds
 
 
 def _tested(trainer: Any) -> dict[str, float]:
@@ -264,13 +275,9 @@ def _real_data(cell: Cell) -> dict[str, float]:
     """The metrics of training data in the place of samples."""
     import torch
 
+    from callbacks.feature_metrics import class_share_range
     from datamodules import MNIST, PointClouds
-    from lightning_modules.metrics import (
-        ClassShares,
-        FrozenFeatures,
-        ModeCoverage,
-        feature_scores,
-    )
+    from lightning_modules.metrics import FrozenFeatures, ModeCoverage, feature_scores
 
     points = cell.task != "mnist"
     data = PointClouds(cell.task) if points else MNIST(_mnist_root())  # type: ignore[arg-type]
@@ -288,12 +295,9 @@ def _real_data(cell: Cell) -> dict[str, float]:
         return {name: float(value) for name, value in coverage.compute().items()}
     network = FrozenFeatures.from_file(str(FEATURES))
     features, logits = network.features_and_logits(real[order[:10_000]])
-    shares = ClassShares(10)
-    shares.update(logits)
     scores = feature_scores(network(data.real("test")), features, logits, 1000, 20, 0)
-    found = shares.compute()
-    shared = {"min_class_share": found.min(), "max_class_share": found.max()}
-    return {name: float(value) for name, value in {**scores, **shared}.items()}
+    found = {**scores, **class_share_range(logits)}
+    return {name: float(value) for name, value in found.items()}
 
 
 def _mnist_root() -> str:

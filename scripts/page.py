@@ -1,14 +1,25 @@
 """docs/results.md, made from the cells and from published.yaml; nothing is typed."""
 
 import csv
-import shutil
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
 
-from scripts.cells import RESULTS, TABLES, Column, Table, cells, last_picture, read
+from callbacks.files import write_whole
+from scripts.cells import (
+    REAL,
+    RESULTS,
+    TABLES,
+    Cell,
+    Column,
+    Table,
+    cells,
+    last_picture,
+    read,
+)
 
 PAGE = RESULTS.parent / "results.md"
 FIGURES = RESULTS.parent / "figures"
@@ -23,29 +34,42 @@ the standard error of that mean. The time is that of training alone, per cell.
 
 
 def write_page() -> None:
-    """Rebuild the page, whole or not at all."""
+    """Rebuild the page, with pictures of this machine's runs where there are any."""
+    for _, cell, picture in _seed_0():
+        drawn = last_picture(cell)
+        if drawn is not None:
+            write_whole(picture, drawn.read_bytes())
+    write_whole(PAGE, page_text())
+
+
+def page_text() -> str:
+    """The page, from the cells and pictures that lie in docs."""
     published = yaml.safe_load((RESULTS / "published.yaml").read_text())
     parts = [HEADER]
     for name, table in TABLES.items():
         parts += [f"## {table.title}", *_section(name, table, published.get(name, []))]
-        parts += _pictures(name)
+        parts += [
+            f"{label}, seed 0: ![samples](figures/{picture.name})"
+            for label, cell, picture in _seed_0()
+            if cell.table == name and picture.exists()
+        ]
     parts += ["## Two Gaussians: what the critics estimate", *_two_gaussians()]
-    partial = PAGE.with_name(f".{PAGE.name}")
-    partial.write_text("\n\n".join(part.strip("\n") for part in parts) + "\n")
-    partial.replace(PAGE)
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 
-def _pictures(table: str) -> Iterator[str]:
-    """Samples of seed 0, copied from this machine's runs where there are any."""
-    for cell in cells(table):
-        kept = FIGURES / f"{table}-{cell.method}.png"
-        if cell.seed == 0 and cell.path.exists():
-            drawn = last_picture(cell)
-            if drawn is not None:
-                FIGURES.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(drawn, kept)
-            if kept.exists():
-                yield f"{cell.method}, seed 0: ![samples](figures/{kept.name})"
+def _seed_0() -> Iterator[tuple[str, Cell, Path]]:
+    """Finished cells of seed 0, each with its label and where its picture goes."""
+    for name, table in TABLES.items():
+        for cell in cells(name):
+            if cell.seed == 0 and cell.path.exists():
+                several = len(_tasks(name, table)) > 1
+                words = [cell.method, cell.task] if several else [cell.method]
+                picture = FIGURES / f"{'-'.join([name, *words])}.png"
+                yield " ".join(words), cell, picture
+
+
+def _tasks(name: str, table: Table) -> Sequence[str]:
+    return table.tasks or (name,)
 
 
 def _two_gaussians() -> Iterator[str]:
@@ -62,10 +86,9 @@ def _two_gaussians() -> Iterator[str]:
     )
     rows = list(csv.DictReader(line for line in lines if not line.startswith("#")))
     headings = list(rows[0])
-    table = [headings, ["---"] * len(headings)]
-    table += [[_short(row[name]) for name in headings] for row in rows]
-    yield "\n".join(f"| {' | '.join(row)} |" for row in table)
-    yield " ".join(line.removeprefix("# ").capitalize() + "." for line in lines[:2])
+    yield _markdown([headings, *([_short(r[h]) for h in headings] for r in rows)])
+    made = [line.removeprefix("# ") for line in lines if line.startswith("#")]
+    yield " ".join(f"{line[:1].upper()}{line[1:]}." for line in made)
     yield "![estimates](figures/two_gaussians.png)"
 
 
@@ -79,67 +102,85 @@ def _short(value: str) -> str:
 def _section(
     name: str, table: Table, published: Sequence[dict[str, Any]]
 ) -> Iterator[str]:
-    found = read(name)
+    found, tasks = read(name), _tasks(name, table)
     yield table.note
-    headings = [
-        "method",
-        *(c.heading for c in table.columns),
-        "seeds",
-        "time",
-        "memory",
-    ]
-    rows = [headings, ["---"] * len(headings)]
-    rows += [_published_row(row, table.columns) for row in published]
-    for method in table.methods:
-        mine = [cell for cell in found if cell["method"] == method]
-        rows.append(_our_row(method, mine, table.columns))
-    yield "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    yield _markdown(_rows(table, tasks, found, published))
     expected = len(list(cells(name)))
     yield f"{len(found)} of {expected} cells measured. Command: `make results-{name}`."
     if found:
-        configs = [m for m in table.methods if m != "real_data"]
-        task = found[0]["task"]
-        yield (
-            "Configs: " + ", ".join(f"`configs/{m}/{task}.yaml`" for m in configs) + "."
-        )
+        configs = [
+            f"`configs/{method}/{task}.yaml`"
+            for task in tasks
+            for method in table.methods
+            if method != REAL
+        ]
+        yield f"Configs: {', '.join(configs)}."
         yield "Commit: " + ", ".join(sorted({c["commit"] for c in found})) + "."
         yield "Hardware: " + "; ".join(sorted({c["hardware"] for c in found})) + "."
-        yield "Metrics of every seed: " + _each_seed(found, table.columns)
+        yield "Metrics of every seed: " + _each_seed(found, table.columns, tasks)
     sources = (f"*{row['name']}*: {_source(row)}" for row in published)
     if published:
         yield "Published rows: " + "; ".join(sources) + "."
+
+
+def _rows(
+    table: Table,
+    tasks: Sequence[str],
+    found: Sequence[dict[str, Any]],
+    published: Sequence[dict[str, Any]],
+) -> Iterator[list[str]]:
+    """Headings, published rows, then a row of ours for every task and method."""
+    several = len(tasks) > 1
+    metrics = [column.heading for column in table.columns]
+    task_heading = ["task"] if several else []
+    yield ["method", *task_heading, *metrics, "seeds", "time", "memory"]
+    for row in published:
+        shown = _quoted(row, table.columns)
+        whose = [row.get("task", "-")] if several else []
+        yield [f"*{row['name']}* (published)", *whose, *shown]
+    for task in tasks:
+        for method in table.methods:
+            mine = [c for c in found if (c["method"], c["task"]) == (method, task)]
+            shown = _measured(mine, table.columns)
+            yield [method, *([task] if several else []), *shown]
+
+
+def _markdown(rows: Iterable[Sequence[str]]) -> str:
+    headings, *others = rows
+    lines = [headings, ["---"] * len(headings), *others]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _source(row: dict[str, Any]) -> str:
     return f"{row['source']}{', quoted from memory' if row['recalled'] else ''}"
 
 
-def _each_seed(found: Sequence[dict[str, Any]], columns: Sequence[Column]) -> str:
+def _each_seed(
+    found: Sequence[dict[str, Any]], columns: Sequence[Column], tasks: Sequence[str]
+) -> str:
     parts = []
     for cell in found:
         values = "/".join(
             c.form.format(c.factor * cell["metrics"][c.key]) for c in columns
         )
-        parts.append(f"{cell['method']} {cell['seed']}: {values}")
+        task = f" {cell['task']}" if len(tasks) > 1 else ""
+        parts.append(f"{cell['method']}{task} {cell['seed']}: {values}")
     return "; ".join(parts) + "."
 
 
-def _published_row(row: dict[str, Any], columns: Sequence[Column]) -> list[str]:
-    metrics = row["metrics"]
-    shown = [str(metrics.get(column.key, "-")) for column in columns]
-    return [f"*{row['name']}* (published)", *shown, "-", "-", "-"]
+def _quoted(row: dict[str, Any], columns: Sequence[Column]) -> list[str]:
+    shown = [str(row["metrics"].get(column.key, "-")) for column in columns]
+    return [*shown, "-", "-", "-"]
 
 
-def _our_row(
-    method: str, found: Sequence[dict[str, Any]], columns: Sequence[Column]
-) -> list[str]:
+def _measured(found: Sequence[dict[str, Any]], columns: Sequence[Column]) -> list[str]:
     if not found:
-        return [method, *["not measured yet"] * len(columns), "0", "-", "-"]
+        return [*["not measured yet"] * len(columns), "0", "-", "-"]
     seconds = statistics.mean(cell["seconds"] for cell in found)
     memory = max(cell["peak_memory_bytes"] for cell in found) / 2**30
     shown = [_spread([c["metrics"][col.key] for c in found], col) for col in columns]
     time = f"{seconds:.0f} s" if seconds else "-"
-    return [method, *shown, str(len(found)), time, f"{memory:.1f} GiB"]
+    return [*shown, str(len(found)), time, f"{memory:.1f} GiB"]
 
 
 def _spread(values: Sequence[float], column: Column) -> str:
