@@ -4,6 +4,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+# Read when torch is loaded: a forked rank hangs in OpenMP if its parent had threads,
+# and tensors as small as the tests' are fastest on one.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 import pytest
 from jaxtyping import install_import_hook
 
