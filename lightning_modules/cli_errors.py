@@ -14,6 +14,7 @@ _OURS = tuple(
     str(_REPOSITORY / name)
     for name in ("lightning_modules", "datamodules", "callbacks")
 )
+_NETWORKS = "lightning_modules.networks."
 # Lightning's checks of the trainer's flags raise plain ValueErrors.
 _FLAG_CHECKS = str(Path(lightning.pytorch.__file__).parent / "trainer")
 
@@ -37,7 +38,7 @@ def explain(error: BaseException) -> str | None:
     link: BaseException | None = error
     while link is not None:
         if _is_mistake(link):
-            return " ".join(str(link).split())
+            return _network(link) + " ".join(str(link).split())
         link = link.__cause__
     return None
 
@@ -47,6 +48,17 @@ def _is_mistake(error: BaseException) -> bool:
         return True
     checked = (*_OURS, _FLAG_CHECKS)
     return isinstance(error, ValueError | OSError) and raised_by(error, checked)
+
+
+def _network(error: BaseException) -> str:
+    """The network that could not be made, ``"MLPCritic: "``, if it is one of ours."""
+    trace = error.__traceback__
+    while trace is not None:
+        made, code = trace.tb_frame.f_locals.get("self"), trace.tb_frame.f_code
+        if code.co_name == "__init__" and type(made).__module__.startswith(_NETWORKS):
+            return f"{type(made).__name__}: "
+        trace = trace.tb_next
+    return ""
 
 
 def raised_by(error: BaseException, directories: tuple[str, ...]) -> bool:

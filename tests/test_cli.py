@@ -233,8 +233,16 @@ MISTAKES: list[tuple[str, str, list[str]]] = [
         "--model.network.shape [1,8,8] --model.optimizer Adam --model.optimizer.lr -1",
         ["model.optimizer", "learning rate", "-1.0"],
     ),
-    ("no noise", "--model.generator.latent_dim 0", ["latent_dim", "at least 1"]),
-    ("no neurons", "--model.critic.hidden [0]", ["hidden", "at least 1"]),
+    (
+        "no noise",
+        "--model.generator.latent_dim 0",
+        ["MLPGenerator: latent_dim must be at least 1"],
+    ),
+    (
+        "no neurons",
+        "--model.critic.hidden [0]",
+        ["MLPCritic: hidden must be at least 1"],
+    ),
     ("unknown strategy", "--trainer.strategy nonsense", ["strategy", "nonsense"]),
     (
         "missing data",

@@ -1,10 +1,13 @@
 """Keeping a critic Lipschitz: clipping (eq. 33), gradient penalty (eq. 36-40)."""
 
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 # Added under the root, so that the second derivative is finite where the gradient is 0.
 _TINY = 1e-12
@@ -111,7 +114,9 @@ def gradient_penalty(
               \quad\text{or, one-sided,}\quad
               E_{\hat x} [\max(\lVert \nabla f(\hat x) \rVert_p - K, 0)^2]
 
-    Computed in float32 outside autocast: half precision loses the penalty.
+    Computed in float32 outside autocast: half precision loses the penalty. A compiled
+    critic runs eagerly here and attention by its plain formula, since neither compiled
+    code nor fused attention has a second derivative.
 
     Args:
         critic: Maps (n, ...) to (n,); no layer may mix samples.
@@ -135,7 +140,7 @@ def gradient_penalty(
     >>> gradient_penalty(lambda x: 3 * x[:, 0], x, x + 1, epsilon)  # (3 - 1)^2
     tensor(4.)
     """
-    with torch.autocast(real.device.type, enabled=False):
+    with torch.autocast(real.device.type, enabled=False), _twice_differentiable():
         points = interpolate(real, fake, epsilon)
         excess = (
             gradient_norm(critic, points, norm_order=norm_order, create_graph=True)
@@ -144,6 +149,17 @@ def gradient_penalty(
         if one_sided:
             excess = excess.clamp_min(0)
         return excess.square().mean()
+
+
+@contextmanager
+def _twice_differentiable() -> Iterator[None]:
+    """Within the block a critic uses only operations with a second derivative."""
+    with sdpa_kernel(SDPBackend.MATH):
+        if "torch._dynamo" not in sys.modules:  # nothing compiled, and slow to import
+            yield
+        else:
+            with torch.compiler.set_stance("force_eager"):
+                yield
 
 
 @torch.no_grad()

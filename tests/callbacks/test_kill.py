@@ -46,15 +46,14 @@ def command(repository: Path, directory: Path, *arguments: str) -> list[str]:
     return [sys.executable, program, "fit", "--config", str(path), *arguments]
 
 
-def kill_between_checkpoints(words: list[str], checkpoint: Path, wait: float) -> None:
+def kill_at(words: list[str], directory: Path, step: int) -> None:
+    """Kill the run, all its processes, once it has logged this step."""
     with subprocess.Popen(
         words, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:
-        while not checkpoint.exists():
+        while step > max((int(s) for s, _ in last_values(directory)), default=0):
             assert process.poll() is None, process.stdout and process.stdout.read()
             time.sleep(0.01)
-        time.sleep(wait)
-        assert process.poll() is None, "the run was over before it could be killed"
         os.killpg(process.pid, signal.SIGKILL)
 
 
@@ -94,9 +93,9 @@ def test_a_killed_and_resumed_run_equals_the_uninterrupted_one(
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     subprocess.run(command(repository, whole, *settings), check=True)
     words = command(repository, killed, *settings)
+    kill_at(words, killed, random.randint(2 * EVERY, STEPS - 2 * EVERY))
     last = killed / "last.ckpt"
-    kill_between_checkpoints(words, last, random.uniform(0.0, 1.0))
-    assert torch.load(last, weights_only=True)["global_step"] < STEPS
+    assert EVERY <= torch.load(last, weights_only=True)["global_step"] < STEPS
     subprocess.run([*words, f"--ckpt_path={last}"], check=True)
     first, second = final_state(whole), final_state(killed)
     assert [key for key in first if not same(first[key], second[key])] == []

@@ -180,3 +180,56 @@ def test_clipping_twice_is_clipping_once_and_a_wider_bound_clips_less() -> None:
         assert torch.equal(once, twice)
         results.append((once - weight).abs().sum())
     assert all(narrow > wide for narrow, wide in pairwise(results))
+
+
+class Attending(nn.Module):
+    """Attention over the points of a sequence, by torch's fused kernel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.query, self.out = nn.Linear(4, 4), nn.Linear(4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.query(x)[:, None]
+        h = nn.functional.scaled_dot_product_attention(h, h, h)
+        return self.out(h[:, 0].mean(1)).squeeze(-1)
+
+
+def weight_gradients(critic: nn.Module, weights: nn.Module) -> list[Tensor]:
+    """Gradients of the penalty, which take a second derivative of the critic."""
+    real = torch.randn(6, 5, 4, generator=torch.Generator().manual_seed(0))
+    loss = gradient_penalty(critic, real, real + 1, torch.linspace(0, 1, 6))
+    grads = torch.autograd.grad(loss, list(weights.parameters()), allow_unused=True)
+    return [g for g in grads if g is not None]
+
+
+def test_the_penalty_differentiates_through_attention() -> None:
+    critic = Attending()
+    gradients = weight_gradients(critic, critic)
+    assert gradients
+    step = 1e-3
+    weight = critic.out.weight
+    before = weight.detach().clone()
+    values = []
+    for sign in (1, -1):
+        with torch.no_grad():
+            weight[0, 0] = before[0, 0] + sign * step
+        real = torch.randn(6, 5, 4, generator=torch.Generator().manual_seed(0))
+        epsilon = torch.linspace(0, 1, 6)
+        values.append(gradient_penalty(critic, real, real + 1, epsilon).item())
+        with torch.no_grad():
+            weight.copy_(before)
+    slope = (values[0] - values[1]) / (2 * step)
+    index = [n for n, _ in critic.named_parameters()].index("out.weight")
+    assert gradients[index][0, 0].item() == pytest.approx(slope, rel=2e-2, abs=1e-3)
+
+
+def test_the_penalty_of_a_compiled_critic_is_that_of_the_plain_one() -> None:
+    plain = Attending()
+    compiled = torch.compile(plain, backend="aot_eager")
+    compiled(torch.randn(6, 5, 4))  # compiled before the penalty meets it
+    expected = weight_gradients(plain, plain)
+    found = weight_gradients(compiled, plain)
+    assert len(found) == len(expected)
+    for mine, its in zip(found, expected, strict=True):
+        torch.testing.assert_close(mine, its)

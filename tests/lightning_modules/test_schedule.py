@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.plugins import MixedPrecision
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LinearLR, ReduceLROnPlateau
 from torch.utils.data import DataLoader
@@ -72,6 +73,21 @@ class Ledger(Callback):
                 pl_module.critic_updates,
             )
         )
+
+
+class Norms(Callback):
+    """Gradient norms of both sides as the last update found them."""
+
+    def __init__(self) -> None:
+        self.norms: dict[str, float] = {}
+
+    def on_train_batch_end(
+        self, _: Trainer, pl_module: LightningModule, *__: object
+    ) -> None:
+        for side in ("critic", "generator"):
+            found = [p.grad for p in getattr(pl_module, side).parameters()]
+            grads = [g for g in found if g is not None]
+            self.norms[side] = nn.utils.get_total_norm(grads).item()
 
 
 @pytest.mark.parametrize("n_critic", [1, 2, 5])
@@ -169,23 +185,23 @@ def test_both_schedulers_step_once_per_generator_update() -> None:
     ("which", "other"), [("critic", "generator"), ("generator", "critic")]
 )
 def test_clip_norm_bounds_the_gradient_of_its_own_side(which: str, other: str) -> None:
-    norms: dict[str, float] = {}
-
-    class Norms(Callback):
-        def on_train_batch_end(
-            self, _: Trainer, pl_module: LightningModule, *__: object
-        ) -> None:
-            for side in ("critic", "generator"):
-                grads = [p.grad for p in getattr(pl_module, side).parameters()]
-                norms[side] = nn.utils.get_total_norm(
-                    [g for g in grads if g is not None]
-                ).item()
-
     limit: dict[str, Any] = {f"{which}_clip_norm": 1e-3}
-    module = GAN(*networks(), **limit)
-    trainer(callbacks=[Norms()]).fit(module, batches(1))
-    assert norms[which] == pytest.approx(1e-3, rel=1e-3)
-    assert norms[other] > 2e-3
+    measured = Norms()
+    trainer(callbacks=[measured]).fit(GAN(*networks(), **limit), batches(1))
+    assert measured.norms[which] == pytest.approx(1e-3, rel=1e-3)
+    assert measured.norms[other] > 2e-3
+
+
+@pytest.mark.parametrize("which", ["critic", "generator"])
+def test_gradients_are_unscaled_before_they_are_clipped(which: str) -> None:
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    measured = Norms()
+    limit: dict[str, Any] = {f"{which}_clip_norm": 1e-3}
+    trainer(
+        callbacks=[measured],
+        plugins=[MixedPrecision("16-mixed", "cpu", scaler=scaler)],
+    ).fit(GAN(*networks(), **limit), batches(1))
+    assert measured.norms[which] == pytest.approx(1e-3, rel=1e-2)
 
 
 @pytest.mark.parametrize(
