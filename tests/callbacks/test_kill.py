@@ -4,7 +4,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,18 @@ import yaml
 from torch import Tensor
 
 STEPS, EVERY = 120, 10
+KILLER = """
+import os
+import signal
+
+from lightning.pytorch import Callback
+
+
+class Killer(Callback):
+    def on_train_batch_end(self, trainer, *_):
+        if trainer.global_step == int(os.environ.get("KILL_AT", -1)):
+            os.killpg(0, signal.SIGKILL)  # this process and its fellow ranks
+"""
 
 
 def command(repository: Path, directory: Path, *arguments: str) -> list[str]:
@@ -28,6 +39,7 @@ def command(repository: Path, directory: Path, *arguments: str) -> list[str]:
             "init_args": {"save_dir": str(directory)},
         },
         "callbacks": [
+            {"class_path": "killer.Killer"},
             {"class_path": "callbacks.GeneratorEMA"},
             {
                 "class_path": "callbacks.Checkpoint",
@@ -39,22 +51,20 @@ def command(repository: Path, directory: Path, *arguments: str) -> list[str]:
             },
         ],
     }
+    directory.mkdir()
+    (directory / "killer.py").write_text(KILLER)
     path = directory / "job.yaml"
-    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(config))
     program = str(repository / "train.py")
     return [sys.executable, program, "fit", "--config", str(path), *arguments]
 
 
-def kill_at(words: list[str], directory: Path, step: int) -> None:
-    """Kill the run, all its processes, once it has logged this step."""
-    with subprocess.Popen(
-        words, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    ) as process:
-        while step > max((int(s) for s, _ in last_values(directory)), default=0):
-            assert process.poll() is None, process.stdout and process.stdout.read()
-            time.sleep(0.01)
-        os.killpg(process.pid, signal.SIGKILL)
+def run(words: list[str], directory: Path, kill_at: int = -1) -> int:
+    paths = os.pathsep.join([str(directory), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "KILL_AT": str(kill_at), "PYTHONPATH": paths}
+    return subprocess.run(
+        words, env=environment, start_new_session=True, check=False
+    ).returncode
 
 
 def same(a: Any, b: Any) -> bool:
@@ -91,12 +101,13 @@ def test_a_killed_and_resumed_run_equals_the_uninterrupted_one(
 ) -> None:
     settings = (f"--data.num_workers={workers}", f"--trainer.devices={devices}")
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    subprocess.run(command(repository, whole, *settings), check=True)
-    words = command(repository, killed, *settings)
-    kill_at(words, killed, random.randint(2 * EVERY, STEPS - 2 * EVERY))
-    last = killed / "last.ckpt"
-    assert EVERY <= torch.load(last, weights_only=True)["global_step"] < STEPS
-    subprocess.run([*words, f"--ckpt_path={last}"], check=True)
+    assert run(command(repository, whole, *settings), whole) == 0
+    words, last = command(repository, killed, *settings), killed / "last.ckpt"
+    step = random.randint(EVERY + 1, STEPS - 1)
+    assert run(words, killed, step) == -signal.SIGKILL
+    assert torch.load(last, weights_only=True)["global_step"] == step // EVERY * EVERY
+    assert run([*words, f"--ckpt_path={last}"], killed) == 0
     first, second = final_state(whole), final_state(killed)
-    assert [key for key in first if not same(first[key], second[key])] == []
+    different = [key for key in first if not same(first[key], second[key])]
+    assert different == [], f"killed at player update {step}"
     assert last_values(whole) == last_values(killed)
