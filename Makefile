@@ -61,6 +61,10 @@ format: $(STAMP) ## let ruff rewrite what it can
 results-%: $(STAMP) ## run the missing cells of docs/results/<table> and rebuild docs/results.md
 	$(BIN)/python scripts/results.py run $*
 
+.PHONY: figures
+figures: $(STAMP) ## measure and draw the studies of docs/theory.md from nothing, two at a time
+	$(BIN)/python scripts/figures.py run
+
 .PHONY: clean
 clean: ## remove caches and builds; .venv, runs and data stay
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov

@@ -1,7 +1,6 @@
 """Observers of training: deleting one changes no weight."""
 
 from callbacks.checkpoint import Checkpoint
-from callbacks.critic_slope import CriticSlope
 from callbacks.critic_weights import CriticWeights
 from callbacks.ema import GeneratorEMA, generator_for_sampling, load_averaged
 from callbacks.export import ExportNetwork
@@ -17,11 +16,11 @@ from callbacks.resume import ExactResume
 from callbacks.run_config import RunConfig
 from callbacks.run_directory import run_directory
 from callbacks.sample_grid import SampleGrid
+from callbacks.transport_monitor import TransportMonitor
 from callbacks.wandb_run import WandbRun, continue_wandb_run, wandb_run_id
 
 __all__ = [
     "Checkpoint",
-    "CriticSlope",
     "CriticWeights",
     "ExactResume",
     "ExportNetwork",
@@ -32,6 +31,7 @@ __all__ = [
     "RunConfig",
     "SampleGrid",
     "SampleWriter",
+    "TransportMonitor",
     "UpdateProgress",
     "WandbRun",
     "continue_wandb_run",

@@ -105,6 +105,18 @@ class CriticModule(TrackedModule):
     def after_critic_step(self) -> None:
         """Called after each critic update; weight clipping goes here."""
 
+    def transport_samples(self, batch: Any, seed: int) -> tuple[Tensor, Tensor]:
+        """Two sample sets whose distance the critic estimates, without gradients.
+
+        Args:
+            batch: A batch of the datamodule, or as many rows as wanted.
+            seed: Key of random numbers, if there are any.
+
+        Returns:
+            Two tensors (n, ...), the critic's larger side first.
+        """
+        raise NotImplementedError
+
     # The schedule -------------------------------------------------------------------
 
     def training_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002

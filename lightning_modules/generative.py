@@ -139,6 +139,11 @@ class GenerativeModule(CriticModule):
         with evaluating(self.generator):
             return torch.cat([self(part) for part in torch.split(latents, _CHUNK)])
 
+    def transport_samples(self, batch: Any, seed: int) -> tuple[Tensor, Tensor]:
+        """Data and as many fresh samples (n, ...)."""
+        real = samples_of(batch).detach()
+        return real, self.sample(len(real), seed)
+
     def predict_step(self, batch: Tensor, batch_idx: int) -> Tensor:  # noqa: ARG002
         """Samples with the given numbers: sample i is the same in every batching.
 

@@ -105,7 +105,7 @@ def say(line: str) -> None:
 
 
 def _estimates(trainer: Trainer) -> dict[str, float]:
-    """What the critic said last, as `CriticSlope` measured it."""
+    """What the critic said last, as `TransportMonitor` measured it."""
     names = ("wasserstein_raw", "critic_slope", "wasserstein_per_slope")
     found = trainer.callback_metrics
     return {name: float(found[f"train/{name}"]) for name in names}

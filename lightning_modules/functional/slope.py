@@ -15,16 +15,19 @@ class PlanEstimate(NamedTuple):
     """What a critic says about two samples, and what is true of them.
 
     Attributes:
-        slope: Mean gradient norm on the lines of the optimal plan, f per unit of x.
+        slope: Mean gradient norm at a random point of each line of the optimal plan,
+            in f per unit of x.
         raw: Critic's estimate, mean f(real) - mean f(fake), in units of f.
         per_slope: ``raw / slope``, in units of x; 0 for a flat critic.
         exact: Exact W1 between the two samples, in units of x.
+        lipschitz: Largest of those gradient norms.
     """
 
     slope: Tensor
     raw: Tensor
     per_slope: Tensor
     exact: Tensor
+    lipschitz: Tensor
 
 
 def slope_on_plan(
@@ -84,7 +87,7 @@ def estimate_on_plan(
         epsilon: Uniform numbers in [0, 1], one per pair, shape (n,).
 
     Returns:
-        Four scalars in float32, see `PlanEstimate`.
+        Five scalars in float32, see `PlanEstimate`.
 
     Raises:
         ValueError: If the sets differ in size or hold NaN or infinity.
@@ -92,7 +95,7 @@ def estimate_on_plan(
     >>> real, fake = torch.zeros(1, 2), torch.tensor([[0.0, 2.0]])
     >>> estimate = estimate_on_plan(lambda x: -7 * x[:, 1], real, fake, torch.rand(1))
     >>> [round(float(value), 4) for value in estimate]
-    [7.0, 14.0, 2.0, 2.0]
+    [7.0, 14.0, 2.0, 2.0, 7.0]
     """
     if real.shape != fake.shape:
         raise ValueError(
@@ -102,8 +105,9 @@ def estimate_on_plan(
     rows, cols = optimal_pairs(real.flatten(1), fake.flatten(1))
     real, fake = real[rows].float(), fake[cols].float()
     with torch.autocast(real.device.type, enabled=False), torch.no_grad():
-        slope = gradient_norm(critic, interpolate(real, fake, epsilon)).mean()
+        slopes = gradient_norm(critic, interpolate(real, fake, epsilon))
+        slope = slopes.mean()
         raw = critic(real).mean() - critic(fake).mean()
     per_slope = torch.where(slope > 0, raw / slope, torch.zeros_like(raw))
     exact = (real - fake).flatten(1).norm(dim=1).mean()
-    return PlanEstimate(slope, raw, per_slope, exact)
+    return PlanEstimate(slope, raw, per_slope, exact, slopes.max())

@@ -1,6 +1,11 @@
-"""Wasserstein distances between sample sets, exact and sliced."""
+"""Exact transport between sample sets: plan, potentials and cost (eq. 15-28).
+
+POT's network simplex does the work. `kantorovich` writes the same problem out as the
+linear programmes of the note.
+"""
 
 import warnings
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -21,7 +26,7 @@ def euclidean_cost(x: Float[Tensor, "n d"], y: Float[Tensor, "m d"]) -> Tensor:
     Raises:
         ValueError: If a set is empty or a coordinate is not finite.
     """
-    _refuse_empty(x, y)
+    refuse_empty(x, y)
     if not bool(torch.isfinite(x).all() and torch.isfinite(y).all()):
         raise ValueError("A sample set holds NaN or infinity: has training diverged?")
     return torch.cdist(
@@ -29,27 +34,101 @@ def euclidean_cost(x: Float[Tensor, "n d"], y: Float[Tensor, "m d"]) -> Tensor:
     )
 
 
-def wasserstein_distance(
-    x: Float[Tensor, "n d"], y: Float[Tensor, "m d"], max_pivots: int = MAX_PIVOTS
-) -> Float[Tensor, ""]:
-    r"""Exact Wasserstein-1 distance between two uniform sample sets.
+class Transport(NamedTuple):
+    """An optimal plan between two weighted point sets, and the proof that it is one.
 
-    .. math:: W_1 = \min_{\gamma \in \Pi} \sum_{ij} \gamma_{ij} \lVert x_i - y_j \rVert
+    Attributes:
+        plan: gamma, shape (n, m): mass moved from x_i to y_j (eq. 15).
+        f: Potential of each x_i, shape (n,) (eq. 26).
+        g: Potential of each y_j, shape (m,).
+        cost: Total cost of the plan, a scalar; ``a @ f + b @ g`` is equal to it
+            (eq. 25).
+    """
+
+    plan: Tensor
+    f: Tensor
+    g: Tensor
+    cost: Tensor
+
+
+def optimal_transport(
+    cost: Float[Tensor, "n m"],
+    a: Float[Tensor, " n"] | None = None,
+    b: Float[Tensor, " m"] | None = None,
+    *,
+    max_pivots: int = MAX_PIVOTS,
+) -> Transport:
+    r"""Optimal plan and potentials between two weighted point sets (eq. 23 and 25).
+
+    .. math:: \min_{\gamma \ge 0} \sum_{ij} \gamma_{ij} D_{ij}
+              \quad\text{with}\quad \gamma 1 = a, \; \gamma^\top 1 = b
+
+    The potentials are feasible up to rounding, ``f[i] + g[j] <= cost[i, j]``, with
+    equality where the plan moves mass (complementary slackness). They are determined up
+    to a constant that moves from f to g.
+
+    Args:
+        cost: d(x_i, y_j) for each pair, from `euclidean_cost` or ``distance.pairwise``.
+        a: Weights of the x_i, which sum to 1; uniform if None.
+        b: Weights of the y_j.
+        max_pivots: Pivots after which the solver gives up.
+
+    Returns:
+        Float64 tensors on the device of ``cost``, see `Transport`; no gradient.
+
+    Raises:
+        ValueError: If the cost is not finite, or weights are negative, of another
+            number, or don't sum to 1.
+        RuntimeError: If the solver did not reach the optimum.
+
+    >>> found = optimal_transport(torch.tensor([[1.0, 3.0], [2.0, 1.0]]))
+    >>> found.plan
+    tensor([[0.5000, 0.0000],
+            [0.0000, 0.5000]], dtype=torch.float64)
+    >>> found.cost
+    tensor(1., dtype=torch.float64)
+    """
+    exact = check_finite(cost).detach().cpu().double()
+    a, b = weights(a, cost.shape[0], "a"), weights(b, cost.shape[1], "b")
+    plan, log = _network_simplex("emd", a, b, exact, max_pivots)
+    found = (plan, log["u"], log["v"], log["cost"])
+    return Transport(
+        *(torch.as_tensor(x, dtype=torch.float64, device=cost.device) for x in found)
+    )
+
+
+def wasserstein_distance(
+    x: Float[Tensor, "n d"],
+    y: Float[Tensor, "m d"],
+    a: Float[Tensor, " n"] | None = None,
+    b: Float[Tensor, " m"] | None = None,
+    *,
+    p: float = 1.0,
+    max_pivots: int = MAX_PIVOTS,
+) -> Float[Tensor, ""]:
+    r"""Exact Wasserstein-p distance between two weighted sample sets.
+
+    .. math:: W_p^p = \min_{\gamma \in \Pi} \sum_{ij} \gamma_{ij}
+              \lVert x_i - y_j \rVert^p
 
     the linear programme of eq. (15) and (23), solved to optimality by POT's network
     simplex on the CPU in float64. It needs 16 bytes for each of the n * m pairs; 2,000
     against 2,000 points take about a second.
 
     Args:
-        x: Samples of one distribution, each row with weight 1/n.
-        y: Samples of the other, each row with weight 1/m. Sizes may differ.
+        x: Samples of one distribution.
+        y: Samples of the other. Sizes may differ.
+        a: Weights of the rows of x, which sum to 1; uniform if None.
+        b: Weights of the rows of y.
+        p: Order, at least 1. The distance itself comes back, not its p-th power.
         max_pivots: Pivots after which the solver gives up.
 
     Returns:
         Scalar float64 in the units of ``x``, on its device; no gradient.
 
     Raises:
-        ValueError: If a set is empty or not finite.
+        ValueError: If a set is empty or not finite, weights don't sum to 1, or p is
+            below 1.
         RuntimeError: If the solver did not reach the optimum.
 
     References:
@@ -59,20 +138,13 @@ def wasserstein_distance(
     >>> wasserstein_distance(x, x + torch.tensor([3.0, 4.0]))
     tensor(5., dtype=torch.float64)
     """
-    cost = euclidean_cost(x.detach().cpu(), y.detach().cpu()).numpy()
-    with warnings.catch_warnings():
-        # POT's sources make Python warn when it compiles them; the pivot limit, of
-        # which POT only warns, is an error below.
-        warnings.simplefilter("ignore")
-        import ot  # here, as it takes a second and most commands never need it
-
-        value, log = ot.emd2([], [], cost, numItermax=max_pivots, log=True)
-    if log["warning"] is not None:
-        raise RuntimeError(
-            f"The exact Wasserstein distance of {len(x)} and {len(y)} points was not "
-            f"reached in {max_pivots} pivots: pass fewer points or more max_pivots."
-        )
-    return torch.as_tensor(value, dtype=torch.float64, device=x.device)
+    if not p >= 1:
+        raise ValueError(f"A Wasserstein distance has p of at least 1, got {p}.")
+    cost = euclidean_cost(x.detach().cpu(), y.detach().cpu())
+    a, b = weights(a, len(x), "a"), weights(b, len(y), "b")
+    value, _ = _network_simplex("emd2", a, b, cost**p, max_pivots)
+    distance = torch.as_tensor(value, dtype=torch.float64, device=x.device)
+    return distance.clamp_min(0) ** (1 / p)
 
 
 def optimal_pairs(
@@ -99,76 +171,57 @@ def optimal_pairs(
     return torch.as_tensor(rows).to(x.device), torch.as_tensor(cols).to(x.device)
 
 
-def random_directions(
-    k: int, d: int, generator: torch.Generator | None = None
-) -> Float[Tensor, "{k} {d}"]:
-    """``k`` directions, uniform on the unit sphere of d dimensions.
-
-    >>> random_directions(3, 5).norm(dim=1).allclose(torch.ones(3))
-    True
-    """
-    device = generator.device if generator else "cpu"
-    normal = torch.randn(k, d, generator=generator, device=device)
-    return torch.nn.functional.normalize(normal, dim=1)
-
-
-def sliced_wasserstein_distance(
-    x: Float[Tensor, "n d"],
-    y: Float[Tensor, "m d"],
-    directions: Float[Tensor, "k d"],
-    p: float = 1.0,
-) -> Float[Tensor, ""]:
-    r"""Sliced Wasserstein-p distance between two uniform sample sets.
-
-    .. math::
-        SW_p^p = \frac1k \sum_j \int_0^1
-        \lvert F_{j}^{-1}(u) - G_{j}^{-1}(u) \rvert^p \, du
-
-    where :math:`F_j^{-1}, G_j^{-1}` are the quantile functions of the sets projected
-    on direction j: on a line the optimal plan matches quantiles. Since a projection
-    is 1-Lipschitz, ``SW_1 <= W_1``. Differentiable in x and y.
-
-    Args:
-        x: Samples of one distribution, each row with weight 1/n.
-        y: Samples of the other, each row with weight 1/m. Sizes may differ.
-        directions: Unit vectors, see `random_directions`.
-        p: Order, at least 1. The distance itself comes back, not its p-th power.
-
-    Returns:
-        Scalar in the units of ``x``.
+def weights(given: Tensor | None, n: int, name: str) -> Float[Tensor, " n"]:
+    """Weights of n points in float64 on the CPU, uniform if none are given.
 
     Raises:
-        ValueError: If a set is empty.
-
-    References:
-        Bonneel et al. 2015, "Sliced and Radon Wasserstein barycenters of measures".
-
-    >>> x, line = torch.tensor([[0.0], [1.0]]), torch.tensor([[1.0]])
-    >>> sliced_wasserstein_distance(x, x + 3, line)
-    tensor(3.)
+        ValueError: If they are negative, of another number, or don't sum to 1.
     """
-    _refuse_empty(x, y)
-    rows, cols, weights = _joint_quantiles(len(x), len(y), x.device)
-    quantiles_x = (directions @ x.T).sort(dim=1).values[:, rows]
-    quantiles_y = (directions @ y.T).sort(dim=1).values[:, cols]
-    gaps = (quantiles_x - quantiles_y).abs() ** p
-    return (gaps @ weights.to(gaps.dtype)).mean() ** (1 / p)
+    if given is None:
+        return torch.full((n,), 1 / n, dtype=torch.float64)
+    exact = given.detach().cpu().double()
+    total = float(exact.sum())
+    if exact.shape != (n,) or bool((exact < 0).any()) or abs(total - 1) > 1e-5:
+        raise ValueError(
+            f"Weights {name} must be {n} numbers of at least 0 that sum to 1, got "
+            f"shape {tuple(exact.shape)} with sum {total:.6g}."
+        )
+    return exact / total
 
 
-def _refuse_empty(x: Tensor, y: Tensor) -> None:
+def pot() -> Any:
+    """The POT library, loaded when first needed."""
+    with warnings.catch_warnings():
+        # POT's sources make Python warn when it compiles them.
+        warnings.simplefilter("ignore")
+        import ot  # a second, and most commands never need it
+    return ot
+
+
+def _network_simplex(
+    solver: str, a: Tensor, b: Tensor, cost: Tensor, max_pivots: int
+) -> tuple[Any, dict[str, Any]]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # POT warns of the pivots, we raise
+        found, log = getattr(pot(), solver)(
+            a.numpy(), b.numpy(), cost.numpy(), numItermax=max_pivots, log=True
+        )
+    if log["warning"] is not None:
+        raise RuntimeError(
+            f"The optimal plan between {len(a)} and {len(b)} points was not reached in "
+            f"{max_pivots} pivots: pass fewer points or more max_pivots."
+        )
+    return found, log
+
+
+def check_finite(cost: Tensor) -> Tensor:
+    """The cost, refused if empty, NaN or infinite (ValueError)."""
+    if cost.numel() == 0 or not bool(torch.isfinite(cost).all()):
+        raise ValueError("The cost matrix is empty or holds NaN or infinity.")
+    return cost
+
+
+def refuse_empty(x: Tensor, y: Tensor) -> None:
+    """Refuse an empty sample set (ValueError)."""
     if len(x) == 0 or len(y) == 0:
         raise ValueError("A sample set is empty: a distance needs points in both.")
-
-
-def _joint_quantiles(
-    n: int, m: int, device: torch.device
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Which order statistics face each other, and over what share of the mass.
-
-    Levels are counted in units of 1/(nm), where both i/n and j/m are integers.
-    """
-    steps_x = torch.arange(n, device=device) * m
-    steps_y = torch.arange(m, device=device) * n
-    starts = torch.unique(torch.cat([steps_x, steps_y]))
-    ends = torch.cat([starts[1:], starts.new_tensor([n * m])])
-    return starts // m, starts // n, (ends - starts).double() / (n * m)

@@ -7,11 +7,11 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from lightning_modules.functional.transport import (
+from lightning_modules.functional.closed_forms import (
     random_directions,
     sliced_wasserstein_distance,
-    wasserstein_distance,
 )
+from lightning_modules.functional.transport import wasserstein_distance
 
 # Far finer than the spread of any sample set, so that a key's fractional part says
 # nothing about where the point lies, and coarse enough for float64 to resolve it.

@@ -1,4 +1,4 @@
-"""CriticWeights, GradientNorms and CriticSlope, on real fits of a few steps."""
+"""CriticWeights, GradientNorms and TransportMonitor, on real fits of a few steps."""
 
 import csv
 from pathlib import Path
@@ -11,9 +11,9 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from callbacks.critic_slope import CriticSlope
 from callbacks.critic_weights import CriticWeights, clip_saturation
 from callbacks.gradient_norms import GradientNorms, layer_gradient_norms
+from callbacks.transport_monitor import TransportMonitor
 from datamodules import PointClouds
 from lightning_modules import (
     GAN,
@@ -26,6 +26,7 @@ from lightning_modules import (
 from lightning_modules.base import evaluating
 from lightning_modules.functional.slope import estimate_on_plan
 from lightning_modules.functional.transport import wasserstein_distance
+from lightning_modules.generative import samples_of
 
 Game = GAN | WGAN | WGANGP
 
@@ -204,30 +205,84 @@ def test_weights_without_gradient_are_left_out() -> None:
     assert layer_gradient_norms(module, optimizer) == {}
 
 
-# CriticSlope ------------------------------------------------------------------------
+# TransportMonitor -------------------------------------------------------------------
 
 NAMES = (
     "critic_slope",
+    "critic_lipschitz",
     "wasserstein_raw",
+    "wasserstein_ratio",
     "wasserstein_per_slope",
     "wasserstein_exact",
 )
 
 
-def test_four_numbers_are_logged_at_the_steps_asked_for(tmp_path: Path) -> None:
+def test_its_numbers_are_logged_at_the_steps_asked_for(tmp_path: Path) -> None:
     logger = CSVLogger(tmp_path)
-    trainer = fit(make(WGANGP), CriticSlope(2, n=16), logger=logger, steps=5)
+    trainer = fit(make(WGANGP), TransportMonitor(2, n=16), logger=logger, steps=5)
     for name in NAMES:
         assert set(logged(logger, f"train/{name}")) == {2, 4}
-    slope, raw, per_slope, exact = (
+    slope, lipschitz, raw, ratio, per_slope, exact = (
         float(trainer.callback_metrics[f"train/{name}"]) for name in NAMES
     )
     assert per_slope == pytest.approx(raw / slope, rel=1e-5)
-    assert exact > 0
+    assert ratio == pytest.approx(raw / exact, rel=1e-5)
+    assert lipschitz >= slope > 0
+
+
+def monitored(callback: TransportMonitor) -> Trainer:
+    """A fit of two updates on 400 points of the ring."""
+    data = PointClouds("ring8", batch_size=16, n_train=400, n_val=64, n_test=64)
+    trainer = Trainer(
+        max_steps=2, accelerator="cpu", logger=False, callbacks=[callback],
+        enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, limit_val_batches=0,
+    )  # fmt: skip
+    trainer.fit(make(WGANGP), datamodule=data)
+    return trainer
+
+
+def test_the_floor_is_the_distance_of_data_to_other_data() -> None:
+    found = monitored(TransportMonitor(1, n=100)).callback_metrics
+    ring = PointClouds("ring8", n_train=400, n_val=64, n_test=64)
+    ring.setup("fit")
+    rows = ring.real("train")
+    halves = float(wasserstein_distance(rows[:100], rows[100:200]))
+    assert float(found["train/wasserstein_floor"]) == pytest.approx(halves, rel=0.6)
+    assert found["train/wasserstein_floor"] < found["train/wasserstein_exact"] / 2
+
+
+@pytest.mark.parametrize(
+    "callback", [TransportMonitor(1, n=400), TransportMonitor(1, n=100, floor=False)]
+)
+def test_no_floor_without_other_data_or_if_not_wanted(
+    callback: TransportMonitor,
+) -> None:
+    found = monitored(callback).callback_metrics
+    assert "train/wasserstein_floor" not in found
+    assert "train/wasserstein_exact" in found
+
+
+def test_what_is_compared_the_module_says() -> None:
+    class Shifted(WGANGP):
+        """Compares a batch with itself, moved by (3, 4)."""
+
+        def transport_samples(self, batch: Any, _: int) -> tuple[Tensor, Tensor]:
+            return batch, batch + torch.tensor([3.0, 4.0])
+
+    game = make(WGANGP)
+    game.__class__ = Shifted
+    found = TransportMonitor(n=10).measure(game, torch.randn(20, 2), step=1)
+    assert float(found.exact) == pytest.approx(5.0)
+
+
+def test_of_more_points_than_it_can_pair_it_says_so() -> None:
+    with pytest.raises(ValueError, match="n must be at most 2000, got 2001"):
+        TransportMonitor(n=2001)
 
 
 def test_equal_steps_measure_the_same_and_a_still_generator_the_mean_norm() -> None:
-    model, callback = make(WGANGP), CriticSlope(4, n=20)
+    model, callback = make(WGANGP), TransportMonitor(4, n=20)
     fit(model, callback)
     real = torch.randn(20, 2, generator=torch.Generator().manual_seed(2))
     measured = callback.measure(model, real, step=4)
@@ -242,27 +297,21 @@ def test_equal_steps_measure_the_same_and_a_still_generator_the_mean_norm() -> N
     )
 
 
-class Spying(CriticSlope):
+class Spying(TransportMonitor):
     """Keeps the real samples that it measured on."""
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
         self.seen: list[Tensor] = []
 
-    def measure(self, pl_module: Any, real: Tensor, step: int) -> Any:
-        self.seen.append(real)
-        return super().measure(pl_module, real, step)
+    def measure(self, pl_module: Any, batch: Tensor, step: int) -> Any:
+        self.seen.append(batch)
+        return super().measure(pl_module, batch, step)
 
 
 def test_real_samples_are_other_rows_of_the_whole_training_set_at_each_step() -> None:
-    data = PointClouds("ring8", batch_size=16, n_train=400, n_val=64, n_test=64)
     callback = Spying(1, n=100)
-    trainer = Trainer(
-        max_steps=2, accelerator="cpu", logger=False, callbacks=[callback],
-        enable_checkpointing=False, enable_progress_bar=False,
-        enable_model_summary=False, limit_val_batches=0,
-    )  # fmt: skip
-    trainer.fit(make(WGANGP), datamodule=data)
+    data: Any = monitored(callback).datamodule  # type: ignore[attr-defined]
     rows = [set(map(tuple, one.tolist())) for one in callback.seen]
     everything = set(map(tuple, data.real("train").tolist()))
     assert [len(one) for one in rows] == [100, 100]
@@ -274,7 +323,7 @@ def test_real_samples_are_other_rows_of_the_whole_training_set_at_each_step() ->
 def test_without_a_data_module_it_makes_do_with_the_batch() -> None:
     callback = Spying(1, n=500)
     trainer = fit(make(WGANGP), callback, steps=1)
-    assert [len(one) for one in callback.seen] == [8]
+    assert [len(samples_of(one)) for one in callback.seen] == [8]
     assert trainer.callback_metrics["train/wasserstein_exact"] > 0
 
 
@@ -282,7 +331,7 @@ def test_without_a_data_module_it_makes_do_with_the_batch() -> None:
 def test_watching_changes_no_weight_and_no_random_number(kind: type[Game]) -> None:
     plain, watched = make(kind), make(kind)
     fit(plain)
-    fit(watched, CriticSlope(1, n=8), GradientNorms(1), CriticWeights(2))
+    fit(watched, TransportMonitor(1, n=8), GradientNorms(1), CriticWeights(2))
     for name, weight in plain.state_dict().items():
         assert torch.equal(weight, watched.state_dict()[name]), name
     assert torch.equal(plain.noise.state, watched.noise.state)
@@ -308,7 +357,7 @@ def test_the_estimate_uses_the_exact_plan_of_the_two_samples() -> None:
     )
 
 
-@pytest.mark.parametrize("cls", [CriticSlope, CriticWeights, GradientNorms])
+@pytest.mark.parametrize("cls", [TransportMonitor, CriticWeights, GradientNorms])
 def test_an_interval_below_one_is_refused_by_name(cls: Any) -> None:
     with pytest.raises(ValueError, match="every_n_steps must be at least 1, got 0"):
         cls(0)
@@ -317,7 +366,7 @@ def test_an_interval_below_one_is_refused_by_name(cls: Any) -> None:
 def test_a_module_without_generator_is_refused() -> None:
     from lightning.pytorch.demos.boring_classes import BoringModel
 
-    with pytest.raises(ValueError, match="BoringModel has no generator"):
-        CriticSlope().setup(
+    with pytest.raises(ValueError, match="BoringModel has none"):
+        TransportMonitor().setup(
             Trainer(accelerator="cpu", logger=False), BoringModel(), "fit"
         )

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.multiprocessing.spawn import ProcessRaisedException
 
 from callbacks import Checkpoint, ExactResume, GeneratorEMA
-from callbacks.critic_slope import CriticSlope
 from callbacks.resume import random_states, set_random_states
+from callbacks.transport_monitor import TransportMonitor
 from datamodules import Digits
 from lightning_modules.wgan_gp import WGANGP
 
@@ -117,7 +117,7 @@ def run(
         generator_scheduler=scheduler,
     )
     # A measurement of 300 samples needs more than the batch of its step.
-    watching = [GeneratorEMA(decay=0.5), CriticSlope(1, n=300)]
+    watching = [GeneratorEMA(decay=0.5), TransportMonitor(1, n=300)]
     observers = [*([ExactResume()] * exact), *watching, *callbacks]
     logger = CSVLogger(directory, name=None, version="log")
     settings: dict[str, Any] = {

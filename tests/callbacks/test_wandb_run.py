@@ -16,11 +16,11 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 
 from callbacks import ExactResume, ExportNetwork
-from callbacks.critic_slope import CriticSlope
 from callbacks.critic_weights import CriticWeights
 from callbacks.gradient_norms import GradientNorms
 from callbacks.run_config import RunConfig
 from callbacks.sample_grid import SampleGrid
+from callbacks.transport_monitor import TransportMonitor
 from callbacks.wandb_run import (
     WandbRun,
     continue_wandb_run,
@@ -133,7 +133,7 @@ def test_an_offline_run_holds_everything_that_was_asked_for(tmp_path: Path) -> N
         SampleGrid(2, n_samples=4),
         CriticWeights(2),
         GradientNorms(2),
-        CriticSlope(2, n=16),
+        TransportMonitor(2, n=16),
         ExportNetwork(),
     )
     records = inspect(tmp_path)

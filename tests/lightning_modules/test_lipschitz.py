@@ -1,6 +1,7 @@
 """Penalty and clipping against closed forms; most published bugs fail here."""
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -192,15 +193,14 @@ class Attending(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         h = self.query(x)[:, None]
         h = nn.functional.scaled_dot_product_attention(h, h, h)
-        return self.out(h[:, 0].mean(1)).squeeze(-1)
+        return self.out(h[:, 0].mean(1)).flatten()  # type: ignore[no-any-return]
 
 
-def weight_gradients(critic: nn.Module, weights: nn.Module) -> list[Tensor]:
+def weight_gradients(critic: Any, weights: nn.Module) -> list[Tensor]:
     """Gradients of the penalty, which take a second derivative of the critic."""
     real = torch.randn(6, 5, 4, generator=torch.Generator().manual_seed(0))
     loss = gradient_penalty(critic, real, real + 1, torch.linspace(0, 1, 6))
-    grads = torch.autograd.grad(loss, list(weights.parameters()), allow_unused=True)
-    return [g for g in grads if g is not None]
+    return list(torch.autograd.grad(loss, list(weights.parameters())[:3]))
 
 
 def test_the_penalty_differentiates_through_attention() -> None:

@@ -8,7 +8,7 @@ import torch
 from scripts import demo
 from scripts.cells import TABLES
 
-SLOPE = {"class_path": "callbacks.CriticSlope", "init_args": {"every_n_steps": 1}}
+SLOPE = {"class_path": "callbacks.TransportMonitor", "init_args": {"every_n_steps": 1}}
 TINY = [
     "--trainer.max_steps=2",
     "--trainer.enable_progress_bar=false",

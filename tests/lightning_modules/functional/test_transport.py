@@ -11,12 +11,11 @@ from scipy.optimize import linprog
 from scipy.stats import wasserstein_distance as scipy_wasserstein
 from torch import Tensor
 
-from lightning_modules.functional.transport import (
-    optimal_pairs,
+from lightning_modules.functional.closed_forms import (
     random_directions,
     sliced_wasserstein_distance,
-    wasserstein_distance,
 )
+from lightning_modules.functional.transport import optimal_pairs, wasserstein_distance
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # Python warns when it compiles POT's sources

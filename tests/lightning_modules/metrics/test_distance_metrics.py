@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from lightning_modules.functional.modes import mode_coverage
-from lightning_modules.functional.transport import (
+from lightning_modules.functional.closed_forms import (
     random_directions,
     sliced_wasserstein_distance,
-    wasserstein_distance,
 )
+from lightning_modules.functional.modes import mode_coverage
+from lightning_modules.functional.transport import wasserstein_distance
 from lightning_modules.metrics import (
     ModeCoverage,
     SlicedWassersteinDistance,

@@ -1,0 +1,165 @@
+"""A discriminator and a critic between two Gaussians on a line."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from lightning_modules import MLPCritic
+from lightning_modules.functional.kantorovich import OptimalCritic
+from lightning_modules.noise import Noise
+
+from .critics import module_of, seeded, train
+from .study import Claim, Row, Study, column, figure
+
+FLAT = 0.01  # a slope of D below this hundredth per unit teaches a generator nothing
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of the study.
+
+    Attributes:
+        real_mean: Mean of the data.
+        fake_mean: Mean of the generator's samples.
+        std: Standard deviation of both.
+        steps: Updates of each.
+        batch_size: Points of each kind in a batch.
+        width: Neurons in each of two hidden layers.
+        lr: Learning rate; it falls to a twentieth.
+        n_exact: Points of each kind of the exact potential.
+        seed: Seed of everything.
+    """
+
+    real_mean: float = 3.0
+    fake_mean: float = -3.0
+    std: float = 0.7
+    steps: int = 2000
+    batch_size: int = 256
+    width: int = 64
+    lr: float = 1e-3
+    n_exact: int = 1000
+    seed: int = 0
+
+
+def measure(settings: Settings) -> list[Row]:
+    """D, D's slope, the critic and the exact potential along the line."""
+    noise = Noise(settings.seed, 0, "bells")
+
+    def pairs(n: int = settings.batch_size) -> tuple[Tensor, Tensor]:
+        real, fake = settings.std * noise.normal(2, n, 1)
+        return real + settings.real_mean, fake + settings.fake_mean
+
+    def make() -> nn.Module:
+        return MLPCritic((1,), (settings.width,) * 2)
+
+    trained = {}
+    for method in ("gan", "wgan_gp"):
+        module = module_of(method, seeded(make, settings.seed), settings.lr)
+        train(module, pairs, settings.steps, seed=settings.seed, label=method)
+        trained[method] = module.critic
+    real, fake = pairs(settings.n_exact)
+    line = torch.linspace(-6, 6, 241)[:, None].requires_grad_(True)
+    d = trained["gan"](line).sigmoid()
+    f = trained["wgan_gp"](line)
+    exact = OptimalCritic(real, fake)(line.detach()).detach()
+    slopes = [torch.autograd.grad(v.sum(), line)[0].squeeze(1) for v in (d, f)]
+    columns = {
+        "x": line.detach().squeeze(1),
+        "discriminator": d.detach(),
+        "discriminator_slope": slopes[0],
+        "critic": f.detach() - f.detach().mean(),
+        "critic_slope": slopes[1],
+        "exact": exact - exact.mean(),
+        "real_density": _bell(line.detach(), settings.real_mean, settings.std),
+        "fake_density": _bell(line.detach(), settings.fake_mean, settings.std),
+    }
+    values = torch.stack([c.double() for c in columns.values()], 1).tolist()
+    return [dict(zip(columns, row, strict=True)) for row in values]
+
+
+def _bell(x: Tensor, mean: float, std: float) -> Tensor:
+    return torch.exp(-((x.squeeze(1) - mean) ** 2) / (2 * std**2)) / std / 2.5066
+
+
+def _between(rows: Sequence[Row]) -> list[Row]:
+    """The rows between the two means."""
+    x = np.array(column(rows, "x"))
+    low, high = (
+        x[np.argmax(column(rows, f"{kind}_density"))] for kind in ("fake", "real")
+    )
+    return [row for row in rows if low <= float(row["x"]) <= high]
+
+
+def claims(rows: Sequence[Row]) -> list[Claim]:
+    """Saturation against a straight line."""
+    fakes = np.array(column(rows, "fake_density"))
+    flat = np.abs(column(rows, "discriminator_slope")) < FLAT
+    middle = _between(rows)
+    x, f = np.array(column(middle, "x")), np.array(column(middle, "critic"))
+    residual = f - np.polyval(np.polyfit(x, f, 1), x)
+    slopes = np.array(column(rows, "critic_slope"))
+    under = fakes > 0.01 * fakes.max()
+    return [
+        Claim(
+            f"share of generated samples where D is flat (slope below {FLAT})",
+            float(fakes[flat].sum() / fakes.sum()),
+            low=0.9,
+        ),
+        Claim(
+            "critic between the means: R squared of a straight line",
+            float(1 - residual.var() / f.var()),
+            low=0.99,
+        ),
+        Claim(
+            "critic under the generated samples: least slope over its mean",
+            float(slopes[under].min() / slopes[under].mean()),
+            low=0.5,
+        ),
+        Claim(
+            "correlation of critic and exact potential along the line",
+            float(np.corrcoef(column(rows, "critic"), column(rows, "exact"))[0, 1]),
+            low=0.99,
+        ),
+    ]
+
+
+def draw(rows: Sequence[Row]) -> Figure:
+    """Densities below, D and critic above."""
+    made = figure(10, 4.5)
+    left = made.subplots()
+    x = column(rows, "x")
+    for kind, colour in (("real", "#d1495b"), ("fake", "#30638e")):
+        left.fill_between(
+            x,
+            column(rows, f"{kind}_density"),
+            alpha=0.25,
+            color=colour,
+            label=f"density, {kind}",
+        )
+    left.plot(x, column(rows, "discriminator"), color="black", label="D")
+    left.set(xlabel="x", ylabel="D and densities", ylim=(0, 1.05))
+    right = left.twinx()
+    right.plot(x, column(rows, "critic"), color="#2e8b57", label="critic, WGAN-GP")
+    right.plot(x, column(rows, "exact"), "--", color="grey", label="exact potential")
+    right.set_ylabel("critic and potential, centred")
+    handles = [axes.get_legend_handles_labels() for axes in (left, right)]
+    left.legend(
+        handles[0][0] + handles[1][0], handles[0][1] + handles[1][1], loc="upper left"
+    )
+    left.set_title("D saturates; the critic falls in a straight line")
+    return made
+
+
+STUDY = Study(
+    "two_bells",
+    "Arjovsky et al. 2017 (arXiv:1701.07875), figure 2: a discriminator and a critic "
+    "between two Gaussians, trained to the end",
+    Settings,
+    measure,
+    claims,
+    draw,
+)

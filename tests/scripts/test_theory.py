@@ -1,0 +1,166 @@
+"""docs/theory.md: names that exist, blocks that are up to date, claims that hold."""
+
+import re
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from scripts import figures
+from scripts.studies.study import Claim, Row, from_csv, select, to_csv
+
+DEFINITIONS = {4, 7, *range(16, 23), 26, 33, 38, 41, 51}
+WITH_OTHER_CODE = {41, 42, 43, 44, 45, *range(47, 57)}
+
+
+def equations(repository: Path) -> dict[int, tuple[str, str]]:
+    """Code and test of each row of the table."""
+    page = (repository / "docs/theory.md").read_text()
+    found = re.findall(r"^\| (\d+) \| [^|]+ \| ([^|]*) \| ([^|]*) \|$", page, re.M)
+    rows = {int(n): (code.strip(" `"), test.strip(" `")) for n, code, test in found}
+    assert len(rows) == len(found), "an equation has two rows"
+    return rows
+
+
+def test_every_equation_whose_code_exists_has_its_row(repository: Path) -> None:
+    assert set(equations(repository)) == set(range(1, 57)) - WITH_OTHER_CODE
+
+
+def test_only_definitions_are_without_code(repository: Path) -> None:
+    bare = {n for n, (code, _) in equations(repository).items() if code == "definition"}
+    assert bare <= DEFINITIONS
+
+
+def test_every_function_and_test_of_the_table_exists(repository: Path) -> None:
+    for number, (code, test) in equations(repository).items():
+        if code == "definition":
+            continue
+        module, name = code.rsplit(".", 1)
+        assert hasattr(import_module(f"lightning_modules.{module}"), name), number
+        file, function = test.split("::")
+        text = (repository / "tests/lightning_modules" / file).read_text()
+        assert f"def {function}(" in text, number
+
+
+def test_tests_and_files_named_in_the_text_exist(repository: Path) -> None:
+    page = (repository / "docs/theory.md").read_text()
+    tests = "".join(p.read_text() for p in (repository / "tests").rglob("test_*.py"))
+    for name in set(re.findall(r"`(test_[a-z0-9_]+)`", page)):
+        assert f"def {name}(" in tests, name
+    for path in set(re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.(?:py|csv|md))`", page)):
+        here = repository / path
+        assert here.exists() or (repository / "lightning_modules" / path).exists(), path
+    for link in re.findall(r"\]\(((?!http|#)[^)]+)\)", page):
+        assert (repository / "docs" / link).exists(), link
+
+
+def test_the_page_is_what_the_measured_rows_say(repository: Path) -> None:
+    page = (repository / "docs/theory.md").read_text()
+    stale = "run `python scripts/figures.py page` and stage docs"
+    assert page == figures.with_blocks(page, repository / "docs"), stale
+
+
+@pytest.mark.parametrize("name", figures.STUDIES)
+def test_every_study_has_its_place_its_settings_and_its_figure(
+    name: str, repository: Path
+) -> None:
+    page = (repository / "docs/theory.md").read_text()
+    assert page.count(f"<!-- study: {name} -->") == 1
+    assert (repository / f"configs/studies/{name}.yaml").exists()
+    for ending in ("csv", "png"):
+        assert (repository / f"docs/figures/{name}.{ending}").exists()
+
+
+SMALL = {
+    "vanishing_gradients": "--steps 40 --every 4 --epochs [1,2] --width 4",
+    "optimal_critics": "--steps 20 --sizes [40,50] --width 16",
+    "value_surfaces": "--steps 10 --n_measured 40 --resolution 8 --width 16",
+    "overfitting": "--steps 24 --every 2 --width 16",
+    "estimate_and_quality": "--steps 12 --every 4 --width 16",
+    "deep_critics": "--steps 4 --width 16",
+    "two_bells": "--steps 20",
+    "bulldozer": "--bins 12",
+}
+
+
+@pytest.mark.filterwarnings("ignore:You defined a `validation_step`")
+@pytest.mark.parametrize("name", figures.STUDIES)
+def test_a_small_run_leaves_rows_claims_and_a_picture(
+    name: str, tmp_path: Path
+) -> None:
+    arguments = SMALL[name].split()
+    words = ["study", name, *arguments, "--docs", str(tmp_path)]
+    assert figures.main(words) == 0
+    study = figures.STUDIES[name]
+    text = (tmp_path / "figures" / f"{name}.csv").read_text()
+    assert f"# settings: {SMALL[name]}\n" in text
+    assert (tmp_path / "figures" / f"{name}.png").stat().st_size > 10_000
+    claims = study.claims(from_csv(text))
+    assert claims
+    assert all(claim.value == claim.value for claim in claims)  # no NaN
+    for claim in claims:
+        assert claim.statement in figures.block(study, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", figures.STUDIES)
+def test_a_study_measured_anew_bears_out_what_the_page_says_it_does(
+    name: str, tmp_path: Path, repository: Path
+) -> None:
+    study = figures.STUDIES[name]
+    kept = (repository / f"docs/figures/{name}.csv").read_text()
+    figures.run_study(study, [], tmp_path)
+    new = (tmp_path / "figures" / f"{name}.csv").read_text()
+    expected = {c.statement: c.holds for c in study.claims(from_csv(kept))}
+    assert {c.statement: c.holds for c in study.claims(from_csv(new))} == expected
+
+
+def test_rows_come_back_from_csv_as_they_were() -> None:
+    rows: list[Row] = [{"a": 1.0, "b": "x"}, {"a": 0.25, "c": 3.0}]
+    assert from_csv("# made by hand\n" + to_csv(rows)) == rows
+    assert select(rows, a=1.0) == rows[:1]
+
+
+@pytest.mark.parametrize(
+    ("claim", "holds", "goal"),
+    [
+        (Claim("s", 0.5, low=1.0), False, "at least 1"),
+        (Claim("s", 1.0, low=1.0), True, "at least 1"),
+        (Claim("s", 2.0, high=1.0), False, "at most 1"),
+        (Claim("s", 0.9, 0.8, 1.2), True, "0.8 to 1.2"),
+        (Claim("s", float("nan"), 0.8, 1.2), False, "0.8 to 1.2"),
+    ],
+)
+def test_a_claim_holds_within_its_bounds(claim: Claim, holds: bool, goal: str) -> None:
+    assert claim.holds == holds
+    assert claim.goal == goal
+
+
+def test_a_wrong_setting_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        figures.main(["study", "bulldozer", "--bin", "3", "--docs", str(tmp_path)])
+    assert ended.value.code == 2
+    assert "bin" in capsys.readouterr().err
+    assert not (tmp_path / "figures").exists()
+
+
+def test_missing_studies_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[list[str]] = []
+
+    def run(names: list[str], jobs: int) -> int:
+        assert jobs >= 1
+        asked.append(list(names))
+        return 0
+
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "bulldozer.csv").write_text("a\n1\n")
+    monkeypatch.setattr(figures, "DOCS", tmp_path)
+    monkeypatch.setattr(figures, "run", run)
+    assert figures.main(["run", "--missing"]) == 0
+    assert figures.main(["run", "two_bells"]) == 0
+    assert figures.main(["run"]) == 0
+    everything = list(figures.STUDIES)
+    assert asked[0] == [n for n in everything if n != "bulldozer"]
+    assert asked[1:] == [["two_bells"], everything]
