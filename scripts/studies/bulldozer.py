@@ -32,7 +32,9 @@ def measure(settings: Settings) -> list[Row]:
     earth, hole = _histograms(places)
     points = places[:, None]
     cost = pairwise(euclidean, points, points)
-    plan, value = primal(cost, earth, hole)
+    _, value = primal(cost, earth, hole)
+    # On a line many plans are optimal; a trace of convexity picks the one in order.
+    plan, _ = primal(cost + 1e-4 * cost**2, earth, hole)
     critic = OptimalCritic(points, points, earth, hole)
     rows: list[Row] = [
         {"part": "place", "x": x, "earth": a, "hole": b, "potential": f}
@@ -48,6 +50,7 @@ def measure(settings: Settings) -> list[Row]:
         "dual": dual(cost, earth, hole).value,
         "one potential": earth @ critic(points) - hole @ critic(points),
         "closed form": wasserstein_1d(places, places, earth, hole),
+        "plan that is drawn": (plan * cost).sum(),
     }
     return rows + [
         {"part": "value", "solver": k, "cost": f"{float(v):.12f}"}
@@ -59,22 +62,22 @@ def _histograms(places: Tensor) -> tuple[Tensor, Tensor]:
     def bump(at: float, wide: float) -> Tensor:
         return torch.exp(-((places - at) ** 2) / (2 * wide**2))
 
-    earth = bump(2.5, 0.9)
-    hole = bump(5.5, 0.5) + 1.4 * bump(8.0, 0.6)
+    earth = bump(4.5, 0.9)
+    hole = bump(1.5, 0.5) + 1.4 * bump(8.0, 0.6)
     return earth / earth.sum(), hole / hole.sum()
 
 
 def claims(rows: Sequence[Row]) -> list[Claim]:
-    """Four ways to one number."""
+    """Several ways to one number."""
     costs = column(select(rows, part="value"), "cost")
     places = select(rows, part="place")
     slopes = np.diff(column(places, "potential")) / np.diff(column(places, "x"))
     return [
-        Claim("W1 of the two heaps", costs[0], low=0.0),
         Claim(
-            "largest difference between primal, dual, one potential and closed form",
+            "largest difference between primal, dual, one potential, closed form and "
+            "the cost of the plan that is drawn",
             max(costs) - min(costs),
-            high=1e-9,
+            high=1e-6,
         ),
         Claim(
             "largest slope of the potential (it is 1-Lipschitz)",

@@ -76,7 +76,7 @@ def to_csv(rows: Sequence[Row]) -> str:
 
 
 def _text(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:.4g}"
+    return value if isinstance(value, str) else f"{value:.6g}"
 
 
 def from_csv(text: str) -> list[Row]:

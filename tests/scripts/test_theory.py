@@ -140,9 +140,9 @@ def test_a_wrong_setting_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
-        figures.main(["study", "bulldozer", "--bin", "3", "--docs", str(tmp_path)])
+        figures.main(["study", "bulldozer", "--bind", "3", "--docs", str(tmp_path)])
     assert ended.value.code == 2
-    assert "bin" in capsys.readouterr().err
+    assert "bind" in capsys.readouterr().err
     assert not (tmp_path / "figures").exists()
 
 
