@@ -18,7 +18,7 @@ $(STAMP): pyproject.toml
 	  || { echo "$(PYTHON) is missing or older than 3.11: install Python 3.11 or later, or say make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@command -v uv >/dev/null || $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
 	  || { echo "$(PYTHON) comes without venv here: run 'sudo apt install python3-venv' and try again"; exit 1; }
-	@echo "installing into $(VENV): about 3 GB to download and 6 GB of disk, some minutes"
+	@echo "installing into $(VENV): about 3.4 GB to download and 6 GB of disk, some minutes"
 	@if command -v uv >/dev/null; then \
 	  { test -x $(BIN)/python || uv venv --python $(PYTHON) $(VENV); } \
 	  && uv pip install --python $(BIN)/python -e '.[dev]'; \
