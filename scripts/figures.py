@@ -121,12 +121,18 @@ def block(study: Study, docs: Path) -> str:
 def with_blocks(page: str, docs: Path) -> str:
     """The page with the block of each measured study between its two marks."""
     for study in STUDIES.values():
-        if _csv(study, docs).exists():
-            begin, end = f"<!-- study: {study.name} -->", "<!-- end -->"
-            pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
-            new = f"{begin}\n{block(study, docs)}\n{end}"
-            page = pattern.sub(lambda _, new=new: new, page)  # type: ignore[misc]
+        begin, end = f"<!-- study: {study.name} -->", "<!-- end -->"
+        pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+        measured = _csv(study, docs).exists()
+        body = block(study, docs) if measured else _not_measured(study)
+        new = f"{begin}\n{body}\n{end}"
+        page = pattern.sub(lambda _, new=new: new, page)  # type: ignore[misc]
     return page
+
+
+def _not_measured(study: Study) -> str:
+    command = f"python scripts/figures.py run {study.name}"
+    return f"**{study.title}.** Not measured yet: `{command}`."
 
 
 def write_page(docs: Path = DOCS) -> None:
@@ -188,7 +194,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     runs = commands.add_parser("run", help="measure and draw studies")
     runs.add_argument("names", nargs="*", choices=[*STUDIES, []], metavar="NAME")
     runs.add_argument("--missing", action="store_true", help="only those without data")
-    runs.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
+    jobs = min(2, os.cpu_count() or 1)
+    runs.add_argument("--jobs", type=int, default=jobs, help="default: %(default)s")
     one = commands.add_parser("study", help="measure one, with settings of your own")
     one.add_argument("name", choices=list(STUDIES))
     one.add_argument("--docs", type=Path, default=DOCS, help="where results go")
@@ -205,6 +212,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 draw(study, DOCS)
         write_page()
         return 0
+    if given.jobs < 1:
+        parser.error(f"--jobs must be at least 1, got {given.jobs}")
     names = given.names or list(STUDIES)
     if given.missing:
         names = [n for n in names if not _csv(STUDIES[n], DOCS).exists()]

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .transport import pot, refuse_empty, weights
+from .transport import pot, refuse_empty, refuse_order, weights
 
 
 def wasserstein_1d(
@@ -22,7 +22,7 @@ def wasserstein_1d(
     .. math:: W_p^p = \int_0^1 \lvert F^{-1}(u) - G^{-1}(u) \rvert^p \, du
 
     since on a line the optimal plan matches quantiles. Computed by POT; differentiable
-    in x and y.
+    in x and y, but for p > 1 not where the distance is 0.
 
     Args:
         x: Points, shape (n,).
@@ -41,7 +41,7 @@ def wasserstein_1d(
     >>> wasserstein_1d(x, y)
     tensor(5.5000)
     """
-    _refuse_order(p)
+    refuse_order(p)
     refuse_empty(x, y)
     columns = (x.double(), y.double(), weights(a, len(x), "a"), weights(b, len(y), "b"))
     # One column each: POT transposes what it gets, and torch warns for vectors.
@@ -124,7 +124,8 @@ def sliced_wasserstein_distance(
 
     where :math:`F_j^{-1}, G_j^{-1}` are the quantile functions of the sets projected
     on direction j: on a line the optimal plan matches quantiles. Since a projection
-    is 1-Lipschitz, ``SW_1 <= W_1``. Differentiable in x and y.
+    is 1-Lipschitz, ``SW_1 <= W_1``. Differentiable in x and y, but for p > 1 not where
+    the distance is 0.
 
     Args:
         x: Samples of one distribution, each row with weight 1/n.
@@ -145,18 +146,13 @@ def sliced_wasserstein_distance(
     >>> sliced_wasserstein_distance(x, x + 3, line)
     tensor(3.)
     """
-    _refuse_order(p)
+    refuse_order(p)
     refuse_empty(x, y)
     rows, cols, weights = _joint_quantiles(len(x), len(y), x.device)
     quantiles_x = (directions @ x.T).sort(dim=1).values[:, rows]
     quantiles_y = (directions @ y.T).sort(dim=1).values[:, cols]
     gaps = (quantiles_x - quantiles_y).abs() ** p
     return (gaps @ weights.to(gaps.dtype)).mean() ** (1 / p)
-
-
-def _refuse_order(p: float) -> None:
-    if not p >= 1:
-        raise ValueError(f"A Wasserstein distance has p of at least 1, got {p}.")
 
 
 def _joint_quantiles(

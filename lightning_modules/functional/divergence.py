@@ -68,12 +68,15 @@ def kl_divergence(
         q: The same.
 
     Returns:
-        Shape (...), not negative; infinite where q is 0 and p is not.
+        Shape (...), not negative; infinite where q is 0 and p is not. Probabilities are
+        taken to sum to 1.
 
     >>> kl_divergence(torch.tensor([1.0, 0.0]), torch.tensor([0.5, 0.5]))
     tensor(0.6931)
     """
-    return (torch.xlogy(p, p) - torch.xlogy(p, q)).sum(-1)
+    # With - p + q each term is at least 0, and so is the sum, rounding included.
+    terms = torch.xlogy(p, p) - torch.xlogy(p, q) - p + q
+    return terms.clamp_min(0).sum(-1)
 
 
 def js_divergence(
@@ -105,7 +108,9 @@ def kl_from_logits(logits: Float[Tensor, " n"]) -> Float[Tensor, ""]:
               \quad x_i \sim P
 
     for the optimal discriminator D of P (labelled 1) against Q; its logit is the log
-    ratio of the densities. Any other D gives another number, not a bound.
+    ratio of the densities. Eq. (12) has P_g for P: with a discriminator that labels
+    data 1 that is ``kl_from_logits(-critic(fake))``. Any other D gives another number,
+    not a bound.
 
     Args:
         logits: Discriminator's logits on samples of P, shape (n,).

@@ -48,6 +48,8 @@ def sinkhorn_plan(
     """
     if not regularisation > 0:
         raise ValueError(f"regularisation must be above 0, got {regularisation}.")
+    if max_iterations < 1:
+        raise ValueError(f"max_iterations must be at least 1, got {max_iterations}.")
     exact = check_finite(cost).detach().cpu().double()
     a, b = weights(a, cost.shape[0], "a"), weights(b, cost.shape[1], "b")
     bregman = pot().bregman
@@ -61,7 +63,7 @@ def sinkhorn_plan(
             numItermax=max_iterations,
             log=True,
         )
-    if log["err"][-1] > 1e-6:
+    if not log["err"][-1] <= 1e-6:
         raise RuntimeError(
             f"Sinkhorn's iterations did not converge in {max_iterations}: use a larger "
             "regularisation or more max_iterations."

@@ -74,12 +74,13 @@ def primal(
     """
     n, m = check_finite(cost).shape
     right = torch.cat([weights(a, n, "a"), weights(b, m, "b")])
+    unit, scaled = _scaled(cost)
     found = _highs(
-        cost.double().flatten().numpy(),
+        scaled.flatten().numpy(),
         A_eq=marginal_matrix(n, m),
         b_eq=right.numpy(),
     )
-    return torch.as_tensor(found.x).reshape(n, m), _scalar(found.fun)
+    return torch.as_tensor(found.x).reshape(n, m), _scalar(unit * found.fun)
 
 
 def dual(
@@ -110,14 +111,15 @@ def dual(
     """
     n, m = check_finite(cost).shape
     right = torch.cat([weights(a, n, "a"), weights(b, m, "b")])
+    unit, scaled = _scaled(cost)
     found = _highs(
         -right.numpy(),
         A_ub=marginal_matrix(n, m).T,
-        b_ub=cost.double().flatten().numpy(),
+        b_ub=scaled.flatten().numpy(),
         bounds=(None, None),
     )
-    potentials = torch.as_tensor(found.x)
-    return Dual(potentials[:n], potentials[n:], _scalar(-found.fun))
+    potentials = unit * torch.as_tensor(found.x)
+    return Dual(potentials[:n], potentials[n:], _scalar(-unit * found.fun))
 
 
 def c_transform(
@@ -181,6 +183,13 @@ class OptimalCritic:
         """Scores (k,) of points (k, d), float64."""
         cost = pairwise(self.distance, points.double(), self.anchors)
         return c_transform(self.g, cost)
+
+
+def _scaled(cost: Tensor) -> tuple[float, Tensor]:
+    """The cost in units of its largest entry: HiGHS' tolerances are absolute."""
+    exact = cost.detach().cpu().double()
+    unit = float(exact.abs().max()) or 1.0
+    return unit, exact / unit
 
 
 def _highs(objective: Any, **constraints: Any) -> OptimizeResult:

@@ -34,9 +34,9 @@ class Settings:
     sizes: tuple[int, ...] = (250, 1000, 2000)
     weights: tuple[float, ...] = (0.1, 1.0, 10.0)
     spreads: tuple[float, ...] = (0.2, 1.0)
-    steps: int = 3000
+    steps: int = 2000
     batch_size: int = 256
-    width: int = 256
+    width: int = 128
     lr: float = 1e-3
     seed: int = 0
 
@@ -98,32 +98,24 @@ def ratio(row: Row) -> float:
     return float(row["per_slope"]) / float(row["exact"])
 
 
+LAMBDA = 1.0  # judged; the others are the ablation
+
+
 def claims(rows: Sequence[Row]) -> list[Claim]:
-    """The best lambda at the largest n, and where it misses."""
+    """One lambda at the largest n, and the worst of the ablation by the same band."""
     largest = max(column(rows, "n"))
-    found = []
-    for spread in sorted({float(r["spread"]) for r in rows}, reverse=True):
-        own = select(rows, n=largest, spread=spread)
-        best = min(own, key=lambda r: abs(ratio(r) - 1))
-        found.append(
-            Claim(
-                f"{largest:.0f} + {largest:.0f} points, noise {spread:g}: estimate per "
-                f"slope over exact W1 at lambda = {float(best['weight']):g}, the best",
-                ratio(best),
-                low=0.8,
-                high=1.2,
-            )
-        )
-    worst = max(rows, key=lambda r: abs(ratio(r) - 1))
-    found.append(
+    found = [
         Claim(
-            f"the worst of all: n = {float(worst['n']):.0f}, noise "
-            f"{float(worst['spread']):g}, lambda = {float(worst['weight']):g}",
-            ratio(worst),
-            low=0.0,
+            f"most points, noise {spread:g}, lambda {LAMBDA:g}: estimate per slope "
+            "over exact W1",
+            ratio(select(rows, n=largest, spread=spread, weight=LAMBDA)[0]),
+            low=0.8,
+            high=1.2,
         )
-    )
-    return found
+        for spread in sorted({float(r["spread"]) for r in rows}, reverse=True)
+    ]
+    worst = max((ratio(r) for r in rows), key=lambda value: abs(value - 1))
+    return [*found, Claim("the worst over all n, noises and lambdas", worst, 0.8, 1.2)]
 
 
 def draw(rows: Sequence[Row]) -> Figure:

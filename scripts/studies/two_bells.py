@@ -15,7 +15,7 @@ from lightning_modules.noise import Noise
 from .critics import module_of, seeded, train
 from .study import Claim, Row, Study, column, figure
 
-FLAT = 0.01  # a slope of D below this hundredth per unit teaches a generator nothing
+FLAT = 0.01  # below this slope of D the minimax cost (2) hardly teaches
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def draw(rows: Sequence[Row]) -> Figure:
     left.legend(
         handles[0][0] + handles[1][0], handles[0][1] + handles[1][1], loc="upper left"
     )
-    left.set_title("D saturates; the critic falls in a straight line")
+    left.set_title("D saturates; the critic rises in a straight line")
     return made
 
 

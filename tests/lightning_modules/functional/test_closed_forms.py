@@ -107,15 +107,23 @@ def test_gaussian_distance_agrees_with_large_samples() -> None:
     assert float(wasserstein_distance(x, y)) <= w2
 
 
-@pytest.mark.parametrize("p", [0.5, float("nan")])
+@pytest.mark.parametrize("p", [0.5, float("nan"), float("inf")])
 def test_orders_below_1_are_refused(p: float) -> None:
     x, direction = torch.zeros(2, 1), torch.ones(1, 1)
-    with pytest.raises(ValueError, match="p of at least 1"):
+    with pytest.raises(ValueError, match="finite p of at least 1"):
         wasserstein_1d(x[:, 0], x[:, 0], p=p)
-    with pytest.raises(ValueError, match="p of at least 1"):
+    with pytest.raises(ValueError, match="finite p of at least 1"):
         sliced_wasserstein_distance(x, x, direction, p)
-    with pytest.raises(ValueError, match="p of at least 1"):
+    with pytest.raises(ValueError, match="finite p of at least 1"):
         wasserstein_distance(x, x, p=p)
+
+
+def test_high_orders_come_near_the_longest_way() -> None:
+    x = torch.tensor([[0.0], [1.0]], dtype=torch.float64)
+    for scale in (1e-3, 1.0, 1e3):
+        y = scale * torch.tensor([[3.0], [9.0]], dtype=torch.float64)
+        found = float(wasserstein_distance(scale * x, y, p=100.0))
+        assert found == pytest.approx(8 * scale, rel=0.01)
 
 
 def test_an_empty_set_has_no_distance() -> None:

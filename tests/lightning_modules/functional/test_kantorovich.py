@@ -182,6 +182,7 @@ def test_the_optimal_critic_has_slope_1_on_the_lines_of_the_plan() -> None:
     [
         (torch.tensor([0.5, 0.6]), "sum to 1"),
         (torch.tensor([1.5, -0.5]), "at least 0"),
+        (torch.tensor([float("nan"), 1.0]), "sum to 1"),
     ],
 )
 def test_weights_that_are_no_law_are_refused(a: Tensor, message: str) -> None:
@@ -231,3 +232,16 @@ def test_sinkhorn_says_when_it_did_not_arrive() -> None:
         sinkhorn_plan(cost, 1e-3, a, b, max_iterations=2)
     with pytest.raises(ValueError, match="regularisation must be above 0"):
         sinkhorn_plan(cost, 0.0)
+    with pytest.raises(ValueError, match="max_iterations must be at least 1"):
+        sinkhorn_plan(cost, 1.0, max_iterations=0)
+    with pytest.raises(RuntimeError, match="did not converge"):
+        sinkhorn_plan(cost, 1e-320)  # POT returns NaN
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e-3, 1e9])
+def test_the_programmes_are_right_in_any_unit(scale: float) -> None:
+    x, y, a, b = problem(8, 8, 2, 0)
+    cost = pairwise(euclidean, x, y).requires_grad_(True)
+    exact = float(optimal_transport(cost, a, b).cost)
+    assert float(primal(scale * cost, a, b)[1]) == pytest.approx(scale * exact)
+    assert float(dual(scale * cost, a, b).value) == pytest.approx(scale * exact)
