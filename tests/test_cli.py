@@ -241,7 +241,7 @@ MISTAKES: list[tuple[str, str, list[str]]] = [
     (
         "no neurons",
         "--model.critic.hidden [0]",
-        ["MLPCritic: hidden must be at least 1"],
+        ["MLPCritic: ", "hidden", "at least 1"],
     ),
     ("unknown strategy", "--trainer.strategy nonsense", ["strategy", "nonsense"]),
     (
