@@ -47,7 +47,7 @@ types: $(STAMP) ## mypy --strict, tests included
 
 .PHONY: test
 test: lint types ## lint, type-check, all quick tests, coverage >= 95 %
-	$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term
+	$(BIN)/python -m pytest --cov --cov-report=term
 
 .PHONY: slow
 slow: $(STAMP) ## the tests that take minutes

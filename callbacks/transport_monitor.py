@@ -3,7 +3,6 @@
 from typing import Any
 
 import lightning.pytorch as pl
-import torch
 from torch import Tensor
 
 from callbacks.scalars import at_least_one, due, log_scalars
@@ -13,7 +12,6 @@ from lightning_modules.functional.transport import wasserstein_distance
 from lightning_modules.generative import samples_of
 from lightning_modules.noise import Noise
 
-POOL = 10_000  # training samples held for drawing from, as floats
 LARGEST = 2_000  # an assignment of so many takes about a second
 
 
@@ -31,18 +29,20 @@ class TransportMonitor(pl.Callback):
     * ``train/wasserstein_raw``: the critic's estimate, mean f(real) - mean f(fake), on
       the same samples;
     * ``train/wasserstein_ratio``: raw over exact, 1 for a critic that attains W1;
-    * ``train/critic_slope`` and ``train/critic_lipschitz``: mean and largest gradient
-      norm of the critic on random points of the lines between partners. The ratio is
-      never above the largest norm on those lines;
+    * ``train/critic_slope``: mean gradient norm of the critic at random points of the
+      lines between partners;
+    * ``train/critic_lipschitz``: largest slope of the critic found on those lines, of
+      the gradient norms and of the rises between partners. The ratio is never above it;
     * ``train/wasserstein_per_slope``: the raw estimate divided by the mean slope, in
       units of the data whatever the critic's scale.
 
-    The training samples are drawn anew at each step from the first 10,000 of the
-    datamodule's ``real``; without such a datamodule they are those of the step's batch,
-    and no floor is logged. What is compared the module says: data and samples, or
-    features of two domains (``transport_samples``). Random numbers are the callback's
-    own and follow from the step alone, so training is the same with and without it, and
-    a resumed run logs what the uninterrupted one would have logged.
+    The training samples are drawn anew at each step by ``random_rows`` of the
+    datamodule; without such a datamodule they are those of the step's batch. The floor
+    is logged only where the data has 2 n samples or more. What is compared the module
+    says: data and samples, or features of two domains (``transport_samples``). Random
+    numbers are the callback's own and follow from the step alone, so training is the
+    same with and without it, and a resumed run logs what the uninterrupted one would
+    have logged.
 
     Args:
         every_n_steps: Player updates between two measurements.
@@ -68,7 +68,6 @@ class TransportMonitor(pl.Callback):
             raise ValueError(f"n must be at most {LARGEST}, got {n}.")
         self.seed = seed
         self.floor = floor
-        self._data: Tensor | None = None
 
     def setup(
         self,
@@ -77,7 +76,6 @@ class TransportMonitor(pl.Callback):
         stage: str,  # noqa: ARG002
     ) -> None:
         """Refuse a module that has nothing to measure."""
-        self._data = None
         _critical(pl_module)
 
     def on_train_batch_end(
@@ -90,13 +88,9 @@ class TransportMonitor(pl.Callback):
     ) -> None:
         """Measure when a player update that is due has just been made."""
         if due(trainer, pl_module, self.every_n_steps) and trainer.is_global_zero:
-            step, pool = trainer.global_step, self._pool(trainer)
-            if pool is None:
-                real, others = batch, None
-            else:
-                device = samples_of(batch).device
-                real, others = (rows.to(device) for rows in self._draw(pool, step))
-            found = self.measure(_critical(pl_module), real, step)
+            module, step = _critical(pl_module), trainer.global_step
+            real, others = self._rows(trainer, batch, step)
+            found = self.measure(module, real, step)
             values = {
                 "wasserstein_exact": found.exact,
                 "wasserstein_raw": found.raw,
@@ -105,24 +99,22 @@ class TransportMonitor(pl.Callback):
                 "critic_slope": found.slope,
                 "critic_lipschitz": found.lipschitz,
             }
-            if self.floor and others is not None and len(others):
-                values["wasserstein_floor"] = wasserstein_distance(
-                    real.flatten(1), others.flatten(1)
-                )
+            if others is not None:
+                values["wasserstein_floor"] = _distance(module, real, others, step)
             log_scalars(trainer, {f"train/{k}": v for k, v in values.items()})
 
-    def _pool(self, trainer: pl.Trainer) -> Tensor | None:
-        """Training samples to draw from, read once."""
-        read = getattr(getattr(trainer, "datamodule", None), "real", None)
-        if self._data is None and read is not None:
-            self._data = read("train", POOL)
-        return self._data
-
-    def _draw(self, pool: Tensor, step: int) -> tuple[Tensor, Tensor]:
-        """Rows for a step, and as many others for the floor, if there are."""
+    def _rows(
+        self, trainer: pl.Trainer, batch: Any, step: int
+    ) -> tuple[Any, Tensor | None]:
+        """Data for a step, and as much other data for the floor, if there is."""
+        draw = getattr(getattr(trainer, "datamodule", None), "random_rows", None)
+        if draw is None:
+            return batch, None
         noise = Noise(self.seed, step, "transport_monitor_rows")
-        order = torch.randperm(len(pool), generator=noise.generator)
-        return pool[order[: self.n]], pool[order[self.n : 2 * self.n]]
+        n = self.n * (2 if self.floor else 1)
+        rows = draw("train", n, noise.generator).to(samples_of(batch).device)
+        enough = len(rows) == 2 * self.n
+        return rows[: self.n], rows[self.n :] if enough else None
 
     def measure(self, pl_module: CriticModule, batch: Any, step: int) -> PlanEstimate:
         """Measure on a batch; the same step draws the same numbers."""
@@ -134,6 +126,12 @@ class TransportMonitor(pl.Callback):
         with evaluating(pl_module.critic):
             epsilon = noise.uniform(len(real))
             return estimate_on_plan(pl_module.critic, real, fake, epsilon)
+
+
+def _distance(module: CriticModule, one: Tensor, other: Tensor, step: int) -> Tensor:
+    """Exact W1 between two samples of the data, where the critic compares them."""
+    x, y = (module.transport_samples(rows, step)[0].flatten(1) for rows in (one, other))
+    return wasserstein_distance(x, y)
 
 
 def _critical(module: pl.LightningModule) -> CriticModule:

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Literal
 
+import torch
 from lightning import LightningDataModule
 from torch import Tensor
 
@@ -98,6 +99,22 @@ class InMemoryDataModule(LightningDataModule, ABC):
         self.setup()
         pairs: TensorPairs = getattr(self, f"{split}_set")
         return self.to_model_scale(pairs.x[:n])
+
+    def random_rows(self, split: Split, n: int, generator: torch.Generator) -> Tensor:
+        """Samples of a split drawn at random, none twice, on the model's scale.
+
+        Args:
+            split: Which part of the data.
+            n: How many; all of them if there are fewer.
+            generator: Source of random numbers, on the CPU.
+
+        Returns:
+            float32, (n, *shape), on the CPU.
+        """
+        self.setup()
+        pairs: TensorPairs = getattr(self, f"{split}_set")
+        rows = torch.randperm(len(pairs.x), generator=generator)[:n]
+        return self.to_model_scale(pairs.x[rows])
 
     def to_model_scale(self, x: Tensor) -> Tensor:
         """Pixels 0 ... levels to float32 in [-1, 1]; points are left as they are."""

@@ -4,6 +4,7 @@
     python scripts/figures.py run two_bells       # one
     python scripts/figures.py run --missing       # go on after an interruption
     python scripts/figures.py study two_bells --steps 500 --docs elsewhere
+    python scripts/figures.py study two_bells --help
     python scripts/figures.py page                # draw and write from what is measured
 
 A study leaves docs/figures/<name>.csv (its data) and .png, and a block in
@@ -12,9 +13,7 @@ docs/theory.md with each claim as a number. Settings stand in configs/studies/.
 
 import argparse
 import io
-import os
 import re
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -22,19 +21,13 @@ from pathlib import Path
 
 import torch
 from jsonargparse import ArgumentParser
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-)
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from callbacks.files import write_whole  # noqa: E402
 from scripts.cells import commit, hardware  # noqa: E402
+from scripts.jobs import AT_ONCE, Job, alone, exit_status, run_all  # noqa: E402
 from scripts.studies import (  # noqa: E402
     bulldozer,
     deep_critics,
@@ -60,7 +53,7 @@ MODULES = (  # those that take longest first, so that two at a time end together
     bulldozer,
 )
 STUDIES: dict[str, Study] = {m.STUDY.name: m.STUDY for m in MODULES}
-POLL = 0.5  # seconds between looks at the running studies
+LOGS = ROOT / "runs" / "studies"
 
 
 def run_study(study: Study, arguments: Sequence[str], docs: Path) -> None:
@@ -89,7 +82,7 @@ def run_study(study: Study, arguments: Sequence[str], docs: Path) -> None:
         f"seconds: {seconds:.0f}",
     ]
     text = "".join(f"# {line}\n" for line in head) + to_csv(rows)
-    write_whole(docs / "figures" / f"{study.name}.csv", text)
+    write_whole(_csv(study, docs), text)
     draw(study, docs)
 
 
@@ -97,11 +90,15 @@ def draw(study: Study, docs: Path) -> None:
     """Draw a study's figure from its rows."""
     content = io.BytesIO()
     study.draw(from_csv(_csv(study, docs).read_text())).savefig(content, format="png")
-    write_whole(docs / "figures" / f"{study.name}.png", content.getvalue())
+    write_whole(_png(study, docs), content.getvalue())
 
 
 def _csv(study: Study, docs: Path) -> Path:
     return docs / "figures" / f"{study.name}.csv"
+
+
+def _png(study: Study, docs: Path) -> Path:
+    return _csv(study, docs).with_suffix(".png")
 
 
 def block(study: Study, docs: Path) -> str:
@@ -110,10 +107,8 @@ def block(study: Study, docs: Path) -> str:
     rows = [f"**{study.title}.**", "", f"![{study.name}](figures/{study.name}.png)", ""]
     rows += ["| claim | measured | borne out if | |", "|---|---|---|---|"]
     for claim in study.claims(from_csv(text)):
-        verdict = "yes" if claim.holds else "**no**"
-        rows.append(
-            f"| {claim.statement} | {claim.value:.3g} | {claim.goal} | {verdict} |"
-        )
+        cells = (claim.statement, f"{claim.value:.3g}", claim.goal, claim.verdict)
+        rows.append(f"| {' | '.join(cells)} |")
     head = [line[2:] for line in text.splitlines() if line.startswith("# ")]
     return "\n".join([*rows, "", f"<sub>{'; '.join(head)}</sub>"])
 
@@ -135,54 +130,56 @@ def _not_measured(study: Study) -> str:
     return f"**{study.title}.** Not measured yet: `{command}`."
 
 
-def write_page(docs: Path = DOCS) -> None:
+def write_page(docs: Path) -> None:
     """Bring the figures' blocks in docs/theory.md up to date."""
     page = docs / "theory.md"
     write_whole(page, with_blocks(page.read_text(), docs))
 
 
 def run(names: Sequence[str], jobs: int) -> int:
-    """Run studies, ``jobs`` at a time; returns how many failed."""
-    waiting, failed = list(names), 0
-    running: dict[str, subprocess.Popen[bytes]] = {}
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(TextColumn("{task.description}"), *columns) as progress:
-        bar = progress.add_task("studies", total=len(waiting))
+    """Run studies, ``jobs`` at a time; returns how many failed.
+
+    However it ends, no study is left running and the page shows what is measured.
+
+    Raises:
+        BusyError: If another process runs studies.
+    """
+    with alone(LOGS / "lock", "a study"):
         try:
-            while waiting or running:
-                while waiting and len(running) < jobs:
-                    running[waiting[0]] = _start(waiting[0])
-                    del waiting[0]
-                progress.update(bar, description=", ".join(running))
-                time.sleep(POLL)
-                for name in [n for n, p in running.items() if p.poll() is not None]:
-                    if running.pop(name).returncode:
-                        failed += 1
-                        progress.console.print(f"{name} failed: see {_log(name)}")
-                    else:
-                        progress.console.print(DOCS / "figures" / f"{name}.png")
-                    progress.advance(bar)
+            return run_all(
+                [_job(name) for name in names],
+                jobs,
+                "studies",
+                lambda job: str(_png(STUDIES[job.name], DOCS)),
+            )
         finally:
-            for process in running.values():
-                process.terminate()
-                process.wait()
-    write_page()
+            write_page(DOCS)
+
+
+def _job(name: str) -> Job:
+    words = (sys.executable, str(ROOT / "scripts/figures.py"), "study", name)
+    return Job(name, words, LOGS / f"{name}.log")
+
+
+def draw_all() -> int:
+    """Draw every measured study anew; returns how many files could not be drawn."""
+    failed = 0
+    for study in STUDIES.values():
+        if _csv(study, DOCS).exists():
+            try:
+                draw(study, DOCS)
+            except (KeyError, ValueError, IndexError, TypeError) as error:
+                failed += 1
+                sys.stderr.write(
+                    f"{_csv(study, DOCS)} can't be drawn ({error!r}): measure it again "
+                    f"with `python scripts/figures.py run {study.name}`.\n"
+                )
     return failed
 
 
-def _log(name: str) -> Path:
-    return ROOT / "runs" / "studies" / f"{name}.log"
-
-
-def _start(name: str) -> "subprocess.Popen[bytes]":
-    log = _log(name)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    words = [sys.executable, str(ROOT / "scripts/figures.py"), "study", name]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with log.open("wb") as file:
-        return subprocess.Popen(
-            words, stdout=file, stderr=subprocess.STDOUT, env=environment
-        )
+def _missing(name: str) -> bool:
+    study = STUDIES[name]
+    return not (_csv(study, DOCS).exists() and _png(study, DOCS).exists())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -192,32 +189,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     runs = commands.add_parser("run", help="measure and draw studies")
-    runs.add_argument("names", nargs="*", choices=[*STUDIES, []], metavar="NAME")
+    known = f"of {', '.join(STUDIES)}; all of them by default"
+    runs.add_argument("names", nargs="*", metavar="NAME", help=known)
     runs.add_argument("--missing", action="store_true", help="only those without data")
-    jobs = min(2, os.cpu_count() or 1)
-    runs.add_argument("--jobs", type=int, default=jobs, help="default: %(default)s")
-    one = commands.add_parser("study", help="measure one, with settings of your own")
+    runs.add_argument(
+        "--jobs", type=int, default=AT_ONCE, help="at a time (default: %(default)s)"
+    )
+    one = commands.add_parser(
+        "study", help="measure one, with settings of your own", add_help=False
+    )
     one.add_argument("name", choices=list(STUDIES))
-    one.add_argument("--docs", type=Path, default=DOCS, help="where results go")
+    one.add_argument("--docs", type=Path, help="where results go; needed with settings")
     commands.add_parser("page", help="draw again and bring docs/theory.md up to date")
     given, rest = parser.parse_known_args(arguments)
     if rest and given.command != "study":
         parser.error(f"unknown arguments: {' '.join(rest)}")
     if given.command == "study":
-        run_study(STUDIES[given.name], rest, given.docs)
+        if rest and not given.docs and not {"-h", "--help"} & set(rest):
+            parser.error(
+                "settings of your own need --docs DIRECTORY, so that the published "
+                "figures keep those of configs/studies."
+            )
+        run_study(STUDIES[given.name], rest, given.docs or DOCS)
         return 0
     if given.command == "page":
-        for study in STUDIES.values():
-            if _csv(study, DOCS).exists():
-                draw(study, DOCS)
-        write_page()
-        return 0
+        failed = draw_all()
+        write_page(DOCS)
+        return 1 if failed else 0
+    if unknown := [name for name in given.names if name not in STUDIES]:
+        parser.error(f"no study {', '.join(unknown)}: choose from {', '.join(STUDIES)}")
     if given.jobs < 1:
         parser.error(f"--jobs must be at least 1, got {given.jobs}")
     names = given.names or list(STUDIES)
     if given.missing:
-        names = [n for n in names if not _csv(STUDIES[n], DOCS).exists()]
-    return 1 if run(names, given.jobs) else 0
+        names = [name for name in names if _missing(name)]
+    return exit_status(lambda: run(names, given.jobs))
 
 
 if __name__ == "__main__":

@@ -11,11 +11,12 @@ from torch import Tensor, nn
 from lightning_modules import MLPCritic
 from lightning_modules.generative import GenerativeModule
 
-from .critics import cloud, module_of, noisy_copies, seeded, train
+from .critics import Pairs, cloud, module_of, noisy_copies, seeded, train
 from .study import Claim, Row, Study, column, figure, select
 
 PENALTY = "penalty"
 BINS = 61
+TIMES = ("before", "after")
 BATCHES = 8  # over which gradient norms are averaged
 
 
@@ -24,22 +25,28 @@ class Settings:
     """Settings of the study.
 
     Attributes:
-        clips: Values of c.
-        steps: Updates of each critic.
+        clips: Values of c, from the largest to the smallest.
+        steps: Updates of each deep critic.
         batch_size: Points of each kind in a batch.
-        depth: Hidden layers.
+        depth: Hidden layers, of ReLU.
         width: Neurons of each.
-        lr: Learning rate of WGAN-GP; it falls to a twentieth.
+        shallow_clip: c of the critics whose weights are shown.
+        shallow_steps: Updates of each of them.
+        shallow_depth: Their hidden layers.
+        lr: Learning rate of WGAN-GP; like the other it falls to a twentieth.
         lr_clipped: Learning rate of WGAN.
         penalty_weight: lambda of WGAN-GP.
         seed: Seed of everything.
     """
 
     clips: tuple[float, ...] = (0.1, 0.01, 0.001)
-    steps: int = 1000
+    steps: int = 1500
     batch_size: int = 256
     depth: int = 12
-    width: int = 256
+    width: int = 128
+    shallow_clip: float = 0.01
+    shallow_steps: int = 1500
+    shallow_depth: int = 3
     lr: float = 1e-4
     lr_clipped: float = 5e-5
     penalty_weight: float = 10.0
@@ -47,32 +54,78 @@ class Settings:
 
 
 def measure(settings: Settings) -> list[Row]:
-    """Train a critic of each kind on the Swiss roll and look into it."""
+    """Train critics of each kind on the Swiss roll, and look into them twice."""
     pool = cloud("swiss_roll", settings.seed)
+    pairs = noisy_copies(pool, settings.batch_size, settings.seed)
     rows: list[Row] = []
-    for kind in (*(f"c = {c:g}" for c in settings.clips), PENALTY):
-        module = _module(settings, kind)
-        pairs = noisy_copies(pool, settings.batch_size, settings.seed)
-        train(module, pairs, settings.steps, seed=settings.seed, label=kind)
-        batches = [pairs() for _ in range(BATCHES)]
-        norms = np.mean([layer_norms(module, *pair) for pair in batches], axis=0)
-        rows += [
-            {"critic": kind, "part": "norm", "layer": i + 1, "value": float(norm)}
-            for i, norm in enumerate(norms)
-        ]
-        rows += _weights(module, kind)
+    for clip in (*settings.clips, None):
+        deep = _module(settings, clip, settings.depth, "relu")
+        rows += _norms(deep, pairs, clip, "before")
+        _train(settings, deep, pairs, settings.steps, _name(clip))
+        rows += _norms(deep, pairs, clip, "after")
+    for clip, activation in (
+        (settings.shallow_clip, "leaky_relu"),
+        (settings.shallow_clip, "relu"),
+        (None, "leaky_relu"),
+    ):
+        shallow = _module(settings, clip, settings.shallow_depth, activation)
+        rows += _weights(shallow, clip, activation, "before")
+        label = f"{_name(clip)}, {activation}"
+        _train(settings, shallow, pairs, settings.shallow_steps, label)
+        rows += _weights(shallow, clip, activation, "after")
     return rows
 
 
-def _module(settings: Settings, kind: str) -> GenerativeModule:
+def _name(clip: float | None) -> str:
+    return PENALTY if clip is None else f"c = {clip:g}"
+
+
+def _train(
+    settings: Settings, module: GenerativeModule, pairs: Pairs, steps: int, label: str
+) -> None:
+    train(module, pairs, steps, seed=settings.seed, label=label)
+
+
+def _module(
+    settings: Settings, clip: float | None, depth: int, activation: str
+) -> GenerativeModule:
+    """A critic of the given kind; a clipped one begins anywhere in its box.
+
+    With the usual initial weights the first clipping would already put most of them
+    on the walls, and nobody could tell what training did.
+    """
+
     def make() -> nn.Module:
-        return MLPCritic((2,), (settings.width,) * settings.depth)
+        hidden = (settings.width,) * depth
+        critic = MLPCritic((2,), hidden, activation=activation)  # type: ignore[arg-type]
+        if clip is not None:
+            for weight in critic.parameters():
+                nn.init.uniform_(weight, -clip, clip)
+        return critic
 
     critic = seeded(make, settings.seed)
-    if kind == PENALTY:
+    if clip is None:
         weight = settings.penalty_weight
         return module_of("wgan_gp", critic, settings.lr, penalty_weight=weight)
-    return module_of("wgan", critic, settings.lr_clipped, clip=float(kind[4:]))
+    return module_of("wgan", critic, settings.lr_clipped, clip=clip)
+
+
+def _norms(
+    module: GenerativeModule, pairs: Pairs, clip: float | None, when: str
+) -> list[Row]:
+    """Gradient norms over the layers, as means over batches."""
+    batches = [pairs() for _ in range(BATCHES)]
+    norms = np.mean([layer_norms(module, *pair) for pair in batches], axis=0)
+    return [
+        {
+            "critic": _name(clip),
+            "part": "norm",
+            "when": when,
+            "layer": i + 1,
+            "value": float(norm),
+        }
+        for i, norm in enumerate(norms)
+    ]
 
 
 def layer_norms(module: GenerativeModule, real: Tensor, fake: Tensor) -> list[float]:
@@ -104,94 +157,110 @@ def _widths(critic: nn.Module) -> tuple[int, ...]:
     return tuple(layer.out_features for layer in layers[:-1])
 
 
-def _weights(module: GenerativeModule, kind: str) -> list[Row]:
-    """Histogram of all weights, and how many of them stand at the clip value."""
+def _weights(
+    module: GenerativeModule, clip: float | None, activation: str, when: str
+) -> list[Row]:
+    """Histogram of all weights, and how many of them stand at the walls of the box."""
     matrices = [p.detach().flatten() for p in module.critic.parameters() if p.ndim > 1]
     values = torch.cat(matrices)
-    largest = float(values.abs().max())
-    reach = float(values.abs().quantile(0.9999))  # a few large ones hide the rest
+    about: Row = {"critic": _name(clip), "activation": activation, "when": when}
+    rows: list[Row] = []
+    if clip is not None:
+        at_walls = float((values.abs() > 0.99 * clip).float().mean())
+        rows.append({**about, "part": "at walls", "value": at_walls})
+    # A few large weights of a penalised critic would hide the rest.
+    reach = clip or 1.5 * float(values.abs().quantile(0.99))
     counts, edges = np.histogram(values.numpy(), BINS, (-reach, reach), density=True)
-    at_bound = float((values.abs() > 0.99 * largest).float().mean())
-    centres = (edges[1:] + edges[:-1]) / 2
-    rows: list[Row] = [{"critic": kind, "part": "saturated", "value": at_bound}]
-    for x, y in zip(centres.tolist(), counts.tolist(), strict=True):
-        rows.append({"critic": kind, "part": "weights", "layer": x, "value": y})
+    for x, y in zip((edges[1:] + edges[:-1]) / 2, counts, strict=True):
+        rows.append({**about, "part": "weights", "layer": float(x), "value": float(y)})
     return rows
 
 
-def _spread(rows: Sequence[Row], kind: str) -> float:
-    norms = np.log10(column(select(rows, critic=kind, part="norm"), "value"))
+def _of(rows: Sequence[Row], critic: str, when: str) -> list[float]:
+    return column(select(rows, critic=critic, part="norm", when=when), "value")
+
+
+def _spread(rows: Sequence[Row], critic: str, when: str) -> float:
+    norms = np.log10(_of(rows, critic, when))
     return float(norms.max() - norms.min())
 
 
-def _saturated(rows: Sequence[Row], kind: str) -> float:
-    (row,) = select(rows, critic=kind, part="saturated")
-    return float(row["value"])
+def _growth(rows: Sequence[Row], critic: str, when: str) -> float:
+    norms = _of(rows, critic, when)
+    return norms[0] / norms[-1]
 
 
 def claims(rows: Sequence[Row]) -> list[Claim]:
-    """Decades between layers, and weights at the bound."""
-    kinds = list(dict.fromkeys(str(r["critic"]) for r in rows))
-    gentle, steep = kinds[-2], kinds[0]
-    first = select(rows, critic=steep, part="norm")[0]["value"]
-    last = select(rows, critic=steep, part="norm")[-1]["value"]
-    return [
+    """Decades between layers and weights at the walls, with what they were before."""
+    clipped = [k for k in dict.fromkeys(str(r["critic"]) for r in rows) if k != PENALTY]
+    steep, gentle = clipped[0], clipped[-1]
+    untrained = "the same before training"
+    found = [
         Claim(
             f"{gentle}: decades between the layers' gradient norms",
-            _spread(rows, gentle),
+            _spread(rows, gentle, "after"),
             low=3.0,
         ),
+        Claim(untrained, _spread(rows, gentle, "before")),
         Claim(
             f"{PENALTY}: decades between the layers' gradient norms",
-            _spread(rows, PENALTY),
+            _spread(rows, PENALTY, "after"),
             high=1.0,
         ),
+        Claim(untrained, _spread(rows, PENALTY, "before")),
         Claim(
             f"{steep}: gradient norm at the first layer over that at the last (it "
             "explodes)",
-            float(first) / float(last),
+            _growth(rows, steep, "after"),
             low=10.0,
         ),
-        Claim(
-            f"{kinds[1]}: share of weights within 1 % of +-c",
-            _saturated(rows, kinds[1]),
-            low=0.6,
-        ),
-        Claim(
-            f"{PENALTY}: share of weights within 1 % of the largest",
-            _saturated(rows, PENALTY),
-            high=0.01,
-        ),
+        Claim(untrained, _growth(rows, steep, "before")),
     ]
+    for activation, low in (("leaky_relu", 0.6), ("relu", -np.inf)):
+        walls = select(rows, part="at walls", activation=activation)
+        before, after = (float(select(walls, when=w)[0]["value"]) for w in TIMES)
+        kind = f"{walls[0]['critic']}, few layers of {activation}"
+        found += [
+            Claim(f"{kind}: share of weights within 1 % of +-c", after, low=low),
+            Claim(untrained, before),
+        ]
+    return found
 
 
 def draw(rows: Sequence[Row]) -> Figure:
-    """Norms over layers beside two histograms."""
-    kinds = list(dict.fromkeys(str(r["critic"]) for r in rows))
+    """Norms over layers, before and after training, beside two histograms."""
+    norms = select(rows, part="norm")
     made = figure(12, 4)
     panel, clipped, penalised = made.subplots(1, 3)
-    for kind in kinds:
-        own = select(rows, critic=kind, part="norm")
-        panel.plot(column(own, "layer"), column(own, "value"), "o-", label=kind)
+    for kind in dict.fromkeys(str(r["critic"]) for r in norms):
+        own = select(norms, critic=kind)
+        layers = column(select(own, when="after"), "layer")
+        (line,) = panel.plot(layers, _of(rows, kind, "after"), "o-", label=kind)
+        panel.plot(layers, _of(rows, kind, "before"), ":", color=line.get_color())
     panel.set(
         yscale="log",
         xlabel="hidden layer, from the input",
         ylabel="gradient norm of the critic's loss",
-        title="12 layers on the Swiss roll",
+        title="12 layers on the Swiss roll (dotted: untrained)",
     )
     panel.legend(fontsize=8)
-    for axes, kind in ((clipped, kinds[1]), (penalised, PENALTY)):
-        own = select(rows, critic=kind, part="weights")
-        places, heights = column(own, "layer"), column(own, "value")
-        axes.bar(places, heights, width=places[1] - places[0], color="#30638e")
-        axes.set(title=f"weights, {kind}", xlabel="value", yticks=[])
+    weights = select(rows, part="weights", activation="leaky_relu")
+    kinds = dict.fromkeys(str(r["critic"]) for r in weights)
+    for axes, kind in zip((clipped, penalised), kinds, strict=True):
+        for when, colour in zip(TIMES, ("#c9ced4", "#30638e"), strict=True):
+            own = select(weights, critic=kind, when=when)
+            places, heights = column(own, "layer"), column(own, "value")
+            wide = places[1] - places[0]
+            axes.bar(places, heights, wide, color=colour, alpha=0.8, label=when)
+        axes.set(title=f"weights, 3 layers, {kind}", xlabel="value", yticks=[])
+        axes.legend(fontsize=8)
     return made
 
 
 STUDY = Study(
     "deep_critics",
-    "Gulrajani et al. 2017, figure 1b: twelve-layer critics, and where their weights "
-    "stand",
+    "Gulrajani et al. 2017, figure 1b: gradients in twelve-layer critics, and where "
+    "the weights of shallow ones go",
     Settings,
     measure,
     claims,

@@ -68,9 +68,10 @@ def _look(module: GenerativeModule, data: Digits, step: int) -> Row:
 
 
 def gap(rows: Sequence[Row], method: str, share: slice) -> float:
-    """Mean of (train - val) / train over a part of the measurements."""
+    """Share of the training estimate that is missing on the others, by their means."""
     own = select(rows, method=method)[share]
-    return sum(1 - float(r["val"]) / float(r["train"]) for r in own) / len(own)
+    train, val = sum(column(own, "train")), sum(column(own, "val"))
+    return (train - val) / abs(train)
 
 
 def stays_behind(rows: Sequence[Row], method: str) -> float:

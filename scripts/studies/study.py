@@ -14,7 +14,7 @@ Row = dict[str, float | str]
 
 @dataclass(frozen=True)
 class Claim:
-    """A paper's statement as a number.
+    """A paper's statement as a number, or a number to compare one with.
 
     Attributes:
         statement: What the number is.
@@ -36,11 +36,20 @@ class Claim:
     @property
     def goal(self) -> str:
         """The bounds, for a reader."""
+        if self.low == -math.inf and self.high == math.inf:
+            return "for comparison"
         if self.low == -math.inf:
             return f"at most {self.high:g}"
         if self.high == math.inf:
             return f"at least {self.low:g}"
         return f"{self.low:g} to {self.high:g}"
+
+    @property
+    def verdict(self) -> str:
+        """Whether it holds, for a reader; empty for a number without bounds."""
+        if self.goal == "for comparison":
+            return ""
+        return "yes" if self.holds else "**no**"
 
 
 @dataclass(frozen=True)

@@ -230,7 +230,7 @@ def test_its_numbers_are_logged_at_the_steps_asked_for(tmp_path: Path) -> None:
     assert lipschitz >= slope > 0
 
 
-def monitored(callback: TransportMonitor) -> Trainer:
+def monitored(callback: TransportMonitor, kind: type[Game] = WGANGP) -> Trainer:
     """A fit of two updates on 400 points of the ring."""
     data = PointClouds("ring8", batch_size=16, n_train=400, n_val=64, n_test=64)
     trainer = Trainer(
@@ -238,22 +238,44 @@ def monitored(callback: TransportMonitor) -> Trainer:
         enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, limit_val_batches=0,
     )  # fmt: skip
-    trainer.fit(make(WGANGP), datamodule=data)
+    game = make(WGANGP)
+    game.__class__ = kind
+    trainer.fit(game, datamodule=data)
     return trainer
 
 
 def test_the_floor_is_the_distance_of_data_to_other_data() -> None:
-    found = monitored(TransportMonitor(1, n=100)).callback_metrics
-    ring = PointClouds("ring8", n_train=400, n_val=64, n_test=64)
-    ring.setup("fit")
-    rows = ring.real("train")
-    halves = float(wasserstein_distance(rows[:100], rows[100:200]))
-    assert float(found["train/wasserstein_floor"]) == pytest.approx(halves, rel=0.6)
+    class Spy(Spying):
+        def _rows(self, *arguments: Any) -> Any:
+            self.rows = super()._rows(*arguments)
+            return self.rows
+
+    callback = Spy(1, n=100)
+    found = monitored(callback).callback_metrics
+    real, others = callback.rows
+    assert others is not None
+    assert not set(map(tuple, real.tolist())) & set(map(tuple, others.tolist()))
+    floor = float(wasserstein_distance(real, others))
+    assert float(found["train/wasserstein_floor"]) == pytest.approx(floor, rel=1e-6)
     assert found["train/wasserstein_floor"] < found["train/wasserstein_exact"] / 2
 
 
+def test_the_floor_is_measured_where_the_critic_compares() -> None:
+    class Scaled(WGANGP):
+        """Compares features, which are ten times the data."""
+
+        def transport_samples(self, batch: Any, seed: int) -> tuple[Tensor, Tensor]:
+            real, fake = super().transport_samples(batch, seed)
+            return 10 * real, 10 * fake
+
+    plain = monitored(TransportMonitor(2, n=100)).callback_metrics
+    scaled = monitored(TransportMonitor(2, n=100), Scaled).callback_metrics
+    name = "train/wasserstein_floor"
+    assert float(scaled[name]) == pytest.approx(10 * float(plain[name]), rel=1e-4)
+
+
 @pytest.mark.parametrize(
-    "callback", [TransportMonitor(1, n=400), TransportMonitor(1, n=100, floor=False)]
+    "callback", [TransportMonitor(1, n=300), TransportMonitor(1, n=100, floor=False)]
 )
 def test_no_floor_without_other_data_or_if_not_wanted(
     callback: TransportMonitor,

@@ -109,6 +109,18 @@ def test_real_gives_the_first_samples_in_order_on_the_scale_of_the_model() -> No
     assert len(data.real("train", 99)) == len(data.real("test")) == 10
 
 
+def test_random_rows_are_others_for_another_state_and_none_twice() -> None:
+    data = Pictures(batch_size=3)
+    generator = torch.Generator().manual_seed(0)
+    everything = [row.flatten().tolist() for row in data.real("train")]
+    drawn = [data.random_rows("train", 6, generator) for _ in range(2)]
+    for rows in drawn:
+        found = [everything.index(row.flatten().tolist()) for row in rows]
+        assert len(set(found)) == 6
+    assert not torch.equal(*drawn)
+    assert len(data.random_rows("test", 99, generator)) == 10
+
+
 def test_prediction_counts_through_the_samples_and_reads_no_data() -> None:
     data = Pictures(batch_size=3, n_predict=7)
     data.setup("predict")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import cells, page, results
+from scripts import cells, jobs, page, results
 from scripts.cells import Cell, Column, Table
 
 KEYS = [
@@ -59,7 +59,7 @@ def docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(page, "PAGE", docs / "results.md")
     monkeypatch.setattr(page, "FIGURES", docs / "figures")
     monkeypatch.setattr(results, "RUNS", tmp_path / "runs")
-    monkeypatch.setattr(results, "POLL", 0.01)
+    monkeypatch.setattr(jobs, "POLL", 0.01)
     fake = tmp_path / "fake.py"
     fake.write_text(FAKE)
     monkeypatch.setattr(results, "__file__", str(fake))
@@ -72,9 +72,10 @@ def docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def _sigterm() -> Iterator[None]:
-    before = signal.getsignal(signal.SIGTERM)
+    before = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGHUP)}
     yield
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def started(tmp_path: Path) -> list[str]:
@@ -127,7 +128,7 @@ def test_a_cell_that_fails_is_counted_and_the_others_are_measured(
 
 
 @pytest.mark.usefixtures("_sigterm")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_run_ends_its_cells_shows_the_rest_and_goes_on_later(
     docs: Path,
     tmp_path: Path,
@@ -135,13 +136,13 @@ def test_an_interrupted_run_ends_its_cells_shows_the_rest_and_goes_on_later(
     number: signal.Signals,
 ) -> None:
     processes: list[subprocess.Popen[bytes]] = []
-    start = results._start
+    start = jobs.Job.start
 
-    def remembered(cell: Cell) -> subprocess.Popen[bytes]:
-        processes.append(start(cell))
+    def remembered(job: jobs.Job) -> subprocess.Popen[bytes]:
+        processes.append(start(job))
         return processes[-1]
 
-    monkeypatch.setattr(results, "_start", remembered)
+    monkeypatch.setattr(jobs.Job, "start", remembered)
     monkeypatch.setenv("FAKE_SIGNAL", f"{NAMES[2]} {int(number)}")
     try:
         status = main(monkeypatch, "run", "fake", "--jobs=1")
@@ -170,8 +171,8 @@ def test_a_cell_that_does_not_end_when_asked_is_killed(
     assert process.stdout is not None
     with process.stdout as output:
         output.readline()
-    monkeypatch.setattr(results, "PATIENCE", 0.1)
-    results._end([process])
+    monkeypatch.setattr(jobs, "PATIENCE", 0.1)
+    jobs.end([process])
     assert process.returncode == -signal.SIGKILL
 
 
@@ -179,7 +180,7 @@ def test_a_cell_that_does_not_end_when_asked_is_killed(
 def test_a_table_is_measured_by_one_process_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with results._alone("fake"):
+    with jobs.alone(tmp_path / "runs" / "fake" / "lock", "x"):
         assert main(monkeypatch, "run", "fake") == 2
     said = capsys.readouterr().err
     assert f"table fake is being measured by process {os.getpid()}" in said
@@ -200,27 +201,28 @@ def test_a_lock_without_a_number_yet_is_respected(tmp_path: Path) -> None:
     lock = tmp_path / "runs" / "fake" / "lock"
     lock.parent.mkdir(parents=True)
     lock.touch()
-    with pytest.raises(results.BusyError, match="by process unknown"):
+    with pytest.raises(jobs.BusyError, match="by process unknown"):
         results.run("fake", 2)
     assert lock.exists()
 
 
+@pytest.mark.usefixtures("_sigterm")
 def test_two_jobs_at_most_unless_more_are_asked_for(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked: list[int] = []
 
-    def noted(_: str, jobs: int) -> int:
-        asked.append(jobs)
+    def noted(_: object, at_once: int, __: str) -> int:
+        asked.append(at_once)
         return 0
 
-    monkeypatch.setattr(results, "_run", noted)
-    monkeypatch.setattr(os, "cpu_count", lambda: 64)
-    main(monkeypatch, "run", "fake")
-    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(results, "run_all", noted)
     main(monkeypatch, "run", "fake")
     main(monkeypatch, "run", "fake", "--jobs=7")
-    assert asked == [2, 1, 7]
+    assert asked == [min(2, os.cpu_count() or 1), 7]
+    with pytest.raises(SystemExit):
+        main(monkeypatch, "run", "fake", "--jobs=0")
+    assert "--jobs must be at least 1" in capsys.readouterr().err
 
 
 def test_a_measured_cell_has_exactly_the_keys_of_the_schema(

@@ -1,12 +1,14 @@
 """docs/theory.md: names that exist, blocks that are up to date, claims that hold."""
 
 import re
+import sys
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from scripts import figures
+from scripts.jobs import BusyError, Job, alone
 from scripts.studies.study import Claim, Row, from_csv, select, to_csv
 
 DEFINITIONS = {4, 7, *range(16, 23), 26, 33, 38, 41, 51}
@@ -40,6 +42,7 @@ def test_every_function_and_test_of_the_table_exists(repository: Path) -> None:
         file, function = test.split("::")
         text = (repository / "tests/lightning_modules" / file).read_text()
         assert f"def {function}(" in text, number
+        assert re.search(rf"\b{name}\b", text), f"{number}: {file} never uses {name}"
 
 
 def test_tests_and_files_named_in_the_text_exist(repository: Path) -> None:
@@ -76,8 +79,8 @@ SMALL = {
     "optimal_critics": "--steps 20 --sizes [40,50] --width 16",
     "value_surfaces": "--steps 10 --n_measured 40 --resolution 8 --width 16",
     "overfitting": "--steps 24 --every 2 --width 16",
-    "estimate_and_quality": "--steps 12 --every 4 --width 16",
-    "deep_critics": "--steps 4 --width 16",
+    "estimate_and_quality": "--steps 24 --every 4 --width 16 --seeds [0,1]",
+    "deep_critics": "--steps 4 --shallow_steps 4 --width 16",
     "two_bells": "--steps 20",
     "bulldozer": "--bins 12",
 }
@@ -103,6 +106,7 @@ def test_a_small_run_leaves_rows_claims_and_a_picture(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", figures.STUDIES)
 def test_a_study_measured_anew_bears_out_what_the_page_says_it_does(
     name: str, tmp_path: Path, repository: Path
@@ -131,11 +135,14 @@ def test_rows_come_back_from_csv_as_they_were() -> None:
         (Claim("s", 2.0, high=1.0), False, "at most 1"),
         (Claim("s", 0.9, 0.8, 1.2), True, "0.8 to 1.2"),
         (Claim("s", float("nan"), 0.8, 1.2), False, "0.8 to 1.2"),
+        (Claim("s", 7.0), True, "for comparison"),
     ],
 )
 def test_a_claim_holds_within_its_bounds(claim: Claim, holds: bool, goal: str) -> None:
     assert claim.holds == holds
     assert claim.goal == goal
+    verdict = {True: "yes", False: "**no**"}[holds]
+    assert claim.verdict == ("" if goal == "for comparison" else verdict)
 
 
 def test_a_wrong_setting_is_named(
@@ -148,13 +155,36 @@ def test_a_wrong_setting_is_named(
     assert not (tmp_path / "figures").exists()
 
 
-def test_a_run_needs_a_job(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        figures.main(["run", "--jobs", "0"])
-    assert "--jobs must be at least 1" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["run", "--jobs", "0"], "--jobs must be at least 1"),
+        (["run", "two_bels"], "no study two_bels: choose from vanishing_gradients, "),
+        (["study", "bulldozer", "--bins", "3"], "need --docs DIRECTORY"),
+        (["page", "--fast"], "unknown arguments: --fast"),
+    ],
+)
+def test_a_wrong_word_is_answered_in_one_sentence(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        figures.main(words)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
 
 
-def test_missing_studies_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.fixture
+def docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A theory page with one measured study, in the place of ours."""
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "theory.md").write_text("<!-- study: bulldozer -->\n<!-- end -->\n")
+    figures.run_study(figures.STUDIES["bulldozer"], ["--bins=12"], tmp_path)
+    monkeypatch.setattr(figures, "DOCS", tmp_path)
+    monkeypatch.setattr(figures, "LOGS", tmp_path / "logs")
+    return tmp_path
+
+
+def test_missing_studies_only(docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[str]] = []
 
     def run(names: list[str], jobs: int) -> int:
@@ -162,13 +192,37 @@ def test_missing_studies_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
         asked.append(list(names))
         return 0
 
-    (tmp_path / "figures").mkdir()
-    (tmp_path / "figures" / "bulldozer.csv").write_text("a\n1\n")
-    monkeypatch.setattr(figures, "DOCS", tmp_path)
     monkeypatch.setattr(figures, "run", run)
+    monkeypatch.setattr(figures, "exit_status", lambda work: work())
+    everything = list(figures.STUDIES)
+    assert figures.main(["run", "--missing"]) == 0
+    (docs / "figures" / "bulldozer.png").unlink()  # killed between rows and picture
     assert figures.main(["run", "--missing"]) == 0
     assert figures.main(["run", "two_bells"]) == 0
     assert figures.main(["run"]) == 0
-    everything = list(figures.STUDIES)
-    assert asked[0] == [n for n in everything if n != "bulldozer"]
-    assert asked[1:] == [["two_bells"], everything]
+    assert asked[0] == [name for name in everything if name != "bulldozer"]
+    assert asked[1:] == [everything, ["two_bells"], everything]
+
+
+def test_rows_that_cannot_be_drawn_are_named_and_the_others_drawn(
+    docs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (docs / "figures" / "bulldozer.png").unlink()
+    bad = docs / "figures" / "two_bells.csv"
+    bad.write_text("a,b\n1,2\n")
+    assert figures.draw_all() == 1
+    assert (docs / "figures" / "bulldozer.png").exists()
+    assert f"{bad} can't be drawn" in capsys.readouterr().err
+
+
+def test_a_run_that_fails_is_counted_and_one_at_a_time_may_run(
+    docs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def job(name: str) -> Job:
+        return Job(name, (sys.executable, "-c", "raise SystemExit(3)"), docs / "log")
+
+    monkeypatch.setattr(figures, "_job", job)
+    assert figures.run(["two_bells"], 1) == 1
+    assert "| yes |" in (docs / "theory.md").read_text()
+    with alone(docs / "logs" / "lock", "x"), pytest.raises(BusyError, match="a study"):
+        figures.run(["two_bells"], 1)

@@ -109,6 +109,23 @@ def test_any_feasible_potentials_stay_below_any_plan(
     below = a @ c_transform(guess, cost) + b @ guess
     assert below <= (torch.outer(a, b) * cost).sum() + 1e-12  # weak duality
     assert below <= primal(cost, a, b)[1] + 1e-9
+    best = dual(cost, a, b)
+    torch.testing.assert_close(a @ best.f + b @ best.g, best.value)  # eq. 28
+    assert below <= best.value + 1e-9
+
+
+@problems
+@quick
+def test_where_both_laws_are_g_is_at_most_minus_f(
+    n: int, m: int, d: int, seed: int
+) -> None:
+    x, y, a, b = problem(n, m, d, seed)
+    y[0] = x[0]  # a point that both laws share
+    cost = pairwise(euclidean, x, y)
+    best = dual(cost, a, b)
+    assert best.g[0] <= -best.f[0] + 1e-8
+    transformed = c_transform(best.g, cost)
+    assert best.g[0] <= -transformed[0] + 1e-12
 
 
 @pytest.mark.parametrize("distance", [euclidean, manhattan, chebyshev])

@@ -1,0 +1,157 @@
+"""Long measurements: several processes at a time, a bar, and a clean end."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+POLL = 0.5  # seconds between looks at the running jobs
+PATIENCE = 60.0  # seconds that a job has for ending when asked to
+# Each takes a core and about 1 GB: more than two at once have to be wanted.
+AT_ONCE = min(2, os.cpu_count() or 1)
+
+
+class BusyError(RuntimeError):
+    """Another process is at the same measurement."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A process that measures one thing.
+
+    Attributes:
+        name: What the bar and messages call it.
+        words: Its command line.
+        log: Where its output goes.
+    """
+
+    name: str
+    words: tuple[str, ...]
+    log: Path
+
+    def start(self) -> "subprocess.Popen[bytes]":
+        """Begin, on one core."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("wb") as output:
+            return subprocess.Popen(
+                self.words,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
+            )
+
+
+def run_all(
+    jobs: Sequence[Job],
+    at_once: int,
+    title: str,
+    done: Callable[[Job], str] = lambda _: "",
+) -> int:
+    """Run jobs and return how many failed; however it ends, none is left running.
+
+    Args:
+        jobs: What to run, in this order.
+        at_once: How many at a time.
+        title: What the bar says before the first starts.
+        done: Called for each that succeeded; what it returns is printed.
+    """
+    waiting, failed = list(jobs), 0
+    running: dict[Job, subprocess.Popen[bytes]] = {}
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(TextColumn("{task.description}"), *columns) as progress:
+        bar = progress.add_task(title, total=len(waiting))
+        try:
+            while waiting or running:
+                while waiting and len(running) < at_once:
+                    job = waiting.pop(0)
+                    running[job] = job.start()
+                progress.update(bar, description=" ".join(j.name for j in running))
+                time.sleep(POLL)
+                for job in [j for j, p in running.items() if p.poll() is not None]:
+                    if running.pop(job).returncode:
+                        failed += 1
+                        progress.console.print(f"{job.name} failed: see {job.log}")
+                    elif message := done(job):
+                        progress.console.print(message)
+                    progress.advance(bar)
+        finally:
+            end(running.values())
+    return failed
+
+
+def end(processes: Iterable["subprocess.Popen[bytes]"]) -> None:
+    """Ask all of them to end; Lightning does so after the batch it is at."""
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def alone(lock: Path, what: str) -> Iterator[None]:
+    """Hold a lock, a file that names the process at work.
+
+    Raises:
+        BusyError: If another living process holds it.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    if lock.exists() and not _alive(lock.read_text()):
+        lock.unlink()
+    try:
+        with lock.open("x") as file:  # O_EXCL: one of several wins
+            file.write(str(os.getpid()))
+    except FileExistsError:
+        holder = lock.read_text() or "unknown"
+        raise BusyError(
+            f"{what} is being measured by process {holder}: wait for it to end."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.unlink()
+
+
+def _alive(pid: str) -> bool:
+    if not pid:  # just made, its process is about to write its number
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
+
+
+def exit_status(work: Callable[[], int]) -> int:
+    """Do the work, which returns how many jobs failed: an exit status.
+
+    A signal that ends the process is an exception here, so that ``finally`` runs.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    try:
+        return 1 if work() else 0
+    except BusyError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped; the same command goes on with what is missing.\n")
+        return 128 + signal.SIGINT
