@@ -102,6 +102,10 @@ def cosine_distance(x: Float[Tensor, "... d"], y: Float[Tensor, "... d"]) -> Ten
     >>> cosine_distance(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 5.0]))
     tensor(1.)
     """
+    x, y = (
+        z / z.abs().amax(-1, keepdim=True).clamp_min(torch.finfo(z.dtype).tiny)
+        for z in (x, y)
+    )  # the angle of tiny vectors is that of large ones
     return 1 - torch.nn.functional.cosine_similarity(x, y, dim=-1)
 
 
@@ -133,11 +137,12 @@ def mahalanobis(
             "mahalanobis needs a positive definite covariance: use more points than "
             "coordinates, or add a small multiple of the identity."
         )
-    difference = (x - y)[..., None]
-    whitened = torch.linalg.solve_triangular(
-        root.expand(*difference.shape[:-2], -1, -1), difference, upper=False
-    )
-    return cast(Tensor, torch.linalg.vector_norm(whitened[..., 0], dim=-1))
+    # One triangle and many right-hand sides: a batch of triangles would need d^2 each.
+    difference = x - y
+    columns = difference.reshape(-1, difference.shape[-1]).T
+    whitened = torch.linalg.solve_triangular(root, columns, upper=False)
+    norms = cast(Tensor, torch.linalg.vector_norm(whitened, dim=0))
+    return norms.reshape(difference.shape[:-1])
 
 
 def entropy(p: Float[Tensor, "... d"]) -> Tensor:

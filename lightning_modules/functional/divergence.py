@@ -69,7 +69,8 @@ def kl_divergence(
 
     Returns:
         Shape (...), not negative; infinite where q is 0 and p is not. Probabilities are
-        taken to sum to 1.
+        taken to sum to 1. At p_k = 0 the slope is infinite and autograd gives NaN:
+        differentiate through a softmax, which is never 0.
 
     >>> kl_divergence(torch.tensor([1.0, 0.0]), torch.tensor([0.5, 0.5]))
     tensor(0.6931)

@@ -62,8 +62,9 @@ def gradient_norm(
         points: Where to measure, shape (n, ...).
         norm_order: p >= 1, or ``inf``. The gradient is measured in the dual of the
             norm that measures distance: 2 for Euclidean transport.
-        create_graph: Keep the graph, so that the norm can be differentiated; norms
-            then have a floor of 1e-6, which keeps the second derivative finite.
+        create_graph: Keep the graph, so that the norm can be differentiated. A
+            Euclidean norm then has a floor of 1e-6, which keeps the second derivative
+            finite.
 
     Returns:
         Norms, shape (n,), in units of f per unit of x.
@@ -84,7 +85,8 @@ def gradient_norm(
                 f"({len(points)},), got {tuple(scores.shape)}."
             )
         (slope,) = torch.autograd.grad(scores.sum(), points, create_graph=create_graph)
-        flat = slope.flatten(1)
+        # Squares of half-precision gradients would overflow or vanish.
+        flat = slope.flatten(1).to(torch.promote_types(slope.dtype, torch.float32))
         if not create_graph:
             norms: Tensor = torch.linalg.vector_norm(flat.double(), norm_order, dim=1)
             return norms.to(flat.dtype)
@@ -114,9 +116,9 @@ def gradient_penalty(
               \quad\text{or, one-sided,}\quad
               E_{\hat x} [\max(\lVert \nabla f(\hat x) \rVert_p - K, 0)^2]
 
-    Computed in float32 outside autocast: half precision loses the penalty. A compiled
-    critic runs eagerly here and attention by its plain formula, since neither compiled
-    code nor fused attention has a second derivative.
+    Outside autocast, and with norms in float32: half precision loses the penalty. A
+    compiled critic runs eagerly here and attention by its plain formula, since neither
+    compiled code nor fused attention has a second derivative.
 
     Args:
         critic: Maps (n, ...) to (n,); no layer may mix samples.

@@ -160,11 +160,16 @@ def optimal_pairs(
         ``rows, cols``: ``x[rows[i]]`` is matched with ``y[cols[i]]``.
 
     Raises:
-        ValueError: If a set is empty or not finite.
+        ValueError: If a set is empty or not finite, or the sets differ in size.
 
     >>> optimal_pairs(torch.tensor([[0.0], [5.0]]), torch.tensor([[5.5], [1.0]]))
     (tensor([0, 1]), tensor([1, 0]))
     """
+    if len(x) != len(y):
+        raise ValueError(
+            f"Sets of {len(x)} and {len(y)} points can't be paired one to one: use "
+            "optimal_transport, which splits mass."
+        )
     rows, cols = linear_sum_assignment(
         euclidean_cost(x.detach().cpu(), y.detach().cpu()).numpy()
     )

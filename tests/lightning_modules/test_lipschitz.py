@@ -50,6 +50,18 @@ def test_penalty_of_a_linear_critic_is_its_squared_excess_slope(
     assert value == pytest.approx((slope - 1) ** 2, abs=5e-6)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_neither_overflows_nor_loses_the_penalty(
+    dtype: torch.dtype,
+) -> None:
+    x = torch.zeros(3, 2, dtype=dtype)
+    epsilon = torch.rand(3, dtype=dtype)
+    steep = gradient_penalty(lambda x: 1000 * x[:, 0], x, x, epsilon)
+    assert steep.item() == pytest.approx(999**2, rel=1e-2)  # above float16's largest
+    flat = gradient_norm(lambda x: 1e-4 * x[:, 0], x, create_graph=True)
+    assert flat[0].item() == pytest.approx(1e-4, rel=1e-2)  # its square is lost in half
+
+
 @pytest.mark.parametrize("slope", [0.5, 3.0])
 def test_one_sided_penalty_spares_gentle_slopes(slope: float) -> None:
     value = penalty(Linear((4,), slope), (4,), one_sided=True).item()

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 from scipy.stats import entropy as scipy_entropy
 from torch import Tensor
+from torch.profiler import profile
 
 from lightning_modules.functional.distance import (
     chebyshev,
@@ -143,9 +144,38 @@ def test_mahalanobis_refuses_a_direction_without_spread() -> None:
         mahalanobis(torch.zeros(2), torch.ones(2), flat)
 
 
-def test_distances_of_equal_points_have_finite_gradients() -> None:
-    for distance in (euclidean, squared_euclidean, manhattan, chebyshev):
-        x = torch.zeros(2, 3, requires_grad=True)
-        distance(x, torch.zeros(2, 3)).sum().backward()  # type: ignore[no-untyped-call]
-        assert x.grad is not None
-        assert bool(torch.isfinite(x.grad).all())
+@pytest.mark.parametrize(
+    ("distance", "value"),
+    [
+        *((d, 0.0) for name, d in METRICS if name != "jensen_shannon"),
+        *((d, 0.25) for _, d in METRICS),  # a law needs probabilities
+        (squared_euclidean, 0.0),
+        (cosine_distance, 0.0),
+        (cosine_distance, 0.25),
+    ],
+)
+def test_distances_of_equal_points_have_finite_gradients(
+    distance: Distance, value: float
+) -> None:
+    x = torch.tensor([[value, value, 2 * value]], dtype=torch.float64)
+    x.requires_grad_(True)
+    distance(x, x.detach()).sum().backward()  # type: ignore[no-untyped-call]
+    assert x.grad is not None
+    assert bool(torch.isfinite(x.grad).all())
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-20, 1.0, 1e300])
+def test_the_angle_does_not_depend_on_the_size(size: float) -> None:
+    x, y = points(9, 0), points(9, 1)
+    torch.testing.assert_close(cosine_distance(size * x, y), cosine_distance(x, y))
+    assert float(cosine_distance(0 * x[0], y[0])) == 1.0
+
+
+def test_mahalanobis_of_all_pairs_needs_no_copy_of_the_covariance_per_pair() -> None:
+    d = 64
+    x, y = torch.randn(40, d), torch.randn(50, d)
+    sigma = torch.eye(d) + 0.1
+    with profile(profile_memory=True) as seen:
+        pairwise(partial(mahalanobis, covariance=sigma), x, y)
+    largest = max(event.self_cpu_memory_usage for event in seen.events())
+    assert 0 < largest <= 4 * 40 * 50 * d

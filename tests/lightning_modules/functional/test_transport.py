@@ -174,6 +174,11 @@ def test_optimal_pairs_attain_the_exact_distance_and_use_each_row_once() -> None
     torch.testing.assert_close(mean, wasserstein_distance(x, y))
 
 
+def test_sets_of_different_size_have_no_pairs() -> None:
+    with pytest.raises(ValueError, match="Sets of 3 and 4 points can't be paired"):
+        optimal_pairs.__wrapped__(points(3, 2, 0), points(4, 2, 1))  # type: ignore[attr-defined]
+
+
 def test_nearly_equal_float32_points_keep_their_digits() -> None:
     x = torch.full((4, 3), 1000.0)
     step = torch.tensor([0.0, 0.0, 2.0**-10])
