@@ -75,7 +75,7 @@ def test_every_study_has_its_place_its_settings_and_its_figure(
 
 
 SMALL = {
-    "vanishing_gradients": "--steps 40 --every 4 --epochs [1,2] --width 4",
+    "vanishing_gradients": "--steps 40 --every 4 --epochs [1] --width 4 --seeds [0,1]",
     "optimal_critics": "--steps 20 --sizes [40,50] --width 16",
     "value_surfaces": "--steps 10 --n_measured 40 --resolution 8 --width 16",
     "overfitting": "--steps 24 --every 2 --width 16",
@@ -103,6 +103,17 @@ def test_a_small_run_leaves_rows_claims_and_a_picture(
     assert all(claim.value == claim.value for claim in claims)  # no NaN
     for claim in claims:
         assert claim.statement in figures.block(study, tmp_path)
+
+
+@pytest.mark.data
+def test_vanishing_gradients_are_studied_on_mnist_by_option(
+    real_data: Path, tmp_path: Path
+) -> None:
+    words = "--data mnist --epochs [1] --batch_size 2000 --steps 8 --every 2 --width 4"
+    root = f"--data_root={real_data / 'mnist'}"
+    few = ["--seeds", "[0]", root, "--docs", str(tmp_path)]
+    assert figures.main(["study", "vanishing_gradients", *words.split(), *few]) == 0
+    assert (tmp_path / "figures" / "vanishing_gradients.png").exists()
 
 
 @pytest.mark.slow
