@@ -20,7 +20,7 @@ def module(**options: Any) -> WGANGP:
     return WGANGP(MLPGenerator(2, (2,), (4,)), MLPCritic((2,), (4,)), **options)
 
 
-def fit(**options: Any) -> None:
+def fit(bar: UpdateProgress | None = None, **options: Any) -> None:
     points: DataLoader[Tensor] = DataLoader(torch.randn(16, 2), batch_size=4)  # type: ignore[arg-type]
     Trainer(
         accelerator="cpu",
@@ -29,7 +29,7 @@ def fit(**options: Any) -> None:
         enable_progress_bar=False,
         enable_model_summary=False,
         log_every_n_steps=2,
-        callbacks=[UpdateProgress()],
+        callbacks=[bar or UpdateProgress()],
         **options,
     ).fit(module(n_critic=2), points)
 
@@ -43,6 +43,19 @@ def test_the_bar_counts_player_updates_and_shows_what_was_logged(
     assert "updates" in shown
     assert re.search(r"\b6/6\b", shown)
     assert re.search(r"wasserstein\s+-?\d", shown)
+
+
+def test_the_bar_moves_after_each_player_update() -> None:
+    places = []
+
+    class Watched(UpdateProgress):
+        def on_train_batch_end(self, *arguments: Any) -> None:
+            super().on_train_batch_end(*arguments)
+            assert self._progress is not None
+            places.append(self._progress.tasks[0].completed)
+
+    fit(Watched(), max_steps=3, max_epochs=-1)
+    assert places == [0, 1, 1, 2, 2, 3]  # two batches to an update
 
 
 def test_without_max_steps_it_counts_epochs(capsys: pytest.CaptureFixture[str]) -> None:
