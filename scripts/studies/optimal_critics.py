@@ -34,10 +34,10 @@ class Settings:
     sizes: tuple[int, ...] = (250, 1000, 2000)
     weights: tuple[float, ...] = (0.1, 1.0, 10.0)
     spreads: tuple[float, ...] = (0.2, 1.0)
-    steps: int = 2000
+    steps: int = 6000
     batch_size: int = 256
     width: int = 128
-    lr: float = 1e-3
+    lr: float = 3e-3
     seed: int = 0
 
 
@@ -98,7 +98,7 @@ def ratio(row: Row) -> float:
     return float(row["per_slope"]) / float(row["exact"])
 
 
-LAMBDA = 1.0  # judged; the others are the ablation
+LAMBDA = 0.1  # judged: that of the authors' toy script; the others are the ablation
 
 
 def claims(rows: Sequence[Row]) -> list[Claim]:
