@@ -9,6 +9,7 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from scipy.ndimage import uniform_filter1d
 from torch import Tensor, nn
 
 from datamodules import MNIST, Digits
@@ -28,6 +29,7 @@ COSTS: dict[str, tuple[str, Callable[[Tensor], Tensor]]] = {
     "-log D": ("gan", non_saturating_generator_loss),
     "-f": ("wgan_gp", wasserstein_generator_loss),
 }
+SMOOTH = 9  # measurements under the running mean that is drawn
 WARM_UP = 0.1  # share of the updates in which a critic finds its feet
 
 
@@ -278,7 +280,7 @@ def draw(rows: Sequence[Row]) -> Figure:
                 steps,
                 _running(norms),
                 color=line.get_color(),
-                label=f"after {epoch:.0f} epochs",
+                label=f"after {epoch:.0f} epoch{'s' if epoch > 1 else ''}",
             )
         panel.set(title=title, xlabel="updates of the critic", yscale="log")
     panels[0].set_ylabel("gradient norm of the generator's cost")
@@ -286,13 +288,9 @@ def draw(rows: Sequence[Row]) -> Figure:
     return made
 
 
-def _running(values: "np.ndarray[Any, Any]", share: float = 0.1) -> list[float]:
-    """Running geometric mean."""
-    found, level = [], float(np.log(values[0]))
-    for value in np.log(values):
-        level += share * (float(value) - level)
-        found.append(float(np.exp(level)))
-    return found
+def _running(values: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    """Geometric mean of the measurements around each."""
+    return np.exp(uniform_filter1d(np.log(values), SMOOTH, mode="nearest"))
 
 
 STUDY = Study(
