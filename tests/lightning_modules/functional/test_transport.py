@@ -1,4 +1,5 @@
 import math
+import time
 import warnings
 from collections.abc import Callable
 
@@ -172,6 +173,16 @@ def test_optimal_pairs_attain_the_exact_distance_and_use_each_row_once() -> None
     assert sorted(rows.tolist()) == sorted(cols.tolist()) == list(range(50))
     mean = (x[rows] - y[cols]).norm(dim=1).mean()
     torch.testing.assert_close(mean, wasserstein_distance(x, y))
+
+
+@pytest.mark.parametrize(("n", "seconds"), [(1000, 1.0), (2000, 5.0)])
+def test_the_exact_distance_between_thousands_of_points_takes_seconds(
+    n: int, seconds: float
+) -> None:
+    x, y = points(n, 64, 0), points(n, 64, 1)
+    start = time.process_time()
+    wasserstein_distance(x, y)
+    assert time.process_time() - start < seconds
 
 
 def test_sets_of_different_size_have_no_pairs() -> None:
