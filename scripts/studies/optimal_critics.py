@@ -135,7 +135,8 @@ def draw(rows: Sequence[Row]) -> Figure:
         panel.axhspan(0.8, 1.2, color="#9aa3ad", alpha=0.25)
         panel.set(
             xscale="log",
-            ylim=(0, 2),
+            yscale="log",
+            ylim=(0.09, 6),
             xlabel="lambda",
             ylabel="over exact W1",
             title=f"25 Gaussians, noise {spread:g}; dotted: data against data",
