@@ -3,6 +3,8 @@
 from typing import Any
 
 import lightning.pytorch as pl
+from lightning.fabric.utilities import move_data_to_device
+from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
 
 from callbacks.scalars import at_least_one, due, log_scalars
@@ -37,7 +39,8 @@ class TransportMonitor(pl.Callback):
       units of the data whatever the critic's scale.
 
     The training samples are drawn anew at each step by ``random_rows`` of the
-    datamodule; without such a datamodule they are those of the step's batch. The floor
+    datamodule (one tensor, or a tuple with one for each domain); without such a
+    datamodule they are those of the step's batch. The floor
     is logged only where the data has 2 n samples or more. What is compared the module
     says: data and samples, or features of two domains (``transport_samples``). Random
     numbers are the callback's own and follow from the step alone, so training is the
@@ -94,7 +97,7 @@ class TransportMonitor(pl.Callback):
             values = {
                 "wasserstein_exact": found.exact,
                 "wasserstein_raw": found.raw,
-                "wasserstein_ratio": found.raw / found.exact,
+                "wasserstein_ratio": found.raw / found.exact if found.exact else 0.0,
                 "wasserstein_per_slope": found.per_slope,
                 "critic_slope": found.slope,
                 "critic_lipschitz": found.lipschitz,
@@ -103,18 +106,20 @@ class TransportMonitor(pl.Callback):
                 values["wasserstein_floor"] = _distance(module, real, others, step)
             log_scalars(trainer, {f"train/{k}": v for k, v in values.items()})
 
-    def _rows(
-        self, trainer: pl.Trainer, batch: Any, step: int
-    ) -> tuple[Any, Tensor | None]:
+    def _rows(self, trainer: pl.Trainer, batch: Any, step: int) -> tuple[Any, Any]:
         """Data for a step, and as much other data for the floor, if there is."""
         draw = getattr(getattr(trainer, "datamodule", None), "random_rows", None)
         if draw is None:
             return batch, None
         noise = Noise(self.seed, step, "transport_monitor_rows")
         n = self.n * (2 if self.floor else 1)
-        rows = draw("train", n, noise.generator).to(samples_of(batch).device)
-        enough = len(rows) == 2 * self.n
-        return rows[: self.n], rows[self.n :] if enough else None
+        drawn = draw("train", n, noise.generator)  # a tensor, or one per domain
+        drawn = move_data_to_device(drawn, samples_of(batch).device)
+        first, others = (
+            apply_to_collection(drawn, Tensor, lambda rows, part=part: rows[part])
+            for part in (slice(self.n), slice(self.n, None))
+        )
+        return first, others if len(samples_of(others)) == self.n else None
 
     def measure(self, pl_module: CriticModule, batch: Any, step: int) -> PlanEstimate:
         """Measure on a batch; the same step draws the same numbers."""
@@ -128,7 +133,7 @@ class TransportMonitor(pl.Callback):
             return estimate_on_plan(pl_module.critic, real, fake, epsilon)
 
 
-def _distance(module: CriticModule, one: Tensor, other: Tensor, step: int) -> Tensor:
+def _distance(module: CriticModule, one: Any, other: Any, step: int) -> Tensor:
     """Exact W1 between two samples of the data, where the critic compares them."""
     x, y = (module.transport_samples(rows, step)[0].flatten(1) for rows in (one, other))
     return wasserstein_distance(x, y)

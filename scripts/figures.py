@@ -4,7 +4,7 @@
     python scripts/figures.py run two_bells       # one
     python scripts/figures.py run --missing       # go on after an interruption
     python scripts/figures.py study two_bells --steps 500 --docs elsewhere
-    python scripts/figures.py study two_bells --help
+    python scripts/figures.py study two_bells --settings
     python scripts/figures.py page                # draw and write from what is measured
 
 A study leaves docs/figures/<name>.csv (its data) and .png, and a block in
@@ -64,12 +64,18 @@ def run_study(study: Study, arguments: Sequence[str], docs: Path) -> None:
         arguments: Its settings from the command line, ``--steps 500``.
         docs: Directory that holds ``figures``.
     """
-    parser = ArgumentParser(prog=f"figures.py study {study.name}")
+    parser = ArgumentParser(
+        prog=f"figures.py study {study.name}",
+        description=f"{study.title}. Claims are printed at the end.",
+    )
     parser.add_argument("--config", action="config", help="YAML file of settings")
+    where = "directory for figures/; must be given with settings of your own"
+    parser.add_argument("--docs", type=str, help=where)
     parser.add_class_arguments(study.settings)
     config = CONFIGS / f"{study.name}.yaml"
     given = parser.parse_args([f"--config={config}", *arguments])
-    given.pop("config", None)
+    for name in ("config", "docs"):
+        given.pop(name, None)
     torch.set_num_threads(1)
     started, code = time.monotonic(), commit()
     rows = study.measure(study.settings(**given.as_dict()))
@@ -84,6 +90,9 @@ def run_study(study: Study, arguments: Sequence[str], docs: Path) -> None:
     text = "".join(f"# {line}\n" for line in head) + to_csv(rows)
     write_whole(_csv(study, docs), text)
     draw(study, docs)
+    for claim in study.claims(from_csv(text)):
+        print(f"{claim.value:8.3g}  {claim.statement} ({claim.goal}): {claim.verdict}")
+    print(_png(study, docs))
 
 
 def draw(study: Study, docs: Path) -> None:
@@ -119,10 +128,21 @@ def with_blocks(page: str, docs: Path) -> str:
         begin, end = f"<!-- study: {study.name} -->", "<!-- end -->"
         pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
         measured = _csv(study, docs).exists()
-        body = block(study, docs) if measured else _not_measured(study)
+        body = _block_or_reason(study, docs) if measured else _not_measured(study)
         new = f"{begin}\n{body}\n{end}"
         page = pattern.sub(lambda _, new=new: new, page)  # type: ignore[misc]
     return page
+
+
+BAD_ROWS = (KeyError, ValueError, IndexError, TypeError)  # of another version, say
+
+
+def _block_or_reason(study: Study, docs: Path) -> str:
+    try:
+        return block(study, docs)
+    except BAD_ROWS as error:
+        again = f"measure it again: `python scripts/figures.py run {study.name}`"
+        return f"**{study.title}.** Its rows can't be read ({error!r}); {again}."
 
 
 def _not_measured(study: Study) -> str:
@@ -168,7 +188,7 @@ def draw_all() -> int:
         if _csv(study, DOCS).exists():
             try:
                 draw(study, DOCS)
-            except (KeyError, ValueError, IndexError, TypeError) as error:
+            except BAD_ROWS as error:
                 failed += 1
                 sys.stderr.write(
                     f"{_csv(study, DOCS)} can't be drawn ({error!r}): measure it again "
@@ -196,7 +216,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--jobs", type=int, default=AT_ONCE, help="at a time (default: %(default)s)"
     )
     one = commands.add_parser(
-        "study", help="measure one, with settings of your own", add_help=False
+        "study",
+        help="measure one, with settings of your own",
+        epilog="`study NAME --settings` lists the settings of a study.",
     )
     one.add_argument("name", choices=list(STUDIES))
     one.add_argument("--docs", type=Path, help="where results go; needed with settings")
@@ -205,7 +227,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if rest and given.command != "study":
         parser.error(f"unknown arguments: {' '.join(rest)}")
     if given.command == "study":
-        if rest and not given.docs and not {"-h", "--help"} & set(rest):
+        rest = ["--help" if word == "--settings" else word for word in rest]
+        if rest and not given.docs and "--help" not in rest:
             parser.error(
                 "settings of your own need --docs DIRECTORY, so that the published "
                 "figures keep those of configs/studies."
@@ -223,7 +246,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = given.names or list(STUDIES)
     if given.missing:
         names = [name for name in names if _missing(name)]
-    return exit_status(lambda: run(names, given.jobs))
+    again = "python scripts/figures.py run --missing"
+    return exit_status(lambda: run(names, given.jobs), again)
 
 
 if __name__ == "__main__":

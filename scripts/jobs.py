@@ -140,10 +140,14 @@ def _alive(pid: str) -> bool:
     return True
 
 
-def exit_status(work: Callable[[], int]) -> int:
+def exit_status(work: Callable[[], int], next_time: str) -> int:
     """Do the work, which returns how many jobs failed: an exit status.
 
     A signal that ends the process is an exception here, so that ``finally`` runs.
+
+    Args:
+        work: What to do.
+        next_time: Command that goes on after an interruption.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
@@ -153,5 +157,5 @@ def exit_status(work: Callable[[], int]) -> int:
         sys.stderr.write(f"error: {error}\n")
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write("stopped; the same command goes on with what is missing.\n")
+        sys.stderr.write(f"stopped; `{next_time}` goes on with what is missing.\n")
         return 128 + signal.SIGINT

@@ -71,7 +71,8 @@ def main() -> int:
         )
         return 2
     if args.command == "run":
-        return exit_status(lambda: run(args.table, args.jobs))
+        again = f"python scripts/results.py run {args.table}"
+        return exit_status(lambda: run(args.table, args.jobs), again)
     wanted = Cell(args.table, args.method, args.task, args.seed)
     if wanted not in set(cells(args.table)):
         sys.stderr.write(f"error: table {args.table} has no cell {wanted.name}.\n")

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from .transport import pot, refuse_empty, refuse_order, weights
+from .transport import pot, refuse_diverged, refuse_empty, refuse_order, weights
 
 
 def wasserstein_1d(
@@ -35,7 +35,8 @@ def wasserstein_1d(
         Scalar in the units of ``x``.
 
     Raises:
-        ValueError: If a set is empty, weights don't sum to 1, or p is below 1.
+        ValueError: If a set is empty or not finite, weights don't sum to 1, or p is
+            below 1.
 
     >>> x, y = torch.tensor([0.0, 1.0]), torch.tensor([5.0, 7.0, 6.0])
     >>> wasserstein_1d(x, y)
@@ -43,6 +44,7 @@ def wasserstein_1d(
     """
     refuse_order(p)
     refuse_empty(x, y)
+    refuse_diverged(x, y)
     columns = (x.double(), y.double(), weights(a, len(x), "a"), weights(b, len(y), "b"))
     # One column each: POT transposes what it gets, and torch warns for vectors.
     raised = pot().wasserstein_1d(*(c.to(x.device)[:, None] for c in columns), p)

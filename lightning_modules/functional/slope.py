@@ -92,7 +92,8 @@ def estimate_on_plan(
         epsilon: Uniform numbers in [0, 1], one per pair, shape (n,).
 
     Returns:
-        Five scalars in float32, see `PlanEstimate`.
+        Five scalars, see `PlanEstimate`; in float32, or float64 where the samples
+        are.
 
     Raises:
         ValueError: If the sets differ in size or hold NaN or infinity.
@@ -108,7 +109,8 @@ def estimate_on_plan(
             f"{tuple(real.shape)}, fake {tuple(fake.shape)}."
         )
     rows, cols = optimal_pairs(real.flatten(1), fake.flatten(1))
-    real, fake = real[rows].float(), fake[cols].float()
+    exact = torch.promote_types(real.dtype, torch.float32)  # half loses the slopes
+    real, fake = real[rows].to(exact), fake[cols].to(exact)
     lengths = (real - fake).flatten(1).norm(dim=1)
     lines = lengths > 0  # a sample that met its like says nothing about slopes
     with torch.autocast(real.device.type, enabled=False), torch.no_grad():

@@ -27,8 +27,7 @@ def euclidean_cost(x: Float[Tensor, "n d"], y: Float[Tensor, "m d"]) -> Tensor:
         ValueError: If a set is empty or a coordinate is not finite.
     """
     refuse_empty(x, y)
-    if not bool(torch.isfinite(x).all() and torch.isfinite(y).all()):
-        raise ValueError("A sample set holds NaN or infinity: has training diverged?")
+    refuse_diverged(x, y)
     return torch.cdist(
         x.double(), y.double(), compute_mode="donot_use_mm_for_euclid_dist"
     )
@@ -90,8 +89,9 @@ def optimal_transport(
     """
     exact = check_finite(cost).detach().cpu().double()
     a, b = weights(a, cost.shape[0], "a"), weights(b, cost.shape[1], "b")
-    plan, log = _network_simplex("emd", a, b, exact, max_pivots)
-    found = (plan, log["u"], log["v"], log["cost"])
+    unit = float(exact.abs().max()) or 1.0  # the solver's tolerance is absolute
+    plan, log = _network_simplex("emd", a, b, exact / unit, max_pivots)
+    found = (plan, unit * log["u"], unit * log["v"], unit * log["cost"])
     return Transport(
         *(torch.as_tensor(x, dtype=torch.float64, device=cost.device) for x in found)
     )
@@ -238,3 +238,9 @@ def refuse_empty(x: Tensor, y: Tensor) -> None:
     """Refuse an empty sample set (ValueError)."""
     if len(x) == 0 or len(y) == 0:
         raise ValueError("A sample set is empty: a distance needs points in both.")
+
+
+def refuse_diverged(*sets: Tensor) -> None:
+    """Refuse a sample set with NaN or infinity (ValueError)."""
+    if not all(bool(torch.isfinite(x).all()) for x in sets):
+        raise ValueError("A sample set holds NaN or infinity: has training diverged?")

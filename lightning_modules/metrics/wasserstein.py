@@ -11,35 +11,8 @@ from lightning_modules.functional.closed_forms import (
     random_directions,
     sliced_wasserstein_distance,
 )
-from lightning_modules.functional.transport import wasserstein_distance
-
-# Far finer than the spread of any sample set, so that a key's fractional part says
-# nothing about where the point lies, and coarse enough for float64 to resolve it.
-_KEY_SCALE = 1e6
-
-
-def subset(rows: Tensor, size: int | None) -> Tensor:
-    """A pseudo-random choice of ``size`` rows that depends on nothing but their values.
-
-    Every row gets a key from its own coordinates, and the rows of the smallest keys
-    are kept. Hence the choice is the same in whatever order the rows arrived, on
-    however many processes, and the choice of a union is the choice among the
-    choices of its parts: a metric may thin out as it goes and stay exact.
-
-    Args:
-        rows: Shape (n, d).
-        size: Rows to keep; all of them if None.
-
-    >>> rows = torch.arange(10.0).reshape(10, 1)
-    >>> subset(rows, 4).equal(subset(rows.flip(0), 4))
-    True
-    """
-    if size is None or len(rows) == 0:
-        return rows
-    generator = torch.Generator().manual_seed(0)
-    direction = torch.randn(rows.shape[1], generator=generator, dtype=torch.float64)
-    key = (rows.double() @ direction.to(rows.device)) * _KEY_SCALE
-    return rows[key.frac().abs().argsort()[:size]]
+from lightning_modules.functional.transport import refuse_diverged, wasserstein_distance
+from lightning_modules.metrics.thinning import row_keys, thin
 
 
 class _TwoSampleMetric(Metric):
@@ -52,14 +25,16 @@ class _TwoSampleMetric(Metric):
 
     real: list[Tensor]
     fake: list[Tensor]
+    real_keys: list[Tensor]
+    fake_keys: list[Tensor]
 
     def __init__(self, max_samples: int | None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if max_samples is not None and max_samples < 1:
             raise ValueError(f"max_samples must be at least 1, got {max_samples}.")
         self.max_samples = max_samples
-        self.add_state("real", [], dist_reduce_fx="cat")
-        self.add_state("fake", [], dist_reduce_fx="cat")
+        for state in ("real", "fake", "real_keys", "fake_keys"):
+            self.add_state(state, [], dist_reduce_fx="cat")
 
     def update(self, x: Tensor, real: bool) -> None:
         """Add samples.
@@ -69,7 +44,8 @@ class _TwoSampleMetric(Metric):
             real: True for data, False for generated samples, as in torchmetrics' FID.
 
         Raises:
-            ValueError: If points of another size came before.
+            ValueError: If points of another size came before, or a coordinate is NaN
+                or infinite.
         """
         rows = x.detach().flatten(1).float()
         for seen in (*self.real, *self.fake):
@@ -78,8 +54,15 @@ class _TwoSampleMetric(Metric):
                     f"Samples have {rows.shape[1]} coordinates, earlier ones had "
                     f"{seen.shape[1]}: real and fake must have one shape."
                 )
-        state = self.real if real else self.fake
-        state[:] = [subset(torch.cat([*state, rows]), self.max_samples)]
+        refuse_diverged(rows)
+        kept, keys = self._states(real)
+        joined = torch.cat([*kept, rows]), torch.cat([*keys, row_keys(rows)])
+        kept[:], keys[:] = ([x] for x in thin(*joined, self.max_samples))
+
+    def _states(self, real: bool) -> tuple[list[Tensor], list[Tensor]]:
+        if real:
+            return self.real, self.real_keys
+        return self.fake, self.fake_keys
 
     def _sets(self) -> tuple[Tensor, Tensor]:
         if len(self.real) == 0 or len(self.fake) == 0:
@@ -87,17 +70,17 @@ class _TwoSampleMetric(Metric):
                 f"{type(self).__name__} needs real and fake samples: call update with "
                 "real=True and with real=False before compute."
             )
-        return (
-            subset(dim_zero_cat(self.real), self.max_samples),
-            subset(dim_zero_cat(self.fake), self.max_samples),
-        )
+        states = (self._states(side) for side in (True, False))
+        pairs = ((dim_zero_cat(rows), dim_zero_cat(keys)) for rows, keys in states)
+        real, fake = (thin(*pair, self.max_samples)[0] for pair in pairs)
+        return real, fake
 
 
 class WassersteinDistance(_TwoSampleMetric):
     """Exact Wasserstein-1 distance between real and generated samples.
 
     In the units of the samples, Euclidean ground distance. Of more than
-    ``max_samples`` rows on a side a fixed choice is used (see `subset`), the same on
+    ``max_samples`` rows on a side a fixed choice is used (see `thinning`), the same on
     one process and on many. Never 0 between two finite sets of one distribution:
     compare with the distance between two halves of the data.
 
@@ -130,7 +113,7 @@ class SlicedWassersteinDistance(_TwoSampleMetric):
 
     Args:
         n_directions: Directions on the unit sphere.
-        max_samples: Rows kept on each side (see `subset`); None keeps all.
+        max_samples: Rows kept on each side (see `thinning`); None keeps all.
         seed: Seed of the directions, which are the same at every compute.
         kwargs: See torchmetrics.Metric.
 

@@ -230,9 +230,13 @@ def test_its_numbers_are_logged_at_the_steps_asked_for(tmp_path: Path) -> None:
     assert lipschitz >= slope > 0
 
 
-def monitored(callback: TransportMonitor, kind: type[Game] = WGANGP) -> Trainer:
+def monitored(
+    callback: TransportMonitor,
+    kind: type[Game] = WGANGP,
+    cloud: type[PointClouds] = PointClouds,
+) -> Trainer:
     """A fit of two updates on 400 points of the ring."""
-    data = PointClouds("ring8", batch_size=16, n_train=400, n_val=64, n_test=64)
+    data = cloud("ring8", batch_size=16, n_train=400, n_val=64, n_test=64)
     trainer = Trainer(
         max_steps=2, accelerator="cpu", logger=False, callbacks=[callback],
         enable_checkpointing=False, enable_progress_bar=False,
@@ -296,6 +300,27 @@ def test_what_is_compared_the_module_says() -> None:
     game.__class__ = Shifted
     found = TransportMonitor(n=10).measure(game, torch.randn(20, 2), step=1)
     assert float(found.exact) == pytest.approx(5.0)
+
+
+def test_two_domains_are_compared_where_their_features_meet() -> None:
+    class TwoDomains(PointClouds):
+        """Source points, and target points that lie (3, 4) from others."""
+
+        def random_rows(self, *arguments: Any) -> Any:
+            rows = super().random_rows(*arguments)
+            return rows, super().random_rows(*arguments) + torch.tensor([3.0, 4.0])
+
+    class Features(WGANGP):
+        """Compares twice the points of two domains."""
+
+        def transport_samples(self, batch: Any, _: int) -> tuple[Tensor, Tensor]:
+            source, target = batch
+            return 2 * source, 2 * target
+
+    found = monitored(TransportMonitor(2, n=150), Features, TwoDomains)
+    values = found.callback_metrics
+    assert float(values["train/wasserstein_exact"]) == pytest.approx(10, abs=0.5)
+    assert 0 < float(values["train/wasserstein_floor"]) < 1
 
 
 def test_of_more_points_than_it_can_pair_it_says_so() -> None:

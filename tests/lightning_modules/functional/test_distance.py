@@ -91,6 +91,14 @@ def test_entropy_and_its_distance_agree_with_scipy() -> None:
     torch.testing.assert_close(entropy(p), torch.tensor(scipy_entropy(p.numpy().T)))
 
 
+def test_jensen_shannon_sees_small_differences_in_float32() -> None:
+    p, q = torch.tensor([0.2, 0.3, 0.5]), torch.tensor([0.2001, 0.2999, 0.5])
+    exact = float(jensen_shannon(p.double(), q.double()))
+    assert jensen_shannon(p, q).dtype == torch.float32
+    assert float(jensen_shannon(p, q)) == pytest.approx(exact, rel=1e-5)
+    assert exact > 5e-5
+
+
 @metrics
 @laws_of_points
 @settings(max_examples=30, deadline=None)

@@ -17,7 +17,7 @@ from lightning_modules.metrics import (
     SlicedWassersteinDistance,
     WassersteinDistance,
 )
-from lightning_modules.metrics.wasserstein import subset
+from lightning_modules.metrics.thinning import row_keys, thin
 
 MODES = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
 
@@ -39,6 +39,10 @@ def exact(x: Tensor, y: Tensor) -> Tensor:
 def sliced(x: Tensor, y: Tensor) -> Tensor:
     directions = random_directions(128, 16, torch.Generator().manual_seed(0))
     return sliced_wasserstein_distance(x.flatten(1), y.flatten(1), directions)
+
+
+def subset(rows: Tensor, size: int) -> Tensor:
+    return thin(rows, row_keys(rows), size)[0]
 
 
 Reference = Callable[[Tensor, Tensor], Tensor]
@@ -141,10 +145,11 @@ def test_thinning_out_keeps_no_more_than_asked() -> None:
     assert [len(rows) for rows in metric.fake] == [15]
 
 
-def test_thinning_out_is_fair_to_every_place() -> None:
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
+def test_thinning_out_is_fair_to_every_place(scale: float) -> None:
     """The kept rows have the mean and spread of all rows, in each coordinate."""
-    rows = torch.rand(20_000, 3, generator=torch.Generator().manual_seed(0))
-    kept = subset(rows, 5_000)
+    rows = scale * torch.rand(20_000, 3, generator=torch.Generator().manual_seed(0))
+    kept = subset(rows, 5_000) / scale
     # 4 standard errors of a uniform's mean and variance
     torch.testing.assert_close(
         kept.mean(0), torch.full((3,), 0.5), atol=4 * (1 / 12 / 5000) ** 0.5, rtol=0
@@ -152,6 +157,48 @@ def test_thinning_out_is_fair_to_every_place() -> None:
     torch.testing.assert_close(
         kept.var(0), torch.full((3,), 1 / 12), atol=4 * (1 / 180 / 5000) ** 0.5, rtol=0
     )
+
+
+@pytest.mark.parametrize("value", [0.0, 0.3, -7.0])
+@pytest.mark.parametrize("batch", [50, 400])
+def test_a_place_where_many_samples_sit_keeps_its_share(
+    value: float, batch: int
+) -> None:
+    g = torch.Generator().manual_seed(0)
+    rows = torch.randn(400, 2, generator=g)
+    rows[torch.randperm(400, generator=g)[:200]] = value  # half collapsed
+    metric = WassersteinDistance(100)
+    filled(metric, images(1, 0).flatten(1)[:, :2], rows, batch)
+    share = (metric.fake[0] == value).all(1).float().mean()
+    assert float(share) == pytest.approx(0.5, abs=0.2)
+
+
+def test_zero_and_minus_zero_are_one_value() -> None:
+    zeros = torch.tensor([[0.0, -0.0], [-0.0, 0.0]])
+    one, other = (row_keys(row[None]) for row in zeros)
+    assert torch.equal(one, other)
+    assert len(set(row_keys(zeros).tolist())) == 2  # but two copies of it
+
+
+def test_keys_are_uniform_and_lie_where_they_should() -> None:
+    keys = row_keys(torch.arange(10_000.0)[:, None])
+    assert keys.dtype == torch.float64
+    assert float(keys.min()) >= 0
+    assert float(keys.max()) < 1
+    counts = torch.histc(keys.float(), 10, 0, 1)
+    assert float((counts - 1000).abs().max()) < 5 * 30  # 5 standard deviations
+
+
+@distances
+def test_a_diverged_generator_is_told_and_not_thinned_away(
+    metric: Metric,
+    reference: Reference,  # noqa: ARG001
+) -> None:
+    metric.reset()
+    fake = images(100, 0)
+    fake[7, 0, 0, 0] = float("nan")
+    with pytest.raises(ValueError, match="NaN or infinity: has training diverged"):
+        metric.update(fake, real=False)
 
 
 @pytest.mark.parametrize("batch", [1, 64, 900])
