@@ -9,11 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from lightning_modules.functional.lipschitz import gradient_norm
+from lightning_modules import MLPCritic
+from lightning_modules.functional.lipschitz import gradient_norm, interpolate
 from lightning_modules.functional.slope import (
     estimate_on_plan,
     slope_on_plan,
 )
+from lightning_modules.functional.transport import optimal_pairs
+from lightning_modules.noise import Noise
+from scripts.studies import critics
 
 
 def numbers(*shape: int, seed: int = 0) -> Tensor:
@@ -151,6 +155,31 @@ def test_wgan_gp_overshoots_as_the_penalised_problem_says_and_its_slope_undoes_i
     row = study.train_critic("wgan_gp", shift, 64, steps=400)
     assert row.estimate == pytest.approx(shift * (1 + shift / 20), rel=0.05)
     assert row.per_slope == pytest.approx(shift, rel=0.05)
+
+
+def test_a_trained_critic_has_its_optimal_slope_on_nearly_all_lines_of_the_plan() -> (
+    None
+):
+    """The proposition under eq. 36, line by line, for a penalty that hardly gives."""
+    noise, shift, weight = Noise(0, 0, "lines"), 3.0, 100.0
+
+    def pairs(n: int = 256) -> tuple[Tensor, Tensor]:
+        return noise.normal(n, 2) + torch.tensor([shift, 0.0]), noise.normal(n, 2)
+
+    critic = critics.seeded(lambda: MLPCritic((2,), (64, 64)), 0)
+    module = critics.module_of("wgan_gp", critic, 1e-3, penalty_weight=weight)
+
+    def share_near_the_optimum() -> float:
+        norms = gradient_norm(critic, interpolate(real[rows], fake[cols], epsilon))
+        off = norms / (1 + shift / (2 * weight)) - 1
+        return float((off.abs() < 0.07).float().mean())
+
+    real, fake = pairs(500)
+    rows, cols = optimal_pairs(real, fake)
+    epsilon = noise.uniform(500)
+    assert share_near_the_optimum() < 0.5
+    critics.train(module, pairs, 1200)
+    assert share_near_the_optimum() > 0.9
 
 
 def test_a_weaker_penalty_overshoots_more(study: ModuleType) -> None:
