@@ -1,5 +1,8 @@
 """Plots as pictures: points beside points, and histograms."""
 
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -75,6 +78,27 @@ def histogram(
     axes.set_yscale("log")
     axes.set_xlabel(label)
     axes.set_ylabel("count")
+    return _rasterise(figure)
+
+
+def curves(
+    steps: Sequence[int], lines: Mapping[str, Sequence[float]], title: str, label: str
+) -> Picture:
+    """Draw several curves over the player updates.
+
+    Args:
+        steps: Where they were measured.
+        lines: Values by name; a value that is not finite leaves a gap.
+        title: Line above the picture.
+        label: What the values are, with their unit.
+    """
+    figure, axes = _figure(title)
+    for (name, values), colour in zip(lines.items(), cycle((RED, GREY, BLUE))):
+        axes.plot(steps, values, ".-", color=colour, label=name)
+    axes.set_xlabel("player updates")
+    axes.set_ylabel(label)
+    axes.set_ylim(bottom=0)
+    axes.legend()
     return _rasterise(figure)
 
 

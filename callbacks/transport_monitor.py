@@ -7,6 +7,8 @@ from lightning.fabric.utilities import move_data_to_device
 from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
 
+from callbacks.pictures import log_picture
+from callbacks.plots import curves
 from callbacks.scalars import at_least_one, due, log_scalars
 from lightning_modules.base import CriticModule, evaluating
 from lightning_modules.functional.slope import PlanEstimate, estimate_on_plan
@@ -14,6 +16,11 @@ from lightning_modules.functional.transport import wasserstein_distance
 from lightning_modules.generative import samples_of
 from lightning_modules.noise import Noise
 
+DRAWN = {
+    "wasserstein_exact": "exact W1",
+    "wasserstein_floor": "floor: data to other data",
+    "wasserstein_per_slope": "critic's estimate per slope",
+}
 LARGEST = 2_000  # an assignment of so many takes about a second
 
 
@@ -37,6 +44,9 @@ class TransportMonitor(pl.Callback):
       the gradient norms and of the rises between partners. The ratio is never above it;
     * ``train/wasserstein_per_slope``: the raw estimate divided by the mean slope, in
       units of the data whatever the critic's scale.
+
+    At the end of training a picture ``transport`` shows the exact distance, the floor
+    and the estimate per slope over the updates.
 
     The training samples are drawn anew at each step by ``random_rows`` of the
     datamodule (one tensor, or a tuple with one for each domain); without such a
@@ -71,6 +81,21 @@ class TransportMonitor(pl.Callback):
             raise ValueError(f"n must be at most {LARGEST}, got {n}.")
         self.seed = seed
         self.floor = floor
+        self._curves: dict[str, list[float]] = {"step": []}
+
+    @property
+    def state_key(self) -> str:
+        """Monitors with other settings keep their own curves in a checkpoint."""
+        n, every = self.n, self.every_n_steps
+        return self._generate_state_key(n=n, every_n_steps=every, seed=self.seed)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The curves, which a resumed run goes on with."""
+        return {"curves": {name: list(line) for name, line in self._curves.items()}}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with the curves of a checkpoint."""
+        self._curves = {name: list(line) for name, line in state_dict["curves"].items()}
 
     def setup(
         self,
@@ -80,6 +105,15 @@ class TransportMonitor(pl.Callback):
     ) -> None:
         """Refuse a module that has nothing to measure."""
         _critical(pl_module)
+
+    def on_train_start(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,  # noqa: ARG002
+    ) -> None:
+        """A new run begins its own curves."""
+        if trainer.global_step == 0:
+            self._curves = {"step": []}
 
     def on_train_batch_end(
         self,
@@ -105,6 +139,26 @@ class TransportMonitor(pl.Callback):
             if others is not None:
                 values["wasserstein_floor"] = _distance(module, real, others, step)
             log_scalars(trainer, {f"train/{k}": v for k, v in values.items()})
+            self._keep(step, {k: float(values.get(k, float("nan"))) for k in DRAWN})
+
+    def _keep(self, step: int, values: dict[str, float]) -> None:
+        for name, value in {"step": step, **values}.items():
+            self._curves.setdefault(name, []).append(value)
+
+    def on_train_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,  # noqa: ARG002
+    ) -> None:
+        """Draw what was measured."""
+        steps = [int(step) for step in self._curves["step"]]
+        if len(steps) < 2 or not trainer.is_global_zero:
+            return
+        lines = {label: self._curves[name] for name, label in DRAWN.items()}
+        lines = {k: v for k, v in lines.items() if any(x == x for x in v)}
+        title = f"W1 between {self.n} real and {self.n} generated samples"
+        picture = curves(steps, lines, title, "distance, in units of the data")
+        log_picture(trainer, "transport", picture, steps[-1], title)
 
     def _rows(self, trainer: pl.Trainer, batch: Any, step: int) -> tuple[Any, Any]:
         """Data for a step, and as much other data for the floor, if there is."""

@@ -16,6 +16,8 @@ from .critics import Pairs, cloud, module_of, noisy_copies, seeded, train
 from .study import Claim, Row, Study, column, figure, select
 
 PENALTY = "penalty"
+STRONG = "strong penalty"  # of the paper's lambda, which can lock a critic in
+ONE_SIDED = "strong one-sided penalty"  # which can't
 BINS = 61
 TIMES = ("before", "after")
 BATCHES = 8  # over which gradient norms are averaged
@@ -36,7 +38,8 @@ class Settings:
         shallow_depth: Their hidden layers.
         lr: Learning rate of WGAN-GP; like the other it falls to a twentieth.
         lr_clipped: Learning rate of WGAN.
-        penalty_weight: lambda of WGAN-GP.
+        penalty_weight: lambda of WGAN-GP: that of the authors' toy script.
+        strong_weight: lambda of two more deep critics: that of the paper.
         seed: Seed of everything.
     """
 
@@ -50,7 +53,8 @@ class Settings:
     shallow_depth: int = 3
     lr: float = 1e-4
     lr_clipped: float = 5e-5
-    penalty_weight: float = 10.0
+    penalty_weight: float = 0.1
+    strong_weight: float = 10.0
     seed: int = 0
 
 
@@ -59,26 +63,31 @@ def measure(settings: Settings) -> list[Row]:
     pool = cloud("swiss_roll", settings.seed)
     pairs = noisy_copies(pool, settings.batch_size, settings.seed)
     rows: list[Row] = []
-    for clip in (*settings.clips, None):
-        deep = _module(settings, clip, settings.depth, "relu")
-        rows += _norms(deep, pairs, clip, "before")
-        _train(settings, deep, pairs, settings.steps, _name(clip))
-        rows += _norms(deep, pairs, clip, "after")
-    for clip, activation in (
-        (settings.shallow_clip, "leaky_relu"),
-        (settings.shallow_clip, "relu"),
-        (None, "leaky_relu"),
+    for kind in (*map(_clipped, settings.clips), PENALTY, STRONG, ONE_SIDED):
+        deep = _module(settings, kind, settings.depth, "relu")
+        rows += _norms(deep, pairs, kind, "before")
+        _train(settings, deep, pairs, settings.steps, kind)
+        rows += _norms(deep, pairs, kind, "after")
+    clipped = _clipped(settings.shallow_clip)
+    for kind, activation in (
+        (clipped, "leaky_relu"),
+        (clipped, "relu"),
+        (PENALTY, "leaky_relu"),
     ):
-        shallow = _module(settings, clip, settings.shallow_depth, activation)
-        rows += _weights(shallow, clip, activation, "before")
-        label = f"{_name(clip)}, {activation}"
+        shallow = _module(settings, kind, settings.shallow_depth, activation)
+        rows += _weights(shallow, kind, activation, "before")
+        label = f"{kind}, {activation}"
         _train(settings, shallow, pairs, settings.shallow_steps, label)
-        rows += _weights(shallow, clip, activation, "after")
+        rows += _weights(shallow, kind, activation, "after")
     return rows
 
 
-def _name(clip: float | None) -> str:
-    return PENALTY if clip is None else f"c = {clip:g}"
+def _clipped(clip: float) -> str:
+    return f"c = {clip:g}"
+
+
+def _clip(kind: str) -> float | None:
+    return None if "penalty" in kind else float(kind.removeprefix("c = "))
 
 
 def _train(
@@ -88,13 +97,14 @@ def _train(
 
 
 def _module(
-    settings: Settings, clip: float | None, depth: int, activation: str
+    settings: Settings, kind: str, depth: int, activation: str
 ) -> GenerativeModule:
     """A critic of the given kind; a clipped one begins anywhere in its box.
 
     With the usual initial weights the first clipping would already put most of them
     on the walls, and nobody could tell what training did.
     """
+    clip = _clip(kind)
 
     def make() -> nn.Module:
         hidden = (settings.width,) * depth
@@ -105,23 +115,22 @@ def _module(
         return critic
 
     critic = seeded(make, settings.seed)
-    if clip is None:
-        weight = settings.penalty_weight
-        return module_of("wgan_gp", critic, settings.lr, penalty_weight=weight)
-    return module_of("wgan", critic, settings.lr_clipped, clip=clip)
+    if clip is not None:
+        return module_of("wgan", critic, settings.lr_clipped, clip=clip)
+    weight = settings.penalty_weight if kind == PENALTY else settings.strong_weight
+    penalty = {"penalty_weight": weight, "one_sided": kind == ONE_SIDED}
+    return module_of("wgan_gp", critic, settings.lr, **penalty)
 
 
-def _norms(
-    module: GenerativeModule, pairs: Pairs, clip: float | None, when: str
-) -> list[Row]:
-    """Gradient norms over the layers, as means over batches."""
+def _norms(module: GenerativeModule, pairs: Pairs, kind: str, when: str) -> list[Row]:
+    """Gradient norms over the layers, means over batches, and what was learnt."""
     batches = [pairs() for _ in range(BATCHES)]
     norms = np.mean([layer_norms(module, *pair) for pair in batches], axis=0)
     real, fake = (torch.cat(sides) for sides in zip(*batches, strict=True))
     with torch.no_grad():
         estimate = module.critic(real).mean() - module.critic(fake).mean()
     learnt = float(estimate / wasserstein_distance(real, fake))
-    about: Row = {"critic": _name(clip), "when": when}
+    about: Row = {"critic": kind, "when": when}
     return [
         {**about, "part": "estimate", "value": learnt},
         *(
@@ -161,12 +170,13 @@ def _widths(critic: nn.Module) -> tuple[int, ...]:
 
 
 def _weights(
-    module: GenerativeModule, clip: float | None, activation: str, when: str
+    module: GenerativeModule, kind: str, activation: str, when: str
 ) -> list[Row]:
     """Histogram of all weights, and how many of them stand at the walls of the box."""
     matrices = [p.detach().flatten() for p in module.critic.parameters() if p.ndim > 1]
     values = torch.cat(matrices)
-    about: Row = {"critic": _name(clip), "activation": activation, "when": when}
+    clip = _clip(kind)
+    about: Row = {"critic": kind, "activation": activation, "when": when}
     rows: list[Row] = []
     if clip is not None:
         at_walls = float((values.abs() > 0.99 * clip).float().mean())
@@ -195,7 +205,8 @@ def _growth(rows: Sequence[Row], critic: str, when: str) -> float:
 
 def claims(rows: Sequence[Row]) -> list[Claim]:
     """Decades between layers and weights at the walls, with what they were before."""
-    clipped = [k for k in dict.fromkeys(str(r["critic"]) for r in rows) if k != PENALTY]
+    kinds = list(dict.fromkeys(str(row["critic"]) for row in rows))
+    clipped = [kind for kind in kinds if _clip(kind) is not None]
     steep, gentle = clipped[0], clipped[-1]
     untrained = "the same before training"
     bound = "which the size of the box alone makes sure of"
@@ -220,7 +231,7 @@ def claims(rows: Sequence[Row]) -> list[Claim]:
         ),
         Claim(untrained, _growth(rows, steep, "before")),
     ]
-    for kind in (*clipped, PENALTY):
+    for kind in kinds:
         (row,) = select(rows, part="estimate", critic=kind, when="after")
         about = f"{kind}, 12 layers: estimate over exact W1 (0: it has learnt nothing)"
         found.append(Claim(about, float(row["value"])))

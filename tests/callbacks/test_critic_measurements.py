@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from callbacks.critic_weights import CriticWeights, clip_saturation
 from callbacks.gradient_norms import GradientNorms, layer_gradient_norms
+from callbacks.plots import curves
 from callbacks.transport_monitor import TransportMonitor
 from datamodules import PointClouds
 from lightning_modules import (
@@ -300,6 +301,59 @@ def test_what_is_compared_the_module_says() -> None:
     game.__class__ = Shifted
     found = TransportMonitor(n=10).measure(game, torch.randn(20, 2), step=1)
     assert float(found.exact) == pytest.approx(5.0)
+
+
+def test_a_picture_at_the_end_shows_the_floor_beside_the_curve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Any] = []
+
+    def draw(steps: list[int], lines: dict[str, list[float]], *rest: str) -> Any:
+        drawn.append((steps, lines))
+        return curves(steps, lines, *rest)
+
+    monkeypatch.setattr("callbacks.transport_monitor.curves", draw)
+    found = monitored(TransportMonitor(1, n=100)).callback_metrics
+    ((steps, lines),) = drawn
+    assert steps == [1, 2]
+    assert list(lines) == [
+        "exact W1",
+        "floor: data to other data",
+        "critic's estimate per slope",
+    ]
+    for line, name in zip(lines.values(), ("exact", "floor", "per_slope"), strict=True):
+        assert len(line) == 2
+        assert line[-1] == pytest.approx(float(found[f"train/wasserstein_{name}"]))
+    (picture,) = tmp_path.rglob("pictures/transport/2.png")
+    assert picture.stat().st_size > 5_000
+
+
+def test_no_line_without_values_and_no_picture_of_one_point(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn: list[Any] = []
+
+    def draw(_: list[int], lines: dict[str, list[float]], *rest: str) -> Any:
+        drawn.append(list(lines))
+        return curves([0], {"x": [0.0]}, *rest)
+
+    monkeypatch.setattr("callbacks.transport_monitor.curves", draw)
+    monitored(TransportMonitor(2, n=100))
+    assert not drawn
+    monitored(TransportMonitor(1, n=100, floor=False))
+    assert drawn == [["exact W1", "critic's estimate per slope"]]
+
+
+def test_the_curve_goes_on_after_a_resume_and_anew_in_another_run() -> None:
+    first, second = TransportMonitor(1, n=100), TransportMonitor(1, n=100)
+    monitored(first)
+    second.load_state_dict(first.state_dict())
+    second._keep(3, {"wasserstein_exact": 1.0})
+    assert second.state_dict()["curves"]["step"] == [1, 2, 3]
+    assert first.state_dict()["curves"]["step"] == [1, 2]
+    monitored(second)  # but a new run begins anew
+    assert second.state_dict()["curves"]["step"] == [1, 2]
+    assert TransportMonitor(n=9).state_key != TransportMonitor(n=8).state_key
 
 
 def test_two_domains_are_compared_where_their_features_meet() -> None:

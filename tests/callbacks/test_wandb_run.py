@@ -171,7 +171,9 @@ def test_an_offline_run_holds_everything_that_was_asked_for(tmp_path: Path) -> N
     # Pictures with their captions.
     assert "step 2" in text["history"]
     assert "step 4" in text["history"]
-    assert len(list(tmp_path.glob("wandb/offline-run-*/files/media/images/*.png"))) == 2
+    images = "wandb/offline-run-*/files/media/images"
+    assert len(list(tmp_path.glob(f"{images}/samples_*.png"))) == 2
+    assert len(list(tmp_path.glob(f"{images}/transport_*.png"))) == 1
     assert not (tmp_path / "pictures").exists()
 
     # Checkpoint and generator as artifacts.

@@ -153,20 +153,48 @@ def test_vanishing_gradients_are_studied_on_mnist_by_option(
     assert (tmp_path / "figures" / "vanishing_gradients.png").exists()
 
 
+# What the papers or the issue say and our measurements don't, by the statement's start.
+NOT_REPRODUCED = {
+    "vanishing_gradients": {
+        "-log D: the same relative to the norm",
+        "least rise of -log D less that largest change",
+    },
+    "estimate_and_quality": {
+        "WGAN: the same with the first tenth",
+        "least of the JS estimate",
+    },
+    "overfitting": {"WGAN: the gap between the two"},
+    "deep_critics": {"c = 0.01, few layers of relu"},
+    "two_bells": {"WGAN between the means"},
+    "optimal_critics": {
+        "most points, noise 0.2, lambda 1:",
+        "most points, noise 0.2, lambda 10:",
+    },
+}
+
+
+def assert_claims(name: str, rows: list[Row]) -> None:
+    """Every claim holds, but for those that are known not to."""
+    found = figures.STUDIES[name].claims(rows)
+    failed = [claim.statement for claim in found if not claim.holds]
+    known = NOT_REPRODUCED.get(name, set())
+    assert not [s for s in failed if not s.startswith(tuple(known))]
+    assert len(failed) == len(known), "a claim holds that is listed as one that doesn't"
+
+
+@pytest.mark.parametrize("name", figures.STUDIES)
+def test_what_is_measured_bears_out_the_claims(name: str, repository: Path) -> None:
+    text = (repository / f"docs/figures/{name}.csv").read_text()
+    assert_claims(name, from_csv(text))
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", figures.STUDIES)
-def test_a_study_measured_anew_bears_out_what_the_page_says_it_does(
-    name: str, tmp_path: Path, repository: Path
-) -> None:
-    study = figures.STUDIES[name]
-    if not (repository / f"docs/figures/{name}.csv").exists():
-        pytest.skip("not measured yet")
-    kept = (repository / f"docs/figures/{name}.csv").read_text()
-    figures.run_study(study, [], tmp_path)
-    new = (tmp_path / "figures" / f"{name}.csv").read_text()
-    expected = {c.statement: c.holds for c in study.claims(from_csv(kept))}
-    assert {c.statement: c.holds for c in study.claims(from_csv(new))} == expected
+def test_a_study_measured_anew_bears_out_its_claims(name: str, tmp_path: Path) -> None:
+    figures.run_study(figures.STUDIES[name], [], tmp_path)
+    text = (tmp_path / "figures" / f"{name}.csv").read_text()
+    assert_claims(name, from_csv(text))
 
 
 def test_rows_come_back_from_csv_as_they_were() -> None:
