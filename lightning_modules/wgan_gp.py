@@ -18,7 +18,8 @@ class WGANGP(GenerativeModule):
     Args:
         generator: Maps latents (n, latent_dim) to samples (n, ...).
         critic: Maps samples (n, ...) to scores (n,), without BatchNorm.
-        penalty_weight: Lambda of eq. 40.
+        penalty_weight: Lambda of eq. 40. Far above the data's W1 a two-sided penalty
+            can lock the critic in at a negative estimate (docs/theory.md).
         one_sided: Penalise only slopes above ``slope``.
         slope: Target K of the gradient's norm (eq. 36), in scores per unit of x.
         norm_order: Order p of the gradient's norm: 2, any p >= 1, or ``inf``.
