@@ -1,15 +1,15 @@
-"""What all data modules share: tensors in memory, whole batches, exact resume."""
+"""What data modules of one data set share: tensors in memory, on the model's scale."""
 
-from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Literal
+from abc import abstractmethod
+from typing import Any, Literal
 
 import torch
-from lightning import LightningDataModule
 from torch import Tensor
 
 from datamodules.arguments import at_least
 from datamodules.loader import BatchLoader
-from datamodules.sampler import OrderedRows, TrainingRows
+from datamodules.resumable import ResumableDataModule
+from datamodules.sampler import TrainingRows
 from datamodules.tensor_pairs import SampleNumbers, TensorPairs
 
 Split = Literal["train", "val", "test"]
@@ -17,7 +17,7 @@ Splits = tuple[TensorPairs, TensorPairs, TensorPairs]
 """Training, validation and test data."""
 
 
-class InMemoryDataModule(LightningDataModule, ABC):
+class InMemoryDataModule(ResumableDataModule):
     """Data held as one tensor, sliced by whole batches.
 
     A batch is ``(x, y)``: ``x`` float32 samples on the model's scale (pictures in
@@ -40,8 +40,6 @@ class InMemoryDataModule(LightningDataModule, ABC):
         ValueError: A number is out of its range; the sentence names the key.
     """
 
-    levels: ClassVar[float] = 255.0
-    """Value of a white pixel."""
     num_classes: int | None = None
     shape: tuple[int, ...]
     train_set: TensorPairs
@@ -56,35 +54,27 @@ class InMemoryDataModule(LightningDataModule, ABC):
         n_predict: int = 64,
         flip: bool = False,
     ) -> None:
-        super().__init__()
-        at_least("batch_size", batch_size, 1)
-        at_least("num_workers", num_workers, 0)
+        super().__init__(batch_size, num_workers, seed)
         at_least("n_predict", n_predict, 1)
-        self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
         self.n_predict, self.flip = n_predict, flip
-        self._start = (0, 0)
-        self._train_loader: BatchLoader | None = None
 
     @abstractmethod
     def read(self) -> Splits:
         """Reads or makes the data; called once in every process."""
 
-    def find(self) -> None:
-        """Checks that the data is there; downloads it where that was asked for."""
+    def load(self) -> None:
+        """Keeps what `read` gives."""
+        self.train_set, self.val_set, self.test_set = self.read()
 
     def prepare_data(self) -> None:
         """Calls `find`, except for prediction, which needs no data."""
         if self.trainer is None or not self.trainer.predicting:
-            self.find()
+            super().prepare_data()
 
     def setup(self, stage: str | None = None) -> None:
         """Reads the data, once; prediction needs none."""
-        if stage == "fit":
-            epoch = self.trainer.current_epoch if self.trainer else 0
-            self._start, self._train_loader = (epoch, 0), None
-        if stage != "predict" and not hasattr(self, "train_set"):
-            self.find()
-            self.train_set, self.val_set, self.test_set = self.read()
+        if stage != "predict":
+            super().setup(stage)
 
     def real(self, split: Split, n: int | None = None) -> Tensor:
         """The first n samples of a split, in order, on the model's scale.
@@ -116,12 +106,6 @@ class InMemoryDataModule(LightningDataModule, ABC):
         rows = torch.randperm(len(pairs.x), generator=generator)[:n]
         return self.to_model_scale(pairs.x[rows])
 
-    def to_model_scale(self, x: Tensor) -> Tensor:
-        """Pixels 0 ... levels to float32 in [-1, 1]; points are left as they are."""
-        if x.is_floating_point():
-            return x
-        return x.float().div_(self.levels / 2).sub_(1)
-
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:  # noqa: ARG002
         """Converts the pixels of a batch where the model is."""
         if isinstance(batch, Tensor):
@@ -138,10 +122,7 @@ class InMemoryDataModule(LightningDataModule, ABC):
                 f"{self.batch_size * processes} training samples at a time, but there "
                 f"are {n}; set it to at most {n // processes}."
             )
-        self._train_loader = BatchLoader(
-            self.train_set, self._training_rows, self.num_workers, *self._position()
-        )
-        return self._train_loader
+        return self._training_loader(self.train_set, self._training_rows)
 
     def val_dataloader(self) -> BatchLoader:
         """Every validation sample once, in order."""
@@ -155,28 +136,6 @@ class InMemoryDataModule(LightningDataModule, ABC):
         """The sample numbers 0 ... n_predict - 1, int64 (n,) a batch."""
         return self._in_order(SampleNumbers(self.n_predict))
 
-    def state_dict(self) -> dict[str, Any]:
-        """The next batch to train on: its epoch and its number in that epoch."""
-        epoch, batch = self._position()
-        return {"epoch": epoch, "batch": batch}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Makes the next training loader start at the batch that was saved."""
-        self._start = (state_dict["epoch"], state_dict["batch"])
-        self._train_loader = None
-
-    def _position(self) -> tuple[int, int]:
-        loader = self._train_loader
-        if loader is None or not loader.begun:
-            return self._start
-        batch, limit = loader.batch, float(len(loader))
-        if self.trainer is not None:
-            # in the middle of a step the batch counts as fetched, but not yet as used
-            progress = self.trainer.fit_loop.epoch_loop.batch_progress.current
-            batch -= progress.ready - progress.processed  # type: ignore[attr-defined]
-            limit = min(limit, self.trainer.num_training_batches)
-        return (loader.epoch, batch) if batch < limit else (loader.epoch + 1, 0)
-
     def _training_rows(self, epoch: int, start: int) -> TrainingRows:
         return TrainingRows(
             len(self.train_set),
@@ -184,21 +143,7 @@ class InMemoryDataModule(LightningDataModule, ABC):
             seed=self.seed,
             epoch=epoch,
             start=start,
-            # Trainer(overfit_batches=...) wants the same few batches in every epoch
-            shuffle=not getattr(self.trainer, "overfit_batches", 0),
+            shuffle=self._shuffles,
             mirror=self.flip,
             **self._processes,
         )
-
-    def _in_order(self, data: TensorPairs | SampleNumbers) -> BatchLoader:
-        rows = OrderedRows(len(data), self.batch_size, **self._processes)
-        return BatchLoader(data, lambda *_: rows, self.num_workers)
-
-    @property
-    def _processes(self) -> dict[str, int]:
-        if self.trainer is None:
-            return {"rank": 0, "world_size": 1}
-        return {
-            "rank": self.trainer.global_rank,
-            "world_size": self.trainer.world_size,
-        }

@@ -4,12 +4,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import torch
-from torch.utils.data import DataLoader, Dataset
-
-from datamodules.sampler import OrderedRows, TrainingRows
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 Batch = TypeVar("Batch")
-RowsOfEpoch = Callable[[int, int], TrainingRows | OrderedRows]
+RowsOfEpoch = Callable[[int, int], Sampler[Any]]
 """(epoch, batches of it used already) -> the batches that are left."""
 
 
@@ -53,7 +51,7 @@ class BatchLoader:
 
     def __len__(self) -> int:
         """Batches of a whole epoch."""
-        return len(self.rows(0, 0))
+        return len(self.rows(0, 0))  # type: ignore[arg-type]
 
     def __iter__(self) -> Iterator[Any]:
         # A generator: nothing happens before the first batch is wanted. Lightning
