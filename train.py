@@ -126,6 +126,7 @@ def silence() -> None:
         ".*smaller than the logging interval.*",  # values are logged by step, not epoch
         ".*treespec, LeafSpec.*",  # Lightning's own use of torch
         ".*The dirpath has changed.*",  # every run has its own directory
+        "(?s).*Grad strides do not match bucket.*",  # copies, harmless
     ):
         warnings.filterwarnings("ignore", message)
     logger = logging.getLogger("lightning.pytorch.utilities.rank_zero")

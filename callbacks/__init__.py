@@ -2,7 +2,7 @@
 
 from callbacks.checkpoint import Checkpoint
 from callbacks.critic_weights import CriticWeights
-from callbacks.ema import GeneratorEMA, generator_for_sampling, load_averaged
+from callbacks.ema import WeightEMA, generator_for_sampling, load_averaged
 from callbacks.export import ExportNetwork
 from callbacks.feature_metrics import FeatureMetrics
 from callbacks.files import write_whole
@@ -25,7 +25,6 @@ __all__ = [
     "ExactResume",
     "ExportNetwork",
     "FeatureMetrics",
-    "GeneratorEMA",
     "GradientNorms",
     "ModeCoverageMonitor",
     "RunConfig",
@@ -34,6 +33,7 @@ __all__ = [
     "TransportMonitor",
     "UpdateProgress",
     "WandbRun",
+    "WeightEMA",
     "continue_wandb_run",
     "generator_for_sampling",
     "histogram",

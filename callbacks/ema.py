@@ -1,4 +1,4 @@
-"""An exact exponential moving average of the generator."""
+"""An exact exponential moving average of the player's weights."""
 
 import os
 from collections.abc import Iterator
@@ -11,8 +11,11 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
 
-class GeneratorEMA(Callback):
-    r"""Keeps an average of the generator's weights and samples from it.
+class WeightEMA(Callback):
+    r"""Keeps an average of the player's weights and evaluates with it.
+
+    The player is the generator of a GAN, or extractor and classifier of a domain
+    adaptation.
 
     After player update t the average s becomes
 
@@ -20,7 +23,7 @@ class GeneratorEMA(Callback):
 
     with d the decay; :math:`d_t = \min(d, (1 + t) / (10 + t))` with ``warmup``,
     so that a short run forgets its initial weights. Buffers are not averaged:
-    the averaged generator has the trained one's. Validation, test and predict
+    the averaged player has the trained one's. Validation, test and predict
     run with the average, which the checkpoint holds beside the trained weights;
     training never sees it. Before the first update there is nothing to swap in.
 
@@ -30,7 +33,7 @@ class GeneratorEMA(Callback):
 
     Raises:
         ValueError: If the decay is outside [0, 1), or the average was stored for
-            another generator.
+            another network.
 
     References:
         arXiv:1806.04498 (why averaging helps GANs).
@@ -38,9 +41,7 @@ class GeneratorEMA(Callback):
 
     def __init__(self, decay: float = 0.999, warmup: bool = False) -> None:
         if not 0.0 <= decay < 1.0:
-            raise ValueError(
-                f"decay of GeneratorEMA must be in [0, 1), but is {decay}."
-            )
+            raise ValueError(f"decay of WeightEMA must be in [0, 1), but is {decay}.")
         self.decay = decay
         self.warmup = warmup
         self.updates = 0
@@ -50,22 +51,23 @@ class GeneratorEMA(Callback):
         self._owner: ReferenceType[nn.Module] | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
-        """Refuse a module that has no generator."""
-        if not isinstance(getattr(pl_module, "generator", None), nn.Module):
+        """Refuse a module whose weights are nobody's player."""
+        if not isinstance(getattr(pl_module, "player", None), nn.Module):
             raise ValueError(
-                f"{type(pl_module).__name__} has no generator: remove GeneratorEMA "
+                f"WeightEMA averages the weights of a GAN's generator or of a domain "
+                f"adaptation, and {type(pl_module).__name__} is neither: remove it "
                 "from trainer.callbacks."
             )
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Start from the generator's weights, or go on from a checkpoint's average."""
-        generator = _generator(pl_module)
-        foreign = self._owner is not None and self._owner() is not generator
+        """Start from the player's weights, or go on from a checkpoint's average."""
+        player = _player(pl_module)
+        foreign = self._owner is not None and self._owner() is not player
         if foreign or not self.updates:
-            self.updates, self._shadow = 0, _copies(generator.named_parameters())
-        self._check(generator)
-        self._owner = ref(generator)
-        for name, weight in generator.named_parameters():
+            self.updates, self._shadow = 0, _copies(player.named_parameters())
+        self._check(player)
+        self._owner = ref(player)
+        for name, weight in player.named_parameters():
             self._shadow[name] = self._shadow[name].to(weight.device)
 
     def on_train_batch_end(
@@ -78,11 +80,11 @@ class GeneratorEMA(Callback):
     ) -> None:
         """Average once per player update."""
         if pl_module.player_stepped:
-            self.update(_generator(pl_module))
+            self.update(_player(pl_module))
 
     @torch.no_grad()
-    def update(self, generator: nn.Module) -> None:
-        """Take the generator's present weights into the average."""
+    def update(self, player: nn.Module) -> None:
+        """Take the player's present weights into the average."""
         self.updates += 1
         decay = self.decay
         if self.warmup:
@@ -90,35 +92,35 @@ class GeneratorEMA(Callback):
         shadow = list(self._shadow.values())
         weights = [
             weight.detach().to(mean.dtype)
-            for weight, mean in zip(generator.parameters(), shadow, strict=True)
+            for weight, mean in zip(player.parameters(), shadow, strict=True)
         ]
         torch._foreach_lerp_(shadow, weights, 1.0 - decay)
 
     @contextmanager
     def averaged(self, pl_module: LightningModule) -> Iterator[nn.Module]:
-        """Put the average into ``pl_module.generator``; afterwards put it back exactly.
+        """Put the average into the player; afterwards put it back exactly.
 
         Does nothing before the first update, nor inside another such block.
         """
-        generator = _generator(pl_module)
+        player = _player(pl_module)
         if self._live or not self.updates:
-            yield generator
+            yield player
             return
-        self._check(generator)
-        self._live = _copies(_tensors(generator).items(), keep_dtype=True)
-        _fill(generator, self._shadow)
+        self._check(player)
+        self._live = _copies(_tensors(player).items(), keep_dtype=True)
+        _fill(player, self._shadow)
         try:
-            yield generator
+            yield player
         finally:
-            _fill(generator, self._live)
+            _fill(player, self._live)
             self._live = {}
 
-    def _check(self, generator: nn.Module) -> None:
-        shapes = {name: tuple(w.shape) for name, w in generator.named_parameters()}
+    def _check(self, player: nn.Module) -> None:
+        shapes = {name: tuple(w.shape) for name, w in player.named_parameters()}
         if shapes != {name: tuple(w.shape) for name, w in self._shadow.items()}:
             raise ValueError(
-                "The averaged generator in the checkpoint has other layers than "
-                "model.generator: use the config that the checkpoint was trained with."
+                "The averaged weights in the checkpoint are those of other layers than "
+                "the model's: use the config that the checkpoint was trained with."
             )
 
     def _enter(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
@@ -151,13 +153,14 @@ class GeneratorEMA(Callback):
     def on_save_checkpoint(
         self,
         trainer: Trainer,  # noqa: ARG002
-        pl_module: LightningModule,  # noqa: ARG002
+        pl_module: LightningModule,
         checkpoint: dict[str, Any],
     ) -> None:
         """Store the trained weights even while the average is swapped in."""
         for name, tensor in self._live.items():
-            if f"generator.{name}" in checkpoint["state_dict"]:
-                checkpoint["state_dict"][f"generator.{name}"] = tensor
+            key = f"{pl_module.player_name}.{name}"
+            if key in checkpoint["state_dict"]:
+                checkpoint["state_dict"][key] = tensor
 
 
 @contextmanager
@@ -167,39 +170,39 @@ def generator_for_sampling(
     """The generator that pictures and samples are drawn from.
 
     Inside the block ``pl_module.generator`` holds the averaged weights if the run
-    has a `GeneratorEMA`, else the trained ones.
+    has a `WeightEMA`, else the trained ones.
     """
     with ExitStack() as stack:
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
-            if isinstance(callback, GeneratorEMA):
+            if isinstance(callback, WeightEMA):
                 stack.enter_context(callback.averaged(pl_module))
-        yield _generator(pl_module)
+        yield _player(pl_module)
 
 
 def load_averaged(
     pl_module: LightningModule, checkpoint: str | os.PathLike[str]
 ) -> None:
-    """Replace the generator's weights by the average that a checkpoint holds.
+    """Replace the player's weights by the average that a checkpoint holds.
 
     ``load_from_checkpoint`` gives the trained weights; call this afterwards for
     the ones that validation and pictures used.
 
     Raises:
-        ValueError: If the checkpoint holds no average, or one of another generator.
+        ValueError: If the checkpoint holds no average, or one of another network.
     """
     states = torch.load(checkpoint, map_location="cpu", weights_only=True)["callbacks"]
-    if "GeneratorEMA" not in states:
-        raise ValueError(f"'{checkpoint}' holds no averaged generator.")
-    stored = GeneratorEMA()
-    stored.load_state_dict(states["GeneratorEMA"])
-    stored._check(_generator(pl_module))
-    _fill(_generator(pl_module), stored._shadow)
+    if "WeightEMA" not in states:
+        raise ValueError(f"'{checkpoint}' holds no averaged weights.")
+    stored = WeightEMA()
+    stored.load_state_dict(states["WeightEMA"])
+    stored._check(_player(pl_module))
+    _fill(_player(pl_module), stored._shadow)
 
 
-def _generator(pl_module: LightningModule) -> nn.Module:
-    generator = pl_module.generator
-    assert isinstance(generator, nn.Module)
-    return generator
+def _player(pl_module: LightningModule) -> nn.Module:
+    player = pl_module.player
+    assert isinstance(player, nn.Module)
+    return player
 
 
 def _tensors(module: nn.Module) -> dict[str, Tensor]:

@@ -13,7 +13,7 @@ class ExportNetwork(Callback):
 
     The file holds the weights and how the network was built;
     ``lightning_modules.recipe.load_network`` reads it. The generator is written
-    with its averaged weights if the run has a `GeneratorEMA`.
+    with its averaged weights if the run has a `WeightEMA`.
 
     Args:
         network: Name of the network within the module; dots reach inside.

@@ -15,6 +15,7 @@ from lightning_modules.functional.slope import PlanEstimate, estimate_on_plan
 from lightning_modules.functional.transport import wasserstein_distance
 from lightning_modules.generative import samples_of
 from lightning_modules.noise import Noise
+from lightning_modules.sparse import SparseRows
 
 DRAWN = {
     "wasserstein_exact": "exact W1",
@@ -170,7 +171,9 @@ class TransportMonitor(pl.Callback):
         drawn = draw("train", n, noise.generator)  # a tensor, or one per domain
         drawn = move_data_to_device(drawn, samples_of(batch).device)
         first, others = (
-            apply_to_collection(drawn, Tensor, lambda rows, part=part: rows[part])
+            apply_to_collection(
+                drawn, (Tensor, SparseRows), lambda rows, part=part: rows[part]
+            )
             for part in (slice(self.n), slice(self.n, None))
         )
         return first, others if len(samples_of(others)) == self.n else None
@@ -194,7 +197,7 @@ def _distance(module: CriticModule, one: Any, other: Any, step: int) -> Tensor:
 
 
 def _critical(module: pl.LightningModule) -> CriticModule:
-    if not isinstance(module, CriticModule):
+    if not isinstance(module, CriticModule) or not module.critic_steps:
         raise ValueError(
             f"TransportMonitor checks a critic, and {type(module).__name__} has none: "
             "take it out of trainer.callbacks."

@@ -1,33 +1,57 @@
 """The methods, one file each, and the networks that they train."""
 
 from lightning_modules.classifier import Classifier
+from lightning_modules.coral import CORAL
+from lightning_modules.dann import DANN
+from lightning_modules.deep_jdot import DeepJDOT
 from lightning_modules.gan import GAN
+from lightning_modules.mmd import MMD
 from lightning_modules.networks import (
     ConvClassifier,
     ConvCritic,
+    ConvExtractor,
     ConvGenerator,
+    LinearClassifier,
     MLPCritic,
+    MLPExtractor,
     MLPGenerator,
     ResNetCritic,
     ResNetGenerator,
 )
-from lightning_modules.optimizers import GANAdam, WGANGPAdam, WGANRMSprop
+from lightning_modules.optimizers import (
+    AdaptationAdam,
+    GANAdam,
+    WGANGPAdam,
+    WGANRMSprop,
+)
+from lightning_modules.source_only import SourceOnly
+from lightning_modules.wdgrl import WDGRL
 from lightning_modules.wgan import WGAN
 from lightning_modules.wgan_gp import WGANGP
 
 __all__ = [
+    "CORAL",
+    "DANN",
     "GAN",
+    "MMD",
+    "WDGRL",
     "WGAN",
     "WGANGP",
+    "AdaptationAdam",
     "Classifier",
     "ConvClassifier",
     "ConvCritic",
+    "ConvExtractor",
     "ConvGenerator",
+    "DeepJDOT",
     "GANAdam",
+    "LinearClassifier",
     "MLPCritic",
+    "MLPExtractor",
     "MLPGenerator",
     "ResNetCritic",
     "ResNetGenerator",
+    "SourceOnly",
     "WGANGPAdam",
     "WGANRMSprop",
 ]

@@ -1,14 +1,15 @@
 """Who steps when: the schedule that all critic methods share."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+from contextlib import contextmanager, nullcontext
+from typing import Any, ClassVar, NamedTuple
 
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.optim.optimizer import ParamsT
 
 from lightning_modules.strategies import prepare_strategy
 from lightning_modules.tracked import TrackedModule
@@ -25,21 +26,33 @@ class Warmup(NamedTuple):
     every: int = 500
 
 
+class Learner(NamedTuple):
+    """A network with what makes its optimizer and its schedule."""
+
+    key: str
+    """How its options begin on the command line."""
+    network: nn.Module
+    optimizer: OptimizerCallable
+    scheduler: LRSchedulerCallable | None
+    clip_norm: float | None
+
+
 class CriticModule(TrackedModule):
     """A critic and a player that learn in turn, by manual optimisation.
 
     Two integers describe the schedule. Every batch gives ``critic_steps`` critic
     updates; after every ``player_every`` batches the player updates once. WGAN is
-    (1, n_critic), a GAN (1, 1), WDGRL (n, 1).
+    (1, n_critic), a GAN (1, 1), WDGRL (n, 1); with 0 critic steps there is no critic,
+    and the player learns alone.
 
     ``trainer.global_step``, ``max_steps``, checkpoint intervals and the loggers' axis
     count player updates, the unit of the papers.
 
-    Subclasses define ``critic``, `player`, `critic_objective`, `player_objective`,
+    Subclasses define ``critic``, ``player_name``, the two objectives,
     and call ``self.save_hyperparameters()``.
 
     Args:
-        critic_steps: Critic updates on each batch.
+        critic_steps: Critic updates on each batch; 0 for a method without a critic.
         player_every: Batches between two player updates.
         critic_optimizer: Makes the critic's optimizer from its weights.
         player_optimizer: Makes the player's optimizer from its weights.
@@ -55,6 +68,10 @@ class CriticModule(TrackedModule):
     """
 
     critic: nn.Module
+    player_name: ClassVar[str]
+    """Attribute that holds the player."""
+    player_key: ClassVar[str] = ""
+    """How the player's options begin on the command line."""
 
     def __init__(
         self,
@@ -77,22 +94,24 @@ class CriticModule(TrackedModule):
         self._optimizer_factories = (critic_optimizer, player_optimizer)
         self._scheduler_factories = (critic_scheduler, player_scheduler)
         self._clip_norms = (critic_clip_norm, player_clip_norm)
-        for name, norm in zip(("critic", "generator"), self._clip_norms, strict=True):
+        for key, norm in zip(
+            ("critic_", self.player_key), self._clip_norms, strict=True
+        ):
             if norm is not None and norm <= 0:
-                raise ValueError(f"{name}_clip_norm must be above 0, got {norm}.")
-        for name, count in (("critic_steps", critic_steps), ("n_critic", player_every)):
-            if count < 1:
-                raise ValueError(f"{name} must be at least 1, got {count}.")
+                raise ValueError(f"{key}clip_norm must be above 0, got {norm}.")
+        if critic_steps < 0:
+            raise ValueError(f"n_critic must not be negative, got {critic_steps}.")
+        if player_every < 1:
+            raise ValueError(f"n_critic must be at least 1, got {player_every}.")
         self.critic_updates = 0
         self.player_stepped = False
         self._batches_waiting = 0
 
     # What a method defines ----------------------------------------------------------
 
-    @property
-    def player(self) -> nn.Module:
-        """The network that plays against the critic."""
-        raise NotImplementedError
+    def prepare(self, batch: Any) -> Any:
+        """What all objectives of this batch are made from; computed once."""
+        return batch
 
     def critic_objective(self, batch: Any) -> Tensor:
         """What the critic descends on this batch."""
@@ -123,16 +142,17 @@ class CriticModule(TrackedModule):
         """One batch: critic updates, and a player update when it is due."""
         due = self._batches_waiting + 1 >= self._batches_per_player_update()
         self.recording = due and self.is_logged(self.global_step + 1)
-        critic, player = self._both_optimizers()
+        *critic, player = self._learning()
+        prepared = self.prepare(batch)
         for _ in range(self.critic_steps):
-            self._descend(critic, self.critic_objective, batch)
-            self._step_uncounted(critic)
+            self._descend(critic[0], self.critic_objective, prepared)
+            self._step_uncounted(critic[0])
             self.critic_updates += 1
             self.after_critic_step()
         self._batches_waiting += 1
         if due:
-            with frozen(self.critic):
-                self._descend(player, self.player_objective, batch)
+            with frozen(self.critic) if critic else nullcontext():
+                self._descend(player, self.player_objective, prepared)
             player.step()
             self._step_schedulers()
             self._batches_waiting = 0
@@ -159,31 +179,51 @@ class CriticModule(TrackedModule):
         # LightningOptimizer.step() counts into global_step; the strategy's does not.
         self.trainer.strategy.optimizer_step(optimizer.optimizer, lambda: None)
 
-    def _both_optimizers(self) -> tuple[LightningOptimizer, LightningOptimizer]:
-        optimizers = self.optimizers()
-        assert isinstance(optimizers, list)
-        critic, player = optimizers
-        assert isinstance(critic, LightningOptimizer)
-        assert isinstance(player, LightningOptimizer)
-        return critic, player
+    @property
+    def player(self) -> nn.Module:
+        """The network that plays against the critic."""
+        return self.get_submodule(self.player_name)
+
+    def learners(self) -> list[Learner]:
+        """The critic, if there is one, and the player."""
+        sides = [(self.player_key, self.player)]
+        if self.critic_steps:
+            sides.insert(0, ("critic_", self.critic))
+        return [
+            Learner(
+                key,
+                network,
+                self._optimizer_factories[side],
+                self._scheduler_factories[side],
+                self._clip_norms[side],
+            )
+            for side, (key, network) in enumerate(sides, start=2 - len(sides))
+        ]
+
+    def weights_of(self, network: nn.Module) -> ParamsT:
+        """What the optimizer of a network gets: its weights, or groups of them."""
+        return trainable(network)
+
+    def _learning(self) -> list[LightningOptimizer]:
+        """The optimizers in the order of `learners`."""
+        found = self.optimizers()
+        both = found if isinstance(found, list) else [found]
+        assert all(isinstance(one, LightningOptimizer) for one in both)
+        return both
 
     def configure_optimizers(self) -> Any:
         """Optimizers of critic and player, in this order, and their schedules."""
-        networks = (self.critic, self.player)
-        optimizers = [
-            factory(trainable(network))
-            for factory, network in zip(
-                self._optimizer_factories, networks, strict=True
-            )
-        ]
-        pairs = zip(self._scheduler_factories, optimizers, strict=True)
-        schedulers = [make(optimizer) for make, optimizer in pairs if make]
-        if any(isinstance(s, ReduceLROnPlateau) for s in schedulers):
-            raise ValueError(
-                "critic_scheduler and generator_scheduler are stepped once per player "
-                "update, without a metric: use LinearLR, CosineAnnealingLR or another "
-                "schedule in steps instead of ReduceLROnPlateau."
-            )
+        optimizers, schedulers = [], []
+        for learner in self.learners():
+            optimizers.append(learner.optimizer(self.weights_of(learner.network)))
+            if learner.scheduler is not None:
+                schedulers.append(learner.scheduler(optimizers[-1]))
+            if schedulers and isinstance(schedulers[-1], ReduceLROnPlateau):
+                raise ValueError(
+                    f"{learner.key}scheduler is stepped once per player update, "
+                    "without a metric: use LinearLR, CosineAnnealingLR or another "
+                    "schedule in steps instead of ReduceLROnPlateau."
+                )
         return optimizers, schedulers
 
     def _step_schedulers(self) -> None:
@@ -213,8 +253,10 @@ class CriticModule(TrackedModule):
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Clip the gradient norm of the player or critic that is about to step."""
-        critic, _ = self._both_optimizers()
-        limit = self._clip_norms[0 if optimizer is critic.optimizer else 1]
+        if not any(self._clip_norms):
+            return
+        steps = [one.optimizer for one in self._learning()]
+        limit = self.learners()[steps.index(optimizer)].clip_norm
         if limit is not None:
             weights = [p for group in optimizer.param_groups for p in group["params"]]
             nn.utils.clip_grad_norm_(weights, limit)

@@ -101,7 +101,7 @@ def _network_differences(
     """Keys of the networks in which two configurations differ, with both values."""
     for key in ours.keys() & theirs.keys():
         here, there = ours[key], theirs[key]
-        if key.endswith(("_optimizer", "_scheduler")) or not _is_network(here, there):
+        if key.endswith(("optimizer", "scheduler")) or not _is_network(here, there):
             continue
         names = [side["class_path"].split(".")[-1] for side in (here, there)]
         if names[0] != names[1]:

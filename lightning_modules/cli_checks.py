@@ -9,14 +9,15 @@ from typing import Any
 import torch
 from jsonargparse import Namespace
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
-from torch import nn
+from torch.optim.optimizer import ParamsT
 
 from .base import CriticModule, trainable
 from .classifier import Classifier
 from .cli_checkpoints import check_checkpoint
 from .cli_errors import UsageError, raised_by
-from .generative import GenerativeModule
 from .strategies import prepare_strategy
+from .tracked import TrackedModule
+from .wdgrl import WDGRL
 from .wgan_gp import WGANGP
 
 _PRECISIONS = ("32", "32-true", "16", "16-mixed", "bf16", "bf16-mixed")
@@ -35,7 +36,7 @@ def check_config(config: Namespace) -> None:
     """
     cls = locate(config.model.class_path)
     if isinstance(cls, type) and issubclass(cls, CriticModule):
-        _check_flags(config.trainer, penalised=issubclass(cls, WGANGP))
+        _check_flags(config.trainer, penalised=issubclass(cls, WGANGP | WDGRL))
     if config.trainer.accelerator in ("gpu", "cuda") and not _has_gpu():
         raise UsageError(
             f"trainer.accelerator '{config.trainer.accelerator}' finds no usable GPU: "
@@ -52,14 +53,14 @@ def _has_gpu() -> bool:
 def _check_flags(trainer: Namespace, *, penalised: bool) -> None:
     if trainer.gradient_clip_val:
         raise UsageError(
-            "trainer.gradient_clip_val has no place where critic and generator step in "
-            "turn: leave it out and set model.critic_clip_norm or "
-            "model.generator_clip_norm."
+            "trainer.gradient_clip_val has no place where critic and player step in "
+            "turn: leave it out and set model.critic_clip_norm, and "
+            "model.generator_clip_norm or, for domain adaptation, model.clip_norm."
         )
     if trainer.accumulate_grad_batches != 1:
         raise UsageError(
-            "trainer.accumulate_grad_batches has no place where critic and generator "
-            "step in turn: leave it out and set a larger data.batch_size."
+            "trainer.accumulate_grad_batches has no place where critic and player step "
+            "in turn: leave it out and set a larger data.batch_size."
         )
     if trainer.sync_batchnorm and penalised:
         raise UsageError(
@@ -97,41 +98,37 @@ def check_run(
         prepare_strategy(trainer.strategy)
     if subcommand == "fit":
         _check_optimizers(model)
-    if trainer.is_global_zero and subcommand != "predict":
+    two_domains = hasattr(data, "domain_names")
+    if trainer.is_global_zero and (two_domains or subcommand != "predict"):
         data.prepare_data()
         data.setup(subcommand)
-    if isinstance(model, GenerativeModule) and hasattr(data, "shape"):
-        model.check_shape(data.shape)
+    if isinstance(model, TrackedModule):
+        model.check_data(data)
 
 
 def _check_optimizers(model: LightningModule) -> None:
     """Make each optimizer and schedule once, to find values that torch refuses."""
-    for side, network, factories in _learners(model):
-        made: Any = trainable(network)
+    for key, weights, factories in _learners(model):
+        made: Any = weights
         for kind, factory in zip(("optimizer", "scheduler"), factories, strict=False):
-            key = f"model.{side}{kind}"
             try:
                 made = factory(made) if factory else made
             except ValueError as error:
                 if not raised_by(error, (_TORCH_OPTIM,)):
                     raise
                 raise UsageError(
-                    f"{key} has a value that torch refuses ({error}): change it."
+                    f"model.{key}{kind} has a value that torch refuses ({error}): "
+                    "change it."
                 ) from error
 
 
 def _learners(
     model: LightningModule,
-) -> Iterator[tuple[str, nn.Module, tuple[Callable[..., Any] | None, ...]]]:
-    """Networks with the start of their keys, their optimizer and their schedule."""
+) -> Iterator[tuple[str, ParamsT, tuple[Callable[..., Any] | None, ...]]]:
+    """Starts of keys, the weights, and what makes their optimizer and schedule."""
     if isinstance(model, Classifier):
-        yield "", model.network, (model._optimizer_factory,)
+        yield "", trainable(model.network), (model._optimizer_factory,)
     if isinstance(model, CriticModule):
-        factories = zip(
-            model._optimizer_factories, model._scheduler_factories, strict=True
-        )
-        sides = zip(
-            ("critic_", "generator_"), (model.critic, model.player), strict=True
-        )
-        for (side, network), pair in zip(sides, factories, strict=True):
-            yield side, network, pair
+        for one in model.learners():
+            factories = (one.optimizer, one.scheduler)
+            yield one.key, model.weights_of(one.network), factories

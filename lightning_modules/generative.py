@@ -39,6 +39,8 @@ class GenerativeModule(CriticModule):
     """
 
     monitor: ClassVar[str] = "val/sliced_wasserstein"
+    player_name: ClassVar[str] = "generator"
+    player_key: ClassVar[str] = "generator_"
 
     def __init__(
         self,
@@ -90,11 +92,6 @@ class GenerativeModule(CriticModule):
         raise NotImplementedError
 
     # The game -----------------------------------------------------------------------
-
-    @property
-    def player(self) -> nn.Module:
-        """The generator."""
-        return self.generator
 
     def forward(self, latent: Tensor) -> Tensor:
         """Map latents (n, latent_dim) to samples (n, ...)."""
@@ -163,9 +160,19 @@ class GenerativeModule(CriticModule):
     def on_fit_start(self) -> None:
         """Check the networks against the data before anything is written."""
         super().on_fit_start()
-        shape = getattr(getattr(self.trainer, "datamodule", None), "shape", None)
-        if shape is not None:
-            self.check_shape(shape)
+        data = getattr(self.trainer, "datamodule", None)
+        if data is not None:
+            self.check_data(data)
+
+    def check_data(self, data: Any) -> None:
+        """Refuse two domains, and networks that do not fit the data's shape."""
+        if hasattr(data, "domain_names"):
+            raise ValueError(
+                f"{type(self).__name__} learns one data set, and {type(data).__name__} "
+                "has two domains: set data to one such as Digits, or model to WDGRL."
+            )
+        if hasattr(data, "shape"):
+            self.check_shape(data.shape)
 
     def check_shape(self, shape: tuple[int, ...]) -> None:
         """Refuse networks that do not fit samples of this shape (ValueError)."""

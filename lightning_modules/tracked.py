@@ -69,6 +69,13 @@ class TrackedModule(LightningModule):
             args = (plain_arguments(type(self), arguments),)
         super().save_hyperparameters(*args, ignore=ignore, frame=frame, logger=logger)
 
+    def check_data(self, data: Any) -> None:
+        """Refuse a data module that the networks don't fit.
+
+        Raises:
+            ValueError: Naming what does not fit.
+        """
+
     # Records ------------------------------------------------------------------------
 
     def is_logged(self, step: int) -> bool:

@@ -76,6 +76,33 @@ def gradient_norm(
     >>> gradient_norm(lambda x: x @ w, torch.zeros(2, 2))
     tensor([5., 5.])
     """
+    return scores_and_slopes(
+        critic, points, norm_order=norm_order, create_graph=create_graph
+    )[1]
+
+
+def scores_and_slopes(
+    critic: Callable[[Tensor], Tensor],
+    points: Float[Tensor, "n ..."],
+    *,
+    norm_order: float = 2.0,
+    create_graph: bool = False,
+) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
+    """Scores of the critic and the norms of its gradient, from one pass.
+
+    Args:
+        critic: See `gradient_norm`, as the others.
+        points: Where to measure, shape (n, ...).
+        norm_order: Order of the norm.
+        create_graph: Keep the graph of both; else neither has one.
+
+    Returns:
+        Scores and norms, shape (n,) each.
+
+    >>> w = torch.tensor([3.0, 4.0])
+    >>> scores_and_slopes(lambda x: x @ w, torch.ones(1, 2))
+    (tensor([7.]), tensor([5.]))
+    """
     points = points.detach().requires_grad_(True)
     with torch.enable_grad():
         scores = critic(points)
@@ -87,17 +114,22 @@ def gradient_norm(
         (slope,) = torch.autograd.grad(scores.sum(), points, create_graph=create_graph)
         # Squares of half-precision gradients would overflow or vanish.
         flat = slope.flatten(1).to(torch.promote_types(slope.dtype, torch.float32))
-        if not create_graph:
-            norms: Tensor = torch.linalg.vector_norm(flat.double(), norm_order, dim=1)
-            return norms.to(flat.dtype)
-        if norm_order == 2.0:
-            return (flat.square().sum(1) + _TINY).sqrt()
-        if norm_order == float("inf"):
-            return flat.abs().amax(1)
-        # Powers of small numbers vanish: measure in units of the largest one.
-        size = flat.detach().abs().amax(1, keepdim=True).clamp_min(_TINY)
-        power = (flat.abs() / size).pow(norm_order).sum(1)
-        return size.squeeze(1) * (power + _TINY).pow(1 / norm_order)
+        if create_graph:
+            return scores, _smooth_norm(flat, norm_order)
+        norms: Tensor = torch.linalg.vector_norm(flat.double(), norm_order, dim=1)
+        return scores.detach(), norms.to(flat.dtype)
+
+
+def _smooth_norm(flat: Tensor, norm_order: float) -> Tensor:
+    """Norm of each row, with a second derivative wherever it is."""
+    if norm_order == 2.0:
+        return (flat.square().sum(1) + _TINY).sqrt()
+    if norm_order == float("inf"):
+        return flat.abs().amax(1)
+    # Powers of small numbers vanish: measure in units of the largest one.
+    size = flat.detach().abs().amax(1, keepdim=True).clamp_min(_TINY)
+    power = (flat.abs() / size).pow(norm_order).sum(1)
+    return size.squeeze(1) * (power + _TINY).pow(1 / norm_order)
 
 
 def gradient_penalty(
@@ -116,9 +148,7 @@ def gradient_penalty(
               \quad\text{or, one-sided,}\quad
               E_{\hat x} [\max(\lVert \nabla f(\hat x) \rVert_p - K, 0)^2]
 
-    Outside autocast, and with norms in float32: half precision loses the penalty. A
-    compiled critic runs eagerly here and attention by its plain formula, since neither
-    compiled code nor fused attention has a second derivative.
+    Computed under `penalising`, with norms in float32.
 
     Args:
         critic: Maps (n, ...) to (n,); no layer may mix samples.
@@ -142,7 +172,7 @@ def gradient_penalty(
     >>> gradient_penalty(lambda x: 3 * x[:, 0], x, x + 1, epsilon)  # (3 - 1)^2
     tensor(4.)
     """
-    with torch.autocast(real.device.type, enabled=False), _twice_differentiable():
+    with penalising(real.device):
         points = interpolate(real, fake, epsilon)
         excess = (
             gradient_norm(critic, points, norm_order=norm_order, create_graph=True)
@@ -154,9 +184,15 @@ def gradient_penalty(
 
 
 @contextmanager
-def _twice_differentiable() -> Iterator[None]:
-    """Within the block a critic uses only operations with a second derivative."""
-    with sdpa_kernel(SDPBackend.MATH):
+def penalising(device: torch.device) -> Iterator[None]:
+    """Within the block a critic runs in its own precision and has second derivatives.
+
+    Half precision loses the penalty; compiled code and fused attention have none.
+    """
+    with (
+        torch.autocast(device.type, enabled=False),
+        sdpa_kernel(SDPBackend.MATH),
+    ):
         if "torch._dynamo" not in sys.modules:  # nothing compiled, and slow to import
             yield
         else:

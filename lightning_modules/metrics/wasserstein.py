@@ -15,7 +15,7 @@ from lightning_modules.functional.transport import refuse_diverged, wasserstein_
 from lightning_modules.metrics.thinning import row_keys, thin
 
 
-class _TwoSampleMetric(Metric):
+class TwoSampleMetric(Metric):
     """Holds rows of real and of generated samples, thinned out to ``max_samples``."""
 
     is_differentiable = False
@@ -76,7 +76,7 @@ class _TwoSampleMetric(Metric):
         return real, fake
 
 
-class WassersteinDistance(_TwoSampleMetric):
+class WassersteinDistance(TwoSampleMetric):
     """Exact Wasserstein-1 distance between real and generated samples.
 
     In the units of the samples, Euclidean ground distance. Of more than
@@ -105,7 +105,7 @@ class WassersteinDistance(_TwoSampleMetric):
         return wasserstein_distance(*self._sets()).float()
 
 
-class SlicedWassersteinDistance(_TwoSampleMetric):
+class SlicedWassersteinDistance(TwoSampleMetric):
     """Sliced Wasserstein-1 distance between real and generated samples.
 
     The mean over fixed random directions of the exact distance on a line; at most the

@@ -2,14 +2,22 @@
 
 from lightning_modules.networks.classifier import ConvClassifier
 from lightning_modules.networks.conv import ConvCritic, ConvGenerator
+from lightning_modules.networks.extractor import (
+    ConvExtractor,
+    LinearClassifier,
+    MLPExtractor,
+)
 from lightning_modules.networks.mlp import MLPCritic, MLPGenerator
 from lightning_modules.networks.resnet import ResNetCritic, ResNetGenerator
 
 __all__ = [
     "ConvClassifier",
     "ConvCritic",
+    "ConvExtractor",
     "ConvGenerator",
+    "LinearClassifier",
     "MLPCritic",
+    "MLPExtractor",
     "MLPGenerator",
     "ResNetCritic",
     "ResNetGenerator",

@@ -8,7 +8,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer, seed_everythin
 from lightning.pytorch.demos.boring_classes import BoringModel
 from torch import Tensor, nn
 
-from callbacks import GeneratorEMA, generator_for_sampling, load_averaged
+from callbacks import WeightEMA, generator_for_sampling, load_averaged
 from lightning_modules.networks import MLPCritic, MLPGenerator
 from lightning_modules.wgan_gp import WGANGP
 
@@ -76,7 +76,7 @@ class Record(Callback):
 
 @pytest.mark.parametrize("warmup", [False, True])
 def test_the_average_after_k_updates_has_the_closed_form(warmup: bool) -> None:
-    ema, record, module = GeneratorEMA(0.6, warmup), Record(), make()
+    ema, record, module = WeightEMA(0.6, warmup), Record(), make()
     trainer(ema, record).fit(module, BATCHES, BATCHES)
     assert (
         ema.updates == len(record.trained) - 1 == 6
@@ -91,7 +91,7 @@ def test_the_average_after_k_updates_has_the_closed_form(warmup: bool) -> None:
 
 def test_the_callback_changes_no_trained_weight() -> None:
     states = []
-    for callbacks in ([], [GeneratorEMA(0.5)]):
+    for callbacks in ([], [WeightEMA(0.5)]):
         module = make()
         trainer(*callbacks, limit_val_batches=1).fit(module, BATCHES, BATCHES)
         states.append({k: v.clone() for k, v in module.state_dict().items()})
@@ -102,7 +102,7 @@ def test_the_callback_changes_no_trained_weight() -> None:
 def test_evaluation_sees_the_average_and_leaves_the_weights_bit_identical(
     stage: str,
 ) -> None:
-    ema, record, module = GeneratorEMA(0.5), Record(), make()
+    ema, record, module = WeightEMA(0.5), Record(), make()
     run = trainer(ema, record)
     run.fit(module, BATCHES, BATCHES)
     before, critic = weights(module), module.critic.state_dict()
@@ -117,7 +117,7 @@ def test_evaluation_sees_the_average_and_leaves_the_weights_bit_identical(
 
 
 def test_validation_within_training_sees_the_average_of_that_moment() -> None:
-    ema, record, module = GeneratorEMA(0.5), Record(), make()
+    ema, record, module = WeightEMA(0.5), Record(), make()
     trainer(ema, record, limit_val_batches=1).fit(module, BATCHES, BATCHES)
     sanity, first, second = record.evaluated
     assert same(sanity, record.trained[0])
@@ -127,7 +127,7 @@ def test_validation_within_training_sees_the_average_of_that_moment() -> None:
 
 
 def test_the_weights_come_back_when_validation_raises() -> None:
-    ema, module = GeneratorEMA(0.5), make()
+    ema, module = WeightEMA(0.5), make()
 
     def fail() -> None:
         if ema.updates:
@@ -143,7 +143,7 @@ def test_the_weights_come_back_when_validation_raises() -> None:
 def test_a_checkpoint_saved_while_the_average_is_swapped_in_holds_the_trained_weights(
     tmp_path: Path,
 ) -> None:
-    path, ema, module = tmp_path / "x.ckpt", GeneratorEMA(0.5), make()
+    path, ema, module = tmp_path / "x.ckpt", WeightEMA(0.5), make()
     record = Record(lambda: run.save_checkpoint(path))
     run = trainer(ema, record, limit_val_batches=1)
     run.fit(module, BATCHES, BATCHES)
@@ -153,19 +153,19 @@ def test_a_checkpoint_saved_while_the_average_is_swapped_in_holds_the_trained_we
 
 
 def test_an_average_that_was_never_updated_is_not_swapped_in() -> None:
-    ema, record, module = GeneratorEMA(), Record(), make()
+    ema, record, module = WeightEMA(), Record(), make()
     trainer(ema, record, limit_val_batches=1).validate(module, BATCHES, verbose=False)
     assert same(record.evaluated[0], weights(module))
     assert ema.state_dict() == {}
 
 
 def test_evaluating_a_checkpoint_uses_the_average_that_it_holds(tmp_path: Path) -> None:
-    path, ema = tmp_path / "x.ckpt", GeneratorEMA(0.5)
+    path, ema = tmp_path / "x.ckpt", WeightEMA(0.5)
     run = trainer(ema)
     run.fit(make(), BATCHES, BATCHES)
     run.save_checkpoint(path)
     record, fresh = Record(), make()
-    trainer(GeneratorEMA(), record).predict(fresh, SAMPLE_NUMBERS, ckpt_path=path)
+    trainer(WeightEMA(), record).predict(fresh, SAMPLE_NUMBERS, ckpt_path=path)
     assert same(record.evaluated[0], ema.state_dict()["shadow"])
     other = make()
     load_averaged(other, path)
@@ -173,7 +173,7 @@ def test_evaluating_a_checkpoint_uses_the_average_that_it_holds(tmp_path: Path) 
 
 
 def test_samples_are_drawn_from_the_average_where_there_is_one() -> None:
-    ema, module = GeneratorEMA(0.5), make()
+    ema, module = WeightEMA(0.5), make()
     run = trainer(ema)
     run.fit(module, BATCHES, BATCHES)
     before = weights(module)
@@ -198,9 +198,9 @@ def test_buffers_are_the_trained_generators_and_come_back() -> None:
     net, module, ema = (
         nn.Sequential(nn.Linear(2, 2), norm),
         BoringModel(),
-        GeneratorEMA(),
+        WeightEMA(),
     )
-    module.generator = net
+    module.generator = module.player = net
     ema.on_fit_start(trainer(), module)
     net(torch.randn(5, 2))
     ema.update(net)
@@ -214,7 +214,8 @@ def test_buffers_are_the_trained_generators_and_come_back() -> None:
 
 def test_small_steps_are_not_lost_in_half_precision() -> None:
     module = BoringModel()
-    module.generator, ema = nn.Linear(1, 1).bfloat16(), GeneratorEMA(0.999)
+    module.generator, ema = nn.Linear(1, 1).bfloat16(), WeightEMA(0.999)
+    module.player = module.generator
     with torch.no_grad():
         module.generator.weight.fill_(1.0)
     ema.on_fit_start(trainer(), module)
@@ -231,7 +232,7 @@ def test_small_steps_are_not_lost_in_half_precision() -> None:
 
 
 def test_training_another_module_starts_a_new_average() -> None:
-    ema, record = GeneratorEMA(0.5), Record()
+    ema, record = WeightEMA(0.5), Record()
     trainer(ema).fit(make(), BATCHES, BATCHES)
     trainer(ema, record, max_epochs=1).fit(make(n_critic=6), BATCHES, BATCHES)
     assert ema.updates == 1
@@ -242,21 +243,21 @@ def test_training_another_module_starts_a_new_average() -> None:
 
 @pytest.mark.parametrize("decay", [-0.1, 1.0, 1.5])
 def test_a_decay_outside_its_range_is_refused(decay: float) -> None:
-    with pytest.raises(ValueError, match=r"decay of GeneratorEMA must be in \[0, 1\)"):
-        GeneratorEMA(decay)
+    with pytest.raises(ValueError, match=r"decay of WeightEMA must be in \[0, 1\)"):
+        WeightEMA(decay)
 
 
-def test_a_module_without_generator_is_refused() -> None:
-    with pytest.raises(ValueError, match="BoringModel has no generator: remove"):
-        trainer(GeneratorEMA()).fit(BoringModel())
+def test_a_module_without_a_player_is_refused() -> None:
+    with pytest.raises(ValueError, match="BoringModel is neither: remove it"):
+        trainer(WeightEMA()).fit(BoringModel())
 
 
-def test_the_average_of_another_generator_is_refused(tmp_path: Path) -> None:
-    path, run = tmp_path / "x.ckpt", trainer(GeneratorEMA(0.5))
+def test_the_average_of_another_network_is_refused(tmp_path: Path) -> None:
+    path, run = tmp_path / "x.ckpt", trainer(WeightEMA(0.5))
     run.fit(make(), BATCHES, BATCHES)
     run.save_checkpoint(path)
     module = WGANGP(MLPGenerator(3, (2,)), MLPCritic((2,)))
-    with pytest.raises(ValueError, match=r"has other layers than model\.generator"):
+    with pytest.raises(ValueError, match="are those of other layers than"):
         load_averaged(module, path)
 
 
@@ -264,5 +265,5 @@ def test_a_checkpoint_without_average_is_named(tmp_path: Path) -> None:
     path, run = tmp_path / "x.ckpt", trainer()
     run.fit(make(), BATCHES, BATCHES)
     run.save_checkpoint(path)
-    with pytest.raises(ValueError, match=r"x\.ckpt' holds no averaged generator"):
+    with pytest.raises(ValueError, match=r"x\.ckpt' holds no averaged weights"):
         load_averaged(make(), path)

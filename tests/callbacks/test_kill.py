@@ -40,7 +40,7 @@ def command(repository: Path, directory: Path, *arguments: str) -> list[str]:
         },
         "callbacks": [
             {"class_path": "killer.Killer"},
-            {"class_path": "callbacks.GeneratorEMA"},
+            {"class_path": "callbacks.WeightEMA"},
             {
                 "class_path": "callbacks.Checkpoint",
                 "init_args": {
@@ -80,7 +80,7 @@ def same(a: Any, b: Any) -> bool:
 def final_state(directory: Path) -> dict[str, Any]:
     state: dict[str, Any] = torch.load(directory / "last.ckpt", weights_only=True)
     assert state["global_step"] == STEPS
-    state["callbacks"] = state["callbacks"]["GeneratorEMA"]
+    state["callbacks"] = state["callbacks"]["WeightEMA"]
     return {key: value for key, value in state.items() if key != "loops"}
 
 

@@ -16,7 +16,7 @@ from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor, nn
 from torch.multiprocessing.spawn import ProcessRaisedException
 
-from callbacks import Checkpoint, ExactResume, GeneratorEMA
+from callbacks import Checkpoint, ExactResume, WeightEMA
 from callbacks.resume import random_states, set_random_states
 from callbacks.transport_monitor import TransportMonitor
 from datamodules import Digits
@@ -117,7 +117,7 @@ def run(
         generator_scheduler=scheduler,
     )
     # A measurement of 300 samples needs more than the batch of its step.
-    watching = [GeneratorEMA(decay=0.5), TransportMonitor(1, n=300)]
+    watching = [WeightEMA(decay=0.5), TransportMonitor(1, n=300)]
     observers = [*([ExactResume()] * exact), *watching, *callbacks]
     logger = CSVLogger(directory, name=None, version="log")
     settings: dict[str, Any] = {
@@ -153,7 +153,7 @@ def final_state(directory: Path) -> dict[str, Any]:
     state: dict[str, Any] = torch.load(directory / "final.ckpt", weights_only=True)
     callbacks = state.pop("callbacks")
     state.pop("loops")
-    return state | {"ema": callbacks["GeneratorEMA"]}
+    return state | {"ema": callbacks["WeightEMA"]}
 
 
 def differing(a: dict[str, Any], b: dict[str, Any]) -> list[str]:

@@ -20,9 +20,9 @@ from torch import Tensor, nn
 import lightning_modules
 from callbacks import (
     ExportNetwork,
-    GeneratorEMA,
     RunConfig,
     SampleWriter,
+    WeightEMA,
     run_directory,
     write_whole,
 )
@@ -196,7 +196,7 @@ def test_provenance_needs_neither_git_nor_installed_packages(
 def test_the_exported_generator_is_the_one_that_samples_come_from(
     tmp_path: Path, averaged: bool
 ) -> None:
-    ema, module = GeneratorEMA(0.5), wgan_gp()
+    ema, module = WeightEMA(0.5), wgan_gp()
     observers: list[Callback] = [ExportNetwork(), *([ema] if averaged else [])]
     observers.append(ExportNetwork("critic"))
     trainer = Trainer(

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from callbacks import GeneratorEMA
+from callbacks import WeightEMA
 from callbacks.sample_grid import SampleGrid
 from datamodules import PointClouds
 from lightning_modules import GAN, WGANGP, MLPCritic, MLPGenerator
@@ -97,7 +97,7 @@ def test_drawing_changes_no_weight_and_no_random_number(tmp_path: Path) -> None:
 
 def test_the_averaged_generator_is_drawn_where_there_is_one(tmp_path: Path) -> None:
     model = module()
-    ema = GeneratorEMA(decay=0.0)
+    ema = WeightEMA(decay=0.0)
     fit(model, tmp_path, ema, SampleGrid(3, n_samples=4), steps=3)
     drawn = pixels(tmp_path / "pictures" / "samples" / "3.png")
     trainer = Trainer(accelerator="cpu", logger=False, callbacks=[ema])

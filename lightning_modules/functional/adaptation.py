@@ -1,0 +1,180 @@
+"""Distances between the features of two domains, as differentiable losses.
+
+What the methods of the table beside WDGRL descend. Rows are features (n, d) and (m, d)
+of a source and a target batch.
+"""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from .transport import optimal_transport
+
+RBF_WIDTHS = (
+    *(1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1),
+    *(1.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 35.0),
+    *(100.0, 1e3, 1e4, 1e5, 1e6),
+)
+"""The 19 widths of domain separation networks (arXiv:1608.06019)."""
+
+_EXACTLY = "donot_use_mm_for_euclid_dist"
+
+
+def squared_mmd(
+    source: Float[Tensor, "n d"],
+    target: Float[Tensor, "m d"],
+    widths: Sequence[float] = RBF_WIDTHS,
+    *,
+    unbiased: bool = False,
+) -> Float[Tensor, ""]:
+    r"""Squared maximum mean discrepancy under a sum of Gaussian kernels.
+
+    .. math:: E k(s, s') + E k(t, t') - 2 E k(s, t), \qquad
+              k(x, y) = \sum_w e^{-\lVert x - y \rVert^2 / (2 w)}
+
+    Args:
+        source: Features of the source.
+        target: Features of the target.
+        widths: w > 0, in units of squared features.
+        unbiased: Leave pairs of a row with itself out, so that the mean over batches
+            is that of the whole domains; the value may then be negative.
+
+    Raises:
+        ValueError: If a width is not positive, or an unbiased estimate is wanted of a
+            single row.
+
+    References:
+        Gretton et al. 2012, JMLR 13, eq. 3 (unbiased) and 5.
+
+    >>> x = torch.tensor([[0.0], [1.0]])
+    >>> squared_mmd(x, x)
+    tensor(0.)
+    """
+    if not widths or min(widths) <= 0:
+        raise ValueError(f"widths of the kernels must be positive, got {widths}.")
+    n, m = len(source), len(target)
+    if unbiased and min(n, m) < 2:
+        raise ValueError("An unbiased estimate needs two rows of each domain.")
+    rows = torch.cat([source, target])
+    squared = _squared_distances(rows, rows)
+    scale = rows.new_tensor([-0.5 / w for w in widths]).reshape(-1, 1, 1)
+    kernel = (scale * squared).exp().sum(0)
+    own = kernel[:n, :n], kernel[n:, n:]
+    within = [_mean_within(block, unbiased=unbiased) for block in own]
+    return within[0] + within[1] - 2 * kernel[:n, n:].mean()
+
+
+def _mean_within(block: Tensor, *, unbiased: bool) -> Tensor:
+    n = len(block)
+    if not unbiased:
+        return block.mean()
+    return (block.sum() - block.diagonal().sum()) / (n * (n - 1))
+
+
+def _squared_distances(x: Tensor, y: Tensor) -> Tensor:
+    # Through products of rows, near ones would lose the digits that narrow kernels see.
+    return torch.cdist(x, y, compute_mode=_EXACTLY).square()
+
+
+def coral_distance(
+    source: Float[Tensor, "n d"], target: Float[Tensor, "m d"]
+) -> Float[Tensor, ""]:
+    r"""Squared distance of the covariances of two domains.
+
+    .. math:: \frac{1}{4 d^2} \lVert C_S - C_T \rVert_F^2, \qquad
+              C = \frac{1}{n - 1} \sum_i (x_i - \bar x)(x_i - \bar x)^T
+
+    It is computed from the products of rows, n + m of them, and not of columns: with
+    :math:`Z = [X_S / \sqrt{n-1}; X_T / \sqrt{m-1}]` centred and signs s, the norm is
+    :math:`\sum_{ij} s_i s_j (Z Z^T)_{ij}^2`.
+
+    Raises:
+        ValueError: If a domain has a single row.
+
+    References:
+        Sun and Saenko 2016, "Deep CORAL", arXiv:1607.01719, eq. 1-3.
+
+    >>> x = torch.tensor([[0.0], [2.0]])  # variance 2 against 8
+    >>> coral_distance(x, 2 * x)
+    tensor(9.)
+    """
+    if min(len(source), len(target)) < 2:
+        raise ValueError("A covariance needs two rows of each domain.")
+    parts = [(x - x.mean(0)) / (len(x) - 1) ** 0.5 for x in (source, target)]
+    signs = source.new_ones(len(source) + len(target))
+    signs[len(source) :] = -1
+    products = torch.cat(parts)
+    products = (products @ products.T).square()
+    return (signs @ products @ signs).clamp_min(0) / (4 * source.shape[1] ** 2)
+
+
+class _Reversal(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: float) -> Tensor:
+        ctx.weight = weight
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, None]:
+        return -ctx.weight * grads[0], None
+
+
+def reverse_gradient(x: Tensor, weight: float = 1.0) -> Tensor:
+    """The same values, whose gradient arrives multiplied by -weight.
+
+    References:
+        Ganin et al. 2016, JMLR 17, eq. 16-18, arXiv:1505.07818.
+
+    >>> x = torch.tensor(2.0, requires_grad=True)
+    >>> reverse_gradient(3 * x, 0.5).backward()
+    >>> x.grad
+    tensor(-1.5000)
+    """
+    return cast(Tensor, _Reversal.apply(x, weight))
+
+
+def joint_transport_cost(
+    source: Float[Tensor, "n d"],
+    labels: Int[Tensor, " n"],
+    target: Float[Tensor, "m d"],
+    target_logits: Float[Tensor, "m k"],
+    *,
+    feature_weight: float,
+    label_weight: float,
+) -> Float[Tensor, ""]:
+    r"""Cost of moving source features and labels onto target features and predictions.
+
+    .. math:: \min_\gamma \sum_{ij} \gamma_{ij} \bigl( \alpha \lVert h_i - h_j \rVert^2
+              + \lambda \, \ell(y_i, f(h_j)) \bigr)
+
+    with the cross-entropy :math:`\ell`. The plan is that of the exact problem between
+    the two batches, by POT on the CPU; the loss is differentiated with it held, which
+    is its gradient where the plan is unique (envelope theorem).
+
+    Args:
+        source: Features of the source.
+        labels: Classes of the source rows.
+        target: Features of the target.
+        target_logits: Logits of the target rows.
+        feature_weight: alpha, in 1 per squared unit of the features.
+        label_weight: lambda.
+
+    Raises:
+        ValueError: If features or logits are not finite.
+
+    References:
+        Damodaran et al. 2018, "DeepJDOT", arXiv:1803.10081, eq. 7-8.
+
+    >>> x, y = torch.zeros(1, 2), torch.tensor([0])
+    >>> weights = {"feature_weight": 0.5, "label_weight": 1.0}
+    >>> joint_transport_cost(x, y, x + 2, torch.zeros(1, 2), **weights)  # 4 + log 2
+    tensor(4.6931)
+    """
+    apart = _squared_distances(source, target)
+    disagreement = -target_logits.log_softmax(1).T[labels]
+    cost = feature_weight * apart + label_weight * disagreement
+    plan = optimal_transport(cost.detach()).plan.to(cost)
+    return (plan * cost).sum()

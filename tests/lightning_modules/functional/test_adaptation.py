@@ -1,0 +1,134 @@
+"""Distances between domains against closed forms, and against other ways to compute."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics.pairwise import rbf_kernel
+from torch import Tensor
+
+from lightning_modules.functional.adaptation import (
+    coral_distance,
+    joint_transport_cost,
+    reverse_gradient,
+    squared_mmd,
+)
+from lightning_modules.functional.transport import pot
+
+ot = pot()
+sizes = st.integers(2, 7)
+
+
+def domains(seed: int, n: int, m: int, d: int = 3) -> tuple[Tensor, Tensor]:
+    g = torch.Generator().manual_seed(seed)
+    source = torch.randn(n, d, generator=g, dtype=torch.float64)
+    return source, 1 + 2 * torch.randn(m, d, generator=g, dtype=torch.float64)
+
+
+@given(st.integers(0, 99), sizes, sizes, st.booleans())
+def test_mmd_is_that_of_scikit_learns_kernels(
+    seed: int, n: int, m: int, unbiased: bool
+) -> None:
+    x, y = domains(seed, n, m)
+    expected = 0.0
+    for width in (0.5, 3.0):
+        kernel = rbf_kernel(torch.cat([x, y]).numpy(), gamma=1 / (2 * width))
+        xx, yy, xy = kernel[:n, :n], kernel[n:, n:], kernel[:n, n:]
+        if unbiased:
+            xx = xx[~np.eye(n, dtype=bool)]
+            yy = yy[~np.eye(m, dtype=bool)]
+        expected += xx.mean() + yy.mean() - 2 * xy.mean()
+    found = squared_mmd(x, y, (0.5, 3.0), unbiased=unbiased)
+    assert float(found) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("unbiased", [True, False])
+def test_the_mean_of_unbiased_estimates_of_equal_laws_is_zero(unbiased: bool) -> None:
+    g = torch.Generator().manual_seed(0)
+    draws = torch.randn(4000, 2, 4, 1, generator=g, dtype=torch.float64)
+    mean = torch.stack([squared_mmd(x, y, (1.0,), unbiased=unbiased) for x, y in draws])
+    error = mean.std() / len(draws) ** 0.5
+    assert (mean.mean().abs() < 3 * error) == unbiased
+
+
+def test_narrow_kernels_tell_near_rows_apart_far_from_zero() -> None:
+    x = torch.full((40, 8), 100.0)
+    near = x.clone()
+    near[:, 0] += 1e-3  # squared distance 1e-6, lost in products of rows
+    expected = 2 - 2 * float(np.exp(-((near - x)[0, 0].item() ** 2) / 2e-6))
+    assert float(squared_mmd(x, near, (1e-6,))) == pytest.approx(expected, rel=1e-4)
+
+
+@given(st.integers(0, 99), sizes, sizes)
+def test_coral_is_the_distance_of_numpys_covariances(seed: int, n: int, m: int) -> None:
+    x, y = domains(seed, n, m)
+    apart = np.cov(x.numpy().T) - np.cov(y.numpy().T)
+    expected = (apart**2).sum() / (4 * 3**2)
+    assert float(coral_distance(x, y)) == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+def test_coral_does_not_see_a_shift() -> None:
+    x, _ = domains(0, 6, 6)
+    assert float(coral_distance(x, x + 5)) == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("loss", [squared_mmd, coral_distance])
+def test_gradients_are_those_of_finite_differences(loss: object) -> None:
+    x, y = domains(1, 4, 5)
+    assert torch.autograd.gradcheck(loss, (x.requires_grad_(), y.requires_grad_()))  # type: ignore[arg-type]
+
+
+def test_reversal_leaves_values_and_turns_gradients_round() -> None:
+    x = torch.tensor([1.0, -2.0], requires_grad=True)
+    y = reverse_gradient(x, 0.25)
+    assert torch.equal(y, x)
+    torch.autograd.backward((y * torch.tensor([1.0, 3.0])).sum())
+    assert x.grad is not None
+    assert x.grad.tolist() == [-0.25, -0.75]
+
+
+def jdot(x: Tensor, labels: Tensor, y: Tensor, logits: Tensor) -> Tensor:
+    return joint_transport_cost(
+        x, labels, y, logits, feature_weight=0.3, label_weight=0.7
+    )
+
+
+@given(st.integers(0, 99), sizes, sizes)
+def test_joint_cost_is_pots_on_the_written_out_matrix(
+    seed: int, n: int, m: int
+) -> None:
+    x, y = domains(seed, n, m)
+    g = torch.Generator().manual_seed(seed)
+    labels = torch.randint(4, (n,), generator=g)
+    logits = torch.randn(m, 4, generator=g, dtype=torch.float64)
+    cost = np.empty((n, m))
+    for i in range(n):
+        for j in range(m):
+            p = np.exp(logits[j].numpy())
+            p /= p.sum()
+            apart = ((x[i] - y[j]).numpy() ** 2).sum()
+            cost[i, j] = 0.3 * apart - 0.7 * np.log(p[labels[i]])
+    expected = ot.emd2(np.full(n, 1 / n), np.full(m, 1 / m), cost)
+    assert float(jdot(x, labels, y, logits)) == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_gradient_of_the_joint_cost_is_that_of_the_value() -> None:
+    x, y = domains(2, 4, 4)
+    labels, logits = torch.tensor([0, 1, 1, 0]), torch.randn(4, 2).double()
+    inputs = (x.requires_grad_(), y.requires_grad_(), logits.requires_grad_())
+    assert torch.autograd.gradcheck(lambda a, b, c: jdot(a, labels, b, c), inputs)
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda x: squared_mmd(x, x, (0.0,)), "widths of the kernels must be positive"),
+        (lambda x: squared_mmd(x[:1], x, unbiased=True), "needs two rows"),
+        (lambda x: coral_distance(x[:1], x), "needs two rows"),
+    ],
+)
+def test_what_has_no_value_is_refused(call: object, says: str) -> None:
+    assert callable(call)
+    with pytest.raises(ValueError, match=says):
+        call(torch.zeros(3, 2))
