@@ -30,12 +30,12 @@ from lightning_modules.cli_checks import check_config, check_run
 from lightning_modules.cli_errors import UsageError, explain
 from lightning_modules.cli_sentences import explain_parse_error
 
-DESCRIPTION = "GAN, WGAN and WGAN-GP: train them, measure them, sample from them."
+DESCRIPTION = "Train, measure and use what learns against a Wasserstein critic."
 SUBCOMMANDS = {
     "fit": "Train a model; --ckpt_path resumes a run.",
     "validate": "Measure a checkpoint on the validation data.",
     "test": "Measure a checkpoint on the test data.",
-    "predict": "Draw samples from a checkpoint.",
+    "predict": "Draw samples from a checkpoint, or label the rows of a target.",
 }
 MORE = (
     "Options may also stand in files after --config, which are read in order; "

@@ -1,12 +1,15 @@
 """Observers of training: deleting one changes no weight."""
 
 from callbacks.checkpoint import Checkpoint
+from callbacks.confusion import ConfusionMatrixPicture
 from callbacks.critic_weights import CriticWeights
 from callbacks.ema import WeightEMA, generator_for_sampling, load_averaged
 from callbacks.export import ExportNetwork
+from callbacks.feature_map import FeatureMap
 from callbacks.feature_metrics import FeatureMetrics
 from callbacks.files import write_whole
 from callbacks.gradient_norms import GradientNorms
+from callbacks.label_table import LabelTable
 from callbacks.mode_coverage import ModeCoverageMonitor
 from callbacks.pictures import image_grid, log_picture, save_png
 from callbacks.plots import histogram, scatter
@@ -21,11 +24,14 @@ from callbacks.wandb_run import WandbRun, continue_wandb_run, wandb_run_id
 
 __all__ = [
     "Checkpoint",
+    "ConfusionMatrixPicture",
     "CriticWeights",
     "ExactResume",
     "ExportNetwork",
+    "FeatureMap",
     "FeatureMetrics",
     "GradientNorms",
+    "LabelTable",
     "ModeCoverageMonitor",
     "RunConfig",
     "SampleGrid",

@@ -97,7 +97,8 @@ def curves(
         axes.plot(steps, values, ".-", color=colour, label=name)
     axes.set_xlabel("player updates")
     axes.set_ylabel(label)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+    axes.axhline(0, color="black", linewidth=0.5)
     axes.legend()
     return _rasterise(figure)
 

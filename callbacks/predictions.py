@@ -1,6 +1,5 @@
 """What ``predict`` leaves behind: samples as pictures and as arrays."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from callbacks.files import free_name, write_whole
+from callbacks.numbered_rows import NumberedRows, build_directory
 from callbacks.pictures import image_grid, save_png
 from callbacks.run_directory import agreed_run_directory
 
@@ -36,12 +35,11 @@ class SampleWriter(Callback):
         if grid_size < 1:
             raise ValueError(f"grid_size must be at least 1, got {grid_size}.")
         self.grid_size = grid_size
-        self._numbers: list[Tensor] = []
-        self._samples: list[Tensor] = []
+        self._samples = NumberedRows()
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Forget an earlier prediction."""
-        self._numbers, self._samples = [], []
+        self._samples.clear()
 
     def on_predict_batch_end(
         self,
@@ -59,59 +57,33 @@ class SampleWriter(Callback):
                 "SampleWriter needs predict batches of sample numbers, int64 of shape "
                 "(n,), and one sample for each: take it out of trainer.callbacks."
             )
-        self._numbers.append(batch.cpu())
-        self._samples.append(outputs.float().cpu())
+        self._samples.add(batch, outputs)
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Put the parts of all ranks together and write everything."""
         if trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         target = agreed_run_directory(trainer) / "predictions"
-        parts = [_part(target, rank) for rank in range(trainer.world_size)]
-        if self._numbers:
-            own = {"n": torch.cat(self._numbers), "x": torch.cat(self._samples)}
-            write_whole(parts[trainer.global_rank], lambda file: torch.save(own, file))
-        self._numbers, self._samples = [], []
-        trainer.strategy.barrier("SampleWriter")
-        if trainer.is_global_zero:
-            trainer.print(f"Wrote {self._write(_joined(parts), target)}")
+        joined = self._samples.join(trainer, target)
+        if joined is not None:
+            _, samples = joined
+            path = build_directory(target, lambda new: self._write(samples, new))
+            trainer.print(f"Wrote {path}")
         trainer.strategy.barrier("SampleWriter")
 
-    def _write(self, samples: Tensor, target: Path) -> Path:
-        building = target.with_name(f".{target.name}.building")
-        shutil.rmtree(building, ignore_errors=True)
-        building.mkdir(parents=True)
+    def _write(self, samples: Tensor, building: Path) -> None:
         torch.save(samples, building / "samples.pt")
         np.savez(building / "samples.npz", samples=samples.numpy())
         if samples.ndim == 4 and samples.shape[1] in (1, 3):
             self._draw(samples, building)
         elif samples.ndim == 2 and samples.shape[1] == 2:
             _scatter(samples, building / "scatter.png")
-        return building.rename(free_name(target))
 
     def _draw(self, images: Tensor, directory: Path) -> None:
         save_png(image_grid(images[: self.grid_size]), directory / "grid.png")
         for number, image in enumerate(images):
             pixels = image_grid(image[None], scale=1, gap=0)
             save_png(pixels, directory / "images" / f"{number:05d}.png")
-
-
-def _part(target: Path, rank: int) -> Path:
-    return target.with_name(f".{target.name}.rank{rank}")
-
-
-def _joined(parts: list[Path]) -> Tensor:
-    """All ranks' samples in the order of their numbers, each number once."""
-    held = [torch.load(part, weights_only=True) for part in parts if part.exists()]
-    for part in parts:
-        part.unlink(missing_ok=True)
-    numbers = torch.cat([one["n"] for one in held])
-    samples: Tensor = torch.cat([one["x"] for one in held])
-    # Ranks that run out of numbers repeat one, to make as many steps as the others.
-    order = numbers.argsort(stable=True)
-    first = torch.ones(len(order), dtype=torch.bool)
-    first[1:] = numbers[order][1:] != numbers[order][:-1]
-    return samples[order[first]]
 
 
 def _scatter(points: Tensor, path: Path) -> None:

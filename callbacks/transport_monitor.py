@@ -146,19 +146,16 @@ class TransportMonitor(pl.Callback):
         for name, value in {"step": step, **values}.items():
             self._curves.setdefault(name, []).append(value)
 
-    def on_train_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,  # noqa: ARG002
-    ) -> None:
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw what was measured."""
         steps = [int(step) for step in self._curves["step"]]
         if len(steps) < 2 or not trainer.is_global_zero:
             return
         lines = {label: self._curves[name] for name, label in DRAWN.items()}
         lines = {k: v for k, v in lines.items() if any(x == x for x in v)}
-        title = f"W1 between {self.n} real and {self.n} generated samples"
-        picture = curves(steps, lines, title, "distance, in units of the data")
+        one, other = getattr(pl_module, "sides", ("real", "generated"))
+        title = f"W1 between {self.n} {one} and {self.n} {other} samples"
+        picture = curves(steps, lines, title, "distance, in units of what is compared")
         log_picture(trainer, "transport", picture, steps[-1], title)
 
     def _rows(self, trainer: pl.Trainer, batch: Any, step: int) -> tuple[Any, Any]:

@@ -67,6 +67,7 @@ class AdaptationModule(CriticModule):
     monitor: ClassVar[str] = "val/target_im"
     mode: ClassVar[str] = "max"
     player_name: ClassVar[str] = "adapted"
+    sides: ClassVar[tuple[str, str]] = ("source", "target")
     uses_target: ClassVar[bool] = True
 
     def __init__(

@@ -72,6 +72,8 @@ class CriticModule(TrackedModule):
     """Attribute that holds the player."""
     player_key: ClassVar[str] = ""
     """How the player's options begin on the command line."""
+    sides: ClassVar[tuple[str, str]] = ("real", "generated")
+    """What the critic compares."""
 
     def __init__(
         self,

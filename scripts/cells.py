@@ -1,17 +1,19 @@
-"""The tables of docs/results.md, and how one cell of them is measured."""
+"""One cell of a table: where it is kept, and how it is measured."""
 
 import json
 import os
 import platform
 import resource
+import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from callbacks.files import write_whole
+from scripts.tables import REAL, TABLES
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results"
@@ -25,89 +27,6 @@ CODE = (
     "scripts",
     "train.py",
 )
-METHODS = ("gan", "wgan", "wgan_gp")
-REAL = "real_data"  # the data set itself, measured as if it were samples
-
-
-@dataclass(frozen=True)
-class Column:
-    """One metric of a table: its name in the cell, its heading, and how to print it."""
-
-    key: str
-    heading: str
-    form: str = "{:.2f}"
-    factor: float = 1.0
-
-
-@dataclass(frozen=True)
-class Table:
-    """Which cells a table has."""
-
-    title: str
-    columns: Sequence[Column]
-    seeds: int
-    methods: Sequence[str] = METHODS
-    tasks: Sequence[str] = ()
-    extra: Sequence[str] = field(default_factory=tuple)
-    note: str = ""
-
-
-_MODES = (
-    Column("modes", "modes", "{:.1f}"),
-    Column("high_quality", "high quality, %", "{:.1f}", 100.0),
-    Column("reverse_kl", "reverse KL", "{:.4f}"),
-)
-_POINTS_NOTE = (
-    "2,500 samples; high quality: within 3 standard deviations of the nearest mode; a "
-    "mode counts once one such sample is near it; reverse KL of those samples' modes "
-    "against the uniform law, in nats. None of these sees whether a mode is as wide as "
-    "the data's: for that a cell's file has exact W1 to test points, `wasserstein`. "
-    "`real_data` is a perfect sampler. The published "
-    "rows train other networks for longer and on another device; ± in them is the "
-    "standard error over 10 runs."
-)
-TABLES = {
-    "ring8": Table(
-        "Ring of 8 Gaussians", _MODES, 5, (*METHODS, REAL), note=_POINTS_NOTE
-    ),
-    "grid25": Table(
-        "Grid of 25 Gaussians", _MODES, 5, (*METHODS, REAL), note=_POINTS_NOTE
-    ),
-    "mnist": Table(
-        "MNIST",
-        (
-            Column("fid", "FID"),
-            Column("min_class_share", "rarest class, %", "{:.1f}", 100.0),
-            Column("max_class_share", "commonest class, %", "{:.1f}", 100.0),
-        ),
-        3,
-        (*METHODS, REAL),
-        note="10,000 samples against the 10,000 test images, in the 64 features of the "
-        "project's own classifier (docs/results/features/mnist.safetensors): FIDs are "
-        "on that scale, not on Inception's, so the published rows are context only. "
-        "`real_data` is a random sample of 10,000 training images, drawn by the seed.",
-    ),
-    "demo": Table(
-        "`make demo`: half of scikit-learn's digits",
-        (
-            Column("w1_start", "W1 at start"),
-            Column("w1_end", "W1 at end", "{:.3f}"),
-            Column("w1_halves", "W1 of the halves", "{:.3f}"),
-            Column("w1_ratio", "ratio", "{:.3f}"),
-            Column("two_sample_accuracy", "1-NN accuracy", "{:.3f}"),
-            Column("distinct_neighbours", "distinct neighbours", "{:.0f}"),
-            Column("min_class_share", "rarest class, %", "{:.1f}", 100.0),
-            Column("max_class_share", "commonest class, %", "{:.1f}", 100.0),
-        ),
-        3,
-        ("wgan_gp",),
-        ("digits",),
-        note="Exact Wasserstein-1 distance between 898 samples and the 898 held-out "
-        "digits, pixels in [-1, 1]; the halves' own distance is what a perfect sampler "
-        "reaches. Leave-one-out 1-NN accuracy: 0.5 is ideal. Distinct neighbours: how "
-        "many of the training digits are nearest to some sample.",
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -136,19 +55,33 @@ class Cell:
         return f"python scripts/results.py cell {' '.join(words)}"
 
 
-def cells(table: str) -> Iterator[Cell]:
-    """All cells of a table, seed by seed, so that an interrupted table is even."""
+def cells(table: str, seeds: int | None = None) -> Iterator[Cell]:
+    """All cells of a table, seed by seed, so that an interrupted table is even.
+
+    Args:
+        table: Its name.
+        seeds: How many for every method; None takes what the table says.
+    """
     wanted = TABLES[table]
-    for seed in range(wanted.seeds):
+    most = seeds or max((wanted.seeds, *wanted.other_seeds.values()))
+    for seed in range(most):
         for task in wanted.tasks or (table,):
             for method in wanted.methods:
-                yield Cell(table, method, task, seed)
+                if seed < (seeds or wanted.seeds_of(method, task)):
+                    yield Cell(table, method, task, seed)
 
 
 def read(table: str) -> list[dict[str, Any]]:
-    """The finished cells of a table."""
-    found = (cell.path for cell in cells(table) if cell.path.exists())
-    return [json.loads(path.read_text()) for path in found]
+    """The finished cells of a table, of more seeds than it asks for as well."""
+    wanted = TABLES[table]
+    known = {m: i for i, m in enumerate(wanted.methods)}
+    tasks = {t: i for i, t in enumerate(wanted.tasks or (table,))}
+    files = (RESULTS / table).glob("*.json")
+    found = [json.loads(path.read_text()) for path in files]
+    found = [c for c in found if c["method"] in known and c["task"] in tasks]
+    return sorted(
+        found, key=lambda c: (c["seed"], tasks[c["task"]], known[c["method"]])
+    )
 
 
 def write(cell: Cell, metrics: dict[str, float], seconds: float, code: str) -> None:
@@ -227,12 +160,14 @@ def measure(cell: Cell) -> None:
 
 
 def _arguments(cell: Cell, method: str) -> list[str]:
+    config = TABLES[cell.table].config(cell.task)
     return [
-        f"--config={ROOT / 'configs' / method / cell.task}.yaml",
+        f"--config={ROOT / 'configs' / method / config}.yaml",
         f"--seed_everything={cell.seed}",
         f"--data.seed={cell.seed}",
         *_run_arguments(cell),
         *_mnist_arguments(cell),
+        *TABLES[cell.table].options(cell.task, data_root()),
     ]
 
 
@@ -257,13 +192,35 @@ def _mnist_arguments(cell: Cell) -> list[str]:
 
 
 def _train(cell: Cell) -> tuple[dict[str, float], float]:
+    from callbacks import run_directory
+    from lightning_modules.adaptation import AdaptationModule
     from train import command_line
 
     start = time.monotonic()
     cli = command_line(["fit", *_arguments(cell, cell.method)])
     seconds = time.monotonic() - start
+    if isinstance(cli.model, AdaptationModule):
+        shutil.rmtree(run_directory(cli.trainer) / "checkpoints", ignore_errors=True)
+        return _adapted(cli.trainer), seconds
     cli.trainer.test(cli.model, cli.datamodule, verbose=False)
     return _tested(cli.trainer), seconds
+
+
+ADAPTED = {
+    "last/accuracy": "val/target_accuracy_last",
+    "selected/accuracy": "val/target_accuracy_selected",
+    "best/accuracy": "val/target_accuracy_oracle",
+    "last/class_accuracy": "val/target_class_accuracy",
+    "last/source_accuracy": "val/source_accuracy",
+    "last/im": "val/target_im",
+    "last/domain_loss": "train/domain_loss",
+}
+
+
+def _adapted(trainer: Any) -> dict[str, float]:
+    """What the last validation found; DANN also has a loss of its discriminator."""
+    found = trainer.callback_metrics
+    return {ours: float(found[key]) for ours, key in ADAPTED.items() if key in found}
 
 
 def _tested(trainer: Any) -> dict[str, float]:
@@ -303,5 +260,10 @@ def _real_data(cell: Cell) -> dict[str, float]:
 
 
 def _mnist_root() -> str:
-    data = os.environ.get("WASSERSTEIN_DATA")
-    return str(Path(data, "mnist")) if data else "data"
+    root = data_root()
+    return str(root / "mnist") if "WASSERSTEIN_DATA" in os.environ else str(root)
+
+
+def data_root() -> Path:
+    """Where the data sets lie: ``WASSERSTEIN_DATA``, or ``data`` here."""
+    return Path(os.environ.get("WASSERSTEIN_DATA") or "data")

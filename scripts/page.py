@@ -9,17 +9,9 @@ from typing import Any
 import yaml
 
 from callbacks.files import write_whole
-from scripts.cells import (
-    REAL,
-    RESULTS,
-    TABLES,
-    Cell,
-    Column,
-    Table,
-    cells,
-    last_picture,
-    read,
-)
+from scripts.cells import RESULTS, Cell, cells, last_picture, read
+from scripts.grid import grid, summary
+from scripts.tables import REAL, TABLES, Column, Table
 
 PAGE = RESULTS.parent / "results.md"
 FIGURES = RESULTS.parent / "figures"
@@ -104,13 +96,20 @@ def _section(
 ) -> Iterator[str]:
     found, tasks = read(name), _tasks(name, table)
     yield table.note
-    yield _markdown(_rows(table, tasks, found, published))
-    expected = len(list(cells(name)))
-    yield f"{len(found)} of {expected} cells measured. Command: `make results-{name}`."
+    if table.grid:
+        yield _markdown(grid(table, found, published))
+        yield _markdown(summary(table, found))
+    else:
+        yield _markdown(_rows(table, tasks, found, published))
+    wanted = {cell.name for cell in cells(name)}
+    missing = wanted - {f"{c['method']}--{c['task']}--{c['seed']}" for c in found}
+    measured = f"{len(wanted) - len(missing)} of {len(wanted)} cells measured"
+    yield f"{measured}. Command: `make results-{name}`."
     if found:
+        names = dict.fromkeys(table.config(task) for task in tasks)
         configs = [
-            f"`configs/{method}/{task}.yaml`"
-            for task in tasks
+            f"`configs/{method}/{config}.yaml`"
+            for config in names
             for method in table.methods
             if method != REAL
         ]
@@ -161,7 +160,7 @@ def _each_seed(
     parts = []
     for cell in found:
         values = "/".join(
-            c.form.format(c.factor * cell["metrics"][c.key]) for c in columns
+            c.show(cell["metrics"][c.key]) for c in columns if c.key in cell["metrics"]
         )
         task = f" {cell['task']}" if len(tasks) > 1 else ""
         parts.append(f"{cell['method']}{task} {cell['seed']}: {values}")
@@ -178,17 +177,20 @@ def _measured(found: Sequence[dict[str, Any]], columns: Sequence[Column]) -> lis
         return [*["not measured yet"] * len(columns), "0", "-", "-"]
     seconds = statistics.mean(cell["seconds"] for cell in found)
     memory = max(cell["peak_memory_bytes"] for cell in found) / 2**30
-    shown = [_spread([c["metrics"][col.key] for c in found], col) for col in columns]
+    shown = [
+        _spread([c["metrics"][one.key] for c in found if one.key in c["metrics"]], one)
+        for one in columns
+    ]
     time = f"{seconds:.0f} s" if seconds else "-"
     return [*shown, str(len(found)), time, f"{memory:.1f} GiB"]
 
 
 def _spread(values: Sequence[float], column: Column) -> str:
-    def show(value: float) -> str:
-        return column.form.format(column.factor * value)
-
+    if not values:
+        return "-"
+    mean = column.show(statistics.mean(values))
     if len(values) < 2:
-        return show(values[0])
+        return mean
     deviation = statistics.stdev(values)
-    error = deviation / len(values) ** 0.5
-    return f"{show(statistics.mean(values))} ± {show(deviation)} (s.e. {show(error)})"
+    error = column.show(deviation / len(values) ** 0.5)
+    return f"{mean} ± {column.show(deviation)} (s.e. {error})"

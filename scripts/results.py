@@ -1,6 +1,7 @@
 """Measure the missing cells of a table and rebuild docs/results.md.
 
     python scripts/results.py run ring8      # or: make results-ring8
+    python scripts/results.py run wdgrl      # all tables whose names begin like that
     python scripts/results.py cell ring8 wgan_gp ring8 0
     python scripts/results.py page
 
@@ -10,36 +11,73 @@ the cells that are missing. To measure a cell again, delete its file.
 
 import argparse
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from scripts.cells import FEATURES, RUNS, TABLES, Cell, cells, measure  # noqa: E402
+from scripts.cells import FEATURES, RUNS, Cell, cells, measure  # noqa: E402
 from scripts.jobs import AT_ONCE, Job, alone, exit_status, run_all  # noqa: E402
 from scripts.page import write_page  # noqa: E402
+from scripts.tables import TABLES  # noqa: E402
 
 
-def run(table: str, jobs: int) -> int:
-    """Measure what is missing, ``jobs`` cells at a time; returns how many failed.
+def run(tables: Sequence[str], jobs: int, seeds: int | None = None) -> int:
+    """Measure what is missing, ``jobs`` processes at a time; returns how many failed.
 
     However it ends, no cell is left running and the page shows what is finished.
 
     Raises:
-        BusyError: If another process measures this table.
+        BusyError: If another process measures one of the tables.
     """
-    with alone(RUNS / table / "lock", f"table {table}"):
-        try:
-            missing = [cell for cell in cells(table) if not cell.path.exists()]
-            return run_all([_job(cell) for cell in missing], jobs, table)
-        finally:
-            write_page()
+    with ExitStack() as held:
+        for table in tables:
+            held.enter_context(alone(RUNS / table / "lock", f"table {table}"))
+        held.callback(write_page)
+        waiting = [job for table in tables for job in _jobs(table, seeds)]
+        return run_all(waiting, jobs, " ".join(tables))
 
 
-def _job(cell: Cell) -> Job:
-    words = (cell.table, cell.method, cell.task, str(cell.seed))
-    log = RUNS / cell.table / f"{cell.name}.log"
-    return Job(cell.name, (sys.executable, __file__, "cell", *words), log)
+def _jobs(table: str, seeds: int | None) -> Iterator[Job]:
+    """The missing cells; those of one method and seed can share a process."""
+    missing = [cell for cell in cells(table, seeds) if not cell.path.exists()]
+    together = TABLES[table].together
+    while missing:
+        first = missing[0]
+        alike = (first.method, first.seed)
+        group = [c for c in missing if (c.method, c.seed) == alike][:together]
+        missing = [cell for cell in missing if cell not in group]
+        tasks = ",".join(cell.task for cell in group)
+        words = ("cell", table, first.method, tasks, str(first.seed))
+        name = first.name if len(group) == 1 else f"{first.name}(+{len(group) - 1})"
+        log = RUNS / table / f"{first.name}.log"
+        yield Job(name, (sys.executable, __file__, *words), log)
+
+
+def matching(name: str) -> list[str]:
+    """The tables called so, or those whose names begin with it and a hyphen.
+
+    >>> matching("wdgrl")
+    ['wdgrl-amazon', 'wdgrl-office-surf', 'wdgrl-toy', 'wdgrl-digits']
+    """
+    if name in TABLES:
+        return [name]
+    return [table for table in TABLES if table.startswith(f"{name}-")]
+
+
+def measure_all(table: str, method: str, tasks: str, seed: int) -> int:
+    """Measure the cells of one method and seed; returns an exit status."""
+    wanted = [Cell(table, method, task, seed) for task in tasks.split(",")]
+    known = set(cells(table, seed + 1))
+    for cell in wanted:
+        if cell not in known:
+            sys.stderr.write(f"error: table {table} has no cell {cell.name}.\n")
+            return 2
+    for cell in wanted:
+        measure(cell)
+    return 0
 
 
 def main() -> int:
@@ -49,36 +87,37 @@ def main() -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     one = commands.add_parser("run", help="measure the missing cells of a table")
-    one.add_argument("table", choices=sorted(TABLES))
-    help_jobs = "cells at a time (default: %(default)s)"
+    names = ", ".join(TABLES)
+    one.add_argument("table", help=f"{names}; or the beginning that several share")
+    help_jobs = "processes at a time (default: %(default)s)"
     one.add_argument("--jobs", type=int, default=AT_ONCE, help=help_jobs)
+    help_seeds = "seeds of every method, from 0 (default: what the table says)"
+    one.add_argument("--seeds", type=int, help=help_seeds)
     one = commands.add_parser("cell", help="measure one cell, even if it is finished")
     one.add_argument("table", choices=sorted(TABLES))
     one.add_argument("method")
-    one.add_argument("task")
+    one.add_argument("task", help="one, or several with commas between")
     one.add_argument("seed", type=int)
     commands.add_parser("page", help="rebuild docs/results.md from the cells")
     args = parser.parse_args()
     if args.command == "page":
         write_page()
         return 0
-    if args.command == "run" and args.jobs < 1:
-        parser.error(f"--jobs must be at least 1, got {args.jobs}")
-    if args.table == "mnist" and not FEATURES.exists():
+    tables = matching(args.table)
+    if not tables:
+        parser.error(f"there is no table {args.table}: choose from {', '.join(TABLES)}")
+    if args.command == "run" and (args.jobs < 1 or (args.seeds or 1) < 1):
+        parser.error("--jobs and --seeds must be at least 1")
+    if "mnist" in tables and not FEATURES.exists():
         sys.stderr.write(
             f"error: {FEATURES.relative_to(ROOT)} is missing: train it with "
             "configs/classifier/mnist.yaml and copy its network.safetensors there.\n"
         )
         return 2
-    if args.command == "run":
-        again = f"python scripts/results.py run {args.table}"
-        return exit_status(lambda: run(args.table, args.jobs), again)
-    wanted = Cell(args.table, args.method, args.task, args.seed)
-    if wanted not in set(cells(args.table)):
-        sys.stderr.write(f"error: table {args.table} has no cell {wanted.name}.\n")
-        return 2
-    measure(wanted)
-    return 0
+    if args.command == "cell":
+        return measure_all(args.table, args.method, args.task, args.seed)
+    again = f"python scripts/results.py run {args.table}"
+    return exit_status(lambda: run(tables, args.jobs, args.seeds), again)
 
 
 if __name__ == "__main__":

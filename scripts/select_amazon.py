@@ -165,7 +165,8 @@ def run(jobs: int) -> int:
         print(
             f"{row['candidate']:28} disagreement {100 * row['disagreement']:.2f} %, "
             f"source accuracy {100 * row['source_accuracy']:.2f} %, "
-            f"IM {row['target_im']:.4f}{'' if row['admissible'] else ', not admissible'}"
+            f"IM {row['target_im']:.4f}"
+            + ("" if row["admissible"] else ", not admissible")
         )
     return failed
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torchvision.transforms.v2.functional import gaussian_blur
 
 from datamodules.digits_shift import DigitsShift, disturbed
-from datamodules.two_domains import Domains, LabelledRows
+from tests.datamodules.dense_domains import Labelled, Parts, batches, equal, parts
 
 LABEL_OF = {
     tuple(row): int(label)
@@ -19,10 +19,8 @@ LABEL_OF = {
 }
 
 
-def read(**options: Any) -> Domains:
-    data = DigitsShift(**options)
-    data.setup()
-    return data.domains
+def read(**options: Any) -> Parts:
+    return parts(DigitsShift(**options))
 
 
 def ink(x: Tensor) -> list[tuple[float, ...]]:
@@ -31,7 +29,7 @@ def ink(x: Tensor) -> list[tuple[float, ...]]:
 
 
 def test_undisturbed_both_domains_together_are_all_digits_with_no_row_twice() -> None:
-    found = read(blur=0.0, shift=0)
+    found = read(blur=0.0, right=0)
     parts = (found.source.x, found.source_val.x, found.target, found.target_test.x)
     assert [len(part) for part in parts] == [699, 200, 500, 398]
     rows = [row for part in parts for row in ink(part)]
@@ -40,18 +38,18 @@ def test_undisturbed_both_domains_together_are_all_digits_with_no_row_twice() ->
 
 
 def test_labels_stay_with_their_digits() -> None:
-    found = read(blur=0.0, shift=0)
+    found = read(blur=0.0, right=0)
     for rows in (found.source, found.source_val, found.target_test):
         assert [LABEL_OF[row] for row in ink(rows.x)] == rows.y.tolist()
 
 
 def test_the_target_is_the_undisturbed_target_blurred_and_moved() -> None:
-    plain, found = read(blur=0.0, shift=0), read(blur=0.7, shift=2)
+    plain, found = read(blur=0.0, right=0), read(blur=0.7, right=2, down=1)
     for clean, seen in (
         (plain.target, found.target),
         (plain.target_test.x, found.target_test.x),
     ):
-        expected = disturbed((clean + 1) * 8, 0.7, 2) / 8 - 1
+        expected = disturbed((clean + 1) * 8, 0.7, 2, 1) / 8 - 1
         assert torch.allclose(seen, expected, atol=1e-5)
     assert torch.equal(plain.source.x, found.source.x)
     assert torch.equal(plain.source_val.x, found.source_val.x)
@@ -69,17 +67,17 @@ def test_the_blur_is_that_of_torchvision_on_a_wide_black_border(
     padded = torch.nn.functional.pad(x, [radius] * 4)
     wide = gaussian_blur(padded, [2 * radius + 1] * 2, [blur, blur])
     expected = wide[..., radius : radius + 8, radius : radius + 8]
-    assert torch.allclose(disturbed(x, blur, 0), expected, atol=1e-6)
+    assert torch.allclose(disturbed(x, blur, 0, 0), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("shift", [0, 1, 3, 7])
-def test_a_move_brings_in_black_and_loses_what_leaves(shift: int) -> None:
+@pytest.mark.parametrize(("right", "down"), [(0, 0), (1, 0), (0, 3), (7, 2)])
+def test_a_move_brings_in_black_and_loses_what_leaves(right: int, down: int) -> None:
     x = 1 + torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    moved = disturbed(x, 0.0, shift)
+    moved = disturbed(x, 0.0, right, down)
     for row in range(8):
         for column in range(8):
-            inside = row >= shift and column >= shift
-            there = x[:, 0, row - shift, column - shift]
+            inside = row >= down and column >= right
+            there = x[:, 0, row - down, column - right]
             expected = there if inside else torch.zeros(2)
             assert torch.equal(moved[:, 0, row, column], expected)
 
@@ -92,7 +90,6 @@ def test_pixels_lie_between_minus_one_and_one_and_are_not_inverted() -> None:
         assert x.min() >= -1
         assert x.max() <= 1
         assert x.mean() < 0  # more paper than ink
-    assert (found.target[:, :, 0] == -1).all()
     assert (found.target[..., 0] == -1).all()
 
 
@@ -105,6 +102,12 @@ def test_which_rows_are_where_does_not_depend_on_the_seed() -> None:
         assert torch.equal(one.y, other.y)
 
 
+def test_batches_do_not_depend_on_the_number_of_workers_but_on_the_seed() -> None:
+    alone = batches(DigitsShift(), epochs=2)
+    assert equal(alone, batches(DigitsShift(num_workers=2), epochs=2))
+    assert not equal(alone, batches(DigitsShift(seed=1), epochs=2))
+
+
 def test_every_part_holds_every_class() -> None:
     found = read()
     for rows in (found.source, found.source_val, found.target_test):
@@ -113,14 +116,14 @@ def test_every_part_holds_every_class() -> None:
 
 def test_more_rows_for_evaluation_are_taken_from_the_same_domain() -> None:
     few, many = read(n_val=100, n_test=98), read(n_val=300, n_test=598)
-    assert [len(few.source), len(few.target)] == [799, 800]
-    assert [len(many.source), len(many.target)] == [599, 300]
+    assert [len(few.source.y), len(few.target)] == [799, 800]
+    assert [len(many.source.y), len(many.target)] == [599, 300]
     for name, test in (("source", "source_val"), ("target", "target_test")):
         joined = [whole(getattr(d, name), getattr(d, test)) for d in (few, many)]
         assert torch.equal(*joined)
 
 
-def whole(train: Tensor | LabelledRows, test: LabelledRows) -> Tensor:
+def whole(train: Tensor | Labelled, test: Labelled) -> Tensor:
     x = train if isinstance(train, Tensor) else train.x
     return torch.cat([x, test.x])
 
@@ -130,8 +133,8 @@ def whole(train: Tensor | LabelledRows, test: LabelledRows) -> Tensor:
     [
         ("blur", -0.5),
         ("blur", 8.0),
-        ("shift", -1),
-        ("shift", 8),
+        ("right", -1),
+        ("down", 8),
         ("n_val", 0),
         ("n_val", 899),
         ("n_test", 0),

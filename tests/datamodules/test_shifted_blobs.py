@@ -7,16 +7,14 @@ import pytest
 import torch
 
 from datamodules.shifted_blobs import ShiftedBlobs
-from datamodules.two_domains import Domains, LabelledRows
+from tests.datamodules.dense_domains import Labelled, Parts, batches, equal, parts
 
 
-def drawn(**options: Any) -> Domains:
-    data = ShiftedBlobs(**options)
-    data.setup()
-    return data.domains
+def drawn(**options: Any) -> Parts:
+    return parts(ShiftedBlobs(**options))
 
 
-def centres(rows: LabelledRows) -> list[list[float]]:
+def centres(rows: Labelled) -> list[list[float]]:
     return [rows.x[rows.y == label].mean(0).tolist() for label in (0, 1)]
 
 
@@ -41,13 +39,11 @@ def test_points_scatter_as_wide_as_stated_in_every_direction(std: float) -> None
 
 
 def test_defaults_are_those_of_the_authors() -> None:
-    data = ShiftedBlobs()
-    data.setup("fit")
-    source_x, source_y, target_x = next(iter(data.train_dataloader()))
+    source_x, source_y, target_x = batches(ShiftedBlobs())[0]
     assert source_x.shape == target_x.shape == (32, 2)
     assert source_y.shape == (32,)
     assert source_x.dtype == torch.float32
-    assert len(data.domains.source) == len(data.domains.target) == 3_000
+    assert len(drawn().source.x) == len(drawn().target) == 3_000
 
 
 def test_the_line_between_the_classes_of_the_source_gives_the_target_one_label() -> (
@@ -80,6 +76,11 @@ def test_the_four_sets_and_two_seeds_share_no_point() -> None:
         points |= {tuple(row) for part in sets for row in part.tolist()}
     assert len(points) == 2 * 4 * 100
     assert torch.equal(drawn(seed=3).source.x, drawn(seed=3).source.x)
+
+
+def test_batches_do_not_depend_on_the_number_of_workers() -> None:
+    runs = [batches(ShiftedBlobs(num_workers=w, n_train=100)) for w in (0, 2)]
+    assert equal(*runs)
 
 
 @pytest.mark.parametrize(

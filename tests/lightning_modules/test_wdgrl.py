@@ -29,7 +29,7 @@ def by_hand(
     data: Pair, seed: int, *, ends: bool, strength: float, decay: float
 ) -> dict[str, Tensor]:
     """The published algorithm, features computed anew in every step."""
-    model = module("wdgrl")
+    model = wdgrl()
     g, c, f = model.extractor, model.classifier, model.critic
     noise = Noise(seed, 0, "train")
     critic = torch.optim.Adam(f.parameters(), 1e-4)
@@ -63,9 +63,7 @@ def by_hand(
 @pytest.mark.parametrize(("ends", "decay"), [(True, 0.0), (False, 0.1)])
 def test_training_follows_algorithm_1(ends: bool, decay: float) -> None:
     data = Pair()
-    model = module(
-        "wdgrl", ends=ends, n_critic=3, transfer_weight=0.7, weight_decay=decay
-    )
+    model = wdgrl(ends=ends, n_critic=3, transfer_weight=0.7, weight_decay=decay)
     torch.manual_seed(5)
     fit(model, data, STEPS, precision="64-true")
     expected = by_hand(Pair(), 5, ends=ends, strength=0.7, decay=decay)

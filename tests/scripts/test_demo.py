@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from scripts import demo
-from scripts.cells import TABLES
+from scripts.tables import TABLES
 
 SLOPE = {"class_path": "callbacks.TransportMonitor", "init_args": {"every_n_steps": 1}}
 TINY = [

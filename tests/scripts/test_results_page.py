@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from scripts import cells, page
-from scripts.cells import Cell, Column, Table
+from scripts.cells import Cell
+from scripts.tables import Column, Table
 
 COLUMNS = (Column("score", "score"), Column("share", "share, %", "{:.1f}", 100.0))
 PUBLISHED = """

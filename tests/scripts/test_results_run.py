@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts import cells, jobs, page, results
-from scripts.cells import Cell, Column, Table
+from scripts import cells, jobs, page, results, tables
+from scripts.cells import Cell
+from scripts.tables import Column, Table
 
 KEYS = [
     "table",
@@ -66,7 +67,7 @@ def docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("FAKE_STARTED", str(tmp_path / "started"))
     monkeypatch.setenv("FAKE_RESULTS", str(found))
     table = Table("Fake", (Column("score", "score"),), 2, ("a", "b"))
-    monkeypatch.setitem(cells.TABLES, "fake", table)
+    monkeypatch.setitem(tables.TABLES, "fake", table)
     return docs
 
 
@@ -106,16 +107,16 @@ def test_run_measures_what_is_missing_and_nothing_else(
     done = Cell("fake", "a", "fake", 1)
     cells.write(done, {"score": 5.0}, 1.0, "abc")
     before = done.path.read_bytes()
-    assert results.run("fake", 1) == 0
+    assert results.run(["fake"], 1) == 0
     assert started(tmp_path) == ["a--fake--0", "b--fake--0", "b--fake--1"]
     assert done.path.read_bytes() == before
     assert "4 of 4 cells" in (docs / "results.md").read_text()
-    assert results.run("fake", 1) == 0
+    assert results.run(["fake"], 1) == 0
     assert len(started(tmp_path)) == 3
 
 
 def test_every_cell_has_one_core_and_its_own_log(tmp_path: Path) -> None:
-    results.run("fake", 2)
+    results.run(["fake"], 2)
     logs = [tmp_path / "runs" / "fake" / f"{name}.log" for name in NAMES]
     assert [log.read_text() for log in logs] == ["threads: 1\n"] * 4
 
@@ -159,7 +160,7 @@ def test_an_interrupted_run_ends_its_cells_shows_the_rest_and_goes_on_later(
     assert not (tmp_path / "runs" / "fake" / "lock").exists()
 
     monkeypatch.delenv("FAKE_SIGNAL")
-    assert results.run("fake", 1) == 0
+    assert results.run(["fake"], 1) == 0
     assert started(tmp_path) == [*NAMES[:3], *NAMES[2:]]
     assert finished(docs) == {f"{name}.json" for name in NAMES}
 
@@ -189,14 +190,14 @@ def test_a_table_is_measured_by_one_process_at_a_time(
     assert f"table fake is being measured by process {os.getpid()}" in said
     assert said.count("\n") == 1
     assert not (tmp_path / "started").exists()
-    assert results.run("fake", 2) == 0
+    assert results.run(["fake"], 2) == 0
 
 
 def test_the_lock_of_a_dead_process_is_taken_over(tmp_path: Path) -> None:
     lock = tmp_path / "runs" / "fake" / "lock"
     lock.parent.mkdir(parents=True)
     lock.write_text(str(dead_pid()))
-    assert results.run("fake", 2) == 0
+    assert results.run(["fake"], 2) == 0
     assert not lock.exists()
 
 
@@ -205,7 +206,7 @@ def test_a_lock_without_a_number_yet_is_respected(tmp_path: Path) -> None:
     lock.parent.mkdir(parents=True)
     lock.touch()
     with pytest.raises(jobs.BusyError, match="by process unknown"):
-        results.run("fake", 2)
+        results.run(["fake"], 2)
     assert lock.exists()
 
 
@@ -251,7 +252,7 @@ def test_every_committed_cell_has_the_schema(repository: Path) -> None:
         cell = Cell(*(record[key] for key in ("table", "method", "task", "seed")))
         assert path.parts[-2:] == (cell.table, f"{cell.name}.json")
         assert cell in set(cells.cells(cell.table))
-        wanted = {column.key for column in cells.TABLES[cell.table].columns}
+        wanted = {column.key for column in tables.TABLES[cell.table].columns}
         assert wanted <= set(record["metrics"])
 
 
@@ -287,12 +288,45 @@ def test_an_interrupted_measurement_leaves_no_file(
     assert finished(docs) == set()
 
 
+def test_cells_of_one_method_and_seed_can_share_a_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shared = Table("F", (), 2, ("a", "b"), tuple("xyz"), together=2)
+    monkeypatch.setitem(tables.TABLES, "fake", shared)
+    measured = cells.RESULTS / "fake" / "a--y--0.json"
+    measured.parent.mkdir(parents=True)
+    measured.write_text("{}")
+    words = [job.words[-3:] for job in results._jobs("fake", None)]
+    assert words == [
+        ("a", "x,z", "0"),
+        ("b", "x,y", "0"),
+        ("b", "z", "0"),
+        ("a", "x,y", "1"),
+        ("b", "x,y", "1"),
+        ("a", "z", "1"),
+        ("b", "z", "1"),
+    ]
+
+
+def test_methods_tasks_and_the_command_line_can_ask_for_other_numbers_of_seeds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    others = Table("F", (), 2, ("a", "b"), ("x", "y"), other_seeds={"a": 3, "y": 1})
+    monkeypatch.setitem(tables.TABLES, "fake", others)
+    found = [cell.name for cell in cells.cells("fake")]
+    assert sorted(found) == sorted(
+        [f"a--{task}--{seed}" for task in "xy" for seed in range(3)]
+        + ["b--x--0", "b--x--1", "b--y--0"]
+    )
+    assert len(list(cells.cells("fake", 4))) == 16
+
+
 def test_a_cell_that_no_table_has_is_refused_in_one_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(monkeypatch, "cell", "ring8", "gan", "ring8", "99") == 2
+    assert main(monkeypatch, "cell", "ring8", "gun", "ring8", "0") == 2
     assert capsys.readouterr().err == (
-        "error: table ring8 has no cell gan--ring8--99.\n"
+        "error: table ring8 has no cell gun--ring8--0.\n"
     )
 
 

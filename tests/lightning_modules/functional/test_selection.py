@@ -88,6 +88,12 @@ def test_information_of_certain_predictions_is_the_entropy_of_the_classes_used(
     assert float(information_maximisation(one_class)) == 0.0
 
 
+@given(cases)
+def test_information_of_equal_predictions_is_0_and_never_below(case: Case) -> None:
+    equal = case.logits[:1].expand(case.n, case.k)
+    assert 0 <= float(information_maximisation(equal)) < 1e-12
+
+
 # Nuclear norm -----------------------------------------------------------------------
 
 

@@ -1,0 +1,127 @@
+"""What ``predict`` leaves behind of a classifier: a table of labels."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from callbacks.domain_data import domain_data
+from callbacks.files import write_whole
+from callbacks.numbered_rows import NumberedRows, build_directory
+from callbacks.run_directory import agreed_run_directory
+
+if TYPE_CHECKING:
+    import polars
+
+Format = Literal["csv", "parquet"]
+
+
+class LabelTable(Callback):
+    """Writes predicted labels into ``predictions/`` in the run's directory.
+
+    ``labels.csv`` or ``labels.parquet`` has a line for each row of the target's test
+    set, in their order: ``row`` (its number), ``label`` (name of the likeliest class)
+    and the probabilities ``p_<class name>``, float32. The directory appears when it is
+    complete; an earlier one stays, and the new one is then ``predictions-1``. Several
+    processes need a common file system.
+
+    Polars does not survive a fork: in a notebook that has used it, several processes
+    started by fork (``ddp_notebook``, ``ddp_fork``) would wait for ever.
+
+    Args:
+        format: ``csv`` or ``parquet``.
+
+    Raises:
+        ValueError: If the format is another, the data is not two domains, or a batch
+            of ``predict`` does not begin with row numbers (n,), int64, and give n rows
+            of probabilities.
+    """
+
+    def __init__(self, format: Format = "csv") -> None:
+        if format not in ("csv", "parquet"):
+            raise ValueError(f"format must be csv or parquet, got '{format}'.")
+        self.format = format
+        self._names: tuple[str, ...] = ()
+        self._rows = NumberedRows()
+
+    def setup(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,  # noqa: ARG002
+        stage: str,
+    ) -> None:
+        """Take the classes from the data."""
+        if stage == "predict":
+            self._names = tuple(domain_data(self, trainer).class_names)
+
+    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Forget an earlier prediction."""
+        self._rows.clear()
+
+    def on_predict_batch_end(
+        self,
+        trainer: Trainer,  # noqa: ARG002
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,  # noqa: ARG002
+        dataloader_idx: int = 0,  # noqa: ARG002
+    ) -> None:
+        """Keep the probabilities of a batch with their row numbers."""
+        numbers, expected = batch[0], (len(batch[0]), len(self._names))
+        found = getattr(outputs, "shape", None)
+        if numbers.dtype != torch.int64 or found != expected:
+            raise ValueError(
+                "LabelTable needs predict batches (row numbers, samples) and "
+                f"probabilities of shape {expected} for them, which "
+                f"{type(pl_module).__name__} doesn't give: take it out of "
+                "trainer.callbacks."
+            )
+        if not outputs.isfinite().all():
+            raise ValueError(
+                "Predicted probabilities hold NaN or infinity: predict with weights "
+                "from before training diverged."
+            )
+        self._rows.add(numbers, outputs)
+
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Put the parts of all ranks together and write the table."""
+        if trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        target = agreed_run_directory(trainer) / "predictions"
+        joined = self._rows.join(trainer, target)
+        if joined is not None:
+            table = label_table(*joined, self._names)
+            path = build_directory(target, lambda new: self._write(table, new))
+            trainer.print(f"Wrote {path / f'labels.{self.format}'}")
+        trainer.strategy.barrier("LabelTable")
+
+    def _write(self, table: "polars.DataFrame", directory: Path) -> None:
+        csv = self.format == "csv"
+        write = table.write_csv if csv else table.write_parquet
+        write_whole(directory / f"labels.{self.format}", lambda file: write(file))
+
+
+def label_table(
+    numbers: Tensor, probabilities: Tensor, class_names: Sequence[str]
+) -> "polars.DataFrame":
+    """A table with a line for each row.
+
+    Args:
+        numbers: Row numbers (n,), int64.
+        probabilities: Shape (n, k).
+        class_names: k names.
+
+    >>> label_table(torch.tensor([7]), torch.tensor([[0.25, 0.75]]), ["a", "b"]).rows()
+    [(7, 'b', 0.25, 0.75)]
+    """
+    import polars  # here, because its threads don't survive a fork
+
+    labels = [class_names[label] for label in probabilities.argmax(dim=1).tolist()]
+    columns = {"row": numbers.numpy(), "label": labels}
+    shares = probabilities.float().T.numpy()
+    columns |= {f"p_{name}": p for name, p in zip(class_names, shares, strict=True)}
+    return polars.DataFrame(columns)

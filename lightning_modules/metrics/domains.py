@@ -1,0 +1,38 @@
+"""How far apart two domains are for a linear classifier."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lightning_modules.functional.domain_distance import proxy_a_distance
+from lightning_modules.metrics.wasserstein import TwoSampleMetric
+
+
+class ProxyADistance(TwoSampleMetric):
+    """Proxy A-distance between the features of two domains: 0 alike, 2 separable.
+
+    Of more than ``max_samples`` rows on a side a fixed choice is used.
+
+    Args:
+        max_samples: Rows kept on each side; None keeps all.
+        seed: Seed of the folds.
+        kwargs: See torchmetrics.Metric.
+
+    >>> metric, x = ProxyADistance(), torch.arange(20.0).reshape(20, 1)
+    >>> metric.update(x, real=True)
+    >>> metric.update(x + 100, real=False)
+    >>> metric.compute()
+    tensor(2.)
+    """
+
+    def __init__(
+        self, max_samples: int | None = 2000, seed: int = 0, **kwargs: Any
+    ) -> None:
+        super().__init__(max_samples, **kwargs)
+        self.seed = seed
+
+    def compute(self) -> Tensor:
+        """The distance, a float32 scalar."""
+        real, fake = self._sets()
+        return torch.tensor(float(proxy_a_distance(real, fake, seed=self.seed)))

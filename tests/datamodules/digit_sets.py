@@ -1,0 +1,103 @@
+"""Small sets of digits in the exact formats of the large ones."""
+
+import bz2
+import hashlib
+import struct
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from scipy.io import savemat
+from torchvision import datasets
+
+N = {"train": 20, "test": 12}
+PARTS = ("train", "test")
+
+
+def labels(part: str) -> np.ndarray:
+    return np.arange(N[part]) % 10
+
+
+def pixels(part: str, *shape: int) -> np.ndarray:
+    """Random bytes, others in each part."""
+    draw = np.random.default_rng(PARTS.index(part))
+    return draw.integers(0, 256, (N[part], *shape), dtype=np.uint8)
+
+
+def write_mnist(root: Path, garbage: bool = False) -> None:
+    folder = root / "mnist/MNIST/raw"
+    folder.mkdir(parents=True, exist_ok=True)
+    for part, name in (("train", "train"), ("test", "t10k")):
+        for kind, values in (
+            ("images-idx3", pixels(part, 28, 28)),
+            ("labels-idx1", (labels(part) * (3 if garbage else 1)) % 10),
+        ):
+            sizes = struct.pack(f">{values.ndim}I", *values.shape)
+            head = b"\0\0\x08" + bytes([values.ndim]) + sizes
+            (folder / f"{name}-{kind}-ubyte").write_bytes(
+                head + values.astype(np.uint8).tobytes()
+            )
+
+
+def write_usps(root: Path, garbage: bool = False) -> None:
+    (root / "usps").mkdir(parents=True, exist_ok=True)
+    with h5py.File(root / "usps/usps.h5", "w") as file:
+        for part in PARTS:
+            ink = pixels(part, 256).astype(np.float32) / 255
+            y = (labels(part) * (3 if garbage else 1)) % 10
+            file[f"{part}/data"] = ink
+            file[f"{part}/target"] = y.astype(np.int32)
+
+
+def write_usps_libsvm(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pixels of the HDF5 file turned into their negatives, to tell them apart."""
+    (root / "usps").mkdir(parents=True, exist_ok=True)
+    found = {}
+    for part in PARTS:
+        url, name, _ = datasets.USPS.split_list[part]
+        values = 1 - 2 * (pixels(part, 256) / 255)
+        lines = [
+            " ".join([str(y + 1), *(f"{i}:{v:.6f}" for i, v in enumerate(row, 1))])
+            for y, row in zip(labels(part), values, strict=True)
+        ]
+        packed = bz2.compress(("\n".join(lines) + "\n").encode())
+        (root / "usps" / name).write_bytes(packed)
+        found[part] = [url, name, hashlib.md5(packed).hexdigest()]
+    monkeypatch.setattr(datasets.USPS, "split_list", found)
+
+
+def write_svhn(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "svhn").mkdir(parents=True, exist_ok=True)
+    found = {}
+    for part in PARTS:
+        url, name, _ = datasets.SVHN.split_list[part]
+        y = np.where(labels(part) == 0, 10, labels(part)).astype(np.uint8)
+        path = root / "svhn" / name
+        x = pixels(part, 32, 32, 3).transpose(1, 2, 3, 0)
+        savemat(path, {"X": x, "y": y[:, None]}, do_compression=True)
+        found[part] = [url, name, hashlib.md5(path.read_bytes()).hexdigest()]
+    monkeypatch.setattr(datasets.SVHN, "split_list", found)
+
+
+def write_mnist_m(root: Path) -> None:
+    folder = root / "mnist_m"
+    for part in PARTS:
+        (folder / f"mnist_m_{part}").mkdir(parents=True, exist_ok=True)
+        lines = []
+        for i, x in enumerate(pixels(part, 32, 32, 3)):
+            Image.fromarray(x).save(folder / f"mnist_m_{part}" / f"{i:08}.png")
+            lines.append(f"{i:08}.png {labels(part)[i]}\n")
+        (folder / f"mnist_m_{part}_labels.txt").write_text("".join(lines))
+
+
+def write_mnist_m_tensors(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in PARTS:
+        pair = (
+            torch.from_numpy(pixels(part, 28, 28, 3)),
+            torch.from_numpy(labels(part)),
+        )
+        torch.save(pair, folder / f"mnist_m_{part}.pt")
