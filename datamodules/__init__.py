@@ -1,18 +1,34 @@
 """Data sets, one file per family; each class says what a batch is."""
 
+from datamodules.amazon_reviews import AmazonReviews
 from datamodules.base import InMemoryDataModule
 from datamodules.cifar10 import CIFAR10
+from datamodules.digit_domains import DigitDomains
 from datamodules.digits import Digits
+from datamodules.digits_shift import DigitsShift
+from datamodules.domain_features import DomainFeatures
 from datamodules.image_folder import ImageFolder
 from datamodules.mnist import MNIST, FashionMNIST
+from datamodules.office_caltech import OfficeCaltech
+from datamodules.office_images import OfficeImages
 from datamodules.point_clouds import PointClouds
+from datamodules.shifted_blobs import ShiftedBlobs
+from datamodules.two_domains import TwoDomains
 
 __all__ = [
     "CIFAR10",
     "MNIST",
+    "AmazonReviews",
+    "DigitDomains",
     "Digits",
+    "DigitsShift",
+    "DomainFeatures",
     "FashionMNIST",
     "ImageFolder",
     "InMemoryDataModule",
+    "OfficeCaltech",
+    "OfficeImages",
     "PointClouds",
+    "ShiftedBlobs",
+    "TwoDomains",
 ]

@@ -19,12 +19,15 @@ def blocks(language: str) -> list[str]:
 
 
 def commands() -> list[str]:
-    lines = "".join(blocks("bash")).splitlines()
-    found = [line.split("python train.py ")[1] for line in lines if "train.py" in line]
-    # the run that the first command makes has the config that it was given
-    return [
-        one.replace("$RUN/config.yaml", "configs/wgan_gp/digits.yaml") for one in found
-    ]
+    """What follows train.py; a run has the config that it was given."""
+    found, config = [], ""
+    for line in "".join(blocks("bash")).splitlines():
+        if run := re.match(r"RUN=runs/(\w+)-(\w+)/", line):
+            config = f"configs/{run[1]}/{run[2]}.yaml"
+        if "train.py" in line:
+            words = line.split("#")[0].split("python train.py ")[1]
+            found.append(words.replace("$RUN/config.yaml", config))
+    return found
 
 
 def test_the_quick_start_runs() -> None:

@@ -12,7 +12,8 @@ from lightning_modules.metrics.wasserstein import TwoSampleMetric
 class ProxyADistance(TwoSampleMetric):
     """Proxy A-distance between the features of two domains: 0 alike, 2 separable.
 
-    Of more than ``max_samples`` rows on a side a fixed choice is used.
+    Of more than ``max_samples`` rows on a side a fixed choice is used. Five folds, or
+    as many as the smaller domain has rows; NaN for a single row.
 
     Args:
         max_samples: Rows kept on each side; None keeps all.
@@ -35,4 +36,8 @@ class ProxyADistance(TwoSampleMetric):
     def compute(self) -> Tensor:
         """The distance, a float32 scalar."""
         real, fake = self._sets()
-        return torch.tensor(float(proxy_a_distance(real, fake, seed=self.seed)))
+        folds = min(5, len(real), len(fake))
+        if folds < 2:
+            return torch.tensor(float("nan"))
+        found = proxy_a_distance(real, fake, seed=self.seed, folds=folds)
+        return torch.tensor(float(found))

@@ -170,7 +170,9 @@ def test_sizes_change_as_in_pillow(
     expected = torch.from_numpy(seen.copy()).view(size, size, channels)
     x = torch.from_numpy(pixels[..., :channels]).permute(2, 0, 1)[None]
     found = same_form(x, size, channels)[0].permute(1, 2, 0)
-    assert (found.int() - expected.int()).abs().max() <= 1
+    off = (found.int() - expected.int()).abs()
+    assert off.max() <= 2  # both round twice, to whole numbers, with short weights
+    assert off.float().mean() < 0.2
 
 
 def test_grey_is_the_luma_of_pillow() -> None:

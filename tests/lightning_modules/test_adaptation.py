@@ -26,6 +26,7 @@ from lightning_modules.functional.adaptation import (
     joint_transport_cost,
     squared_mmd,
 )
+from lightning_modules.metrics import ProxyADistance
 from lightning_modules.noise import Noise
 
 from .domains import METHODS, Pair, fit, module, weights
@@ -257,6 +258,16 @@ def test_the_summary_tells_last_selected_and_oracle_apart() -> None:
     keys = [f"target_accuracy_{kind}" for kind in ("last", "selected", "oracle")]
     found = [tuple(one[key] for key in keys) for one in summaries]
     assert found == [(0.5, 0.5, 0.5), (0.9, 0.5, 0.9), (0.7, 0.7, 0.9), (0.6, 0.7, 0.9)]
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_the_proxy_distance_makes_do_with_few_rows(n: int) -> None:
+    metric = ProxyADistance()
+    x = torch.arange(float(n)).reshape(n, 1)
+    metric.update(x, real=True)
+    metric.update(x + 100, real=False)
+    found = float(metric.compute())
+    assert math.isnan(found) if n == 1 else found == 2
 
 
 def test_a_selection_by_entropy_prefers_the_smaller() -> None:

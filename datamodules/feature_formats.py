@@ -1,0 +1,110 @@
+"""Arrays out of .mat, .h5, .npz, .npy and svmlight files; nothing is unpickled."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+from zipfile import is_zipfile
+
+import h5py
+import numpy as np
+from scipy import sparse
+from scipy.io import loadmat, whosmat
+from sklearn.datasets import load_svmlight_file
+
+FEATURES = ("x", "features", "fts", "feas", "data")
+"""Names of features in files, in capitals or not; the first that is there counts."""
+LABELS = ("y", "labels", "label", "target")
+"""Names of labels in files, likewise."""
+
+Found = tuple[list[str], dict[str, Any]]
+"""Names of all that is in a file, and the arrays that may be features or labels."""
+
+
+def first_of(wanted: Iterable[str], names: Iterable[str]) -> str | None:
+    """The first of the wanted names, as it is written among the names; or None.
+
+    >>> first_of(FEATURES, ["Labels", "Fts"])
+    'Fts'
+    """
+    by_lower = {name.lower(): name for name in names}
+    return next((by_lower[key] for key in wanted if key in by_lower), None)
+
+
+def _wanted(names: Iterable[str]) -> list[str]:
+    names = list(names)
+    found = (first_of(keys, names) for keys in (FEATURES, LABELS))
+    return [name for name in found if name is not None]
+
+
+def read_mat(path: Path) -> Found:
+    """MATLAB's own format, or HDF5, which MATLAB writes as version 7.3."""
+    if h5py.is_hdf5(path):
+        return read_hdf5(path, is_matlab=True)
+    names = [name for name, *_ in whosmat(str(path), appendmat=False)]
+    wanted = _wanted(names)
+    arrays = loadmat(str(path), appendmat=False, variable_names=wanted)
+    return names, {name: _sound(arrays[name]) for name in wanted}
+
+
+def read_hdf5(path: Path, is_matlab: bool = False) -> Found:
+    """Data sets at the top of a file; MATLAB writes them transposed."""
+    with h5py.File(path, "r") as file:
+        names = list(file)
+        return names, {key: _item(file[key], is_matlab) for key in _wanted(names)}
+
+
+def _item(item: Any, is_matlab: bool) -> Any:
+    """An array, or a sparse matrix, which MATLAB writes as a group of arrays."""
+    if isinstance(item, h5py.Dataset):
+        return item[()].T if is_matlab else item[()]
+    if "MATLAB_sparse" not in item.attrs:
+        return np.array(list(item))  # names, which are no features
+    starts = item["jc"][()].astype(np.int64)
+    shape = (int(item.attrs["MATLAB_sparse"]), len(starts) - 1)
+    if "data" not in item:
+        return sparse.csc_array(shape)  # no entries
+    entries = (item["data"][()], item["ir"][()].astype(np.int64), starts)
+    return _sound(sparse.csc_array(entries, shape=shape))
+
+
+def _sound(array: Any) -> Any:
+    """An array; a sparse one only if its entries lie within it."""
+    if sparse.issparse(array):
+        array.check_format(full_check=True)
+    return array
+
+
+def read_npz(path: Path) -> Found:
+    """NumPy's archive of arrays."""
+    if not is_zipfile(path):
+        raise ValueError("it is no archive")
+    with np.load(path, allow_pickle=False) as file:
+        return file.files, {key: file[key] for key in _wanted(file.files)}
+
+
+def read_npy(path: Path) -> Found:
+    """One array of NumPy, as ``x``."""
+    with path.open("rb") as file:
+        return ["x"], {"x": np.lib.format.read_array(file, allow_pickle=False)}
+
+
+def read_text(path: Path) -> Found:
+    """Lines ``label column:value ...``, with columns as they are written."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 1))
+        if file.read() not in (b"", b"\n"):  # half a number is a number too
+            raise ValueError("its last line has no end, as if it were cut off")
+    x, y = load_svmlight_file(str(path), zero_based=True)
+    return ["features", "labels"], {"features": x, "labels": y}
+
+
+TEXT = (".svmlight", ".libsvm", ".svm")
+READERS: dict[str, Callable[[Path], Found]] = {
+    ".mat": read_mat,
+    ".h5": read_hdf5,
+    ".hdf5": read_hdf5,
+    ".npz": read_npz,
+    ".npy": read_npy,
+    **dict.fromkeys(TEXT, read_text),
+}
+"""Readers by the ending of a file."""
