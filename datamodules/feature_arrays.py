@@ -83,7 +83,7 @@ def as_labels(name: str, array: Any, n: int) -> NDArray[np.int64]:
         found = f"{counted} labels" if counted else f"labels of shape {array.shape}"
         raise ValueError(f"{name} has {found} for {n} rows; one for each is needed.")
     with np.errstate(invalid="ignore"):  # NaN is caught as being no whole number
-        whole = array.astype(np.int64).ravel()
+        whole: NDArray[np.int64] = array.astype(np.int64).ravel()
     if (whole != array.ravel()).any():
         raise ValueError(f"{name} has labels that are not whole numbers; number them.")
     return whole

@@ -80,7 +80,7 @@ def find_features(paths: Paths, labels: Paths | None = None) -> None:
         for key, path in files.items():
             if path.suffix.lower() not in endings:
                 raise ValueError(
-                    f"data.{key}: {path} has an unknown ending; use a file that ends in "
+                    f"data.{key}: {path} has an unknown ending; use a file with one of "
                     f"{', '.join(endings)}."
                 )
             if not path.is_file():

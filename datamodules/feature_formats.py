@@ -70,7 +70,8 @@ def _item(item: Any, is_matlab: bool) -> Any:
 def _sound(array: Any) -> Any:
     """An array; a sparse one only if its entries lie within it."""
     if sparse.issparse(array):
-        array.check_format(full_check=True)
+        compressed: Any = array
+        compressed.check_format(full_check=True)
     return array
 
 

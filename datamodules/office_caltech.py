@@ -1,59 +1,84 @@
-"""Office-Caltech10: ten kinds of objects in four kinds of pictures, as features."""
+"""Office-Caltech10: ten kinds of things in four kinds of pictures, as features."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
+from torch import Tensor
 
-from datamodules.arguments import at_least
-from datamodules.domain_features import FeatureDomains, Normalise
-from datamodules.feature_files import FeatureFile, read_features
+from datamodules.amazon_reviews import two_of
+from datamodules.domain_features import Cut, DomainFeatures, one_of
+from datamodules.feature_scaling import Normalisation
 from datamodules.sampler import seeded_generator
-from datamodules.two_domains import Domains
-from lightning_modules.sparse import Rows
+from datamodules.two_domains import LabelledRows
 
 OfficeDomain = Literal["amazon", "caltech10", "dslr", "webcam"]
-N_TRAIN = {"amazon": 800, "caltech10": 1000, "dslr": 100, "webcam": 200}
-CLASSES = (
-    *("backpack", "bike", "calculator", "headphones", "keyboard"),
-    *("laptop", "monitor", "mouse", "mug", "projector"),
-)
-_FORMS = ("{}.mat", "{}_SURF_L10.mat", "{}_decaf.mat")
+N_TRAIN = {"amazon": 800, "caltech10": 1_000, "dslr": 100, "webcam": 200}
+WIDTHS = {"surf": 800, "decaf": 4_096}
+CUSTOM: dict[str, Normalisation] = {"surf": "l1-zscore", "decaf": "none"}
+NAMES = {"surf": ("{}.mat", "{}_surf_l10.mat"), "decaf": ("{}.mat", "{}_decaf.mat")}
 
 
-class OfficeCaltech(FeatureDomains):
-    """SURF histograms (n, 800) or DeCAF features (n, 4096), float32, of ten classes.
+class OfficeCaltech(DomainFeatures):
+    """Features of 2,533 pictures, float32 (n, 800) or (n, 4096), in ten classes.
 
-    A domain's file is ``<root>/<features>/<domain>.mat`` with ``fts`` or ``feas`` and
-    ``labels`` from 1 to 10; ``<domain>_SURF_L10.mat`` and ``<domain>_decaf.mat`` are
-    found as well, in any case of letters.
+    ``surf`` are histograms of 800 visual words, ``decaf`` the 4,096 activations of a
+    layer of a network. The file of a domain is ``<root>/<features>/<domain>.mat`` or
+    ``<domain>_SURF_L10.mat`` or ``<domain>_decaf.mat``, whatever the case, there or in
+    ``root``; caltech10 may be called Caltech. It holds ``fts`` or ``feas``, and
+    ``labels`` from 1 to 10. There is no download.
+
+    | domain | rows | trained on in ``split`` |
+    | --- | --- | --- |
+    | amazon | 958 | 800 |
+    | caltech10 | 1,123 | 1,000 |
+    | dslr | 157 | 100 |
+    | webcam | 295 | 200 |
 
     Args:
         source: Domain with labels.
         target: Domain without.
-        root: Folder that holds the folder of the features.
-        features: Name of that folder, ``surf`` or ``decaf``.
-        protocol: ``transductive`` trains on all rows of both domains and measures
-            accuracy on all of the target, as most papers do; ``split`` is that of the
-            WDGRL authors: 800, 1,000, 100 and 200 rows (amazon, caltech10, dslr,
-            webcam), drawn by ``split_seed``, are trained on, the others tested on.
-        normalise: See `FeatureDomains`; the custom for SURF is ``l1-zscore``.
-        n_val: Source rows held out for validation in the transductive protocol; with 0
-            the training rows serve for that too.
-        split_seed: Seed of the split.
+        root: Folder of the features.
+        features: ``surf`` or ``decaf``.
+        protocol: ``transductive`` trains on all rows of both domains, those of the
+            target without labels, and measures accuracy on all rows of the target.
+            ``split`` is the protocol of WDGRL: each domain is split at random, and
+            accuracy is measured on the rows that aren't trained on; those of the
+            source serve for validation.
+        normalise: See `fit_scaling`. By default ``l1-zscore`` for ``surf``, as is the
+            custom, and ``none`` for ``decaf``, as the authors of WDGRL do.
+        n_val: Source rows held out for validation in ``transductive``, in proportion to
+            the classes. With 0 all are trained on and serve for validation too.
+        split_seed: Seed of ``split``; a domain is split in the same way as source and
+            as target.
         batch_size: Rows of each domain in a batch of one process.
-        batches_per_epoch: Batches that count as an epoch.
+        batches_per_epoch: Batches that count as an epoch; 30 pass over amazon.
         num_workers: Worker processes that slice batches; the batches are the same for
             any number.
         seed: Seed of the order of the rows.
 
+    Attributes:
+        test_rows: Rows of the target's file that are tested, int64 (n,), known once the
+            data was read; the row numbers of predictions point into it.
+
     Raises:
-        FileNotFoundError: A file is missing; there is no download.
-        ValueError: Source and target are the same, or a file is damaged.
+        FileNotFoundError: A file is missing.
+        ValueError: Source and target are the same, a file is damaged or has too few
+            rows, or an argument is out of its range.
 
     References:
-        Gong et al. 2012, CVPR, "Geodesic flow kernel".
+        Gong et al. 2012, doi:10.1109/CVPR.2012.6247911. The split: arXiv:1707.01217.
     """
+
+    num_classes = 10
+    class_names = (
+        *("backpack", "bike", "calculator", "headphones", "keyboard"),
+        *("laptop", "monitor", "mouse", "mug", "projector"),
+    )
+    written_labels = tuple(range(1, 11))
+    file_key = "root"
+    test_rows: Tensor
 
     def __init__(
         self,
@@ -62,7 +87,7 @@ class OfficeCaltech(FeatureDomains):
         root: str = "data/office_caltech10",
         features: Literal["surf", "decaf"] = "surf",
         protocol: Literal["transductive", "split"] = "transductive",
-        normalise: Normalise = "l1-zscore",
+        normalise: Normalisation | None = None,
         n_val: int = 0,
         split_seed: int = 0,
         batch_size: int = 32,
@@ -70,57 +95,82 @@ class OfficeCaltech(FeatureDomains):
         num_workers: int = 0,
         seed: int = 0,
     ) -> None:
-        super().__init__(normalise, batch_size, batches_per_epoch, num_workers, seed)
-        at_least("n_val", n_val, 0)
-        if source == target:
+        two_of(source, target, get_args(OfficeDomain))
+        one_of("features", features, tuple(WIDTHS))
+        one_of("protocol", protocol, ("transductive", "split"))
+        if n_val and protocol == "split":
             raise ValueError(
-                f"data.source and data.target are both '{source}': choose two domains."
+                f"data.n_val is {n_val}, but in data.protocol split the source's rows "
+                "that aren't trained on serve for validation; leave it out."
             )
-        self.domain_names = (source, target)
-        self.folder = Path(root, features)
-        self.protocol, self.n_val, self.split_seed = protocol, n_val, split_seed
+        super().__init__(
+            source=source,  # the names of the files are known once they were found
+            target=target,
+            n_val=n_val,
+            normalise=normalise or CUSTOM[features],
+            dense=True,
+            n_features=WIDTHS[features],
+            batch_size=batch_size,
+            batches_per_epoch=batches_per_epoch,
+            num_workers=num_workers,
+            seed=seed,
+        )
+        self.root, self.features = Path(root).expanduser(), features
+        self.protocol, self.split_seed = protocol, split_seed
+        self.shape = (WIDTHS[features],)
 
     def find(self) -> None:
-        """Says which file is missing."""
-        for domain in self.domain_names:
-            self._path(domain)
+        """Looks for the files of both domains."""
+        keys = ("source", "target")
+        self.paths = {
+            key: self._path(domain)
+            for key, domain in zip(keys, self.domain_names, strict=True)
+        }
+
+    def cut(self, rows: Mapping[str, LabelledRows]) -> tuple[Cut, Cut]:
+        """All rows of both domains, or the same part of each in every run."""
+        if self.protocol == "transductive":
+            self.test_rows = torch.arange(len(rows["target"]))
+            return super().cut(rows)
+        source, target = rows["source"], rows["target"]
+        trained, held_out = self._split("source", source)
+        seen, self.test_rows = self._split("target", target)
+        return (
+            (source.part(trained), source.part(held_out)),
+            (target.part(seen), target.part(self.test_rows)),
+        )
+
+    def _split(self, part: str, rows: LabelledRows) -> tuple[Tensor, Tensor]:
+        """Numbers of the rows that are trained on, and of the others."""
+        domain = self.domain_names[part == "target"]
+        n = N_TRAIN[domain]
+        if len(rows) <= n:
+            raise ValueError(
+                f"data.protocol: split trains on {n} rows of {domain}, but "
+                f"{self.paths[part]} has {len(rows)}; use transductive."
+            )
+        number = list(N_TRAIN).index(domain)
+        generator = seeded_generator("office", self.split_seed, number)
+        order = torch.randperm(len(rows), generator=generator)
+        return order[:n].sort().values, order[n:].sort().values
 
     def _path(self, domain: str) -> Path:
-        names = [form.format(domain).lower() for form in _FORMS]
-        for path in sorted(self.folder.glob("*.mat")):
-            if path.name.lower() in names:
-                return path
+        spelled = (domain, "caltech") if domain == "caltech10" else (domain,)
+        names = [form.format(name) for name in spelled for form in NAMES[self.features]]
+        for folder in (self.root / self.features, self.root):
+            there = sorted(folder.iterdir()) if folder.is_dir() else []
+            found = {path.name.lower(): path for path in there if path.is_file()}
+            for name in names:
+                if name in found:
+                    return found[name]
         raise FileNotFoundError(
-            f"'{self.folder}' (data.root, data.features) lacks {domain}.mat: put the "
-            "file of that domain there, with keys fts and labels."
+            f"data.root: {self.root / self.features} lacks {domain}.mat; put it there "
+            f"(there is no download; {WHERE[self.features]})."
         )
 
-    def read(self) -> Domains:
-        """The files of both domains, whole or split."""
-        source, target = (self._parts(domain) for domain in self.domain_names)
-        found = self.join(source, target, self.n_val)
-        if self.num_classes == len(CLASSES):
-            self.class_names = CLASSES
-        return found
 
-    def _parts(self, domain: str) -> tuple[FeatureFile, FeatureFile | None]:
-        file = read_features(self._path(domain))
-        if self.protocol == "transductive":
-            return file, None
-        n = len(file.x)
-        key = list(N_TRAIN).index(domain)
-        order = torch.randperm(
-            n, generator=seeded_generator("office", self.split_seed, key)
-        )
-        if n <= N_TRAIN[domain]:
-            raise ValueError(
-                f"'{file.path}' has {n} rows, too few for data.protocol 'split', which "
-                f"trains on {N_TRAIN[domain]}: use 'transductive'."
-            )
-        cut = N_TRAIN[domain]
-        return _part(file, order[:cut]), _part(file, order[cut:])
-
-
-def _part(file: FeatureFile, rows: torch.Tensor) -> FeatureFile:
-    x: Rows = file.x[rows]
-    return FeatureFile(x, None if file.y is None else file.y[rows.numpy()], file.path)
+WHERE = {
+    "surf": "it is in the repository redhat12345/OfficeCaltechDomainAdaptation, folder "
+    "features/surf",
+    "decaf": "with feas, (n, 4096), and labels from 1 to 10",
+}

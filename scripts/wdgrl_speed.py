@@ -149,9 +149,8 @@ def measure(rounds: int, steps: int) -> list[tuple[str, float, float]]:
             for method, seen in rates.items():
                 seen.append(steps_per_second(method, data, steps))
         ours, usual = (statistics.median(seen) for seen in rates.values())
-        print(
-            f"{held}: {ours:.1f} against {usual:.1f} steps a second, {ours / usual:.2f}x"
-        )
+        times = f"{ours / usual:.2f} times as fast"
+        print(f"{held}: {ours:.1f} against {usual:.1f} steps a second, {times}")
         found.append((held, ours, usual))
     return found
 
