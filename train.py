@@ -10,7 +10,7 @@ import shutil
 import sys
 import warnings
 from argparse import ArgumentError
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -92,10 +92,23 @@ class CLI(LightningCLI):
             sys.stderr.write("note: without --ckpt_path the networks are untrained.\n")
         if self.subcommand == "fit":
             continue_wandb_run(self.trainer, kwargs["ckpt_path"])
+        measures = self.subcommand in ("validate", "test")
+        if measures:
+            kwargs["verbose"] = False  # Lightning's table has a column for each loader
         with no_half_written_run(self.trainer):
             getattr(self.trainer, self.subcommand)(**kwargs)
+        if measures and self.trainer.is_global_zero:
+            sys.stdout.writelines(measured(self.trainer.callback_metrics))
 
     fit = validate = test = predict = run_checked
+
+
+def measured(metrics: Mapping[str, Any]) -> Iterator[str]:
+    """A line for each metric of a validation or test."""
+    named = {name: value for name, value in metrics.items() if "/" in name}
+    width = max(map(len, named), default=0)
+    for name in sorted(named):
+        yield f"{name:{width}}  {float(named[name]):.6g}\n"
 
 
 @contextmanager

@@ -111,12 +111,18 @@ def test_every_experiment_trains(
 
 
 @pytest.mark.parametrize("name", ["wdgrl/amazon", "dann/office_images"])
-def test_experiments_are_measured_and_label_the_target(name: str, data: Path) -> None:
+def test_experiments_are_measured_and_label_the_target(
+    name: str, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = CONFIGS / f"{name}.yaml"
     assert call("fit", path, data) == 0
     last = "--ckpt_path=runs/smoke/checkpoints/last.ckpt"
-    for subcommand in ("validate", "test"):
+    for subcommand, stage in (("validate", "val"), ("test", "test")):
+        capsys.readouterr()
         assert call(subcommand, path, data, last) == 0
+        said = capsys.readouterr().out.splitlines()
+        (line,) = [one for one in said if f"{stage}/target_accuracy " in one]
+        assert 0 <= float(line.split()[1]) <= 1
     assert (
         call("predict", path, data, last, "--trainer.limit_predict_batches=null") == 0
     )

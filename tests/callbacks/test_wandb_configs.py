@@ -6,9 +6,16 @@ from typing import Any
 import pytest
 import yaml
 
+from lightning_modules import GAN, WDGRL, WGAN, WGANGP
+from lightning_modules.tracked import TrackedModule
 from train import main
 
-SWEEPS = ("gan", "wgan", "wgan_gp")
+SWEEPS: dict[str, type[TrackedModule]] = {
+    "gan": GAN,
+    "wgan": WGAN,
+    "wgan_gp": WGANGP,
+    "wdgrl": WDGRL,
+}
 
 
 def resolved(
@@ -72,7 +79,7 @@ def reached(config: dict[str, Any], key: str) -> Any:
 def test_a_sweep_optimises_the_monitor_of_the_method(
     name: str, repository: Path
 ) -> None:
-    from lightning_modules import GAN
-
     sweep = yaml.safe_load((repository / f"configs/sweeps/{name}.yaml").read_text())
-    assert sweep["metric"] == {"name": f"{GAN.monitor}.min", "goal": "minimize"}
+    method = SWEEPS[name]
+    name = f"{method.monitor}.{method.mode}"
+    assert sweep["metric"] == {"name": name, "goal": f"{method.mode}imize"}

@@ -226,7 +226,7 @@ def test_two_jobs_at_most_unless_more_are_asked_for(
     assert asked == [min(2, os.cpu_count() or 1), 7]
     with pytest.raises(SystemExit):
         main(monkeypatch, "run", "fake", "--jobs=0")
-    assert "--jobs must be at least 1" in capsys.readouterr().err
+    assert "--jobs and --seeds must be at least 1" in capsys.readouterr().err
 
 
 def test_a_measured_cell_has_exactly_the_keys_of_the_schema(
