@@ -7,6 +7,7 @@ from lightning_modules.deep_jdot import DeepJDOT
 from lightning_modules.gan import GAN
 from lightning_modules.mmd import MMD
 from lightning_modules.networks import (
+    Backbone,
     ConvClassifier,
     ConvCritic,
     ConvExtractor,
@@ -38,6 +39,7 @@ __all__ = [
     "WGAN",
     "WGANGP",
     "AdaptationAdam",
+    "Backbone",
     "Classifier",
     "ConvClassifier",
     "ConvCritic",

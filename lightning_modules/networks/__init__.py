@@ -1,5 +1,6 @@
 """Networks that know nothing of training."""
 
+from lightning_modules.networks.backbone import Backbone
 from lightning_modules.networks.classifier import ConvClassifier
 from lightning_modules.networks.conv import ConvCritic, ConvGenerator
 from lightning_modules.networks.extractor import (
@@ -11,6 +12,7 @@ from lightning_modules.networks.mlp import MLPCritic, MLPGenerator
 from lightning_modules.networks.resnet import ResNetCritic, ResNetGenerator
 
 __all__ = [
+    "Backbone",
     "ConvClassifier",
     "ConvCritic",
     "ConvExtractor",

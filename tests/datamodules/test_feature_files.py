@@ -180,6 +180,7 @@ def replaced(value: float) -> np.ndarray:
         (X.astype("U3"), Y, "fts is no matrix of numbers"),
         (X, Y[:-1], "labels has 6 labels for 7 rows"),
         (X, np.eye(7), r"labels has labels of shape \(7, 7\) for 7 rows"),
+        (counts(8, 4), Y[:1].repeat(8).reshape(2, 4), r"labels .* shape \(2, 4\)"),
         (X, Y + 0.5, "labels has labels that are not whole numbers"),
         (X, np.where(Y > 0, np.nan, 1), "labels has labels that are not whole"),
         (X, np.where(Y > 0, np.inf, 1), "labels has labels that are not whole"),

@@ -1,0 +1,140 @@
+"""Networks of torchvision and timm as extractors, with weights from a local file."""
+
+import difflib
+import pickle
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torchvision import models
+
+from lightning_modules.recipe import remembers
+
+_DAMAGE = (
+    *(SafetensorError, RuntimeError, pickle.UnpicklingError),
+    *(EOFError, TypeError, ValueError),
+)
+_HEADS = ("fc", "classifier", "heads", "head")
+
+
+@remembers
+class Backbone(nn.Module):
+    """Images (n, 3, h, w) to features (n, num_features) of a known network.
+
+    The last part, which tells the network's own classes, is taken off. Nothing is
+    downloaded: weights come from a file, such as those that torchvision and timm keep
+    in their caches, and without one they are random. Keep the file: whoever builds the
+    network again, from a config or a checkpoint, reads it again.
+
+    Args:
+        name: As the library calls it, such as ``resnet18`` or ``vit_tiny_patch16_224``.
+        library: ``torchvision``, or ``timm`` (``pip install timm``).
+        weights: File of the state dict, ``.pth`` or ``.safetensors``; nothing in it is
+            unpickled but tensors.
+        image_size: Height and width of the pictures.
+
+    Attributes:
+        num_features: Width of the features.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ImportError: timm is not installed.
+        ValueError: The library knows no such network, or the weights are another's.
+
+    >>> Backbone("mnasnet0_5", image_size=64)(torch.zeros(2, 3, 64, 64)).shape
+    torch.Size([2, 1280])
+    """
+
+    def __init__(
+        self,
+        name: str = "resnet18",
+        library: Literal["torchvision", "timm"] = "torchvision",
+        weights: str | None = None,
+        image_size: int = 224,
+    ) -> None:
+        super().__init__()
+        made = _torchvision if library == "torchvision" else _timm
+        self.network = made(name, image_size)
+        self.shape = (3, image_size, image_size)
+        if weights is not None:
+            _load(self.network, Path(weights), name)
+        self.network.eval()
+        with torch.no_grad():
+            found = self(torch.zeros(1, *self.shape))
+        self.network.train()
+        self.num_features: int = found.shape[1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map images (n, 3, h, w) to features (n, num_features)."""
+        features = cast(Tensor, self.network(x))
+        # maps of features are averaged over their places
+        return features.mean((2, 3)) if features.ndim == 4 else features.flatten(1)
+
+
+def _torchvision(name: str, image_size: int) -> nn.Module:
+    known = models.list_models(module=models)
+    if name not in known:
+        raise ValueError(_unknown("torchvision", name, known))
+    options: dict[str, Any] = {}
+    if name.startswith("vit"):
+        options = {"image_size": image_size}
+    elif name in ("googlenet", "inception_v3"):
+        options = {"aux_logits": False, "init_weights": True}
+    network: nn.Module = models.get_model(name, weights=None, **options)
+    head = next(head for head in _HEADS if hasattr(network, head))
+    setattr(network, head, nn.Identity())
+    return network
+
+
+def _timm(name: str, image_size: int) -> nn.Module:
+    try:
+        import timm
+    except ImportError:
+        raise ImportError(
+            "model.extractor.library is timm, which is not installed: pip install timm."
+        ) from None
+    if not timm.is_model(name):
+        raise ValueError(_unknown("timm", name, timm.list_models()))
+    sized: dict[str, Any] = {"img_size": image_size} if "patch" in name else {}
+    return timm.create_model(name, num_classes=0, **sized)
+
+
+def _unknown(library: str, name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, 3)
+    hint = f"did you mean {' or '.join(near)}" if near else "see its list of models"
+    return f"model.extractor.name: {library} has no network '{name}': {hint}?"
+
+
+def _load(network: nn.Module, path: Path, name: str) -> None:
+    """Weights of a file, but for those of the head."""
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"model.extractor.weights: there is no file '{path}': name one with the "
+            f"weights of {name}, or leave it out for random ones."
+        )
+    try:
+        held: dict[str, Any] = (
+            load_file(path)
+            if path.suffix == ".safetensors"
+            else dict(torch.load(path, map_location="cpu", weights_only=True))
+        )
+    except _DAMAGE as error:
+        raise ValueError(
+            f"model.extractor.weights: '{path}' holds no state dict, or is cut off: "
+            "get it again."
+        ) from error
+    wanted = network.state_dict()
+    wrong = [
+        key
+        for key, value in wanted.items()
+        if getattr(held.get(key), "shape", None) != value.shape
+    ]
+    if wrong:
+        raise ValueError(
+            f"model.extractor.weights: '{path}' lacks {len(wrong)} tensors of {name}, "
+            f"such as {wrong[0]}: it is the file of another network."
+        )
+    network.load_state_dict({key: held[key] for key in wanted})
