@@ -41,12 +41,15 @@ SLACK = 0.01  # source accuracy that a candidate may lose against the best
 _AVERAGED = ('--trainer.callbacks+={"class_path": "WeightEMA"}',)
 _DROPOUT = ("--model.extractor.init_args.dropout=0.5",)
 _LOG = ("--data.normalise=log1p",)
+_RAMP = ("--model.ramp=sigmoid",)
 CANDIDATES: dict[str, tuple[str, ...]] = {
     "authors": (),
     "averaged": _AVERAGED,
     "averaged-dropout": (*_AVERAGED, *_DROPOUT),
     "averaged-dropout-log": (*_AVERAGED, *_DROPOUT, *_LOG),
-    "averaged-ramp": (*_AVERAGED, "--model.ramp=sigmoid"),
+    "averaged-ramp": (*_AVERAGED, *_RAMP),
+    "averaged-log-ramp": (*_AVERAGED, *_LOG, *_RAMP),
+    "averaged-dropout-log-ramp": (*_AVERAGED, *_DROPOUT, *_LOG, *_RAMP),
 }
 """Options on top of configs/wdgrl/amazon_authors.yaml."""
 
