@@ -11,12 +11,16 @@ REAL = "real_data"  # the data set itself, measured as if it were samples
 
 @dataclass(frozen=True)
 class Column:
-    """One metric of a table: its name in the cell, its heading, and how to print it."""
+    """One metric of a table: its name in the cell, its heading, and how to print it.
+
+    What not every method has is not ``everywhere``.
+    """
 
     key: str
     heading: str
     form: str = "{:.2f}"
     factor: float = 1.0
+    everywhere: bool = True
 
     def show(self, value: float) -> str:
         """A value as the page prints it."""
@@ -88,6 +92,7 @@ _ACCURACY = (
     Column("best/accuracy", "oracle", "{:.2f}", 100.0),
     Column("last/source_accuracy", "source", "{:.2f}", 100.0),
 )
+_DOMAIN_LOSS = Column("last/domain_loss", "domain loss", "{:.4f}", everywhere=False)
 _ACCURACY_NOTE = (
     "Accuracy on the target's test rows, %. *last*: at the last step. *selected*: at "
     "the validation with the highest information maximisation score, which needs no "
@@ -178,7 +183,10 @@ TABLES = {
     ),
     "wdgrl-toy": Table(
         "Two blobs, far apart",
-        (*_ACCURACY, Column("last/domain_loss", "domain loss", "{:.4f}")),
+        (
+            *_ACCURACY,
+            Column("last/domain_loss", "domain loss", "{:.4f}", everywhere=False),
+        ),
         5,
         ADAPTATION,
         note=_ACCURACY_NOTE + " Domain loss: cross-entropy of DANN's discriminator, "
