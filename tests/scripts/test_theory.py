@@ -146,7 +146,7 @@ def test_a_small_run_leaves_rows_claims_and_a_picture(
 def test_vanishing_gradients_are_studied_on_mnist_by_option(
     real_data: Path, tmp_path: Path
 ) -> None:
-    words = "--data mnist --epochs [1] --batch_size 2000 --steps 8 --every 2 --width 4"
+    words = "--data mnist --epochs [1] --batch_size 2000 --steps 12 --every 1 --width 4"
     root = f"--data_root={real_data / 'mnist'}"
     few = ["--seeds", "[0]", root, "--docs", str(tmp_path)]
     assert figures.main(["study", "vanishing_gradients", *words.split(), *few]) == 0
