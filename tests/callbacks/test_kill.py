@@ -27,11 +27,12 @@ class Killer(Callback):
 """
 
 
-def command(repository: Path, directory: Path, *arguments: str) -> list[str]:
-    """Train the default job, with a checkpoint every 10 player updates."""
-    config = yaml.safe_load((repository / "configs/wgan_gp/digits.yaml").read_text())
-    config["trainer"] |= {
+def command(config: Path, directory: Path, *arguments: str) -> list[str]:
+    """Train an experiment, with a checkpoint every 10 player updates."""
+    job = yaml.safe_load(config.read_text())
+    job["trainer"] |= {
         "max_steps": STEPS,
+        "val_check_interval": 50,
         "log_every_n_steps": 1,
         "enable_progress_bar": False,
         "logger": {
@@ -54,8 +55,8 @@ def command(repository: Path, directory: Path, *arguments: str) -> list[str]:
     directory.mkdir()
     (directory / "killer.py").write_text(KILLER)
     path = directory / "job.yaml"
-    path.write_text(yaml.safe_dump(config))
-    program = str(repository / "train.py")
+    path.write_text(yaml.safe_dump(job))
+    program = str(config.parents[2] / "train.py")
     return [sys.executable, program, "fit", "--config", str(path), *arguments]
 
 
@@ -96,15 +97,17 @@ def last_values(directory: Path) -> dict[tuple[str, str], str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("devices", [1, 2])
+@pytest.mark.parametrize("experiment", ["wgan_gp/digits", "wdgrl/digits_shift"])
 def test_a_killed_and_resumed_run_equals_the_uninterrupted_one(
-    tmp_path: Path, repository: Path, workers: int, devices: int
+    tmp_path: Path, repository: Path, experiment: str, workers: int, devices: int
 ) -> None:
+    config = repository / "configs" / f"{experiment}.yaml"
     settings = (f"--data.num_workers={workers}", f"--trainer.devices={devices}")
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert run(command(repository, whole, *settings), whole) == 0
-    words, last = command(repository, killed, *settings), killed / "last.ckpt"
+    assert run(command(config, whole, *settings), whole) == 0
+    words, last = command(config, killed, *settings), killed / "last.ckpt"
     step = random.randint(EVERY + 1, STEPS - 1)
-    assert run(words, killed, step) == -signal.SIGKILL
+    assert run(words, killed, step) == -signal.SIGKILL, f"player update {step}"
     saved = (step - 1) // EVERY * EVERY  # the killer comes before Checkpoint
     assert torch.load(last, weights_only=True)["global_step"] == saved
     assert run([*words, f"--ckpt_path={last}"], killed) == 0

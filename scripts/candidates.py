@@ -1,0 +1,94 @@
+"""Settings among which `scripts/select_settings.py` chooses without target labels."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A setting: options on top of configs/<method>/<config>.yaml, for some steps."""
+
+    config: str
+    options: tuple[str, ...] = ()
+    method: str = "wdgrl"
+    steps: int = 2000
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The candidates for a table."""
+
+    table: str
+    candidates: Mapping[str, Candidate]
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Those that have candidates."""
+        return tuple(dict.fromkeys(c.method for c in self.candidates.values()))
+
+    def of(self, method: str) -> list[str]:
+        """Names of a method's candidates."""
+        return [name for name, c in self.candidates.items() if c.method == method]
+
+
+_AVERAGED = ('--trainer.callbacks+={"class_path": "WeightEMA"}',)
+_DROPOUT = ("--model.extractor.init_args.dropout=0.5",)
+_LOG = ("--data.normalise=log1p",)
+_STRONG = ("--model.transfer_weight=1.0",)
+_SHALLOW = ("--model.extractor.init_args.hidden=[100]",)
+_RAMP = ("--model.ramp=sigmoid",)
+
+
+def _wdgrl(config: str, steps: int, **options: tuple[str, ...]) -> dict[str, Candidate]:
+    return {
+        name.replace("_", "-"): Candidate(config, words, steps=steps)
+        for name, words in options.items()
+    }
+
+
+def _weights(
+    config: str, steps: int, method: str, key: str, values: Iterable[float]
+) -> dict[str, Candidate]:
+    return {
+        f"{method}-{value:g}": Candidate(
+            config, (f"--model.{key}={value}",), method, steps
+        )
+        for value in values
+    }
+
+
+CHOICES = {
+    "amazon": Choice(
+        "wdgrl-amazon",
+        {
+            **_wdgrl(
+                "amazon_authors",
+                2000,
+                authors=(),
+                averaged=_AVERAGED,
+                averaged_dropout=(*_AVERAGED, *_DROPOUT),
+                averaged_dropout_log=(*_AVERAGED, *_DROPOUT, *_LOG),
+                averaged_ramp=(*_AVERAGED, *_RAMP),
+                averaged_log_ramp=(*_AVERAGED, *_LOG, *_RAMP),
+                averaged_dropout_log_ramp=(*_AVERAGED, *_DROPOUT, *_LOG, *_RAMP),
+            ),
+            **_weights("amazon", 2000, "mmd", "transfer_weight", (0.1, 0.5, 2.0)),
+            **_weights("amazon", 2000, "coral", "transfer_weight", (100, 1000, 10000)),
+            **_weights("amazon", 2000, "dann", "transfer_weight", (0.03, 0.1, 0.3)),
+            **_weights("amazon", 2000, "deepjdot", "label_weight", (0.01, 0.1, 1.0)),
+        },
+    ),
+    "office-surf": Choice(
+        "wdgrl-office-surf",
+        _wdgrl(
+            "office_surf",
+            1200,
+            plain=(),
+            strong=_STRONG,
+            averaged=_AVERAGED,
+            averaged_dropout=(*_AVERAGED, *_DROPOUT),
+            averaged_dropout_strong=(*_AVERAGED, *_DROPOUT, *_STRONG),
+            averaged_dropout_shallow=(*_AVERAGED, *_DROPOUT, *_SHALLOW),
+        ),
+    ),
+}
