@@ -32,6 +32,9 @@ class Choice:
 
 
 _AVERAGED = ('--trainer.callbacks+={"class_path": "WeightEMA"}',)
+_WARM = (
+    '--trainer.callbacks+={"class_path": "WeightEMA", "init_args": {"warmup": true}}',
+)
 _DROPOUT = ("--model.extractor.init_args.dropout=0.5",)
 _LOG = ("--data.normalise=log1p",)
 _STRONG = ("--model.transfer_weight=1.0",)
@@ -71,6 +74,7 @@ CHOICES = {
                 averaged_ramp=(*_AVERAGED, *_RAMP),
                 averaged_log_ramp=(*_AVERAGED, *_LOG, *_RAMP),
                 averaged_dropout_log_ramp=(*_AVERAGED, *_DROPOUT, *_LOG, *_RAMP),
+                warm_log_ramp=(*_WARM, *_LOG, *_RAMP),
             ),
             **_weights("amazon", 2000, "mmd", "transfer_weight", (0.1, 0.5, 2.0)),
             **_weights("amazon", 2000, "coral", "transfer_weight", (100, 1000, 10000)),
