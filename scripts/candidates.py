@@ -6,12 +6,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Candidate:
-    """A setting: options on top of configs/<method>/<config>.yaml, for some steps."""
+    """A setting: options on top of configs/<method>/<config>.yaml, for some steps.
+
+    Without ``tasks`` it is tried on all of the table's.
+    """
 
     config: str
     options: tuple[str, ...] = ()
     method: str = "wdgrl"
     steps: int = 2000
+    tasks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,12 +53,13 @@ def _wdgrl(config: str, steps: int, **options: tuple[str, ...]) -> dict[str, Can
     }
 
 
-def _weights(
-    config: str, steps: int, method: str, key: str, values: Iterable[float]
-) -> dict[str, Candidate]:
+_RING = ("books-dvd", "dvd-electronics", "electronics-kitchen", "kitchen-books")
+
+
+def _weights(method: str, key: str, values: Iterable[float]) -> dict[str, Candidate]:
     return {
         f"{method}-{value:g}": Candidate(
-            config, (f"--model.{key}={value}",), method, steps
+            "amazon", (f"--model.{key}={value}",), method, tasks=_RING
         )
         for value in values
     }
@@ -76,10 +81,10 @@ CHOICES = {
                 averaged_dropout_log_ramp=(*_AVERAGED, *_DROPOUT, *_LOG, *_RAMP),
                 warm_log_ramp=(*_WARM, *_LOG, *_RAMP),
             ),
-            **_weights("amazon", 2000, "mmd", "transfer_weight", (0.1, 0.5, 2.0)),
-            **_weights("amazon", 2000, "coral", "transfer_weight", (100, 1000, 10000)),
-            **_weights("amazon", 2000, "dann", "transfer_weight", (0.03, 0.1, 0.3)),
-            **_weights("amazon", 2000, "deepjdot", "label_weight", (0.01, 0.1, 1.0)),
+            **_weights("mmd", "transfer_weight", (0.1, 0.5, 2.0)),
+            **_weights("coral", "transfer_weight", (100, 1000, 10000)),
+            **_weights("dann", "transfer_weight", (0.03, 0.1, 0.3)),
+            **_weights("deepjdot", "label_weight", (0.01, 0.1, 1.0)),
         },
     ),
     "office-surf": Choice(
