@@ -1,8 +1,8 @@
 """A classifier that learns from one domain and is used on another."""
 
 import math
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, NamedTuple, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal, NamedTuple, cast, get_args
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
@@ -102,6 +102,14 @@ class AdaptationModule(CriticModule):
         ):
             if value < 0:
                 raise ValueError(f"{key} must not be negative, got {value}.")
+        for key, word, known in (
+            ("ramp", ramp, get_args(Ramp)),
+            ("selection", selection, get_args(Selection)),
+        ):
+            if word not in known:
+                raise ValueError(
+                    f"{key} must be one of {', '.join(known)}, got '{word}'."
+                )
         if n_classes < 2:
             raise ValueError(f"n_classes must be at least 2, got {n_classes}.")
         self.n_classes = n_classes
@@ -121,6 +129,11 @@ class AdaptationModule(CriticModule):
         return self.adapted["classifier"]
 
     # What a method defines ----------------------------------------------------------
+
+    @property
+    def judges(self) -> dict[str, nn.Module]:
+        """What scores features: the critic, if there is one."""
+        return {"critic": self.critic} if self.critic_steps else {}
 
     def transfer_loss(self, features: Features) -> Tensor | None:
         """T, what the player descends besides the classification loss."""
@@ -178,6 +191,8 @@ class AdaptationModule(CriticModule):
     def on_fit_start(self) -> None:
         """Refuse a ramp without an end, and data that the networks don't fit."""
         super().on_fit_start()
+        if self.starts_anew:
+            self.scores.summary = {}
         data = getattr(self.trainer, "datamodule", None)
         if data is not None:
             self.check_data(data)
@@ -220,8 +235,35 @@ class AdaptationModule(CriticModule):
                 f"The classifier gives logits of shape {list(logits.shape[1:])} for "
                 f"{self.n_classes} classes: set its n_classes to {self.n_classes}."
             )
+        self._check_judges(data.shape)
+
+    def _check_judges(self, shape: Sequence[int]) -> None:
+        with evaluating(self):
+            features = self.features(torch.zeros(2, *shape, device=self.device))
+            for key, judge in self.judges.items():
+                try:
+                    scores = judge(features)
+                except RuntimeError as error:
+                    raise ValueError(
+                        f"The {key} doesn't take features of shape "
+                        f"{list(features.shape[1:])}: make the shape of model.{key} "
+                        f"fit ({error})."
+                    ) from None
+                if scores.shape != (2,):
+                    raise ValueError(
+                        f"The {key} gives scores of shape {list(scores.shape)} for two "
+                        "rows instead of [2]: let it end in one number for each."
+                    )
 
     # Evaluation ---------------------------------------------------------------------
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget what an earlier evaluation left, however it ended."""
+        self.scores.reset()
+
+    def on_test_epoch_start(self) -> None:
+        """Like `on_validation_epoch_start`."""
+        self.scores.reset()
 
     def validation_step(
         self,
@@ -257,7 +299,7 @@ class AdaptationModule(CriticModule):
     def on_validation_epoch_end(self) -> None:
         """Log accuracies and scores, and the summaries of the run so far."""
         found = self.scores.compute()
-        if not self.trainer.sanity_checking:
+        if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
             found |= self.scores.remember(found)
         self._report("val", found)
 
@@ -267,7 +309,6 @@ class AdaptationModule(CriticModule):
 
     def _report(self, stage: str, found: Mapping[str, Tensor | float]) -> None:
         self.log_evaluation({f"{stage}/{key}": value for key, value in found.items()})
-        self.scores.reset()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the summaries."""

@@ -238,6 +238,12 @@ class CriticModule(TrackedModule):
         super().setup(stage)
         prepare_strategy(self.trainer.strategy)
 
+    def on_fit_start(self) -> None:
+        """Start the schedule, unless an earlier fit goes on."""
+        super().on_fit_start()
+        if self.starts_anew:
+            self.critic_updates = self._batches_waiting = 0
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the place in the schedule."""
         super().on_save_checkpoint(checkpoint)
@@ -260,6 +266,9 @@ class CriticModule(TrackedModule):
         steps = [one.optimizer for one in self._learning()]
         limit = self.learners()[steps.index(optimizer)].clip_norm
         if limit is not None:
+            scaler = getattr(self.trainer.precision_plugin, "scaler", None)
+            if scaler is not None and hasattr(optimizer, "_step_supports_amp_scaling"):
+                limit *= scaler.get_scale()  # a fused step unscales by itself, later
             weights = [p for group in optimizer.param_groups for p in group["params"]]
             nn.utils.clip_grad_norm_(weights, limit)
 

@@ -38,6 +38,11 @@ class DANN(AdaptationModule):
         self.adapted["discriminator"] = discriminator
         self.save_hyperparameters()
 
+    @property
+    def judges(self) -> dict[str, nn.Module]:
+        """The discriminator."""
+        return {"discriminator": self.adapted["discriminator"]}
+
     def player_objective(self, batch: Features) -> Tensor:
         """Cross-entropy of the classes plus that of the domains."""
         rows = torch.cat([batch.source, batch.target])

@@ -118,8 +118,17 @@ class TrackedModule(LightningModule):
 
     # Noise --------------------------------------------------------------------------
 
+    @property
+    def starts_anew(self) -> bool:
+        """Whether this fit goes on with no other: its weights may be a checkpoint's."""
+        trainer: Any = self.trainer
+        resumed = trainer.ckpt_path or trainer._checkpoint_connector._hpc_resume_path
+        return not resumed and trainer.global_step == 0
+
     def on_fit_start(self) -> None:
         """Start this rank's noise, or go on where the checkpoint stopped."""
+        if self.starts_anew:
+            self._noise_states = None
         self._log_every = int(self.trainer.log_every_n_steps)  # type: ignore[attr-defined]
         self.noise = Noise(torch.initial_seed(), self.global_rank, "train", self.device)
         if self._noise_states is None:

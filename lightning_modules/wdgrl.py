@@ -28,8 +28,9 @@ class WDGRL(AdaptationModule):
 
     Algorithm 1: on every batch the critic makes ``n_critic`` steps, then extractor and
     classifier one. The features of the batch are computed once for all of them; the
-    penalty never reaches the extractor. Where the extractor has dropout or BatchNorm,
-    the critic sees the features of its eval mode instead, from a pass of their own.
+    penalty never reaches the extractor. Where the extractor has dropout, stochastic
+    depth or BatchNorm, the critic sees the features of its eval mode instead, from a
+    pass of their own.
 
     Args:
         extractor: Maps samples (n, ...) to features (n, d).
@@ -99,7 +100,9 @@ class WDGRL(AdaptationModule):
         self.penalty_weight = penalty_weight
         self.ends = ends
         self._extractor_varies = any(
-            isinstance(m, _BatchNorm | _DropoutNd) for m in extractor.modules()
+            isinstance(m, _BatchNorm | _DropoutNd)
+            or type(m).__name__ in ("StochasticDepth", "DropPath")
+            for m in extractor.modules()
         )
         self._fixed: Features
         self.save_hyperparameters()

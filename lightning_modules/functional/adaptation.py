@@ -103,12 +103,15 @@ def coral_distance(
     """
     if min(len(source), len(target)) < 2:
         raise ValueError("A covariance needs two rows of each domain.")
-    parts = [(x - x.mean(0)) / (len(x) - 1) ** 0.5 for x in (source, target)]
-    signs = source.new_ones(len(source) + len(target))
-    signs[len(source) :] = -1
-    products = torch.cat(parts)
-    products = (products @ products.T).square()
-    return (signs @ products @ signs).clamp_min(0) / (4 * source.shape[1] ** 2)
+    full = torch.promote_types(source.dtype, torch.float32)  # fourth powers overflow
+    with torch.autocast(source.device.type, enabled=False):
+        rows = source.to(full), target.to(full)
+        parts = [(x - x.mean(0)) / (len(x) - 1) ** 0.5 for x in rows]
+        signs = rows[0].new_ones(len(source) + len(target))
+        signs[len(source) :] = -1
+        products = torch.cat(parts)
+        products = (products @ products.T).square()
+        return (signs @ products @ signs).clamp_min(0) / (4 * source.shape[1] ** 2)
 
 
 class _Reversal(torch.autograd.Function):

@@ -38,6 +38,6 @@ class ProxyADistance(TwoSampleMetric):
         real, fake = self._sets()
         folds = min(5, len(real), len(fake))
         if folds < 2:
-            return torch.tensor(float("nan"))
+            return torch.tensor(float("nan"), device=real.device)
         found = proxy_a_distance(real, fake, seed=self.seed, folds=folds)
-        return torch.tensor(float(found))
+        return torch.tensor(float(found), device=real.device)

@@ -346,3 +346,70 @@ def test_a_classifier_of_other_classes_is_refused() -> None:
 def test_what_plays_against_the_extractor_can_be_given_by_position(cls: Any) -> None:
     networks: list[nn.Module] = [MLPExtractor((2,), (6,)), LinearClassifier(6, 2)]
     assert cls(*networks, MLPCritic((6,), (4,)), 2).n_classes == 2
+
+
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [
+        (
+            WDGRL(
+                MLPExtractor((2,), (6,)),
+                LinearClassifier(6, 2),
+                MLPCritic((5,), (4,)),
+                2,
+            ),
+            r"The critic doesn't take features of shape \[6\]",
+        ),
+        (
+            DANN(MLPExtractor((2,), (6,)), LinearClassifier(6, 2), nn.Linear(6, 1), 2),
+            r"The discriminator gives scores of shape \[2, 1\]",
+        ),
+    ],
+)
+def test_a_critic_that_the_features_do_not_fit_is_refused(
+    model: AdaptationModule, says: str
+) -> None:
+    with pytest.raises(ValueError, match=says):
+        model.check_data(Pair())
+
+
+@pytest.mark.parametrize("key", ["ramp", "selection"])
+def test_an_unknown_word_is_refused(key: str) -> None:
+    networks = MLPExtractor((2,), (6,)), LinearClassifier(6, 2)
+    with pytest.raises(ValueError, match=f"{key} must be one of .*, got 'linear'"):
+        SourceOnly(*networks, 2, **{key: "linear"})
+
+
+EVALUATED = {"limit_val_batches": 1.0, "val_check_interval": 2}
+
+
+@pytest.mark.parametrize("evaluate", ["validate", "test"])
+def test_a_module_that_was_evaluated_can_be_trained(evaluate: str) -> None:
+    model = module("source_only")
+    evaluating = Trainer(logger=False, accelerator="cpu", enable_progress_bar=False)
+    getattr(evaluating, evaluate)(model, Pair(), verbose=False)
+    trainer = fit(model, Pair(), 4, **EVALUATED)
+    assert 0 <= trainer.callback_metrics["val/target_accuracy_last"] <= 1
+
+
+def test_an_interrupted_validation_leaves_nothing_behind() -> None:
+    model = module("source_only")
+    model.scores.update(1, torch.tensor([[9.0, 0.0]] * 50), torch.ones(50).long())
+    evaluating = Trainer(logger=False, accelerator="cpu", enable_progress_bar=False)
+    found = [evaluating.validate(model, Pair(), verbose=False) for _ in range(2)]
+    assert found[0] == found[1]
+
+
+def test_the_best_of_another_run_is_not_that_of_this_one() -> None:
+    model = module("source_only")
+    model.scores.summary = {"score": 9.0, "selected": 2.0, "oracle": 2.0}
+    trainer = fit(model, Pair(), 4, **EVALUATED)
+    assert trainer.callback_metrics["val/target_accuracy_oracle"] <= 1
+    assert trainer.callback_metrics["val/target_accuracy_selected"] <= 1
+
+
+def test_a_validation_outside_a_run_has_no_best() -> None:
+    trainer = Trainer(logger=False, accelerator="cpu", enable_progress_bar=False)
+    (one, *_) = trainer.validate(module("source_only"), Pair(), verbose=False)
+    assert "val/target_accuracy" in one
+    assert not any("oracle" in key for key in one)

@@ -1,6 +1,7 @@
 """Who steps when, what counts as a step, and that nobody else moves."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from torch.utils.data import DataLoader
 from lightning_modules import GAN, WGAN, WGANGP, MLPCritic, MLPGenerator
 from lightning_modules.base import frozen
 from lightning_modules.generative import GenerativeModule
+from lightning_modules.optimizers import AdaptationAdam
 
 pytestmark = pytest.mark.filterwarnings(
     # these fits have nothing to validate
@@ -193,15 +195,34 @@ def test_clip_norm_bounds_the_gradient_of_its_own_side(which: str, other: str) -
 
 
 @pytest.mark.parametrize("which", ["critic", "generator"])
-def test_gradients_are_unscaled_before_they_are_clipped(which: str) -> None:
+@pytest.mark.parametrize("fused", [False, True])
+def test_gradients_are_clipped_on_their_own_scale(which: str, fused: bool) -> None:
+    """A fused optimizer unscales them itself, in its step after the clipping."""
     scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
     measured = Norms()
     limit: dict[str, Any] = {f"{which}_clip_norm": 1e-3}
+    if fused:
+        limit |= dict.fromkeys(
+            ("critic_optimizer", "generator_optimizer"), AdaptationAdam
+        )
     trainer(
         callbacks=[measured],
         plugins=[MixedPrecision("16-mixed", "cpu", scaler=scaler)],
     ).fit(GAN(*networks(), **limit), batches(1))
     assert measured.norms[which] == pytest.approx(1e-3, rel=1e-2)
+
+
+def test_weights_of_a_checkpoint_start_a_new_run(tmp_path: Path) -> None:
+    """Its noise and its place in the schedule belong to the run that it came from."""
+    module = WGANGP(*networks(), n_critic=2)
+    trainer(max_steps=2).fit(module, batches(5))
+    path = tmp_path / "one.ckpt"
+    module.trainer.save_checkpoint(path)
+    loaded = WGANGP.load_from_checkpoint(path)
+    assert loaded.critic_updates == 4
+    loaded._noise_states = torch.zeros(2, 1)  # as two processes would have left it
+    trainer(max_steps=1).fit(loaded, batches(5))
+    assert loaded.critic_updates == 2
 
 
 @pytest.mark.parametrize(

@@ -132,3 +132,12 @@ def test_what_has_no_value_is_refused(call: object, says: str) -> None:
     assert callable(call)
     with pytest.raises(ValueError, match=says):
         call(torch.zeros(3, 2))
+
+
+def test_covariances_of_half_precision_features_do_not_overflow() -> None:
+    x = 30 * torch.randn(64, 500, generator=torch.Generator().manual_seed(0))
+    exact = float(coral_distance(x, 2 * x))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert float(coral_distance(x, 2 * x)) == exact
+    half = x.half()
+    assert float(coral_distance(half, 2 * half)) == pytest.approx(exact, rel=1e-2)
