@@ -3,7 +3,7 @@
 from callbacks.checkpoint import Checkpoint
 from callbacks.confusion import ConfusionMatrixPicture
 from callbacks.critic_weights import CriticWeights
-from callbacks.ema import WeightEMA, generator_for_sampling, load_averaged
+from callbacks.ema import WeightEMA, averaged_player, load_averaged
 from callbacks.export import ExportNetwork
 from callbacks.feature_map import FeatureMap
 from callbacks.feature_metrics import FeatureMetrics
@@ -40,8 +40,8 @@ __all__ = [
     "UpdateProgress",
     "WandbRun",
     "WeightEMA",
+    "averaged_player",
     "continue_wandb_run",
-    "generator_for_sampling",
     "histogram",
     "image_grid",
     "load_averaged",

@@ -10,7 +10,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 from callbacks.confusion_plot import confusion_matrix
 from callbacks.domain_data import domain_data
 from callbacks.pictures import log_picture
-from lightning_modules.adaptation import TARGET
+from lightning_modules.adaptation_evaluation import TARGET
 
 
 class ConfusionMatrixPicture(pl.Callback):

@@ -164,18 +164,25 @@ class WeightEMA(Callback):
 
 
 @contextmanager
-def generator_for_sampling(
-    trainer: Trainer, pl_module: LightningModule
-) -> Iterator[nn.Module]:
-    """The generator that pictures and samples are drawn from.
-
-    Inside the block ``pl_module.generator`` holds the averaged weights if the run
-    has a `WeightEMA`, else the trained ones.
-    """
+def averaged_weights(trainer: Trainer, pl_module: LightningModule) -> Iterator[None]:
+    """Inside the block the player has its averaged weights, if the run has any."""
     with ExitStack() as stack:
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, WeightEMA):
                 stack.enter_context(callback.averaged(pl_module))
+        yield
+
+
+@contextmanager
+def averaged_player(
+    trainer: Trainer, pl_module: LightningModule
+) -> Iterator[nn.Module]:
+    """The player that samples are drawn from, such as the generator.
+
+    Inside the block ``pl_module.player`` holds the averaged weights if the run has a
+    `WeightEMA`, else the trained ones.
+    """
+    with averaged_weights(trainer, pl_module):
         yield _player(pl_module)
 
 

@@ -3,7 +3,7 @@
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
 
-from callbacks.ema import generator_for_sampling
+from callbacks.ema import averaged_player
 from callbacks.run_directory import run_directory
 from lightning_modules.recipe import recipe_of, save_network
 
@@ -49,7 +49,7 @@ class ExportNetwork(Callback):
             return
         path = run_directory(trainer) / f"{self.network}.safetensors"
         if self.network == "generator":
-            with generator_for_sampling(trainer, pl_module) as generator:
+            with averaged_player(trainer, pl_module) as generator:
                 save_network(generator, path)
         else:
             save_network(self._find(pl_module), path)

@@ -8,6 +8,7 @@ from lightning.fabric.utilities import move_data_to_device
 from torch import Tensor
 
 from callbacks.domain_data import domain_data
+from callbacks.ema import averaged_weights
 from callbacks.label_plots import Labelled, feature_map
 from callbacks.pictures import Picture, log_picture
 from callbacks.projections import neighbour_plane, principal_plane
@@ -33,6 +34,7 @@ class FeatureMap(pl.Callback):
     nothing but this picture. Rows whose features are not finite are left out, and
     counted in the title.
 
+    The features are those of the averaged weights if the run has a `WeightEMA`.
     Training is the same with and without it: the features are made in eval mode,
     without gradients, and no global random number is drawn.
 
@@ -132,7 +134,8 @@ class FeatureMap(pl.Callback):
             side.part(torch.randperm(len(side), generator=generator)[: self.n])
             for side in sides
         ]
-        features = torch.cat([_features(trainer, pl_module, c.x) for c in chosen])
+        with averaged_weights(trainer, pl_module):
+            features = torch.cat([_features(trainer, pl_module, c.x) for c in chosen])
         classes = torch.cat([side.y for side in chosen])
         domains = torch.tensor([0, 1]).repeat_interleave(
             torch.tensor([len(side) for side in chosen])

@@ -5,7 +5,7 @@ from typing import Any
 import lightning.pytorch as pl
 from torch import Tensor
 
-from callbacks.ema import generator_for_sampling
+from callbacks.ema import averaged_player
 from callbacks.pictures import Picture, image_grid, log_picture
 from callbacks.plots import scatter
 from callbacks.scalars import at_least_one, due, generative
@@ -100,7 +100,7 @@ class SampleGrid(pl.Callback):
     ) -> Picture:
         """The picture of the generator as it is now, with EMA weights if it has any."""
         n = self.n_samples or (POINTS if real.ndim == 2 else IMAGES)
-        with generator_for_sampling(trainer, pl_module):
+        with averaged_player(trainer, pl_module):
             samples = generative(self, pl_module).sample(n, seed=self.seed)
         if samples.ndim == 2:
             return scatter(real, samples, caption)

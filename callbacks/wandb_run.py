@@ -11,7 +11,7 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.loggers import WandbLogger
 
-from callbacks.ema import generator_for_sampling
+from callbacks.ema import averaged_player
 from callbacks.export import ExportNetwork
 from callbacks.run_config import RunConfig, provenance
 from callbacks.run_directory import run_directory
@@ -196,6 +196,6 @@ def _exported(trainer: pl.Trainer, pl_module: pl.LightningModule) -> Path:
     path = run_directory(trainer) / "generator.safetensors"
     exports = [one for one in trainer.callbacks if isinstance(one, ExportNetwork)]  # type: ignore[attr-defined]
     if not any(one.network == "generator" for one in exports):
-        with generator_for_sampling(trainer, pl_module) as generator:
+        with averaged_player(trainer, pl_module) as generator:
             save_network(generator, path)
     return path

@@ -88,8 +88,9 @@ class OrderedRows(Sampler[Rows]):
     """Every row once and in order, each batch shared out evenly to the processes.
 
     All processes make the same number of batches, because some strategies wait for
-    each other in every one. Where fewer rows than processes remain, a process without
-    a row of its own repeats the last one.
+    each other in every one. Where fewer rows than processes remain, the batch before
+    gives some up; only where it can't does a process without a row of its own repeat
+    the last one.
 
     Args:
         n_rows: Rows of the data set.
@@ -111,7 +112,16 @@ class OrderedRows(Sampler[Rows]):
         return -(-self.n_rows // (self.batch_size * self.world_size))
 
     def __iter__(self) -> Iterator[Rows]:
-        together = self.batch_size * self.world_size
-        for joint in torch.split(torch.arange(self.n_rows), together):
+        for joint in torch.split(torch.arange(self.n_rows), self._sizes()):
             own = joint.tensor_split(self.world_size)[self.rank]
             yield (own if len(own) else joint[-1:]), None
+
+    def _sizes(self) -> list[int]:
+        """Rows of each joint batch."""
+        together = self.batch_size * self.world_size
+        sizes = [together] * (self.n_rows // together)
+        rest = self.n_rows % together
+        lacking = self.world_size - rest
+        if sizes and 0 < rest < self.world_size <= together - lacking:
+            return [*sizes[:-1], together - lacking, self.world_size]
+        return [*sizes, rest] if rest else sizes

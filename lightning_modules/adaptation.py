@@ -1,8 +1,7 @@
 """A classifier that learns from one domain and is used on another."""
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, NamedTuple, cast, get_args
+from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
@@ -10,14 +9,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.optimizer import ParamsT
 
-from lightning_modules.adaptation_scores import DomainScores, Selection
-from lightning_modules.base import CriticModule, evaluating, trainable
+from lightning_modules.adaptation_checks import check_domains, one_of
+from lightning_modules.adaptation_evaluation import EvaluatedOnDomains
+from lightning_modules.adaptation_scores import Selection
+from lightning_modules.base import evaluating, trainable
+from lightning_modules.gather import joined_rows
 from lightning_modules.optimizers import AdaptationAdam
-from lightning_modules.sparse import Rows, join
+from lightning_modules.sparse import join
 
 Ramp = Literal["constant", "sigmoid"]
-SOURCE, TARGET, UNLABELLED = range(3)
-"""Numbers of the validation loaders."""
 
 
 class Features(NamedTuple):
@@ -28,7 +28,7 @@ class Features(NamedTuple):
     target: Tensor
 
 
-class AdaptationModule(CriticModule):
+class AdaptationModule(EvaluatedOnDomains):
     r"""Extractor and classifier that learn from labelled source and bare target rows.
 
     .. math:: \min_{\theta_g, \theta_c} \mathcal L_c + \lambda_t \, T(h^s, h^t)
@@ -38,11 +38,7 @@ class AdaptationModule(CriticModule):
     features of a batch come from one pass over both domains; one optimizer serves
     extractor and classifier. A batch is ``(source_x, source_y, target_x)``.
 
-    Every validation logs the accuracy on the target (which needs its labels), scores
-    that don't need them, and three summaries of the run so far: the accuracy now
-    (``last``), that of the validation which the score ``selection`` prefers
-    (``selected``), and the best one, which only somebody with labels could have picked
-    (``oracle``).
+    See `EvaluatedOnDomains` for what validation and test log.
 
     Args:
         extractor: Maps samples (n, ...) to features (n, d).
@@ -53,7 +49,8 @@ class AdaptationModule(CriticModule):
             :math:`\lambda_t = \lambda (2 / (1 + e^{-10 p}) - 1)` with p the share of
             ``trainer.max_steps`` that is done (arXiv:1505.07818); ``constant`` doesn't.
         weight_decay: L2 penalty :math:`\frac{c}{2} \lVert w \rVert^2` on the weights
-            that extractor's and classifier's optimizer steps, not on biases and norms.
+            that extractor's and classifier's optimizer steps, not on biases and norms;
+            0 leaves the optimizer's own.
         selection: Score that picks a validation without target labels.
         optimizer: Makes the optimizer of extractor and classifier.
         scheduler: Makes its learning-rate schedule, or None.
@@ -64,8 +61,6 @@ class AdaptationModule(CriticModule):
         ValueError: If an argument is out of its range.
     """
 
-    monitor: ClassVar[str] = "val/target_im"
-    mode: ClassVar[str] = "max"
     player_name: ClassVar[str] = "adapted"
     sides: ClassVar[tuple[str, str]] = ("source", "target")
     uses_target: ClassVar[bool] = True
@@ -88,6 +83,8 @@ class AdaptationModule(CriticModule):
         **critic_options: Any,
     ) -> None:
         super().__init__(
+            n_classes,
+            selection,
             critic_steps=critic_steps,
             player_every=1,
             critic_optimizer=critic_optimizer,
@@ -102,21 +99,10 @@ class AdaptationModule(CriticModule):
         ):
             if value < 0:
                 raise ValueError(f"{key} must not be negative, got {value}.")
-        for key, word, known in (
-            ("ramp", ramp, get_args(Ramp)),
-            ("selection", selection, get_args(Selection)),
-        ):
-            if word not in known:
-                raise ValueError(
-                    f"{key} must be one of {', '.join(known)}, got '{word}'."
-                )
-        if n_classes < 2:
-            raise ValueError(f"n_classes must be at least 2, got {n_classes}.")
-        self.n_classes = n_classes
+        one_of("ramp", ramp, get_args(Ramp))
         self.transfer_weight, self.ramp = transfer_weight, ramp
         self.weight_decay = weight_decay
         self.adapted = nn.ModuleDict({"extractor": extractor, "classifier": classifier})
-        self.scores = DomainScores(n_classes, selection)
 
     @property
     def extractor(self) -> nn.Module:
@@ -141,14 +127,6 @@ class AdaptationModule(CriticModule):
 
     # Training -----------------------------------------------------------------------
 
-    def features(self, x: Rows) -> Tensor:
-        """Features (n, d) of samples (n, ...)."""
-        return cast(Tensor, self.extractor(x))
-
-    def forward(self, x: Rows) -> Tensor:
-        """Logits (n, n_classes) of samples (n, ...)."""
-        return cast(Tensor, self.classifier(self.features(x)))
-
     def prepare(self, batch: Any) -> Features:
         """Features of both domains from one pass; all steps of the batch use them."""
         source, labels, target = batch
@@ -165,12 +143,20 @@ class AdaptationModule(CriticModule):
         transfer = self.transfer_loss(batch) if self.transfer_weight else None
         return loss if transfer is None else loss + self.strength() * transfer
 
+    def of_all_ranks(self, features: Features) -> Features:
+        """The features of all processes, for a term that is no mean over rows."""
+        return Features(*(joined_rows(part) for part in features))
+
     def strength(self) -> float:
         """Lambda at this step."""
         if self.ramp == "constant":
             return self.transfer_weight
         done = self.global_step / self.trainer.max_steps
         return self.transfer_weight * (2 / (1 + math.exp(-10 * done)) - 1)
+
+    def check_data(self, data: Any) -> None:
+        """See `check_domains`."""
+        check_domains(self, data)
 
     def weights_of(self, network: nn.Module) -> ParamsT:
         """Matrices with weight decay and the rest without, as two groups."""
@@ -191,8 +177,6 @@ class AdaptationModule(CriticModule):
     def on_fit_start(self) -> None:
         """Refuse a ramp without an end, and data that the networks don't fit."""
         super().on_fit_start()
-        if self.starts_anew:
-            self.scores.summary = {}
         data = getattr(self.trainer, "datamodule", None)
         if data is not None:
             self.check_data(data)
@@ -200,122 +184,3 @@ class AdaptationModule(CriticModule):
             raise ValueError(
                 f"model.ramp '{self.ramp}' rises until trainer.max_steps: set that."
             )
-
-    @torch.no_grad()
-    def check_data(self, data: Any) -> None:
-        """Refuse data that is not two domains, or that the networks don't fit.
-
-        Raises:
-            ValueError: Naming what does not fit.
-        """
-        if not hasattr(data, "domain_names"):
-            raise ValueError(
-                f"{type(self).__name__} adapts a source to a target, and "
-                f"{type(data).__name__} is a single data set: set data to one of two "
-                "domains, such as DigitsShift."
-            )
-        if not hasattr(data, "num_classes"):
-            return  # not read yet
-        if data.num_classes != self.n_classes:
-            raise ValueError(
-                f"model.n_classes is {self.n_classes}, but the data has "
-                f"{data.num_classes} classes: set it to {data.num_classes}."
-            )
-        with evaluating(self.adapted):
-            try:
-                logits = self(torch.zeros(2, *data.shape, device=self.device))
-            except RuntimeError as error:
-                raise ValueError(
-                    f"The networks don't take samples of shape {list(data.shape)}: "
-                    "make the shapes of model.extractor and model.classifier fit "
-                    f"({error})."
-                ) from None
-        if logits.shape != (2, self.n_classes):
-            raise ValueError(
-                f"The classifier gives logits of shape {list(logits.shape[1:])} for "
-                f"{self.n_classes} classes: set its n_classes to {self.n_classes}."
-            )
-        self._check_judges(data.shape)
-
-    def _check_judges(self, shape: Sequence[int]) -> None:
-        with evaluating(self):
-            features = self.features(torch.zeros(2, *shape, device=self.device))
-            for key, judge in self.judges.items():
-                try:
-                    scores = judge(features)
-                except RuntimeError as error:
-                    raise ValueError(
-                        f"The {key} doesn't take features of shape "
-                        f"{list(features.shape[1:])}: make the shape of model.{key} "
-                        f"fit ({error})."
-                    ) from None
-                if scores.shape != (2,):
-                    raise ValueError(
-                        f"The {key} gives scores of shape {list(scores.shape)} for two "
-                        "rows instead of [2]: let it end in one number for each."
-                    )
-
-    # Evaluation ---------------------------------------------------------------------
-
-    def on_validation_epoch_start(self) -> None:
-        """Forget what an earlier evaluation left, however it ended."""
-        self.scores.reset()
-
-    def on_test_epoch_start(self) -> None:
-        """Like `on_validation_epoch_start`."""
-        self.scores.reset()
-
-    def validation_step(
-        self,
-        batch: Any,
-        batch_idx: int,  # noqa: ARG002
-        dataloader_idx: int = 0,
-    ) -> Tensor:
-        """Count hits and collect scores; returns the logits."""
-        logits: Tensor = self(batch[0])
-        labels = None if dataloader_idx == UNLABELLED else batch[1]
-        self.scores.update(dataloader_idx, logits, labels)
-        return logits
-
-    def test_step(
-        self,
-        batch: Any,
-        batch_idx: int,  # noqa: ARG002
-        dataloader_idx: int = 0,
-    ) -> Tensor:
-        """Like `validation_step`, with the distance between the domains' features."""
-        features = self.features(batch[0])
-        logits = cast(Tensor, self.classifier(features))
-        labels = None if dataloader_idx == UNLABELLED else batch[1]
-        self.scores.update(dataloader_idx, logits, labels)
-        self.scores.update_distances(dataloader_idx, features)
-        return logits
-
-    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:  # noqa: ARG002
-        """Probabilities (n, n_classes) of rows ``(numbers, x)``."""
-        probabilities: Tensor = self(batch[1]).softmax(1)
-        return probabilities
-
-    def on_validation_epoch_end(self) -> None:
-        """Log accuracies and scores, and the summaries of the run so far."""
-        found = self.scores.compute()
-        if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
-            found |= self.scores.remember(found)
-        self._report("val", found)
-
-    def on_test_epoch_end(self) -> None:
-        """Log accuracies, scores and distances."""
-        self._report("test", self.scores.compute() | self.scores.distances())
-
-    def _report(self, stage: str, found: Mapping[str, Tensor | float]) -> None:
-        self.log_evaluation({f"{stage}/{key}": value for key, value in found.items()})
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the summaries."""
-        super().on_save_checkpoint(checkpoint)
-        checkpoint["selection"] = dict(self.scores.summary)
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on with the summaries."""
-        super().on_load_checkpoint(checkpoint)
-        self.scores.summary = dict(checkpoint.get("selection", {}))

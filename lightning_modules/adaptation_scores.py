@@ -69,9 +69,10 @@ class DomainScores(nn.Module):
 
     def compute(self) -> dict[str, Tensor | float]:
         """Accuracies where there are labels, and the scores."""
-        found = _accuracies("source", self.source_hits.compute())
-        found |= _accuracies("target", self.target_hits.compute())
-        return found | self.unlabelled.compute()
+        found = _accuracies("source", self.source_hits)
+        found |= _accuracies("target", self.target_hits)
+        rows = any(score.update_called for score in self.unlabelled.values())
+        return found | (self.unlabelled.compute() if rows else {})
 
     def distances(self) -> dict[str, Tensor]:
         """Exact W1 and proxy A-distance between source and target features."""
@@ -83,9 +84,9 @@ class DomainScores(nn.Module):
 
         Returns:
             ``target_accuracy_last``, ``_selected`` and ``_oracle``; nothing without
-            target labels.
+            target labels, or without unlabelled rows.
         """
-        if "target_accuracy" not in found:
+        if not {"target_accuracy", f"target_{self.selection}"} <= found.keys():
             return {}
         accuracy = float(found["target_accuracy"])
         better = SCORES[self.selection].higher_is_better
@@ -105,8 +106,11 @@ class DomainScores(nn.Module):
             metric.reset()
 
 
-def _accuracies(domain: str, counts: Tensor) -> dict[str, Tensor | float]:
+def _accuracies(domain: str, hits: Metric) -> dict[str, Tensor | float]:
     """Share of hits, and its mean over the classes that occur; of (k, k) counts."""
+    if not hits.update_called:
+        return {}
+    counts = hits.compute()
     rows, own = counts.sum(1), counts.diagonal()
     if not rows.sum():
         return {}

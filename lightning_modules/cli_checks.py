@@ -17,7 +17,6 @@ from .cli_checkpoints import check_checkpoint
 from .cli_errors import UsageError, raised_by
 from .strategies import prepare_strategy
 from .tracked import TrackedModule
-from .wdgrl import WDGRL
 from .wgan_gp import WGANGP
 
 _PRECISIONS = ("32", "32-true", "16", "16-mixed", "bf16", "bf16-mixed")
@@ -36,7 +35,7 @@ def check_config(config: Namespace) -> None:
     """
     cls = locate(config.model.class_path)
     if isinstance(cls, type) and issubclass(cls, CriticModule):
-        _check_flags(config.trainer, penalised=issubclass(cls, WGANGP | WDGRL))
+        _check_flags(config.trainer, penalised=issubclass(cls, WGANGP))
     if config.trainer.accelerator in ("gpu", "cuda") and not _has_gpu():
         raise UsageError(
             f"trainer.accelerator '{config.trainer.accelerator}' finds no usable GPU: "

@@ -33,6 +33,7 @@ class CORAL(AdaptationModule):
 
     def transfer_loss(self, features: Features) -> Tensor:
         """The distance of the covariances of the two batches."""
-        loss = coral_distance(features.source, features.target)
+        joint = self.of_all_ranks(features)
+        loss = coral_distance(joint.source, joint.target)
         self.record(coral=loss)
         return loss

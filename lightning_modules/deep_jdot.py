@@ -43,11 +43,12 @@ class DeepJDOT(AdaptationModule):
 
     def transfer_loss(self, features: Features) -> Tensor:
         """The cost of the optimal plan of the batch."""
+        joint = self.of_all_ranks(features)
         loss = joint_transport_cost(
-            features.source,
-            features.labels,
-            features.target,
-            self.classifier(features.target),
+            joint.source,
+            joint.labels,
+            joint.target,
+            self.classifier(joint.target),
             feature_weight=self.feature_weight,
             label_weight=self.label_weight,
         )

@@ -6,7 +6,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from lightning_modules.adaptation import AdaptationModule, Features
-from lightning_modules.functional.adaptation import RBF_WIDTHS, squared_mmd
+from lightning_modules.functional.adaptation import (
+    RBF_WIDTHS,
+    check_widths,
+    squared_mmd,
+)
 
 
 class MMD(AdaptationModule):
@@ -19,6 +23,9 @@ class MMD(AdaptationModule):
         widths: Of the kernels, in units of squared features, see `squared_mmd`.
         unbiased: Leave pairs of a row with itself out of the estimate.
         **options: Lambda (``transfer_weight``) and the rest of `AdaptationModule`.
+
+    Raises:
+        ValueError: If a width is not positive, or a setting is out of its range.
 
     References:
         arXiv:1412.3474, arXiv:1502.02791.
@@ -34,13 +41,15 @@ class MMD(AdaptationModule):
         **options: Any,
     ) -> None:
         super().__init__(extractor, classifier, n_classes, **options)
+        check_widths(widths)
         self.widths, self.unbiased = tuple(widths), unbiased
         self.save_hyperparameters()
 
     def transfer_loss(self, features: Features) -> Tensor:
         """The squared discrepancy of the two batches."""
+        joint = self.of_all_ranks(features)
         loss = squared_mmd(
-            features.source, features.target, self.widths, unbiased=self.unbiased
+            joint.source, joint.target, self.widths, unbiased=self.unbiased
         )
         self.record(mmd=loss)
         return loss

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SparseRows:
     """A matrix (n, width) in compressed rows (CSR).
 
@@ -65,10 +65,10 @@ class SparseRows:
         return self.values.device
 
     def to(self, *args: object, **kwargs: object) -> "SparseRows":
-        """The same rows on another device; Lightning moves batches by this."""
-        device = torch.empty(0).to(*args, **kwargs).device  # type: ignore[call-overload]
-        starts, columns = self.starts.to(device), self.columns.to(device)
-        return SparseRows(starts, columns, self.values.to(device), self.width)
+        """The same rows on another device or in another type, as a tensor would be."""
+        values = self.values.to(*args, **kwargs)  # type: ignore[call-overload]
+        starts, columns = self.starts.to(values.device), self.columns.to(values.device)
+        return SparseRows(starts, columns, values, self.width)
 
     def to_dense(self) -> Tensor:
         """The matrix (n, width) with its zeros."""

@@ -10,9 +10,10 @@ import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.core.mixins.hparams_mixin import HyperparametersMixin
 from lightning.pytorch.utilities.parsing import collect_init_args
-from torch import Tensor, distributed
+from torch import Tensor
 
 from lightning_modules.arguments import plain_arguments
+from lightning_modules.gather import rows_of_all_ranks
 from lightning_modules.noise import Noise
 
 
@@ -153,18 +154,6 @@ class TrackedModule(LightningModule):
         """Remember the noise states until the fit starts."""
         self._noise_states = checkpoint.get("noise")
         self._steps_loaded = checkpoint.get("global_step", 0)
-
-
-def rows_of_all_ranks(row: Tensor) -> Tensor:
-    """One row per rank, in the order of ranks; call it on all ranks.
-
-    Lightning's ``all_gather`` goes through a deprecated function of torch 2.15.
-    """
-    if not (distributed.is_available() and distributed.is_initialized()):
-        return row[None]
-    rows = [torch.empty_like(row) for _ in range(distributed.get_world_size())]
-    distributed.all_gather(rows, row)
-    return torch.stack(rows)
 
 
 def _built_by_cli() -> bool:

@@ -17,7 +17,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from callbacks import generator_for_sampling, run_directory
+from callbacks import averaged_player, run_directory
 from lightning_modules.functional.transport import wasserstein_distance
 from lightning_modules.functional.two_sample import (
     distinct_nearest_rows,
@@ -40,7 +40,7 @@ class StartAndEnd(Callback):
     def _measure(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, GenerativeModule)
         held_out = trainer.datamodule.real("test")  # type: ignore[attr-defined]
-        with generator_for_sampling(trainer, pl_module):
+        with averaged_player(trainer, pl_module):
             self.samples = pl_module.sample(len(held_out)).cpu()
         self.distances.append(exact(self.samples, held_out))
 

@@ -53,18 +53,24 @@ def squared_mmd(
     >>> squared_mmd(x, x)
     tensor(0.)
     """
-    if not widths or min(widths) <= 0:
-        raise ValueError(f"widths of the kernels must be positive, got {widths}.")
+    check_widths(widths)
     n, m = len(source), len(target)
     if unbiased and min(n, m) < 2:
         raise ValueError("An unbiased estimate needs two rows of each domain.")
     rows = torch.cat([source, target])
     squared = _squared_distances(rows, rows)
-    scale = rows.new_tensor([-0.5 / w for w in widths]).reshape(-1, 1, 1)
-    kernel = (scale * squared).exp().sum(0)
+    kernel = torch.zeros_like(squared)
+    for width in widths:  # numbers, not a tensor of them: no copy to the device
+        kernel = kernel + (squared * (-0.5 / width)).exp()
     own = kernel[:n, :n], kernel[n:, n:]
     within = [_mean_within(block, unbiased=unbiased) for block in own]
     return within[0] + within[1] - 2 * kernel[:n, n:].mean()
+
+
+def check_widths(widths: Sequence[float]) -> None:
+    """Refuse kernels without a width, with a ValueError."""
+    if not widths or min(widths) <= 0:
+        raise ValueError(f"widths of the kernels must be positive, got {list(widths)}.")
 
 
 def _mean_within(block: Tensor, *, unbiased: bool) -> Tensor:

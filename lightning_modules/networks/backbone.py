@@ -2,6 +2,7 @@
 
 import difflib
 import pickle
+import re
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -17,6 +18,8 @@ _DAMAGE = (
     *(SafetensorError, RuntimeError, pickle.UnpicklingError),
     *(EOFError, TypeError, ValueError),
 )
+_OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])(?=\.)")
+_COUNTER = "num_batches_tracked"  # which files from before 2018 lack
 _HEADS = ("fc", "classifier", "heads", "head")
 
 
@@ -24,7 +27,7 @@ _HEADS = ("fc", "classifier", "heads", "head")
 class Backbone(nn.Module):
     """Images (n, 3, h, w) to features (n, num_features) of a known network.
 
-    The last part, which tells the network's own classes, is taken off. Nothing is
+    The last layer, which tells the network's own classes, is taken off. Nothing is
     downloaded: weights come from a file, such as those that torchvision and timm keep
     in their caches, and without one they are random. Keep the file: whoever builds the
     network again, from a config or a checkpoint, reads it again.
@@ -85,8 +88,19 @@ def _torchvision(name: str, image_size: int) -> nn.Module:
         options = {"aux_logits": False, "init_weights": True}
     network: nn.Module = models.get_model(name, weights=None, **options)
     head = next(head for head in _HEADS if hasattr(network, head))
-    setattr(network, head, nn.Identity())
+    setattr(network, head, _without_last(getattr(network, head)))
     return network
+
+
+def _without_last(head: nn.Module) -> nn.Module:
+    """What of a head comes before the layer that tells classes, and its dropout."""
+    layers = list(head) if isinstance(head, nn.Sequential) else [head]
+    if not isinstance(layers[-1], nn.Linear):  # squeezenet ends in averages of maps
+        return nn.AdaptiveAvgPool2d(1)
+    del layers[-1]
+    while layers and isinstance(layers[-1], nn.Dropout):
+        del layers[-1]
+    return nn.Sequential(*layers)
 
 
 def _timm(name: str, image_size: int) -> nn.Module:
@@ -126,15 +140,17 @@ def _load(network: nn.Module, path: Path, name: str) -> None:
             f"model.extractor.weights: '{path}' holds no state dict, or is cut off: "
             "get it again."
         ) from error
+    held = {_OLD_DENSENET.sub(r"\1\2", key): value for key, value in held.items()}
     wanted = network.state_dict()
     wrong = [
         key
         for key, value in wanted.items()
         if getattr(held.get(key), "shape", None) != value.shape
+        and not (key.endswith(_COUNTER) and key not in held)
     ]
     if wrong:
         raise ValueError(
             f"model.extractor.weights: '{path}' lacks {len(wrong)} tensors of {name}, "
             f"such as {wrong[0]}: it is the file of another network."
         )
-    network.load_state_dict({key: held[key] for key in wanted})
+    network.load_state_dict({key: held.get(key, wanted[key]) for key in wanted})

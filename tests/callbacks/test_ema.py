@@ -8,7 +8,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer, seed_everythin
 from lightning.pytorch.demos.boring_classes import BoringModel
 from torch import Tensor, nn
 
-from callbacks import WeightEMA, generator_for_sampling, load_averaged
+from callbacks import WeightEMA, averaged_player, load_averaged
 from lightning_modules.networks import MLPCritic, MLPGenerator
 from lightning_modules.wgan_gp import WGANGP
 
@@ -177,14 +177,14 @@ def test_samples_are_drawn_from_the_average_where_there_is_one() -> None:
     run = trainer(ema)
     run.fit(module, BATCHES, BATCHES)
     before = weights(module)
-    with generator_for_sampling(run, module) as generator:
+    with averaged_player(run, module) as generator:
         assert same(weights(module), ema.state_dict()["shadow"])
-        with generator_for_sampling(run, module):  # inside another block: no swap
+        with averaged_player(run, module):  # inside another block: no swap
             assert same(weights(module), ema.state_dict()["shadow"])
         assert same(weights(module), ema.state_dict()["shadow"])
     assert generator is module.generator
     assert same(weights(module), before)
-    with generator_for_sampling(trainer(), module):
+    with averaged_player(trainer(), module):
         assert same(weights(module), before)
 
 

@@ -6,9 +6,10 @@ import pytest
 import torch
 from PIL import Image
 from sklearn.decomposition import PCA
-from torch import Tensor
+from torch import Tensor, nn
 
 from callbacks import feature_map as module_under_test
+from callbacks.ema import WeightEMA
 from callbacks.feature_map import CHUNK, FeatureMap
 from callbacks.label_plots import COLOURS, Labelled, feature_map
 from callbacks.projections import neighbour_plane, principal_plane
@@ -117,6 +118,29 @@ def test_a_smoke_run_draws_nothing(seen: Seen) -> None:
 
 
 # What -------------------------------------------------------------------------------
+
+
+def test_the_features_are_those_of_the_averaged_weights(seen: Seen) -> None:
+    class Led(Shepherd):
+        player_stepped = True
+
+        @property
+        def player(self) -> nn.Module:
+            return self
+
+        player_name = "itself"
+
+    module, herds, average = Led(), Herds(), WeightEMA(0.9)
+    trainer(average, FeatureMap(n=100)).fit(module, datamodule=herds)
+    raw = trainer(FeatureMap(n=100), max_steps=5)
+    with average.averaged(module):
+        picture = FeatureMap(n=100)
+        raw.datamodule = herds  # type: ignore[attr-defined]
+        picture.picture(raw, module, "")
+    drawn, expected = (next(iter(seen.planes[k].values())) for k in (-2, -1))
+    assert torch.equal(drawn, expected)
+    picture.picture(raw, module, "")
+    assert not torch.equal(drawn, next(iter(seen.planes[-1].values())))
 
 
 @pytest.mark.parametrize("data", [Herds, PixelHerds, SparseHerds])

@@ -207,4 +207,6 @@ def test_evaluation_covers_every_row_in_equally_many_batches_per_process(
     rows = [row for share in shares for part, _ in share for row in part.tolist()]
     assert set(rows) == set(range(n))
     assert len(rows) < n + processes
+    if batch > 1 and n >= processes:
+        assert len(rows) == n, "a row counts twice"
     assert all(0 < len(part) <= batch for share in shares for part, _ in share)

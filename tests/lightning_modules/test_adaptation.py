@@ -14,6 +14,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from datamodules.two_domains import Domains
 from lightning_modules import (
     DANN,
+    MMD,
     WDGRL,
     LinearClassifier,
     MLPCritic,
@@ -28,6 +29,7 @@ from lightning_modules.functional.adaptation import (
 )
 from lightning_modules.metrics import ProxyADistance
 from lightning_modules.noise import Noise
+from lightning_modules.sparse import SparseRows
 
 from .domains import METHODS, Pair, fit, module, weights
 
@@ -168,7 +170,7 @@ def test_weight_decay_spares_biases_and_the_critic() -> None:
     assert list(model.weights_of(model.critic)) == list(model.critic.parameters())
 
 
-@pytest.mark.parametrize("name", ["wdgrl", "dann", "source_only"])
+@pytest.mark.parametrize("name", NAMES)
 def test_two_processes_equal_one_on_the_joined_batch(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -320,7 +322,6 @@ def test_without_target_labels_there_are_scores_and_no_accuracy() -> None:
     ("change", "says"),
     [
         ({"num_classes": 3}, "model.n_classes is 2, but the data has 3 classes"),
-        ({"shape": (5,)}, "Samples of 5 numbers don't fit a layer for 2"),
     ],
 )
 def test_data_that_does_not_fit_is_refused(change: dict[str, Any], says: str) -> None:
@@ -334,6 +335,48 @@ def test_data_that_does_not_fit_is_refused(change: dict[str, Any], says: str) ->
 def test_a_single_data_set_is_refused() -> None:
     with pytest.raises(ValueError, match="adapts a source to a target, and int"):
         module("wdgrl").check_data(3)
+
+
+@pytest.mark.parametrize(
+    ("networks", "says"),
+    [
+        (
+            (nn.Linear(5, 6), LinearClassifier(6, 2)),
+            r"extractor doesn't take samples of shape \[2\]: make the shape of model",
+        ),
+        (
+            (MLPExtractor((2,), (6,)), LinearClassifier(7, 2)),
+            r"classifier doesn't take features of shape \[6\]: make the shape of model",
+        ),
+    ],
+)
+def test_networks_that_do_not_fit_are_refused(
+    networks: tuple[nn.Module, nn.Module], says: str
+) -> None:
+    with pytest.raises(ValueError, match=says):
+        fit(SourceOnly(*networks, 2), Pair(), 1)
+
+
+class SparsePair(Pair):
+    """The same rows without their zeros."""
+
+    def read(self) -> Domains:
+        found = super().read()
+        return replace(found, **{
+            "source": replace(found.source, x=SparseRows.from_dense(found.source.x)),
+            "target": SparseRows.from_dense(found.target),
+        })  # fmt: skip
+
+
+def test_a_network_for_dense_rows_is_refused_for_sparse_ones() -> None:
+    dense = nn.Sequential(nn.Linear(2, 6))
+    with pytest.raises(ValueError, match="The extractor doesn't take samples"):
+        SourceOnly(dense, LinearClassifier(6, 2), 2).check_data(SparsePair())
+
+
+def test_a_kernel_without_a_width_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match=r"must be positive, got \[1.0, 0.0\]"):
+        MMD(MLPExtractor((2,), (6,)), LinearClassifier(6, 2), 2, widths=(1.0, 0.0))
 
 
 def test_a_classifier_of_other_classes_is_refused() -> None:
@@ -406,6 +449,14 @@ def test_the_best_of_another_run_is_not_that_of_this_one() -> None:
     trainer = fit(model, Pair(), 4, **EVALUATED)
     assert trainer.callback_metrics["val/target_accuracy_oracle"] <= 1
     assert trainer.callback_metrics["val/target_accuracy_selected"] <= 1
+
+
+def test_labelled_rows_alone_have_accuracies_and_no_scores() -> None:
+    model = module("source_only")
+    model.scores.update(1, torch.tensor([[9.0, 0.0]]), torch.tensor([0]))
+    found = model.scores.compute()
+    assert found.keys() == {"target_accuracy", "target_class_accuracy"}
+    assert model.scores.remember(found) == {}
 
 
 def test_a_validation_outside_a_run_has_no_best() -> None:

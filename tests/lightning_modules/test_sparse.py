@@ -62,6 +62,14 @@ def test_moving_to_a_device_keeps_the_rows() -> None:
     assert (meta.device.type, meta.shape) == ("meta", (6, 9))
 
 
+def test_another_type_is_that_of_the_values() -> None:
+    dense = matrix(3)
+    double = SparseRows.from_dense(dense).to(torch.float64)
+    assert double.values.dtype == torch.float64
+    assert double.columns.dtype == torch.int64
+    assert torch.equal(double.to_dense(), dense.double())
+
+
 @pytest.mark.parametrize(
     ("two", "says"),
     [

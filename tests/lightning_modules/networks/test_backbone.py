@@ -1,5 +1,6 @@
 """Networks of torchvision and timm as extractors."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -45,7 +46,12 @@ def test_features_are_what_the_networks_own_head_sees(
 
 
 @pytest.mark.parametrize(
-    ("name", "width"), [("googlenet", 1024), ("vit_b_32", 768), ("densenet121", 1024)]
+    ("name", "width"),
+    [
+        *[("googlenet", 1024), ("vit_b_32", 768), ("densenet121", 1024)],
+        *[("squeezenet1_1", 512), ("alexnet", 4096), ("convnext_tiny", 768)],
+        *[("mobilenet_v3_small", 1024), ("swin_t", 768)],
+    ],
 )
 def test_heads_of_every_name_are_taken_off(name: str, width: int) -> None:
     backbone = Backbone(name, image_size=SIZE)
@@ -104,3 +110,20 @@ def test_without_timm_a_sentence_says_how_to_install_it(
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(ImportError, match="pip install timm"):
         Backbone("resnet18", library="timm")
+
+
+def test_weights_of_old_files_are_taken(tmp_path: Path) -> None:
+    """From before batches were counted, and with DenseNet's old names."""
+    network = Backbone("densenet121", image_size=SIZE)
+    state = {f"{key}": value for key, value in network.network.state_dict().items()}
+    old = {
+        re.sub(r"(denselayer\d+\.(?:norm|conv))([12])\.", r"\1.\2.", key): value
+        for key, value in state.items()
+        if not key.endswith("num_batches_tracked")
+    }
+    assert "features.denseblock1.denselayer1.norm.1.weight" in old
+    torch.save(old, tmp_path / "old.pth")
+    weights = str(tmp_path / "old.pth")
+    again = Backbone("densenet121", weights=weights, image_size=SIZE)
+    x = torch.randn(1, 3, SIZE, SIZE)
+    assert torch.equal(again.eval()(x), network.eval()(x))
