@@ -8,6 +8,7 @@ from datamodules.digits import Digits
 from datamodules.digits_shift import DigitsShift
 from datamodules.domain_features import DomainFeatures
 from datamodules.image_folder import ImageFolder
+from datamodules.labelled_table import LabelledTable
 from datamodules.mnist import MNIST, FashionMNIST
 from datamodules.office_caltech import OfficeCaltech
 from datamodules.office_images import OfficeImages
@@ -26,6 +27,7 @@ __all__ = [
     "FashionMNIST",
     "ImageFolder",
     "InMemoryDataModule",
+    "LabelledTable",
     "OfficeCaltech",
     "OfficeImages",
     "PointClouds",

@@ -5,6 +5,7 @@ from lightning_modules.coral import CORAL
 from lightning_modules.dann import DANN
 from lightning_modules.deep_jdot import DeepJDOT
 from lightning_modules.gan import GAN
+from lightning_modules.metric_learner import MetricLearner
 from lightning_modules.mmd import MMD
 from lightning_modules.networks import (
     Backbone,
@@ -13,6 +14,7 @@ from lightning_modules.networks import (
     ConvExtractor,
     ConvGenerator,
     LinearClassifier,
+    LinearMap,
     MLPCritic,
     MLPExtractor,
     MLPGenerator,
@@ -48,9 +50,11 @@ __all__ = [
     "DeepJDOT",
     "GANAdam",
     "LinearClassifier",
+    "LinearMap",
     "MLPCritic",
     "MLPExtractor",
     "MLPGenerator",
+    "MetricLearner",
     "ResNetCritic",
     "ResNetGenerator",
     "SourceOnly",

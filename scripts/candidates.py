@@ -90,7 +90,7 @@ CHOICES = {
     "office-surf": Choice(
         "wdgrl-office-surf",
         _wdgrl(
-            "office_surf",
+            "office_surf_authors",
             1200,
             plain=(),
             strong=_STRONG,

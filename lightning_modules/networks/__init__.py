@@ -8,6 +8,7 @@ from lightning_modules.networks.extractor import (
     LinearClassifier,
     MLPExtractor,
 )
+from lightning_modules.networks.linear_map import LinearMap
 from lightning_modules.networks.mlp import MLPCritic, MLPGenerator
 from lightning_modules.networks.resnet import ResNetCritic, ResNetGenerator
 
@@ -18,6 +19,7 @@ __all__ = [
     "ConvExtractor",
     "ConvGenerator",
     "LinearClassifier",
+    "LinearMap",
     "MLPCritic",
     "MLPExtractor",
     "MLPGenerator",
