@@ -46,6 +46,7 @@ def page_text() -> str:
             if cell.table == name and picture.exists()
         ]
     parts += ["## WDGRL: features once for all critic steps", *_wdgrl_speed()]
+    parts += ["## Three neighbours under a learnt metric", *_neighbours()]
     parts += ["## Two Gaussians: what the critics estimate", *_two_gaussians()]
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
@@ -85,6 +86,19 @@ def _wdgrl_speed() -> Iterator[str]:
         "as wide (5,000) and as full (70) as the Amazon reviews, one core. The usual "
         "way computes the features of a batch anew in every critic update. Both in the "
         "same Trainer with the same optimizer, in turn; medians.",
+    )
+
+
+def _neighbours() -> Iterator[str]:
+    """The comparison that `scripts/neighbours.py` writes."""
+    yield from _study(
+        "neighbours",
+        "Accuracy of 3 nearest neighbours on test rows, %, under the Euclidean metric "
+        "and under metrics learnt from the training rows; means over random splits of "
+        "the rows, the gain over Euclidean with its standard error, and on how many "
+        "splits the metric made it worse. `lmnn` is eq. 50, `triplet` eq. 48, "
+        "`improved_triplet` eq. 49, `contrastive` eq. 47, all with a linear map; `nca` "
+        "is scikit-learn's NeighborhoodComponentsAnalysis. Only `lmnn` was tuned.",
     )
 
 

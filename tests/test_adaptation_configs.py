@@ -38,6 +38,7 @@ ROOTS = {
     "mnist_usps": "digits",
     "office_images": "pictures",
     "office_surf": "office",
+    "office_surf_authors": "office",
 }
 
 # A smoke run writes where an earlier one wrote, and validates more than once an epoch.
@@ -138,7 +139,7 @@ def test_experiments_are_measured_and_label_the_target(
 def test_every_method_has_every_task() -> None:
     found = {name_of(path) for path in EXPERIMENTS}
     product = {f"{method}/{task}" for method in METHODS for task in TASKS}
-    assert found == product | {"wdgrl/amazon_authors"}
+    assert found == product | {"wdgrl/amazon_authors", "wdgrl/office_surf_authors"}
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -362,10 +362,10 @@ class SparsePair(Pair):
 
     def read(self) -> Domains:
         found = super().read()
-        return replace(found, **{
-            "source": replace(found.source, x=SparseRows.from_dense(found.source.x)),
-            "target": SparseRows.from_dense(found.target),
-        })  # fmt: skip
+        assert isinstance(found.source.x, Tensor)
+        assert isinstance(found.target, Tensor)
+        source = replace(found.source, x=SparseRows.from_dense(found.source.x))
+        return replace(found, source=source, target=SparseRows.from_dense(found.target))
 
 
 def test_a_network_for_dense_rows_is_refused_for_sparse_ones() -> None:
@@ -419,8 +419,9 @@ def test_a_critic_that_the_features_do_not_fit_is_refused(
 @pytest.mark.parametrize("key", ["ramp", "selection"])
 def test_an_unknown_word_is_refused(key: str) -> None:
     networks = MLPExtractor((2,), (6,)), LinearClassifier(6, 2)
+    options: dict[str, Any] = {key: "linear"}
     with pytest.raises(ValueError, match=f"{key} must be one of .*, got 'linear'"):
-        SourceOnly(*networks, 2, **{key: "linear"})
+        SourceOnly(*networks, 2, **options)
 
 
 EVALUATED = {"limit_val_batches": 1.0, "val_check_interval": 2}
