@@ -72,3 +72,16 @@ def _task(found: Cells, method: str, task: str, column: Column) -> str:
         if (cell["method"], cell["task"]) == (method, task)
     ]
     return column.show(statistics.mean(values)) if values else "-"
+
+
+def order(table: Table, found: Cells) -> str:
+    """Who is ahead on average, in a sentence; nothing without two finished methods."""
+    column = table.columns[0]
+    means = {method: average(table, found, method, column) for method in table.methods}
+    done = {m: float(shown.split()[0]) for m, shown in means.items() if shown != "-"}
+    if len(done) < 2:
+        return ""
+    ranked = sorted(done, key=lambda method: -done[method])
+    return "In order of the average: " + ", ".join(
+        f"{method} {means[method]}" for method in ranked
+    )

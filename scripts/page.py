@@ -10,11 +10,12 @@ import yaml
 
 from callbacks.files import write_whole
 from scripts.cells import RESULTS, Cell, cells, last_picture, read
-from scripts.grid import grid, summary
+from scripts.grid import grid, order, summary
 from scripts.tables import REAL, TABLES, Column, Table
 
 PAGE = RESULTS.parent / "results.md"
 FIGURES = RESULTS.parent / "figures"
+MANY = 40  # cells that would make a paragraph nobody reads
 HEADER = """# Results
 
 Made by `python scripts/results.py page` from the cells in `docs/results/`; each cell is
@@ -132,6 +133,8 @@ def _section(
     if table.grid:
         yield _markdown(grid(table, found, published))
         yield _markdown(summary(table, found))
+        if ranking := order(table, found):
+            yield f"{ranking}."
     else:
         yield _markdown(_rows(table, tasks, found, published))
     wanted = {cell.name for cell in cells(name)}
@@ -149,10 +152,13 @@ def _section(
         yield f"Configs: {', '.join(configs)}."
         yield "Commit: " + ", ".join(sorted({c["commit"] for c in found})) + "."
         yield "Hardware: " + "; ".join(sorted({c["hardware"] for c in found})) + "."
-        yield "Metrics of every seed: " + _each_seed(found, table.columns, tasks)
-    sources = (f"*{row['name']}*: {_source(row)}" for row in published)
+        yield "Metrics of every seed: " + (
+            f"[the cells](results/{name})."
+            if len(found) > MANY
+            else _each_seed(found, table.columns, tasks)
+        )
     if published:
-        yield "Published rows: " + "; ".join(sources) + "."
+        yield "Published rows: " + "; ".join(_sources(published)) + "."
 
 
 def _rows(
@@ -185,6 +191,14 @@ def _markdown(rows: Iterable[Sequence[str]]) -> str:
 
 def _source(row: dict[str, Any]) -> str:
     return f"{row['source']}{', quoted from memory' if row['recalled'] else ''}"
+
+
+def _sources(published: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Each source once, with the rows that come from it."""
+    rows: dict[str, list[str]] = {}
+    for row in published:
+        rows.setdefault(_source(row), []).append(f"*{row['name']}*")
+    return (f"{', '.join(names)}: {source}" for source, names in rows.items())
 
 
 def _each_seed(

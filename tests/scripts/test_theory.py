@@ -13,7 +13,7 @@ from scripts.jobs import BusyError, Job, alone
 from scripts.studies.study import Claim, Row, from_csv, select, to_csv
 
 DEFINITIONS = {4, 7, *range(16, 23), 26, 33, 38, 41, 51}
-WITH_OTHER_CODE = {*range(47, 57)}
+WITH_OTHER_CODE = {*range(51, 57)}
 
 
 def equations(repository: Path) -> dict[int, tuple[str, str]]:
