@@ -15,6 +15,7 @@ from lightning_modules.adaptation_scores import Selection
 from lightning_modules.base import evaluating, trainable
 from lightning_modules.gather import joined_rows
 from lightning_modules.optimizers import AdaptationAdam
+from lightning_modules.ranges import not_negative
 from lightning_modules.sparse import join
 
 Ramp = Literal["constant", "sigmoid"]
@@ -93,12 +94,7 @@ class AdaptationModule(EvaluatedOnDomains):
             player_clip_norm=clip_norm,
             **critic_options,
         )
-        for key, value in (
-            ("transfer_weight", transfer_weight),
-            ("weight_decay", weight_decay),
-        ):
-            if value < 0:
-                raise ValueError(f"{key} must not be negative, got {value}.")
+        not_negative(transfer_weight=transfer_weight, weight_decay=weight_decay)
         one_of("ramp", ramp, get_args(Ramp))
         self.transfer_weight, self.ramp = transfer_weight, ramp
         self.weight_decay = weight_decay

@@ -169,7 +169,9 @@ def test_headers_name_the_budget_and_the_paper(path: Path) -> None:
     [
         (("--data", "Digits"), "set data to one of two domains"),
         (("--model.n_classes=3",), "model.n_classes is 3, but the data has 10"),
-        (("--model.n_critic=0",), "n_critic must be at least 1"),
+        (("--model.n_critic=0",), "error: model.n_critic must be at least 1"),
+        (("--model.n_classes=1",), "error: model.n_classes must be at least 2"),
+        (("--model.transfer_weight=.nan",), "error: model.transfer_weight must be a"),
         (("--data.batch_size=9999",), "takes 9999 rows of each domain"),
         (("--trainer.gradient_clip_val=1.0",), "model.clip_norm"),
         (("--model.ramp=linear",), "model.ramp"),

@@ -161,7 +161,32 @@ MISTAKES: list[tuple[str, str, list[str]]] = [
         "--seed_everything x",
         ["seed_everything must be true or false or a whole"],
     ),
-    ("no critic updates", "--model.n_critic 0", ["n_critic must be at least 1"]),
+    ("no critic updates", "--model.n_critic 0", ["model.n_critic must be at least 1"]),
+    (
+        "nothing that a callback draws",
+        "--trainer.callbacks+=FeatureMap --trainer.callbacks.n 0",
+        ["FeatureMap: n must be at least 1"],
+    ),
+    (
+        "average that is its own callback's word",
+        "--trainer.callbacks+=WeightEMA --trainer.callbacks.decay 2",
+        ["error: decay of WeightEMA must be in"],
+    ),
+    (
+        "penalty that is no number",
+        "--model.penalty_weight .nan",
+        ["model.penalty_weight must be a finite number of at least 0, got nan"],
+    ),
+    (
+        "rate that is no number and that torch takes",
+        "--model.critic_optimizer SGD --model.critic_optimizer.lr .nan",
+        ["model.critic_optimizer.lr", "nan"],
+    ),
+    (
+        "schedule that is no number and that torch takes",
+        "--model.critic_scheduler LinearLR --model.critic_scheduler.start_factor .nan",
+        ["model.critic_scheduler.start_factor", "nan"],
+    ),
     ("empty batches", "--data.batch_size 0", ["data.batch_size", "at least 1"]),
     ("too large batches", "--data.batch_size 64", ["data.batch_size", "at most 32"]),
     ("unknown model", "--model WGANN", ["model", "'WGANN'", "'WGAN'"]),
@@ -298,7 +323,7 @@ MISTAKES: list[tuple[str, str, list[str]]] = [
     (
         "norm that a penalty can't have",
         "--model.critic.norm batch",
-        ["BatchNorm", "'layer'"],
+        ["error: model.critic has BatchNorm", "'layer'"],
     ),
     (
         "found out in set-up, after the logger was made",

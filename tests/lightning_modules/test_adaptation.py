@@ -16,6 +16,7 @@ from lightning_modules import (
     DANN,
     MMD,
     WDGRL,
+    DeepJDOT,
     LinearClassifier,
     MLPCritic,
     MLPExtractor,
@@ -374,9 +375,18 @@ def test_a_network_for_dense_rows_is_refused_for_sparse_ones() -> None:
         SourceOnly(dense, LinearClassifier(6, 2), 2).check_data(SparsePair())
 
 
-def test_a_kernel_without_a_width_is_refused_at_once() -> None:
-    with pytest.raises(ValueError, match=r"must be positive, got \[1.0, 0.0\]"):
-        MMD(MLPExtractor((2,), (6,)), LinearClassifier(6, 2), 2, widths=(1.0, 0.0))
+@pytest.mark.parametrize("width", [0.0, math.nan])
+def test_a_kernel_without_a_width_is_refused_at_once(width: float) -> None:
+    with pytest.raises(ValueError, match=rf"must be positive, got \[1.0, {width}\]"):
+        MMD(MLPExtractor((2,), (6,)), LinearClassifier(6, 2), 2, widths=(1.0, width))
+
+
+@pytest.mark.parametrize("key", ["feature_weight", "label_weight"])
+def test_a_weight_of_the_transport_that_is_no_number_is_refused(key: str) -> None:
+    networks = MLPExtractor((2,), (6,)), LinearClassifier(6, 2)
+    settings: dict[str, Any] = {key: math.nan}
+    with pytest.raises(ValueError, match=f"{key} must be .* got nan"):
+        DeepJDOT(*networks, 2, **settings)
 
 
 def test_a_classifier_of_other_classes_is_refused() -> None:
