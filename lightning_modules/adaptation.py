@@ -65,6 +65,8 @@ class AdaptationModule(EvaluatedOnDomains):
     player_name: ClassVar[str] = "adapted"
     sides: ClassVar[tuple[str, str]] = ("source", "target")
     uses_target: ClassVar[bool] = True
+    least_rows: int = 1
+    """Rows of each domain that the transfer term needs in a step of all processes."""
 
     def __init__(
         self,
@@ -176,7 +178,17 @@ class AdaptationModule(EvaluatedOnDomains):
         data = getattr(self.trainer, "datamodule", None)
         if data is not None:
             self.check_data(data)
+            self._check_rows(data)
         if self.ramp != "constant" and self.trainer.max_steps < 1:
             raise ValueError(
                 f"model.ramp '{self.ramp}' rises until trainer.max_steps: set that."
+            )
+
+    def _check_rows(self, data: Any) -> None:
+        rows = getattr(data, "batch_size", self.least_rows)
+        if self.transfer_weight and rows * self.trainer.world_size < self.least_rows:
+            raise ValueError(
+                f"data.batch_size is {rows}, but {type(self).__name__} needs "
+                f"{self.least_rows} rows of each domain: set it to {self.least_rows} "
+                "or more."
             )

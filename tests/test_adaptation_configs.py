@@ -189,6 +189,18 @@ def test_mistakes_end_in_one_sentence(
     assert not Path("runs").exists()
 
 
+@pytest.mark.parametrize("options", [("coral",), ("mmd", "--model.unbiased=true")])
+def test_a_batch_of_a_row_is_refused_before_a_run_is_made(
+    options: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    method, *words = options
+    path = CONFIGS / method / "digits_shift.yaml"
+    words += ["--data.batch_size=1", "--trainer.enable_progress_bar=false"]
+    assert train.main(["fit", "--config", str(path), *words]) == 2
+    assert "error: data.batch_size is 1, but " in capsys.readouterr().err
+    assert not Path("runs").exists()
+
+
 def test_a_gan_refuses_two_domains(capsys: pytest.CaptureFixture[str]) -> None:
     path = CONFIGS / "wgan_gp" / "digits.yaml"
     assert train.main(["fit", "--config", str(path), "--data", "DigitsShift"]) == 2
