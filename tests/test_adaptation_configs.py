@@ -168,7 +168,11 @@ def test_headers_name_the_budget_and_the_paper(path: Path) -> None:
     ("options", "says"),
     [
         (("--data", "Digits"), "set data to one of two domains"),
-        (("--model.n_classes=3",), "model.n_classes is 3, but the data has 10"),
+        (
+            ("--model.n_classes=3",),
+            "model.n_classes is 3, but the data has 10 classes: set "
+            "--model.n_classes 10 --model.classifier.n_classes 10.",
+        ),
         (("--model.n_critic=0",), "error: model.n_critic must be at least 1"),
         (("--model.n_classes=1",), "error: model.n_classes must be at least 2"),
         (("--model.transfer_weight=.nan",), "error: model.transfer_weight must be a"),
