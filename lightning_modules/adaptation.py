@@ -15,6 +15,7 @@ from lightning_modules.adaptation_scores import Selection
 from lightning_modules.base import evaluating, trainable
 from lightning_modules.gather import joined_rows
 from lightning_modules.optimizers import AdaptationAdam
+from lightning_modules.ranges import not_negative
 from lightning_modules.sparse import join
 
 Ramp = Literal["constant", "sigmoid"]
@@ -64,6 +65,8 @@ class AdaptationModule(EvaluatedOnDomains):
     player_name: ClassVar[str] = "adapted"
     sides: ClassVar[tuple[str, str]] = ("source", "target")
     uses_target: ClassVar[bool] = True
+    least_rows: int = 1
+    """Rows of each domain that the transfer term needs in a step of all processes."""
 
     def __init__(
         self,
@@ -93,12 +96,7 @@ class AdaptationModule(EvaluatedOnDomains):
             player_clip_norm=clip_norm,
             **critic_options,
         )
-        for key, value in (
-            ("transfer_weight", transfer_weight),
-            ("weight_decay", weight_decay),
-        ):
-            if value < 0:
-                raise ValueError(f"{key} must not be negative, got {value}.")
+        not_negative(transfer_weight=transfer_weight, weight_decay=weight_decay)
         one_of("ramp", ramp, get_args(Ramp))
         self.transfer_weight, self.ramp = transfer_weight, ramp
         self.weight_decay = weight_decay
@@ -180,7 +178,17 @@ class AdaptationModule(EvaluatedOnDomains):
         data = getattr(self.trainer, "datamodule", None)
         if data is not None:
             self.check_data(data)
+            self._check_rows(data)
         if self.ramp != "constant" and self.trainer.max_steps < 1:
             raise ValueError(
                 f"model.ramp '{self.ramp}' rises until trainer.max_steps: set that."
+            )
+
+    def _check_rows(self, data: Any) -> None:
+        rows = getattr(data, "batch_size", self.least_rows)
+        if self.transfer_weight and rows * self.trainer.world_size < self.least_rows:
+            raise ValueError(
+                f"data.batch_size is {rows}, but {type(self).__name__} needs "
+                f"{self.least_rows} rows of each domain: set it to {self.least_rows} "
+                "or more."
             )

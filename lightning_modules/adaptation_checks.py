@@ -36,7 +36,8 @@ def check_domains(module: "AdaptationModule", data: Any) -> None:
     if data.num_classes != module.n_classes:
         raise ValueError(
             f"model.n_classes is {module.n_classes}, but the data has "
-            f"{data.num_classes} classes: set it to {data.num_classes}."
+            f"{data.num_classes} classes: set --model.n_classes {data.num_classes} "
+            f"--model.classifier.n_classes {data.num_classes}."
         )
     both = data.random_rows("train", 1, torch.Generator())
     with evaluating(module), torch.no_grad():

@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.optim.optimizer import ParamsT
 
+from lightning_modules.ranges import above_zero
 from lightning_modules.strategies import prepare_strategy
 from lightning_modules.tracked import TrackedModule
 
@@ -96,11 +97,8 @@ class CriticModule(TrackedModule):
         self._optimizer_factories = (critic_optimizer, player_optimizer)
         self._scheduler_factories = (critic_scheduler, player_scheduler)
         self._clip_norms = (critic_clip_norm, player_clip_norm)
-        for key, norm in zip(
-            ("critic_", self.player_key), self._clip_norms, strict=True
-        ):
-            if norm is not None and norm <= 0:
-                raise ValueError(f"{key}clip_norm must be above 0, got {norm}.")
+        above_zero(critic_clip_norm=critic_clip_norm)
+        above_zero(**{f"{self.player_key}clip_norm": player_clip_norm})
         if critic_steps < 0:
             raise ValueError(f"n_critic must not be negative, got {critic_steps}.")
         if player_every < 1:

@@ -1,5 +1,6 @@
 """What is wrong with a run, found before it writes anything."""
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 import torch
 from jsonargparse import Namespace
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.optimizer import ParamsT
 
 from .base import CriticModule, trainable
@@ -110,8 +113,10 @@ def _check_optimizers(model: LightningModule) -> None:
     for key, weights, factories in _learners(model):
         made: Any = weights
         for kind, factory in zip(("optimizer", "scheduler"), factories, strict=False):
+            if factory is None:
+                continue
             try:
-                made = factory(made) if factory else made
+                made = factory(made)
             except ValueError as error:
                 if not raised_by(error, (_TORCH_OPTIM,)):
                     raise
@@ -119,6 +124,14 @@ def _check_optimizers(model: LightningModule) -> None:
                     f"model.{key}{kind} has a value that torch refuses ({error}): "
                     "change it."
                 ) from error
+            _refuse_nan(f"model.{key}{kind}", made)
+
+
+def _refuse_nan(key: str, made: Optimizer | LRScheduler) -> None:
+    values = made.defaults if isinstance(made, Optimizer) else vars(made)
+    for name, value in values.items():
+        if isinstance(value, float) and math.isnan(value):
+            raise UsageError(f"{key}.{name} is no number, but {value}: set it to one.")
 
 
 def _learners(

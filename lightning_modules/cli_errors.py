@@ -7,7 +7,10 @@ from types import TracebackType
 
 import lightning.pytorch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Callback, LightningModule
 from torch.multiprocessing.spawn import ProcessRaisedException
+
+from .cli_names import accepted_names
 
 _REPOSITORY = Path(__file__).parents[1]
 _OURS = tuple(
@@ -38,7 +41,7 @@ def explain(error: BaseException) -> str | None:
     link: BaseException | None = error
     while link is not None:
         if _is_mistake(link):
-            return _network(link) + " ".join(str(link).split())
+            return _owner(link) + " ".join(str(link).split())
         link = link.__cause__
     return None
 
@@ -50,15 +53,29 @@ def _is_mistake(error: BaseException) -> bool:
     return isinstance(error, ValueError | OSError) and raised_by(error, checked)
 
 
-def _network(error: BaseException) -> str:
-    """The network that could not be made, ``"MLPCritic: "``, if it is one of ours."""
+def _owner(error: BaseException) -> str:
+    """What could not be made, as the sentence has to begin."""
     trace = error.__traceback__
     while trace is not None:
-        made, code = trace.tb_frame.f_locals.get("self"), trace.tb_frame.f_code
-        if code.co_name == "__init__" and type(made).__module__.startswith(_NETWORKS):
-            return f"{type(made).__name__}: "
+        if trace.tb_frame.f_code.co_name == "__init__":
+            made = trace.tb_frame.f_locals.get("self")
+            if owner := _before_argument(made, str(error)):
+                return owner
         trace = trace.tb_next
     return ""
+
+
+def _before_argument(made: object, text: str) -> str:
+    """``"MLPCritic: "``, or ``"model."`` if a name of its arguments comes first."""
+    name = type(made).__name__
+    if type(made).__module__.startswith(_NETWORKS):
+        return f"{name}: "
+    if not isinstance(made, LightningModule | Callback) or name in text:
+        return ""
+    begins = re.findall(r"^\w+", text)
+    if not accepted_names(type(made)).intersection(begins):
+        return ""
+    return "model." if isinstance(made, LightningModule) else f"{name}: "
 
 
 def raised_by(error: BaseException, directories: tuple[str, ...]) -> bool:

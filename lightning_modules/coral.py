@@ -21,6 +21,8 @@ class CORAL(AdaptationModule):
         **options: Lambda (``transfer_weight``) and the rest of `AdaptationModule`.
     """
 
+    least_rows = 2  # a covariance
+
     def __init__(
         self,
         extractor: nn.Module,

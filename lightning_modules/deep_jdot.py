@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from lightning_modules.adaptation import AdaptationModule, Features
 from lightning_modules.functional.adaptation import joint_transport_cost
+from lightning_modules.ranges import not_negative
 
 
 class DeepJDOT(AdaptationModule):
@@ -20,6 +21,9 @@ class DeepJDOT(AdaptationModule):
         feature_weight: Alpha, the weight of squared distances of features.
         label_weight: The weight of the cross-entropy of transported labels.
         **options: ``transfer_weight`` multiplies both; see `AdaptationModule`.
+
+    Raises:
+        ValueError: If a setting is out of its range.
     """
 
     def __init__(
@@ -32,12 +36,7 @@ class DeepJDOT(AdaptationModule):
         **options: Any,
     ) -> None:
         super().__init__(extractor, classifier, n_classes, **options)
-        for key, value in (
-            ("feature_weight", feature_weight),
-            ("label_weight", label_weight),
-        ):
-            if value < 0:
-                raise ValueError(f"{key} must not be negative, got {value}.")
+        not_negative(feature_weight=feature_weight, label_weight=label_weight)
         self.feature_weight, self.label_weight = feature_weight, label_weight
         self.save_hyperparameters()
 

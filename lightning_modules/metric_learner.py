@@ -16,6 +16,7 @@ from lightning_modules.metrics.neighbours import (
     NearestNeighbourAccuracy,
     NeighbourDistance,
 )
+from lightning_modules.ranges import above_zero
 from lightning_modules.tracked import TrackedModule
 
 Loss = Literal["lmnn", "triplet", "improved_triplet", "contrastive"]
@@ -83,8 +84,7 @@ class MetricLearner(TrackedModule):
         one_of("loss", loss, get_args(Loss))
         one_of("distance", distance, get_args(NeighbourDistance))
         one_of("mining", mining, get_args(Mining))
-        if not margin > 0:
-            raise ValueError(f"margin must be positive, got {margin}.")
+        above_zero(margin=margin)
         if not 0 < push_weight < 1:
             raise ValueError(f"push_weight must be in (0, 1), got {push_weight}.")
         self.save_hyperparameters()

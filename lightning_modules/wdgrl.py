@@ -17,6 +17,7 @@ from lightning_modules.functional.lipschitz import (
     scores_and_slopes,
 )
 from lightning_modules.optimizers import AdaptationAdam
+from lightning_modules.ranges import not_negative
 from lightning_modules.sparse import join
 
 
@@ -75,10 +76,7 @@ class WDGRL(AdaptationModule):
     ) -> None:
         if n_critic < 1:
             raise ValueError(f"n_critic must be at least 1, got {n_critic}.")
-        if penalty_weight < 0:
-            raise ValueError(
-                f"penalty_weight must not be negative, got {penalty_weight}."
-            )
+        not_negative(penalty_weight=penalty_weight)
         if any(isinstance(module, _BatchNorm) for module in critic.modules()):
             raise ValueError(
                 "critic has BatchNorm, which mixes the rows of a batch, while the "

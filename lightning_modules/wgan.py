@@ -11,6 +11,7 @@ from lightning_modules.functional import adversarial as F
 from lightning_modules.functional.lipschitz import clip_weights_
 from lightning_modules.generative import GenerativeModule
 from lightning_modules.optimizers import WGANRMSprop
+from lightning_modules.ranges import above_zero
 
 
 class WGAN(GenerativeModule):
@@ -56,8 +57,7 @@ class WGAN(GenerativeModule):
             warmup=Warmup() if warmup else None,
             **options,
         )
-        if clip <= 0:
-            raise ValueError(f"clip must be above 0, got {clip}.")
+        above_zero(clip=clip)
         self.clip = clip
         self.clip_norm_layers = clip_norm_layers
         self.save_hyperparameters()

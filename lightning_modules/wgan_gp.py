@@ -10,6 +10,7 @@ from lightning_modules.functional import adversarial as F
 from lightning_modules.functional.lipschitz import gradient_penalty
 from lightning_modules.generative import GenerativeModule
 from lightning_modules.optimizers import WGANGPAdam
+from lightning_modules.ranges import not_negative
 
 
 class WGANGP(GenerativeModule):
@@ -66,11 +67,9 @@ class WGANGP(GenerativeModule):
                 "gradient penalty needs the slope at each sample alone: use norm "
                 "'layer' or 'none'."
             )
-        if penalty_weight < 0 or slope < 0 or norm_order < 1:
-            raise ValueError(
-                "penalty_weight and slope must not be negative and norm_order must be "
-                f"at least 1, got {penalty_weight}, {slope} and {norm_order}."
-            )
+        not_negative(penalty_weight=penalty_weight, slope=slope)
+        if not norm_order >= 1:
+            raise ValueError(f"norm_order must be at least 1, got {norm_order}.")
         self.penalty_weight = penalty_weight
         self.one_sided = one_sided
         self.slope = slope

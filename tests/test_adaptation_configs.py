@@ -169,8 +169,14 @@ def test_headers_name_the_budget_and_the_paper(path: Path) -> None:
     ("options", "says"),
     [
         (("--data", "Digits"), "set data to one of two domains"),
-        (("--model.n_classes=3",), "model.n_classes is 3, but the data has 10"),
-        (("--model.n_critic=0",), "n_critic must be at least 1"),
+        (
+            ("--model.n_classes=3",),
+            "model.n_classes is 3, but the data has 10 classes: set "
+            "--model.n_classes 10 --model.classifier.n_classes 10.",
+        ),
+        (("--model.n_critic=0",), "error: model.n_critic must be at least 1"),
+        (("--model.n_classes=1",), "error: model.n_classes must be at least 2"),
+        (("--model.transfer_weight=.nan",), "error: model.transfer_weight must be a"),
         (("--data.batch_size=9999",), "takes 9999 rows of each domain"),
         (("--trainer.gradient_clip_val=1.0",), "model.clip_norm"),
         (("--model.ramp=linear",), "model.ramp"),
@@ -185,6 +191,18 @@ def test_mistakes_end_in_one_sentence(
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("error: ")
     assert says in error
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize("options", [("coral",), ("mmd", "--model.unbiased=true")])
+def test_a_batch_of_a_row_is_refused_before_a_run_is_made(
+    options: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    method, *words = options
+    path = CONFIGS / method / "digits_shift.yaml"
+    words += ["--data.batch_size=1", "--trainer.enable_progress_bar=false"]
+    assert train.main(["fit", "--config", str(path), *words]) == 2
+    assert "error: data.batch_size is 1, but " in capsys.readouterr().err
     assert not Path("runs").exists()
 
 

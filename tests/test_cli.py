@@ -138,11 +138,16 @@ MISTAKES: list[tuple[str, str, list[str]]] = [
         ["model.n_critic", "whole number", "'x'"],
     ),
     ("fraction for a count", "--trainer.max_steps 1.5", ["trainer.max_steps", "1.5"]),
-    ("text for an optional", "--model.critic_clip_norm x", ["a number", "'x'"]),
+    ("text for an optional", "--model.critic_clip_norm x", ["a number or null", "'x'"]),
     (
         "text for a rate",
         "--model.critic_optimizer.lr x",
         ["model.critic_optimizer.lr must be a number"],
+    ),
+    (
+        "text for a rate of a schedule",
+        "--model.critic_scheduler LinearLR --model.critic_scheduler.start_factor x",
+        ["model.critic_scheduler.start_factor must be a number, but is 'x'"],
     ),
     ("number for a list", "--model.critic.hidden 3", ["model.critic.hidden", "a list"]),
     (
@@ -156,7 +161,32 @@ MISTAKES: list[tuple[str, str, list[str]]] = [
         "--seed_everything x",
         ["seed_everything must be true or false or a whole"],
     ),
-    ("no critic updates", "--model.n_critic 0", ["n_critic must be at least 1"]),
+    ("no critic updates", "--model.n_critic 0", ["model.n_critic must be at least 1"]),
+    (
+        "nothing that a callback draws",
+        "--trainer.callbacks+=FeatureMap --trainer.callbacks.n 0",
+        ["FeatureMap: n must be at least 1"],
+    ),
+    (
+        "average that is its own callback's word",
+        "--trainer.callbacks+=WeightEMA --trainer.callbacks.decay 2",
+        ["error: decay of WeightEMA must be in"],
+    ),
+    (
+        "penalty that is no number",
+        "--model.penalty_weight .nan",
+        ["model.penalty_weight must be a finite number of at least 0, got nan"],
+    ),
+    (
+        "rate that is no number and that torch takes",
+        "--model.critic_optimizer SGD --model.critic_optimizer.lr .nan",
+        ["model.critic_optimizer.lr", "nan"],
+    ),
+    (
+        "schedule that is no number and that torch takes",
+        "--model.critic_scheduler LinearLR --model.critic_scheduler.start_factor .nan",
+        ["model.critic_scheduler.start_factor", "nan"],
+    ),
     ("empty batches", "--data.batch_size 0", ["data.batch_size", "at least 1"]),
     ("too large batches", "--data.batch_size 64", ["data.batch_size", "at most 32"]),
     ("unknown model", "--model WGANN", ["model", "'WGANN'", "'WGAN'"]),
@@ -165,6 +195,26 @@ MISTAKES: list[tuple[str, str, list[str]]] = [
     ("unknown package", "--model.critic nowhere.Net", ["model.critic", "nowhere.Net"]),
     ("unknown callback", "--trainer.callbacks+=SampleGrit", ["'SampleGrid'"]),
     (
+        "class of another kind",
+        "--model.critic PointClouds",
+        ["model.critic can't be PointClouds"],
+    ),
+    (
+        "word that is no choice of a callback",
+        "--trainer.callbacks+=FeatureMap --trainer.callbacks.method=umap",
+        ["trainer.callbacks.method must be one of 'pca', 'tsne', 'both', but is 'umap"],
+    ),
+    (
+        "argument at the height of its class, in one word",
+        '--data {"class_path":"PointClouds","seed":3}',
+        ["data.seed stands beside class_path: move it under init_args of PointClouds"],
+    ),
+    (
+        "optimizer misspelt",
+        "--model.critic_optimizr.lr 1",
+        ["unknown key model.critic_optimizr.lr", "'critic_optimizer'"],
+    ),
+    (
         "class without what it needs",
         "--model.critic torch.nn.Linear",
         ["model.critic lacks in_features", "set model.critic.in_features"],
@@ -172,6 +222,17 @@ MISTAKES: list[tuple[str, str, list[str]]] = [
     ("no such config", "--config nope.yaml", ["nope.yaml", "--config"]),
     ("config is a directory", "--config .", ["--config"]),
     ("nothing after a key", "--ckpt_path", ["--ckpt_path needs a value"]),
+    ("nothing after a nested key", "--data.n_val", ["--data.n_val needs a value"]),
+    (
+        "nothing between two keys",
+        "--data.n_val 8 --model.critic.hidden --model.n_critic 1",
+        ["--model.critic.hidden needs a value"],
+    ),
+    (
+        "nothing after a key of a callback",
+        "--trainer.callbacks+=FeatureMap --trainer.callbacks.method",
+        ["--trainer.callbacks.method needs a value"],
+    ),
     ("no such checkpoint", "--ckpt_path nope.ckpt", ["ckpt_path", "nope.ckpt"]),
     (
         "clipping by the trainer",
@@ -262,7 +323,7 @@ MISTAKES: list[tuple[str, str, list[str]]] = [
     (
         "norm that a penalty can't have",
         "--model.critic.norm batch",
-        ["BatchNorm", "'layer'"],
+        ["error: model.critic has BatchNorm", "'layer'"],
     ),
     (
         "found out in set-up, after the logger was made",
@@ -286,6 +347,7 @@ def test_a_mistake_ends_in_one_sentence_and_leaves_nothing(
     for name in named:
         assert name in sentence
     assert len(sentence) < 320
+    assert "knows ." not in sentence
     assert traces() == []
 
 
@@ -310,6 +372,43 @@ def test_a_gpu_that_is_not_there_is_missed_in_a_sentence(
         (b"model: {init_args: {generator: {init_args: {hiden: 3}}}}", "'hidden'"),
         (b"trainer: {callbacks: [{class_path: SampleGrit}]}", "'SampleGrid'"),
         (b"trainer: {callbacks: [{class_path: SampleGrid, init_args: {n: 3}}]}", "'n'"),
+        (
+            b"trainer: {callbacks: [{class_path: FeatureMap, init_args: {method: x}}]}",
+            "method must be one of 'pca', 'tsne', 'both', but is 'x'",
+        ),
+        (b"trainer: {callbacks: {n: 3}}", "name the Callback by its class_path"),
+        (b"data: 3", "data must be a LightningDataModule with its class_path, but"),
+        (
+            b"model: {init_args: {critic: 3}}",
+            "model.critic must be a Module with its class_path, but is '3'",
+        ),
+        (
+            b"data: {class_path: PointClouds, init_arg: {seed: 3}}",
+            "unknown key data.init_arg beside class_path; did you mean 'init_args'?",
+        ),
+        *(
+            (content, f"{key} stands beside class_path: move it under init_args of")
+            for content, key in (
+                (b"data: {class_path: PointClouds, seed: 3}", "data.seed"),
+                (
+                    b"data: {class_path: PointClouds, init_args: {n_val: 8}, seed: 3}",
+                    "data.seed",
+                ),
+                (b"model: {class_path: WGANGP, n_critic: 3}", "model.n_critic"),
+                (
+                    b"model: {init_args: {critic: {class_path: MLPCritic, shape: 2}}}",
+                    "model.critic.shape",
+                ),
+                (
+                    b"model: {init_args: {critic_optimizer: {class_path: SGD, lr: 1}}}",
+                    "model.critic_optimizer.lr",
+                ),
+                (
+                    b"trainer: {callbacks: [{class_path: SampleGrid, seed: 3}]}",
+                    "trainer.callbacks.seed",
+                ),
+            )
+        ),
     ],
 )
 def test_a_broken_config_file_is_told_in_one_sentence(

@@ -6,7 +6,8 @@ from torch.multiprocessing.spawn import ProcessRaisedException
 
 import lightning_modules
 from lightning_modules.cli_errors import UsageError, explain
-from lightning_modules.cli_sentences import accepted_names, explain_parse_error
+from lightning_modules.cli_names import accepted_names
+from lightning_modules.cli_sentences import explain_parse_error
 
 OURS = str(Path(lightning_modules.__file__ or "").with_name("imaginary.py"))
 THEIRS = "/usr/lib/python3/dist-packages/somebody/else.py"

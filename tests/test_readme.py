@@ -4,8 +4,10 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import train
 
@@ -56,6 +58,37 @@ def test_every_command_is_understood(
     with pytest.raises(SystemExit) as end:
         train.main([subcommand, *words, "--print_config"])
     assert end.value.code in (0, None)
+
+
+def write_two_domains() -> None:
+    """Pictures and features as the README names them."""
+    random = np.random.default_rng(0)
+    for domain in ("photos", "sketches"):
+        for kind in ("bike", "mug", "pen"):
+            folder = Path("my_folder", domain, kind)
+            folder.mkdir(parents=True)
+            for i in range(12):
+                pixels = random.integers(0, 256, (40, 50, 3), np.uint8)
+                Image.fromarray(pixels).save(folder / f"{i}.jpg")
+        x = random.standard_normal((36, 128)).astype(np.float32)
+        np.savez(f"{domain}.npz", x=x, y=np.arange(36) % 3)
+
+
+@pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
+def test_domain_adaptation_runs_as_written() -> None:
+    Path("configs").symlink_to(REPOSITORY / "configs")
+    write_two_domains()
+    part = README.split("**Domain adaptation**")[1].split("**Several processes**")[0]
+    short = ["--trainer.max_steps=2", "--trainer.val_check_interval=2"]
+    lines = [line for line in part.splitlines() if line.startswith("python train.py")]
+    assert len(lines) == 4
+    (run,) = re.findall(r"^RUN=(.*)$", part, re.MULTILINE)
+    for line in lines:
+        _, _, subcommand, *words = shlex.split(line.replace("$RUN", run), comments=True)
+        options = [*short, "--trainer.enable_progress_bar=false"]
+        assert train.main([subcommand, *words, *options]) == 0, line
+    assert list(Path(run).glob("pictures/features/*.png"))
+    assert list(Path(run).parent.glob("*/predictions/labels.csv"))
 
 
 def test_every_target_and_file_that_is_named_exists() -> None:

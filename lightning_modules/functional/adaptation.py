@@ -69,7 +69,7 @@ def squared_mmd(
 
 def check_widths(widths: Sequence[float]) -> None:
     """Refuse kernels without a width, with a ValueError."""
-    if not widths or min(widths) <= 0:
+    if not widths or not all(width > 0 for width in widths):
         raise ValueError(f"widths of the kernels must be positive, got {list(widths)}.")
 
 

@@ -221,8 +221,12 @@ def _network_simplex(
 
 def check_finite(cost: Tensor) -> Tensor:
     """The cost, refused if empty, NaN or infinite (ValueError)."""
-    if cost.numel() == 0 or not bool(torch.isfinite(cost).all()):
-        raise ValueError("The cost matrix is empty or holds NaN or infinity.")
+    if cost.numel() == 0:
+        raise ValueError("The cost matrix is empty: a plan needs points in both sets.")
+    if not bool(torch.isfinite(cost).all()):
+        raise ValueError(
+            "The cost matrix holds NaN or infinity: has training diverged?"
+        )
     return cost
 
 

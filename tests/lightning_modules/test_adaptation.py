@@ -16,6 +16,7 @@ from lightning_modules import (
     DANN,
     MMD,
     WDGRL,
+    DeepJDOT,
     LinearClassifier,
     MLPCritic,
     MLPExtractor,
@@ -374,9 +375,46 @@ def test_a_network_for_dense_rows_is_refused_for_sparse_ones() -> None:
         SourceOnly(dense, LinearClassifier(6, 2), 2).check_data(SparsePair())
 
 
-def test_a_kernel_without_a_width_is_refused_at_once() -> None:
-    with pytest.raises(ValueError, match=r"must be positive, got \[1.0, 0.0\]"):
-        MMD(MLPExtractor((2,), (6,)), LinearClassifier(6, 2), 2, widths=(1.0, 0.0))
+@pytest.mark.parametrize("width", [0.0, math.nan])
+def test_a_kernel_without_a_width_is_refused_at_once(width: float) -> None:
+    with pytest.raises(ValueError, match=rf"must be positive, got \[1.0, {width}\]"):
+        MMD(MLPExtractor((2,), (6,)), LinearClassifier(6, 2), 2, widths=(1.0, width))
+
+
+@pytest.mark.parametrize("key", ["feature_weight", "label_weight"])
+def test_a_weight_of_the_transport_that_is_no_number_is_refused(key: str) -> None:
+    networks = MLPExtractor((2,), (6,)), LinearClassifier(6, 2)
+    settings: dict[str, Any] = {key: math.nan}
+    with pytest.raises(ValueError, match=f"{key} must be .* got nan"):
+        DeepJDOT(*networks, 2, **settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("coral", {}), ("mmd", {"unbiased": True})]
+)
+def test_batches_of_a_row_are_refused_where_they_have_no_distance(
+    name: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ValueError, match=r"data\.batch_size is 1, .* to 2 or mor"):
+        fit(module(name, **options), Pair(batch_size=1), 1)
+    fit(module(name, **options), Pair(batch_size=2), 1)
+    fit(module(name, **options, transfer_weight=0.0), Pair(batch_size=1), 1)
+    # the rows of all processes count: here the second one's are only missing
+    monkeypatch.setattr(Trainer, "world_size", 2)
+    with pytest.raises(ValueError, match="needs two rows of each domain"):
+        fit(module(name, **options), Pair(batch_size=1), 1)
+
+
+@pytest.mark.parametrize("name", ["dann", "deepjdot", "mmd", "source_only", "wdgrl"])
+def test_batches_of_a_row_train_the_others(name: str) -> None:
+    fit(module(name), Pair(batch_size=1), 1)
+
+
+def test_a_transport_of_what_diverged_says_so() -> None:
+    model = module("deepjdot")
+    torch.nn.init.constant_(next(model.extractor.parameters()), math.nan)
+    with pytest.raises(ValueError, match="has training diverged"):
+        fit(model, Pair(), 1)
 
 
 def test_a_classifier_of_other_classes_is_refused() -> None:

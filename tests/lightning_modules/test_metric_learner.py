@@ -162,7 +162,7 @@ def test_validation_says_how_near_neighbours_were_before() -> None:
         ({"loss": "npair"}, "loss must be one of lmnn"),
         ({"distance": "wasserstein"}, "distance must be one of euclidean"),
         ({"mining": "easy"}, "mining must be one of all"),
-        ({"margin": 0.0}, "margin must be positive"),
+        ({"margin": 0.0}, "margin must be above 0"),
         ({"push_weight": 1.0}, r"push_weight must be in \(0, 1\)"),
         ({"k": 0}, "k must be at least 1"),
     ],

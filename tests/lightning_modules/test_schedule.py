@@ -1,5 +1,6 @@
 """Who steps when, what counts as a step, and that nobody else moves."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -235,6 +236,7 @@ def test_weights_of_a_checkpoint_start_a_new_run(tmp_path: Path) -> None:
         (lambda: GAN(*networks(), generator_clip_norm=-1.0), "generator_clip_norm"),
         (lambda: WGANGP(*networks(), norm_order=0.5), "norm_order must be"),
         (lambda: WGANGP(*networks(), penalty_weight=-1.0), "penalty_weight"),
+        (lambda: WGAN(*networks(), clip=math.nan), "clip must be .* got nan"),
         (lambda: GAN(nn.Linear(2, 2), networks()[1]), "latent_dim"),
     ],
 )
@@ -243,6 +245,19 @@ def test_impossible_settings_are_refused_by_name(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("penalty_weight", "slope", "norm_order"),
+        *("critic_clip_norm", "generator_clip_norm"),
+    ],
+)
+def test_what_is_no_number_is_refused_by_name(key: str) -> None:
+    settings: dict[str, Any] = {key: math.nan}
+    with pytest.raises(ValueError, match=f"^{key} must be .* got nan"):
+        WGANGP(*networks(), **settings)
 
 
 def test_a_schedule_that_wants_a_metric_is_refused() -> None:

@@ -1,5 +1,6 @@
 """WDGRL against Algorithm 1 written out by hand, and what it must not do."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -158,11 +159,19 @@ def test_the_critic_sees_the_extractors_eval_mode_and_the_player_its_training_mo
     ("options", "says"),
     [
         ({"n_critic": 0}, "n_critic must be at least 1, got 0"),
-        ({"penalty_weight": -1.0}, "penalty_weight must not be negative, got -1"),
-        ({"transfer_weight": -1.0}, "transfer_weight must not be negative, got -1"),
-        ({"weight_decay": -1.0}, "weight_decay must not be negative, got -1"),
+        ({"penalty_weight": -1.0}, "penalty_weight must be .* at least 0, got -1"),
+        ({"transfer_weight": -1.0}, "transfer_weight must be .* at least 0, got -1"),
+        ({"transfer_weight": math.inf}, "transfer_weight must be a finite number"),
+        ({"weight_decay": -1.0}, "weight_decay must be .* at least 0, got -1"),
         ({"clip_norm": 0.0}, "clip_norm must be above 0, got 0.0"),
         ({"critic_clip_norm": 0.0}, "critic_clip_norm must be above 0, got 0.0"),
+        *(
+            ({key: math.nan}, f"^{key} must be .*, got nan")
+            for key in (
+                *("penalty_weight", "transfer_weight", "weight_decay"),
+                *("clip_norm", "critic_clip_norm"),
+            )
+        ),
     ],
 )
 def test_settings_out_of_range_are_named(options: dict[str, Any], says: str) -> None:

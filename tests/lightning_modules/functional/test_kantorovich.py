@@ -220,9 +220,12 @@ def test_as_many_weights_as_points_are_wanted() -> None:
 
 
 def test_a_cost_without_numbers_is_refused() -> None:
-    for cost in (torch.full((2, 2), float("nan")), torch.zeros(0, 3)):
+    for cost, message in (
+        (torch.full((2, 2), float("nan")), "holds NaN or .* has training diverged"),
+        (torch.zeros(0, 3), "cost matrix is empty"),
+    ):
         for solve in (primal, dual, optimal_transport):
-            with pytest.raises(ValueError, match="cost matrix is empty or holds NaN"):
+            with pytest.raises(ValueError, match=message):
                 solve(cost)
 
 

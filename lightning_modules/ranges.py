@@ -1,0 +1,19 @@
+"""The numbers that a method may be given; NaN is none of them."""
+
+import math
+
+
+def not_negative(**values: float) -> None:
+    """Refuse a negative or infinite number, with a ValueError."""
+    for key, value in values.items():
+        if not 0 <= value < math.inf:
+            raise ValueError(
+                f"{key} must be a finite number of at least 0, got {value}."
+            )
+
+
+def above_zero(**values: float | None) -> None:
+    """Refuse a number that is not above 0, with a ValueError; None is fine."""
+    for key, value in values.items():
+        if value is not None and not value > 0:
+            raise ValueError(f"{key} must be above 0, got {value}.")
