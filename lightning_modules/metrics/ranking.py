@@ -1,0 +1,146 @@
+"""Ranking measures over batches of users and over processes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+from lightning_modules.functional.ranking import (
+    NAMES,
+    AveragePrecision,
+    hits,
+    ranking_metrics,
+)
+from lightning_modules.user_items import UserItems
+
+
+class RankingMetrics(Metric):
+    """Means over users of the measures of `ranking_metrics`; the states are sums.
+
+    Users without a relevant item are skipped.
+
+    Args:
+        ks: Cut-offs.
+        names: Which measures.
+        average_precision: What ``map`` divides by.
+        kwargs: See torchmetrics.Metric.
+
+    >>> relevant = UserItems.from_pairs(torch.tensor([0]), torch.tensor([7]), 2, 9)
+    >>> metric = RankingMetrics([1, 2], ["recall"])
+    >>> metric.update(torch.tensor([[3, 7], [1, 2]]), torch.tensor([0, 1]), relevant)
+    >>> metric.compute()
+    {'recall@1': tensor(0.), 'recall@2': tensor(1.)}
+    """
+
+    is_differentiable = False
+    higher_is_better = True
+    full_state_update: bool = False
+
+    sums: Tensor
+    n_users: Tensor
+
+    def __init__(
+        self,
+        ks: Sequence[int] = (10, 20, 50),
+        names: Sequence[str] = NAMES,
+        average_precision: AveragePrecision = "ideal",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.ks, self.names = tuple(ks), tuple(names)
+        self.average_precision: AveragePrecision = average_precision
+        # refuses a name or a cut-off before anything is ranked
+        nobody = torch.zeros(0, max(ks, default=1), dtype=torch.bool)
+        self.keys = tuple(self._measured(nobody, torch.ones(0).long()))
+        zeros = torch.zeros(len(self.keys), dtype=torch.float64)
+        self.add_state("sums", zeros, dist_reduce_fx="sum")
+        self.add_state("n_users", torch.tensor(0), dist_reduce_fx="sum")
+
+    def _measured(self, found: Tensor, n_relevant: Tensor) -> dict[str, Tensor]:
+        how = self.average_precision
+        return ranking_metrics(found, n_relevant, self.ks, self.names, how)
+
+    def update(self, ranked: Tensor, users: Tensor, relevant: UserItems) -> None:
+        """Add users.
+
+        Args:
+            ranked: Items of each user, best first, int64 (n, max(ks)) or the whole
+                catalogue; -1 where there is none.
+            users: Their numbers, int64 (n,).
+            relevant: The items that count, of all users.
+
+        Raises:
+            ValueError: If there are fewer ranks than the largest cut-off wants.
+        """
+        least = min(max(self.ks), relevant.n_items)
+        if ranked.shape[1] < least:
+            raise ValueError(
+                f"The largest cut-off is {max(self.ks)}, but only {ranked.shape[1]} "
+                f"items are ranked: rank at least {least}."
+            )
+        n_relevant = relevant.counts[users]
+        counted = n_relevant > 0
+        found = hits(ranked, users, relevant)
+        measured = self._measured(found, n_relevant.clamp_min(1))
+        values = torch.stack([measured[key] for key in self.keys]).double()
+        self.sums += values.where(counted, 0).sum(1)
+        self.n_users += counted.sum()
+
+    def compute(self) -> dict[str, Tensor]:
+        """The means, float32 scalars; NaN if no user had a relevant item."""
+        means = (self.sums / self.n_users).float()
+        return dict(zip(self.keys, means.unbind(), strict=True))
+
+
+class Exposure(Metric):
+    """What the tops of the rankings show, whoever likes it.
+
+    ``coverage@k`` is the share of the catalogue that stands in somebody's top k.
+    ``popularity@k`` is how often an item shown was taken in training, on average, over
+    the same of the pairs trained on: 1 shows the popular as often as they were taken.
+
+    Args:
+        popularity: How often each item was taken in training, (n_items,).
+        k: Cut-off.
+        kwargs: See torchmetrics.Metric.
+
+    >>> metric = Exposure(torch.tensor([3.0, 1.0]), k=1)
+    >>> metric.update(torch.tensor([[0, 1], [0, 1]]))
+    >>> metric.compute()
+    {'coverage@1': tensor(0.5000), 'popularity@1': tensor(1.2000)}
+    """
+
+    is_differentiable = False
+    higher_is_better = None
+    full_state_update: bool = False
+
+    shown: Tensor
+    popularity: Tensor
+
+    def __init__(self, popularity: Tensor, k: int = 10, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if k < 1:
+            raise ValueError(f"a cut-off must be at least 1, got {k}.")
+        self.k = k
+        self.register_buffer("popularity", popularity.double(), persistent=False)
+        zeros = torch.zeros(len(popularity), dtype=torch.int64)
+        self.add_state("shown", zeros, dist_reduce_fx="sum")
+
+    def update(self, ranked: Tensor) -> None:
+        """Add the items of users, best first, int64 (n, >= k); -1 is none."""
+        top = ranked[:, : self.k].flatten()
+        # what is none falls on a place of its own, so that no shape depends on data
+        place = torch.where(top < 0, len(self.shown), top)
+        self.shown += torch.bincount(place, minlength=len(self.shown) + 1)[:-1]
+
+    def compute(self) -> dict[str, Tensor]:
+        """Both, float32 scalars."""
+        taken = self.popularity
+        usual = taken.square().sum() / taken.sum()
+        mean = (self.shown * taken).sum() / self.shown.sum()
+        return {
+            f"coverage@{self.k}": (self.shown > 0).float().mean(),
+            f"popularity@{self.k}": (mean / usual).float(),
+        }
