@@ -1,0 +1,146 @@
+"""The terms of collaborative metric learning (eq. 51-56), on squared distances.
+
+Users and items are points of one space; the items a user likes are to be nearer to the
+user than all others. Hsieh et al. 2017, "Collaborative Metric Learning", WWW,
+doi:10.1145/3038912.3052639.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+
+class Hardest(NamedTuple):
+    """The negative of each positive that its hinge is taken at.
+
+    Attributes:
+        place: Which of the candidates, int64 (n,).
+        rank: Estimate of the positive's rank, 0 where no candidate is an impostor.
+        impostor: Whether the hinge is above 0.
+    """
+
+    place: Tensor
+    rank: Tensor
+    impostor: Tensor
+
+
+def metric_hinge(
+    positive: Float[Tensor, "..."], negative: Float[Tensor, "..."], margin: float
+) -> Float[Tensor, "..."]:
+    r"""The bracket of eq. 52, :math:`[m + d(i, j)^2 - d(i, k)^2]_+`.
+
+    Args:
+        positive: Squared distance of the user to the item that was liked.
+        negative: Squared distance of the user to the other item.
+        margin: m > 0, in squared units of the space.
+
+    >>> metric_hinge(torch.tensor(1.0), torch.tensor([0.5, 9.0]), 1.0)
+    tensor([1.5000, 0.0000])
+    """
+    return (margin + positive - negative).clamp_min(0)
+
+
+def hardest_negatives(
+    positive: Float[Tensor, " n"],
+    negatives: Float[Tensor, "n u"],
+    allowed: Bool[Tensor, "n u"],
+    margin: float,
+    n_items: int,
+) -> Hardest:
+    r"""The candidate with the largest hinge, and the rank that U candidates suggest.
+
+    Of the U candidates of a pair M are impostors, :math:`d(i, k)^2 < d(i, j)^2 + m`;
+    among J items there are then about :math:`J M / U` of them, which takes the place of
+    the rank in eq. 53 (section 3.3 of the paper: one pass instead of sampling until an
+    impostor is met).
+
+    Args:
+        positive: Squared distances to the liked items.
+        negatives: Squared distances to U candidates each.
+        allowed: Which candidates may be used; known positives may not, and don't count
+            in U either.
+        margin: m > 0.
+        n_items: J.
+
+    >>> near, far = torch.tensor([1.0]), torch.tensor([[0.5, 1.5, 9.0, 0.1]])
+    >>> allowed = torch.tensor([[True, True, True, False]])
+    >>> hardest_negatives(near, far, allowed, 1.0, n_items=30)
+    Hardest(place=tensor([0]), rank=tensor([20.]), impostor=tensor([True]))
+    """
+    nearest, place = negatives.masked_fill(~allowed, torch.inf).min(1)
+    reach = (positive + margin)[:, None]
+    impostors = ((negatives < reach) & allowed).sum(1)
+    usable = allowed.sum(1).clamp_min(1)
+    rank = (n_items * impostors / usable).floor()
+    return Hardest(place, rank, nearest < reach[:, 0])
+
+
+def rank_weight(rank: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    r"""Eq. 53, :math:`w = \log(\text{rank} + 1)`: what ranks low is pulled harder.
+
+    >>> rank_weight(torch.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.6931])
+    """
+    return (rank + 1).log()
+
+
+def feature_loss(
+    predicted: Float[Tensor, "n d"], points: Float[Tensor, "n d"]
+) -> Float[Tensor, ""]:
+    r"""Eq. 54, :math:`\lVert f(x_j) - v_j \rVert^2`, mean over the items.
+
+    >>> feature_loss(torch.tensor([[0.0, 1.0]]), torch.tensor([[2.0, 1.0]]))
+    tensor(4.)
+    """
+    return (predicted - points).square().sum(1).mean()
+
+
+def covariance_penalty(points: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
+    r"""Sum of the squared covariances of different coordinates (eq. 55).
+
+    .. math:: \lVert C \rVert_F^2 - \lVert \text{diag}\, C \rVert_2^2, \qquad
+              C_{kl} = \frac1N \sum_n (y^n_k - \mu_k)(y^n_l - \mu_l)
+
+    As printed, the first norm is not squared and the difference is divided by N once
+    more, which makes it depend on the size of the batch; this is the form of Cogswell
+    et al. 2016 (arXiv:1511.06068) without their factor 1/2.
+
+    >>> covariance_penalty(torch.tensor([[1.0, 1.0], [-1.0, -1.0]]))
+    tensor(2.)
+    """
+    centred = points - points.mean(0)
+    covariance = centred.T @ centred / len(points)
+    # zeros instead of the diagonal, not a difference of two large sums
+    apart = 1 - torch.eye(len(covariance), device=points.device, dtype=points.dtype)
+    return (covariance * apart).square().sum()
+
+
+@torch.no_grad()
+def project_rows_(
+    table: Float[Tensor, "n d"], rows: Int[Tensor, " m"] | None = None
+) -> None:
+    """Put rows outside the unit ball onto its surface (eq. 56), in place.
+
+    Rows inside stay where they are: this is a projection to the ball, not the sphere.
+
+    Args:
+        table: Points.
+        rows: Which of them; a row may come several times. None: all.
+
+    >>> table = torch.tensor([[3.0, 4.0], [0.3, 0.4]])
+    >>> project_rows_(table, torch.tensor([0, 1, 0]))
+    >>> table
+    tensor([[0.6000, 0.8000],
+            [0.3000, 0.4000]])
+    """
+    if isinstance(table, nn.Parameter):
+        table = table.data
+    touched = table if rows is None else table[rows]
+    norms = torch.linalg.vector_norm(touched, dim=1, keepdim=True)
+    inside = touched / norms.clamp_min(1)
+    if rows is None:
+        table.copy_(inside)
+    else:
+        table[rows] = inside  # equal rows get equal values, whichever comes last
