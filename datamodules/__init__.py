@@ -12,8 +12,10 @@ from datamodules.labelled_table import LabelledTable
 from datamodules.mnist import MNIST, FashionMNIST
 from datamodules.office_caltech import OfficeCaltech
 from datamodules.office_images import OfficeImages
+from datamodules.planted import PlantedInteractions
 from datamodules.point_clouds import PointClouds
 from datamodules.shifted_blobs import ShiftedBlobs
+from datamodules.split_files import SplitFiles
 from datamodules.two_domains import TwoDomains
 
 __all__ = [
@@ -30,7 +32,9 @@ __all__ = [
     "LabelledTable",
     "OfficeCaltech",
     "OfficeImages",
+    "PlantedInteractions",
     "PointClouds",
     "ShiftedBlobs",
+    "SplitFiles",
     "TwoDomains",
 ]

@@ -31,6 +31,8 @@ class BatchLoader:
             fastest for data in memory.
         epoch: First epoch to iterate over.
         batch: Batches of the first epoch to leave out.
+        used: Counts the batches that were trained on, from any start, and says how many
+            an epoch has; None takes every epoch as used up when the next one begins.
 
     Attributes:
         epoch: Epoch of the batch handed out last.
@@ -45,8 +47,10 @@ class BatchLoader:
         num_workers: int = 0,
         epoch: int = 0,
         batch: int = 0,
+        used: Callable[[], tuple[int, float]] | None = None,
     ) -> None:
         self.data, self.rows, self.num_workers = data, rows, num_workers
+        self.used, self._first, self._used_before = used, batch, 0
         self.epoch, self.batch, self.begun = epoch, batch, False
 
     def __len__(self) -> int:
@@ -57,11 +61,27 @@ class BatchLoader:
         # A generator: nothing happens before the first batch is wanted. Lightning
         # makes iterators that it never uses, and makes some before it knows the epoch.
         if self.begun:
-            self.epoch, self.batch = self.epoch + 1, 0
+            self._go_on()
         self.begun = True
+        self._first, (self._used_before, _) = self.batch, self._counted()
         for batch in self._torch_loader():
             self.batch += 1
             yield batch
+
+    def _go_on(self) -> None:
+        """To the next epoch, or on with this one if it was left early.
+
+        Where a finished run is prolonged, Lightning takes up its last epoch, finds it
+        done after no batch or one, and begins another.
+        """
+        used, limit = self._counted()
+        place = self._first + used - self._used_before
+        if self.used is None or place >= min(len(self), limit):
+            self.epoch, place = self.epoch + 1, 0
+        self.batch = place
+
+    def _counted(self) -> tuple[int, float]:
+        return self.used() if self.used is not None else (0, 0.0)
 
     def _torch_loader(self) -> DataLoader[Any]:
         return DataLoader(

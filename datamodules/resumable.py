@@ -92,13 +92,22 @@ class ResumableDataModule(LightningDataModule, ABC):
     def _training_loader(self, data: Dataset[Any], rows: RowsOfEpoch) -> BatchLoader:
         """Batches from where the checkpoint ended."""
         self._train_loader = BatchLoader(
-            data, rows, self.num_workers, *self._position()
+            data, rows, self.num_workers, *self._position(), self._used
         )
         return self._train_loader
 
-    def _in_order(self, data: Dataset[Any]) -> BatchLoader:
+    def _used(self) -> tuple[int, float]:
+        """Batches that were trained on, and how many an epoch has at most."""
+        if self.trainer is None:
+            return 0, 0.0
+        progress: Any = self.trainer.fit_loop.epoch_loop.batch_progress.total
+        return progress.processed, self.trainer.num_training_batches
+
+    def _in_order(
+        self, data: Dataset[Any], batch_size: int | None = None
+    ) -> BatchLoader:
         n = len(data)  # type: ignore[arg-type]
-        rows = OrderedRows(n, self.batch_size, **self._processes)
+        rows = OrderedRows(n, batch_size or self.batch_size, **self._processes)
         return BatchLoader(data, lambda *_: rows, self.num_workers)
 
     @property

@@ -1,6 +1,7 @@
 """The methods, one file each, and the networks that they train."""
 
 from lightning_modules.classifier import Classifier
+from lightning_modules.cml import CML
 from lightning_modules.coral import CORAL
 from lightning_modules.dann import DANN
 from lightning_modules.deep_jdot import DeepJDOT
@@ -27,12 +28,14 @@ from lightning_modules.optimizers import (
     WGANGPAdam,
     WGANRMSprop,
 )
+from lightning_modules.rowwise import RowwiseAdagrad
 from lightning_modules.source_only import SourceOnly
 from lightning_modules.wdgrl import WDGRL
 from lightning_modules.wgan import WGAN
 from lightning_modules.wgan_gp import WGANGP
 
 __all__ = [
+    "CML",
     "CORAL",
     "DANN",
     "GAN",
@@ -57,6 +60,7 @@ __all__ = [
     "MetricLearner",
     "ResNetCritic",
     "ResNetGenerator",
+    "RowwiseAdagrad",
     "SourceOnly",
     "WGANGPAdam",
     "WGANRMSprop",

@@ -49,8 +49,8 @@ def _factory_recipe(
 ) -> dict[str, Any] | None:
     """What a factory makes, found by letting it make one for a dummy weight."""
     made: Optimizer | LRScheduler
-    dummy = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-    made = factory(dummy if scheduler else [nn.Parameter(torch.zeros(1))])
+    dummy = torch.optim.SGD([nn.Parameter(torch.zeros(1, 1))], lr=1.0)
+    made = factory(dummy if scheduler else [nn.Parameter(torch.zeros(1, 1))])
     values = made.__dict__ if isinstance(made, LRScheduler) else made.defaults
     init_args: dict[str, Any] = {}
     for parameter in list(inspect.signature(type(made)).parameters.values())[1:]:

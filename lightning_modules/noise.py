@@ -46,6 +46,11 @@ class Noise:
         device = self.generator.device
         return torch.rand(shape, generator=self.generator, device=device)
 
+    def integers(self, high: int, *shape: int) -> Tensor:
+        """Whole numbers from 0 to high - 1, int64, of the given shape."""
+        device = self.generator.device
+        return torch.randint(high, shape, generator=self.generator, device=device)
+
     @property
     def state(self) -> Tensor:
         """The generator's state, a uint8 tensor on the CPU."""

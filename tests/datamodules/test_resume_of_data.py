@@ -79,6 +79,7 @@ def fit(
     callbacks: list[Callback] | None = None,
     ckpt_path: Path | None = None,
     step_every: int = 1,
+    saved: Path | None = None,
     **trainer: Any,
 ) -> list[Seen]:
     """The rows of each batch, for every process."""
@@ -87,7 +88,7 @@ def fit(
     distributed = {"strategy": "ddp_fork"} if devices > 1 else {}
     limits = {} if "max_steps" in trainer else {"max_epochs": 3}
     module = Recorder(log, step_every)
-    Trainer(
+    run = Trainer(
         accelerator="cpu",
         devices=devices,
         logger=False,
@@ -96,7 +97,10 @@ def fit(
         enable_model_summary=False,
         callbacks=callbacks,
         **{"num_sanity_val_steps": 0, **distributed, **limits, **trainer},
-    ).fit(module, data, ckpt_path=ckpt_path)
+    )
+    run.fit(module, data, ckpt_path=ckpt_path)
+    if saved is not None:
+        run.save_checkpoint(saved)
     return [
         [[int(row) for row in line.split()] for line in text.splitlines()]
         for rank in range(devices)
@@ -170,6 +174,38 @@ def test_a_finished_run_can_be_prolonged_from_the_middle_of_an_epoch(
         tmp_path / "first", callbacks=[SaveAt(checkpoint, save, 6)], max_steps=6
     )
     rest = fit(tmp_path / "rest", ckpt_path=checkpoint, max_steps=12)
+    assert first[0] + rest[0] == whole[0]
+
+
+@pytest.mark.parametrize(
+    "save", ["on_train_batch_end", "on_train_epoch_end", "on_train_end", "afterwards"]
+)
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("validate", [1, 1000, 3])
+def test_a_finished_run_can_be_prolonged_from_the_end_of_an_epoch(
+    tmp_path: Path, save: str, workers: int, validate: int
+) -> None:
+    """Lightning then goes on in that epoch by a batch, if it has not validated."""
+    steps = 2 * N_BATCHES
+    how: dict[str, Any] = {"check_val_every_n_epoch": validate}
+    if validate == 3:
+        how = {"check_val_every_n_epoch": None, "val_check_interval": 3}
+    whole = fit(tmp_path / "whole", max_steps=steps + N_BATCHES + 2, **how)
+    checkpoint = tmp_path / "saved.ckpt"
+    first = fit(
+        tmp_path / "first",
+        callbacks=[SaveAt(checkpoint, save, steps)],
+        max_steps=steps,
+        saved=checkpoint if save == "afterwards" else None,
+        **how,
+    )
+    rest = fit(
+        tmp_path / "rest",
+        ckpt_path=checkpoint,
+        max_steps=steps + N_BATCHES + 2,
+        workers=workers,
+        **how,
+    )
     assert first[0] + rest[0] == whole[0]
 
 

@@ -1,0 +1,173 @@
+"""Pairs of users and items, in three parts."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from datamodules.loader import BatchLoader
+from datamodules.resumable import ResumableDataModule
+from datamodules.sampler import TrainingRows
+from lightning_modules.user_items import UserItems
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """Who took what, in parts that share no pair.
+
+    Args:
+        train: Pairs that are learnt from.
+        val: Pairs that choose settings and the end of training.
+        test: Pairs that are measured once.
+    """
+
+    train: UserItems
+    val: UserItems
+    test: UserItems
+
+    def __post_init__(self) -> None:
+        parts = {"train": self.train, "val": self.val, "test": self.test}
+        sizes = {(part.n_users, part.n_items) for part in parts.values()}
+        assert len(sizes) == 1, f"parts of different sizes: {sizes}"
+        for first, second in (("train", "val"), ("train", "test"), ("val", "test")):
+            one, other = parts[first], parts[second]
+            shared = int(one.contain(other.users, other.items).sum())
+            if shared:
+                raise ValueError(
+                    f"{shared} pairs of the {second} part are in the {first} part too: "
+                    "leave them out of one."
+                )
+
+
+class InteractionData(ResumableDataModule):
+    """Batches of pairs to learn from, and users to rank items for.
+
+    A training batch is ``(users, items)``, int64 (n,) each, in an order that ``seed``
+    and the epoch alone decide; the last short batch is dropped. Validation and test
+    iterate over the users who have pairs there, int64 (n,), prediction over all users.
+
+    Args:
+        batch_size: Pairs in a batch of one process.
+        eval_batch_size: Users ranked at a time.
+        mask_val: Whether validation pairs are left out of the ranking at test, as
+            training pairs are.
+        num_workers: Worker processes that slice batches; the batches are the same for
+            any number.
+        seed: Seed of the order of the pairs.
+
+    Attributes:
+        n_users: Number of users.
+        n_items: Number of items.
+        seen_at: Which pairs are left out of a ranking: by stage, the name of a part.
+    """
+
+    n_users: int
+    n_items: int
+    train_pairs: UserItems
+    val_pairs: UserItems
+    test_pairs: UserItems
+    seen_pairs: UserItems
+    PARTS: ClassVar[tuple[str, ...]] = ("train", "val", "test")
+
+    def __init__(
+        self,
+        batch_size: int,
+        eval_batch_size: int = 256,
+        mask_val: bool = False,
+        num_workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(batch_size, num_workers, seed)
+        if eval_batch_size < 1:
+            raise ValueError(
+                f"data.eval_batch_size must be at least 1, got {eval_batch_size}."
+            )
+        self.eval_batch_size, self.mask_val = eval_batch_size, mask_val
+        self.seen_at = {"val": "train", "test": "seen" if mask_val else "train"}
+
+    @abstractmethod
+    def read(self) -> Interactions:
+        """Reads or makes the pairs; called once in every process."""
+
+    def load(self) -> None:
+        """Keeps what `read` gives."""
+        found = self.read()
+        self.train_pairs, self.val_pairs, self.test_pairs = (
+            getattr(found, part) for part in self.PARTS
+        )
+        self.n_users, self.n_items = found.train.n_users, found.train.n_items
+        both = (found.train, found.val)
+        self.seen_pairs = UserItems.from_pairs(
+            torch.cat([part.users for part in both]),
+            torch.cat([part.items for part in both]),
+            self.n_users,
+            self.n_items,
+        )
+
+    def train_dataloader(self) -> BatchLoader:
+        """Batches of pairs in a new order each epoch."""
+        n, processes = len(self.train_pairs), self._processes["world_size"]
+        if n < self.batch_size * processes:
+            raise ValueError(
+                f"data.batch_size: {self.batch_size} on {processes} process(es) takes "
+                f"{self.batch_size * processes} pairs at a time, but there are {n}; "
+                f"set it to at most {n // processes}."
+            )
+        return self._training_loader(
+            _PairRows(self.train_pairs),
+            lambda epoch, start: self._order(n, epoch, start),
+        )
+
+    def _order(self, n: int, epoch: int, start: int) -> TrainingRows:
+        return TrainingRows(
+            n,
+            self.batch_size,
+            seed=self.seed,
+            epoch=epoch,
+            start=start,
+            shuffle=self._shuffles,
+            mirror=False,
+            **self._processes,
+        )
+
+    def val_dataloader(self) -> BatchLoader:
+        """Users with validation pairs."""
+        return self._users(self.val_pairs)
+
+    def test_dataloader(self) -> BatchLoader:
+        """Users with test pairs."""
+        return self._users(self.test_pairs)
+
+    def predict_dataloader(self) -> BatchLoader:
+        """All users."""
+        return self._in_order(_Users(torch.arange(self.n_users)), self.eval_batch_size)
+
+    def _users(self, pairs: UserItems) -> BatchLoader:
+        users = pairs.counts.nonzero().flatten()
+        return self._in_order(_Users(users), self.eval_batch_size)
+
+
+class _PairRows(Dataset[tuple[Tensor, Tensor]]):
+    """Pairs by their number."""
+
+    def __init__(self, pairs: UserItems) -> None:
+        self.users, self.items = pairs.users, pairs.items
+
+    def __getitem__(self, index: tuple[Tensor, None]) -> tuple[Tensor, Tensor]:
+        return self.users[index[0]], self.items[index[0]]
+
+
+class _Users(Dataset[Tensor]):
+    """Some users by their place."""
+
+    def __init__(self, users: Tensor) -> None:
+        self.users = users
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def __getitem__(self, index: tuple[Tensor, None]) -> Tensor:
+        return self.users[index[0]]

@@ -1,0 +1,281 @@
+"""Collaborative metric learning: a step by hand, its guards, and what it recovers."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from torch import Tensor
+
+from datamodules.planted import PlantedInteractions
+from lightning_modules.cml import CML
+from lightning_modules.functional.collaborative import covariance_penalty
+from lightning_modules.noise import Noise
+from lightning_modules.rowwise import RowwiseAdagrad
+
+SMALL: dict[str, Any] = {"n_users": 30, "n_items": 40, "n_taken": 10, "dim": 2}
+
+
+def trainer(**options: Any) -> pl.Trainer:
+    settings: dict[str, Any] = {
+        "accelerator": "cpu",
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 0,
+        "max_epochs": -1,
+        "check_val_every_n_epoch": 10_000,
+        "use_distributed_sampler": False,
+    }
+    return pl.Trainer(**(settings | options))
+
+
+def data(**options: Any) -> PlantedInteractions:
+    return PlantedInteractions(**(SMALL | {"batch_size": 16} | options))
+
+
+def trained(
+    model: CML, steps: int = 3, given: PlantedInteractions | None = None, **options: Any
+) -> pl.Trainer:
+    pl.seed_everything(0, verbose=False)
+    run = trainer(max_steps=steps, **options)
+    run.fit(model, given or data())
+    return run
+
+
+def points(model: CML) -> tuple[Tensor, Tensor]:
+    return model.users.weight.detach().clone(), model.items.weight.detach().clone()
+
+
+def prepared(**options: Any) -> CML:
+    """A model with tables and data, before any step."""
+    model = CML(dim=3, **options)
+    trained(model, 0)
+    run = trainer(max_steps=0)
+    run.fit(model, data())
+    model.noise = Noise(0, 0, "train")
+    return model
+
+
+def test_a_step_is_that_of_loops_over_the_pairs() -> None:
+    """Hinge, rank weight, covariance term, Adagrad by rows and projection."""
+    model = CML(dim=3, margin=0.8, n_negatives=5, covariance_weight=0.7)
+    given = data()
+    before: list[Tensor] = []
+    batches: list[tuple[Tensor, Tensor]] = []
+    drawn: list[Tensor] = []
+    step, draw = model.training_step, model.draw
+
+    def training_step(batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        with torch.no_grad():
+            model.users.weight.mul_(8)  # so that the ball matters
+        before.extend(points(model))
+        batches.append(batch)
+        step(batch, batch_idx)
+
+    def remembered(users: Tensor, items: Tensor) -> Tensor:
+        drawn.append(draw(users, items))
+        return drawn[-1]
+
+    model.training_step = training_step  # type: ignore[method-assign]
+    model.draw = remembered  # type: ignore[method-assign]
+    trained(model, 1, given)
+
+    u0, v0 = (table.double().requires_grad_() for table in before)
+    (users, items), (candidates,) = batches[0], drawn
+    total = torch.zeros(()).double()
+    all_points: list[list[Tensor]] = [[], [], []]
+    for n, (i, j) in enumerate(zip(users.tolist(), items.tolist(), strict=True)):
+        liked = set(given.train_pairs.of(torch.tensor([i])).items.tolist())
+        usable = [k for k in candidates[n].tolist() if k not in liked]
+        near = (u0[i] - v0[j]).square().sum()
+        far = {k: (u0[i] - v0[k]).square().sum() for k in usable}
+        impostors = sum(bool(0.8 + near - far[k] > 0) for k in usable)
+        k = min(usable, key=lambda item: float(far[item].detach()))
+        weight = math.log(math.floor(40 * impostors / len(usable)) + 1)
+        total = total + weight * (0.8 + near - far[k]).clamp_min(0) / len(users)
+        for found, point in zip(all_points, (u0[i], v0[j], v0[k]), strict=True):
+            found.append(point)
+    rows = torch.stack([point for found in all_points for point in found])
+    loss = total + 0.7 * covariance_penalty(rows)
+    for table, start, gradient in zip(
+        points(model), (u0, v0), torch.autograd.grad(loss, (u0, v0)), strict=True
+    ):
+        spread = gradient.square().mean(1, keepdim=True).sqrt() + 1e-10
+        moved = start.detach() - 0.1 * gradient / spread
+        touched = gradient.abs().sum(1) > 0
+        expected = moved / moved.norm(dim=1, keepdim=True).clamp_min(1)
+        torch.testing.assert_close(
+            table[touched].double(), expected[touched], atol=1e-5, rtol=1e-4
+        )
+        assert torch.equal(table[~touched], start.detach().float()[~touched])
+
+
+def test_known_positives_are_never_negatives() -> None:
+    model = prepared(n_negatives=200)
+    given = data()
+    given.setup()
+    pairs = given.train_pairs
+    negatives, weight = model.hardest(pairs.users, pairs.items)
+    assert not pairs.contain(pairs.users, negatives)[weight > 0].any()
+    assert (weight > 0).any()
+
+
+def test_pairs_of_a_user_who_takes_everything_have_no_weight() -> None:
+    model = prepared(n_negatives=50)
+    everything = torch.arange(40)
+    users = torch.zeros_like(everything)
+    known = model.known("train")
+    model._known["train"] = type(known).from_pairs(users, everything, 30, 40)
+    _, weight = model.hardest(users, everything)
+    assert not weight.any()
+
+
+def test_without_rank_weights_every_impostor_counts_once() -> None:
+    model = prepared(rank_weighted=False)
+    pairs = model.known("train")
+    _, weight = model.hardest(pairs.users, pairs.items)
+    assert set(weight.tolist()) <= {0.0, 1.0}
+
+
+@pytest.mark.parametrize(
+    ("options", "power"),
+    [
+        ({"sampling": "popularity", "popularity_power": 1.0}, 1.0),
+        ({"sampling": "popularity", "popularity_power": 0.5}, 0.5),
+        ({"sampling": "batch"}, 1.0),
+        ({"sampling": "uniform"}, 0.0),
+    ],
+)
+def test_items_are_drawn_as_often_as_asked_for(
+    options: dict[str, Any], power: float
+) -> None:
+    model = prepared(n_negatives=400, **options)
+    pairs = model.known("train")
+    drawn = model.draw(pairs.users, pairs.items).flatten()
+    shares = torch.bincount(drawn, minlength=40) / len(drawn)
+    taken = torch.bincount(pairs.items, minlength=40).double() ** power
+    expected = taken / taken.sum()
+    assert (shares - expected).abs().max() < 6e-3
+
+
+def test_a_step_leaves_rows_alone_that_it_does_not_touch() -> None:
+    model = CML(dim=3, n_negatives=1)
+    seen: list[Tensor] = []
+    step = model.training_step
+
+    def training_step(batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        seen.extend([batch[0], *points(model)])
+        step(batch, batch_idx)
+
+    model.training_step = training_step  # type: ignore[method-assign]
+    trained(model, 1, data(batch_size=2))
+    users, items = points(model)
+    moved = (users != seen[1]).any(1).nonzero().flatten()
+    assert set(moved.tolist()) <= set(seen[0].tolist())
+    assert 0 < int((items != seen[2]).any(1).sum()) <= 4
+
+
+@pytest.mark.parametrize("ball", [True, False])
+def test_points_stay_in_the_ball_if_they_are_to(ball: bool) -> None:
+    model = CML(
+        dim=3, ball=ball, margin=4.0, optimizer=lambda p: RowwiseAdagrad(p, lr=1.0)
+    )
+    trained(model, 30)
+    longest = max(float(table.norm(dim=1).max()) for table in points(model))
+    assert (longest <= 1 + 1e-6) == ball
+
+
+def test_evaluation_ranks_all_items_but_those_seen() -> None:
+    model, given = CML(dim=3, ks=(5,), item_chunk=7), data()
+    run = trained(model, 20, given)
+    (found, *_) = run.test(model, given, verbose=False)
+    users, items = points(model)
+    recalls = []
+    for i in range(30):
+        one = torch.tensor([i])
+        seen, wanted = given.seen_pairs.of(one).items, given.test_pairs.of(one).items
+        apart = (users[i] - items).norm(dim=1)
+        apart[seen] = math.inf
+        top = set(apart.argsort()[:5].tolist())
+        recalls.append(len(top & set(wanted.tolist())) / len(wanted))
+    assert len(given.seen_pairs) == 30 * 8
+    assert found["test/recall@5"] == pytest.approx(sum(recalls) / 30)
+
+
+def test_a_checkpoint_brings_its_tables(tmp_path: Path) -> None:
+    model = CML(dim=3)
+    trained(model, 3).save_checkpoint(tmp_path / "one.ckpt")
+    again = CML.load_from_checkpoint(tmp_path / "one.ckpt")
+    for one, other in zip(points(model), points(again), strict=True):
+        assert torch.equal(one, other)
+    ranked, scores = again.rank(torch.tensor([4]), 3)
+    assert ranked.shape == scores.shape == (1, 3)
+
+
+def test_a_resumed_run_ends_with_the_points_of_an_uninterrupted_one(
+    tmp_path: Path,
+) -> None:
+    whole, first, again = (CML(dim=3, sampling="popularity") for _ in range(3))
+    trained(whole, 25)
+    trained(first, 11).save_checkpoint(tmp_path / "one.ckpt")
+    trainer(max_steps=25).fit(
+        again, data(), ckpt_path=tmp_path / "one.ckpt", weights_only=True
+    )
+    for one, other in zip(points(whole), points(again), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_two_processes_equal_one_on_the_joined_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Joined(Noise):
+        def __init__(self) -> None:
+            self.parts = [Noise(0, rank, "train") for rank in (0, 1)]
+
+        def integers(self, high: int, *shape: int) -> Tensor:
+            half = shape[0] // 2, *shape[1:]
+            return torch.cat([part.integers(high, *half) for part in self.parts])
+
+    together, single = CML(dim=3), CML(dim=3)
+    for model in (together, single):
+        torch.manual_seed(3)
+        model.make_tables(30, 40)  # forked ranks bring weights back, not modules
+    trained(together, 6, data(batch_size=8), devices=2, strategy="ddp_fork")
+    start = single.on_fit_start
+
+    def on_fit_start() -> None:
+        start()
+        single.noise = Joined()
+
+    monkeypatch.setattr(single, "on_fit_start", on_fit_start)
+    trained(single, 6, data(batch_size=16))
+    for one, other in zip(points(single), points(together), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
+
+
+def test_data_of_another_size_is_refused() -> None:
+    model = CML(dim=3)
+    trained(model, 1)
+    with pytest.raises(ValueError, match="has 30 users and 40 items, the data 31"):
+        trained(model, 1, data(n_users=31))
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"dim": 0}, "dim must be at least 1"),
+        ({"margin": 0.0}, "margin must be above 0"),
+        ({"n_negatives": 0}, "n_negatives must be at least 1"),
+        ({"covariance_weight": -1.0}, "covariance_weight must be a finite number"),
+        ({"sampling": "hard"}, "sampling must be one of uniform"),
+        ({"item_chunk": -1}, "item_chunk must be at least 1"),
+        ({"ks": (0,)}, "cut-off must be at least 1"),
+    ],
+)
+def test_what_is_out_of_range_is_refused(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        CML(**options)
