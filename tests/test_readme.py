@@ -78,7 +78,7 @@ def write_two_domains() -> None:
 def test_domain_adaptation_runs_as_written() -> None:
     Path("configs").symlink_to(REPOSITORY / "configs")
     write_two_domains()
-    part = README.split("**Domain adaptation**")[1].split("**Several processes**")[0]
+    part = README.split("**Domain adaptation**")[1].split("**Metric learning**")[0]
     short = ["--trainer.max_steps=2", "--trainer.val_check_interval=2"]
     lines = [line for line in part.splitlines() if line.startswith("python train.py")]
     assert len(lines) == 4
