@@ -1,6 +1,6 @@
 """What ``predict`` leaves behind of a classifier: a table of labels."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import polars
 
 Format = Literal["csv", "parquet"]
+RowColumns = Mapping[str, Sequence[int | str]]
+"""What is known of all rows, by the name of the column."""
 
 
 class LabelTable(Callback):
@@ -24,9 +26,10 @@ class LabelTable(Callback):
 
     ``labels.csv`` or ``labels.parquet`` has a line for each row of the target's test
     set, in their order: ``row`` (its number), ``label`` (name of the likeliest class)
-    and the probabilities ``p_<class name>``, float32. The directory appears when it is
-    complete; an earlier one stays, and the new one is then ``predictions-1``. Several
-    processes need a common file system.
+    and the probabilities ``p_<class name>``, float32. What the data knows of its rows
+    (``row_columns``) comes before ``label``: the ``file`` of a picture, for instance.
+    The directory appears when it is complete; an earlier one stays, and the new one is
+    then ``predictions-1``. Several processes need a common file system.
 
     Polars does not survive a fork: in a notebook that has used it, several processes
     started by fork (``ddp_notebook``, ``ddp_fork``) would wait for ever.
@@ -45,6 +48,7 @@ class LabelTable(Callback):
             raise ValueError(f"format must be csv or parquet, got '{format}'.")
         self.format = format
         self._names: tuple[str, ...] = ()
+        self._known: RowColumns = {}
         self._rows = NumberedRows()
 
     def setup(
@@ -53,9 +57,10 @@ class LabelTable(Callback):
         pl_module: LightningModule,  # noqa: ARG002
         stage: str,
     ) -> None:
-        """Take the classes from the data."""
+        """Take the classes, and what is known of the rows, from the data."""
         if stage == "predict":
-            self._names = tuple(domain_data(self, trainer).class_names)
+            data = domain_data(self, trainer)
+            self._names, self._known = tuple(data.class_names), data.row_columns
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Forget an earlier prediction."""
@@ -94,7 +99,7 @@ class LabelTable(Callback):
         target = agreed_run_directory(trainer) / "predictions"
         joined = self._rows.join(trainer, target)
         if joined is not None:
-            table = label_table(*joined, self._names)
+            table = label_table(*joined, self._names, self._known)
             path = build_directory(target, lambda new: self._write(table, new))
             trainer.print(f"Wrote {path / f'labels.{self.format}'}")
         trainer.strategy.barrier("LabelTable")
@@ -106,7 +111,10 @@ class LabelTable(Callback):
 
 
 def label_table(
-    numbers: Tensor, probabilities: Tensor, class_names: Sequence[str]
+    numbers: Tensor,
+    probabilities: Tensor,
+    class_names: Sequence[str],
+    known: RowColumns | None = None,
 ) -> "polars.DataFrame":
     """A table with a line for each row.
 
@@ -114,14 +122,22 @@ def label_table(
         numbers: Row numbers (n,), int64.
         probabilities: Shape (n, k).
         class_names: k names.
+        known: What is known of the rows that numbers point to; ``row`` takes the place
+            of the numbers.
 
     >>> label_table(torch.tensor([7]), torch.tensor([[0.25, 0.75]]), ["a", "b"]).rows()
     [(7, 'b', 0.25, 0.75)]
+    >>> one, p = torch.tensor([1]), torch.tensor([[0.25, 0.75]])
+    >>> label_table(one, p, ["a", "b"], {"file": ["x.png", "y.png"]}).rows()
+    [(1, 'y.png', 'b', 0.25, 0.75)]
     """
     import polars  # here, because its threads don't survive a fork
 
     labels = [class_names[label] for label in probabilities.argmax(dim=1).tolist()]
-    columns = {"row": numbers.numpy(), "label": labels}
+    columns: dict[str, Any] = {"row": numbers.numpy()}
+    for name, values in (known or {}).items():
+        columns[name] = [values[number] for number in numbers.tolist()]
+    columns["label"] = labels
     shares = probabilities.float().T.numpy()
     columns |= {f"p_{name}": p for name, p in zip(class_names, shares, strict=True)}
     return polars.DataFrame(columns)

@@ -60,7 +60,8 @@ class OfficeCaltech(DomainFeatures):
 
     Attributes:
         test_rows: Rows of the target's file that are tested, int64 (n,), known once the
-            data was read; the row numbers of predictions point into it.
+            data was read; the row numbers of predictions point into it, and their
+            table has these.
 
     Raises:
         FileNotFoundError: A file is missing.
@@ -139,6 +140,11 @@ class OfficeCaltech(DomainFeatures):
             (source.part(trained), source.part(held_out)),
             (target.part(seen), target.part(self.test_rows)),
         )
+
+    @property
+    def row_columns(self) -> dict[str, list[int]]:
+        """Numbers of the rows in the target's file."""
+        return {"row": self.test_rows.tolist()}
 
     def _split(self, part: str, rows: LabelledRows) -> tuple[Tensor, Tensor]:
         """Numbers of the rows that are trained on, and of the others."""

@@ -59,7 +59,7 @@ class OfficeImages(TwoDomains):
 
     Attributes:
         test_files: Files of the target's test rows, known once the data was read; the
-            row numbers of predictions point into it.
+            row numbers of predictions point into it, and their table names them.
 
     Raises:
         FileNotFoundError: A folder does not exist or holds no picture.
@@ -123,6 +123,12 @@ class OfficeImages(TwoDomains):
         target, target_test = _cut(there, self.shares[1])
         self.test_files = self.folders[1].files[-len(target_test) :]
         return Domains(source, source_val, target.x, target_test)
+
+    @property
+    def row_columns(self) -> dict[str, list[str]]:
+        """Where the pictures lie below ``root``."""
+        files = [path.relative_to(self.root).as_posix() for path in self.test_files]
+        return {"file": files}
 
     def to_model_scale(self, x: Tensor) -> Tensor:
         """Bytes to the normalised central crop; crops as they are."""

@@ -1,7 +1,7 @@
 """A labelled source and an unlabelled target, in batches of equal size."""
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,6 +105,15 @@ class TwoDomains(ResumableDataModule):
         super().__init__(batch_size, num_workers, seed)
         at_least("batches_per_epoch", batches_per_epoch, 1)
         self.batches_per_epoch = batches_per_epoch
+
+    @property
+    def row_columns(self) -> Mapping[str, Sequence[int | str]]:
+        """What a table of predictions says of the target's test rows, by column.
+
+        There is nothing to say where row numbers count in the file or set that is
+        tested; a column ``row`` takes the place of these numbers.
+        """
+        return {}
 
     @abstractmethod
     def read(self) -> Domains:

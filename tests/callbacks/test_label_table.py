@@ -15,6 +15,8 @@ from lightning_modules import Classifier, ConvClassifier
 from lightning_modules.base import evaluating
 from tests.callbacks.adapting import NAMES, Herds, Shepherd, SparseHerds, trainer
 
+ROWS = range(40, 0, -1)
+
 
 def read(path: Path) -> polars.DataFrame:
     if path.suffix == ".csv":
@@ -52,6 +54,21 @@ def test_the_table_holds_what_is_predicted_for_every_row_in_order(
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [
         f"labels.{format}"
     ]
+
+
+def test_what_the_data_knows_of_its_rows_comes_before_the_labels(
+    tmp_path: Path,
+) -> None:
+    class Named(Herds):
+        @property
+        def row_columns(self) -> dict[str, list[int | str]]:
+            return {"row": list(range(400, 440)), "file": [f"{i}.png" for i in ROWS]}
+
+    predict(tmp_path, Shepherd(), Named())
+    table = read(tmp_path / "predictions/labels.csv")
+    assert table.columns[:3] == ["row", "file", "label"]
+    assert table["row"].to_list() == list(range(400, 440))
+    assert table["file"].to_list() == [f"{i}.png" for i in ROWS]
 
 
 def test_an_earlier_table_is_kept(tmp_path: Path) -> None:

@@ -118,6 +118,16 @@ def test_only_the_seed_of_the_split_changes_the_split(root: Path) -> None:
 
 
 @pytest.mark.parametrize("protocol", ["transductive", "split"])
+def test_a_table_of_predictions_names_the_rows_of_the_file(
+    root: Path, protocol: str
+) -> None:
+    data = office(root, protocol=protocol, normalise="none")
+    found = parts(data).target_test.x
+    numbers = data.row_columns["row"]
+    assert torch.equal(torch.from_numpy(rows("webcam")[0][numbers]).float(), found)
+
+
+@pytest.mark.parametrize("protocol", ["transductive", "split"])
 def test_labels_of_the_target_reach_no_training_batch(
     root: Path, protocol: str
 ) -> None:

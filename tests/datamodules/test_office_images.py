@@ -109,6 +109,7 @@ def test_row_numbers_of_predictions_lead_to_files(root: Path, share: float) -> N
     for rows, x in data.predict_dataloader():
         for row, picture in zip(rows.tolist(), x, strict=True):
             assert torch.equal(pixels(data.test_files[row]), picture)
+            assert torch.equal(pixels(root / data.row_columns["file"][row]), picture)
     assert len(data.test_files) == len(data.domains.target_test)
 
 
