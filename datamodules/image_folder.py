@@ -6,15 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from rich.progress import track
 from torch import Tensor
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from datamodules.arguments import at_least
 from datamodules.base import InMemoryDataModule, Splits
+from datamodules.picture_files import to_square
 from datamodules.sampler import seeded_generator
 from datamodules.tensor_pairs import TensorPairs
 
@@ -165,18 +165,3 @@ class ImageFolder(InMemoryDataModule):
                 return to_square(file, self.shape[0], self.shape[1])
         except NOT_A_PICTURE as error:
             return f"{path} ({error})"
-
-
-def to_square(picture: Image.Image, channels: int, size: int) -> Tensor:
-    """The central square of a picture, uint8 (channels, size, size)."""
-    picture = ImageOps.exif_transpose(picture)
-    if picture.mode.startswith("I;16"):  # conversion to 8 bits would clip, not scale
-        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
-    if picture.has_transparency_data:
-        seen = picture.convert("RGBA")
-        white = Image.new("RGBA", seen.size, "white")
-        picture = Image.alpha_composite(white, seen)
-    picture = picture.convert("L" if channels == 1 else "RGB")
-    square = ImageOps.fit(picture, (size, size), Image.Resampling.LANCZOS)
-    pixels = torch.from_numpy(np.array(square)).view(size, size, channels)
-    return pixels.permute(2, 0, 1).contiguous()

@@ -1,13 +1,16 @@
 """Pictures of all sorts in folders of all sorts."""
 
+import struct
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from datamodules import ImageFolder
+from datamodules.picture_files import to_square, upright
 
 RED = (255, 0, 0)
 
@@ -75,6 +78,58 @@ def test_the_rotation_mark_of_a_camera_is_obeyed(tmp_path: Path) -> None:
     x = ImageFolder(str(tmp_path), 8, channels=1, val_fraction=0).real("train")
     assert x[0, 0, 0, 0] == -1
     assert x[0, 0, 7, 0] == 1
+
+
+def patches() -> Image.Image:
+    """Eight grey squares, no two rows or columns alike."""
+    grey = np.arange(8, dtype=np.uint8).reshape(2, 4).repeat(8, 0).repeat(8, 1) * 30
+    return Image.fromarray(grey)
+
+
+@pytest.mark.parametrize("mark", range(10))
+def test_every_rotation_mark_is_obeyed_as_pillow_does(mark: int) -> None:
+    picture = patches()
+    picture.getexif()[0x0112] = mark
+    expected = ImageOps.exif_transpose(picture)
+    assert np.array_equal(np.asarray(upright(picture)), np.asarray(expected))
+
+
+def jpeg(kind: int, count: int, value: bytes) -> bytes:
+    """A JPEG that is to be turned right, with a width (0x0100) of any kind."""
+    fields = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)
+    fields = struct.pack("<HHI4s", 0x0100, kind, count, value) + fields
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + fields + bytes(4)
+    file = BytesIO()
+    patches().save(file, "JPEG", exif=exif, quality=95)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("kind", "count", "value"),
+    [
+        (2, 3, b"32\0\0"),  # text
+        (5, 1, b"\x08\0\0\0"),  # a fraction
+        (9, 1, b"\xff\xff\xff\xff"),
+    ],
+)
+def test_odd_marks_beside_the_rotation_spoil_no_picture(
+    tmp_path: Path, kind: int, count: int, value: bytes
+) -> None:
+    (tmp_path / "odd.jpg").write_bytes(jpeg(kind, count, value))
+    data = ImageFolder(str(tmp_path), 16, channels=1, val_fraction=0)
+    data.setup("fit")
+    turned = patches().transpose(Image.Transpose.ROTATE_270)
+    assert (data.train_set.x.int() - to_square(turned, 1, 16).int()).abs().max() < 9
+
+
+def test_a_picture_whose_marks_cannot_be_read_is_kept_as_it_is() -> None:
+    class Odd(Image.Image):
+        def getexif(self) -> Image.Exif:
+            raise struct.error("unpack requires a buffer of 4 bytes")
+
+    picture = patches()
+    picture.__class__ = Odd
+    assert np.array_equal(np.asarray(upright(picture)), np.asarray(patches()))
 
 
 def spoil(root: Path) -> None:

@@ -1,0 +1,46 @@
+"""Picture files of strangers, brought to one size."""
+
+import numpy as np
+import torch
+from PIL import ExifTags, Image, ImageOps
+from torch import Tensor
+
+TURNED = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes a picture upright, by the rotation mark that cameras write."""
+
+
+def upright(picture: Image.Image) -> Image.Image:
+    """The picture as its rotation mark says; as it is, if no mark can be read.
+
+    Pillow's ``exif_transpose`` writes all marks anew, which fails for odd ones that
+    have nothing to do with rotation.
+    """
+    try:
+        how = TURNED.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # marks of any kind spoil no pixels
+        how = None
+    return picture if how is None else picture.transpose(how)
+
+
+def to_square(picture: Image.Image, channels: int, size: int) -> Tensor:
+    """The central square of a picture, uint8 (channels, size, size)."""
+    picture.load()  # here, where what is cut off is no fault of its marks
+    picture = upright(picture)
+    if picture.mode.startswith("I;16"):  # conversion to 8 bits would clip, not scale
+        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    if picture.has_transparency_data:
+        seen = picture.convert("RGBA")
+        white = Image.new("RGBA", seen.size, "white")
+        picture = Image.alpha_composite(white, seen)
+    picture = picture.convert("L" if channels == 1 else "RGB")
+    square = ImageOps.fit(picture, (size, size), Image.Resampling.LANCZOS)
+    pixels = torch.from_numpy(np.array(square)).view(size, size, channels)
+    return pixels.permute(2, 0, 1).contiguous()
