@@ -44,6 +44,7 @@ class EvaluatedOnDomains(CriticModule):
         one_of("selection", selection, get_args(Selection))
         self.n_classes = n_classes
         self.scores = DomainScores(n_classes, selection)
+        self._class_names: tuple[str, ...] = ()
 
     @property
     def extractor(self) -> nn.Module:
@@ -68,6 +69,27 @@ class EvaluatedOnDomains(CriticModule):
         super().on_fit_start()
         if self.starts_anew:
             self.scores.summary = {}
+            self._class_names = ()
+        self._check_names()
+
+    def on_validation_start(self) -> None:
+        """Refuse data of other classes than were learnt."""
+        self._check_names()
+
+    on_test_start = on_predict_start = on_validation_start
+
+    def _check_names(self) -> None:
+        names = self._names_of_data()
+        if self._class_names and names and names != self._class_names:
+            raise ValueError(
+                f"The checkpoint was trained on the classes "
+                f"{', '.join(self._class_names)}, but data.source has "
+                f"{', '.join(names)}: use a source with the same classes."
+            )
+
+    def _names_of_data(self) -> tuple[str, ...]:
+        data = getattr(self.trainer, "datamodule", None)
+        return tuple(getattr(data, "class_names", ()))
 
     def on_validation_epoch_start(self) -> None:
         """Forget what an earlier evaluation left, however it ended."""
@@ -123,11 +145,13 @@ class EvaluatedOnDomains(CriticModule):
         self.log_evaluation({f"{stage}/{key}": value for key, value in found.items()})
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the summaries."""
+        """Keep the summaries, and what the classes are called."""
         super().on_save_checkpoint(checkpoint)
         checkpoint["selection"] = dict(self.scores.summary)
+        checkpoint["class_names"] = list(self._names_of_data())
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on with the summaries."""
         super().on_load_checkpoint(checkpoint)
         self.scores.summary = dict(checkpoint.get("selection", {}))
+        self._class_names = tuple(checkpoint.get("class_names", ()))

@@ -503,3 +503,33 @@ def test_a_validation_outside_a_run_has_no_best() -> None:
     (one, *_) = trainer.validate(module("source_only"), Pair(), verbose=False)
     assert "val/target_accuracy" in one
     assert not any("oracle" in key for key in one)
+
+
+@pytest.mark.parametrize("stage", ["validate", "test", "predict", "fit"])
+def test_data_of_other_classes_than_were_learnt_is_refused(
+    stage: str, tmp_path: Path
+) -> None:
+    fit(module("source_only"), Pair(), 2).save_checkpoint(tmp_path / "one.ckpt")
+    other = Pair()
+    other.class_names = ("ant", "bee")
+    run = Trainer(
+        logger=False,
+        accelerator="cpu",
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+        max_steps=4,
+    )
+    again = {"ckpt_path": tmp_path / "one.ckpt", "weights_only": True}
+    with pytest.raises(ValueError, match=r"but data.source has ant, bee: use a source"):
+        getattr(run, stage)(module("source_only"), other, **again)
+    if stage != "fit":
+        getattr(run, stage)(module("source_only"), Pair(), **again)
+
+
+def test_weights_may_be_trained_on_with_other_classes(tmp_path: Path) -> None:
+    fit(module("source_only"), Pair(), 2).save_checkpoint(tmp_path / "one.ckpt")
+    loaded = SourceOnly.load_from_checkpoint(tmp_path / "one.ckpt")
+    other = Pair()
+    other.class_names = ("ant", "bee")
+    assert fit(loaded, other, 2).global_step == 2
