@@ -14,7 +14,7 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from datamodules.arguments import at_least
 from datamodules.base import InMemoryDataModule, Splits
-from datamodules.picture_files import to_square
+from datamodules.picture_files import to_square, walk
 from datamodules.sampler import seeded_generator
 from datamodules.tensor_pairs import TensorPairs
 
@@ -117,8 +117,11 @@ class ImageFolder(InMemoryDataModule):
     def _files(self) -> list[Path]:
         return sorted(
             path
-            for path in self.root.rglob("*")
-            if path.suffix.lower() in IMG_EXTENSIONS and path.is_file()
+            for folder in walk(self.root)
+            for path in folder.iterdir()
+            if path.suffix.lower() in IMG_EXTENSIONS
+            and not path.name.startswith(".")
+            and path.is_file()
         )
 
     def _decode(self, files: list[Path]) -> tuple[list[Tensor], list[Path]]:

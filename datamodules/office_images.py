@@ -9,6 +9,7 @@ from torch.utils.data import Dataset
 
 from datamodules.arguments import at_least
 from datamodules.augmentation import Augmented, RandomRows
+from datamodules.class_labels import check_all_present, hold_out_of_classes
 from datamodules.domain_folder import DomainFolder, check_classes, subfolder
 from datamodules.loader import BatchLoader, RowsOfEpoch
 from datamodules.two_domains import Domains, LabelledRows, PairedRows, TwoDomains
@@ -119,7 +120,10 @@ class OfficeImages(TwoDomains):
         check_classes(self.folders, [folder.classes for folder in self.folders])
         self.class_names = tuple(self.folders[0].classes)
         self.num_classes = len(self.class_names)
-        source, source_val = _cut(here, self.shares[0])
+        n_val = _share_of(len(here), self.shares[0])
+        source, source_val = hold_out_of_classes(here, n_val)
+        name = f"data.source: {self.folders[0].root}"
+        check_all_present(name, source.y, self.class_names)
         target, target_test = _cut(there, self.shares[1])
         self.test_files = self.folders[1].files[-len(target_test) :]
         return Domains(source, source_val, target.x, target_test)
@@ -168,5 +172,10 @@ def _cut(rows: LabelledRows, share: float) -> tuple[LabelledRows, LabelledRows]:
     """The rows without a share at the end, and those; with 0 all serve for both."""
     if not share:
         return rows, rows
-    first = len(rows) - max(1, round(share * len(rows)))
+    first = len(rows) - _share_of(len(rows), share)
     return rows.part(slice(first)), rows.part(slice(first, None))
+
+
+def _share_of(n: int, share: float) -> int:
+    """How many rows a share is: one at least but not all, and none for 0."""
+    return max(1, min(round(share * n), n - 1)) if share else 0

@@ -1,5 +1,8 @@
 """Picture files of strangers, brought to one size."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import numpy as np
 import torch
 from PIL import ExifTags, Image, ImageOps
@@ -15,6 +18,26 @@ TURNED = {
     8: Image.Transpose.ROTATE_90,
 }
 """What makes a picture upright, by the rotation mark that cameras write."""
+
+
+def walk(root: Path) -> Iterator[Path]:
+    """A folder and all below it, links to folders too, each once; none that is hidden.
+
+    What is hidden has a name that begins with a dot.
+    """
+    seen: set[Path] = set()
+    waiting = [root]
+    while waiting:
+        folder = waiting.pop()
+        if folder.resolve() in seen:
+            continue  # a link to where we have been
+        seen.add(folder.resolve())
+        yield folder
+        waiting += (
+            path
+            for path in sorted(folder.iterdir(), reverse=True)
+            if path.is_dir() and not path.name.startswith(".")
+        )
 
 
 def upright(picture: Image.Image) -> Image.Image:

@@ -181,3 +181,33 @@ def test_the_real_pictures_are_as_many_as_published(real_data: Path) -> None:
     assert found.target_test.y.bincount().tolist() == dslr
     assert data.class_names[:3] == ("backpack", "bike", "calculator")
     assert batches(data)[0][0].shape == (32, 3, 32, 32)
+
+
+def test_linked_class_folders_are_found_and_hidden_ones_are_not(
+    root: Path, tmp_path: Path
+) -> None:
+    plain = parts(office(root))
+    apart = tmp_path / "elsewhere"
+    for domain in ("amazon", "dslr"):
+        (apart / domain).mkdir(parents=True)
+        for name in CLASSES:
+            (apart / domain / name).symlink_to(root / domain / name)
+        hidden = apart / domain / ".ipynb_checkpoints"
+        shutil.copytree(root / domain / CLASSES[0], hidden)
+        (apart / domain / "all of it").symlink_to(apart / domain)  # a loop
+    data = office(apart)
+    found = parts(data)
+    assert data.class_names == CLASSES
+    assert equal(found.source.x, plain.source.x)
+    assert torch.equal(found.source_val.y, plain.source_val.y)
+
+
+def test_validation_rows_are_held_out_of_every_class(root: Path) -> None:
+    found = parts(office(root, val_share=0.5))
+    assert found.source.y.bincount().tolist() == [PER_CLASS // 2] * 2
+    assert found.source_val.y.bincount().tolist() == [PER_CLASS // 2] * 2
+
+
+def test_a_class_without_a_row_to_train_on_is_refused(root: Path) -> None:
+    with pytest.raises(ValueError, match="has no training row of class"):
+        parts(office(root, val_share=0.99))
