@@ -21,6 +21,7 @@ class DomainFolder(ImageFolder):
     Args:
         root: Folder with a subfolder for each class, or with pictures directly in it;
             if its only subfolder is named ``images``, that is taken in its place.
+        key: Key of the command line that it was given with.
         size: Height and width that the pictures are brought to.
         on_corrupt: ``skip`` or ``error``, as there.
 
@@ -31,9 +32,10 @@ class DomainFolder(ImageFolder):
     files: list[Path]
 
     def __init__(
-        self, root: Path, size: int, on_corrupt: Literal["skip", "error"]
+        self, root: Path, key: str, size: int, on_corrupt: Literal["skip", "error"]
     ) -> None:
         super().__init__(str(root), size, val_fraction=0, on_corrupt=on_corrupt)
+        self.key = key
 
     def find(self) -> None:
         """Looks for pictures; steps into a folder ``images`` that is alone."""

@@ -56,6 +56,8 @@ class ImageFolder(InMemoryDataModule):
     """
 
     classes: list[str]
+    key = "root"
+    """The key of the command line that says where the pictures are."""
 
     def __init__(
         self,
@@ -88,12 +90,12 @@ class ImageFolder(InMemoryDataModule):
         """Checks that there are pictures."""
         if not self.root.is_dir():
             raise FileNotFoundError(
-                f"data.root: the folder {self.root} does not exist; name one with "
-                "pictures in it."
+                f"data.{self.key}: the folder {self.root} does not exist; name one "
+                "with pictures in it."
             )
         if not self._files():
             raise FileNotFoundError(
-                f"data.root: no picture below {self.root} (looked for "
+                f"data.{self.key}: no picture below {self.root} (looked for "
                 f"{', '.join(IMG_EXTENSIONS)}); name another folder."
             )
 
@@ -149,8 +151,8 @@ class ImageFolder(InMemoryDataModule):
         listed = "; ".join(faults)
         if self.on_corrupt == "error" or len(faults) == n_files:
             raise ValueError(
-                f"data.root: {len(faults)} of {n_files} files are no readable picture: "
-                f"{listed}. Remove them, or set data.on_corrupt: skip."
+                f"data.{self.key}: {len(faults)} of {n_files} files are no readable "
+                f"picture: {listed}. Remove them, or set data.on_corrupt: skip."
             )
         if self._is_first:
             warnings.warn(

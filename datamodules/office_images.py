@@ -162,7 +162,8 @@ class OfficeImages(TwoDomains):
 
     def _folder(self, key: str, name: str) -> DomainFolder:
         path = subfolder(key, self.root, name)
-        folder = DomainFolder(path, self.shape[-1] + self.crop, self.on_corrupt)
+        size = self.shape[-1] + self.crop
+        folder = DomainFolder(path, key, size, self.on_corrupt)
         folder.trainer = self.trainer  # only the first process shows progress
         folder.find()
         return folder

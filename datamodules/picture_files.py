@@ -54,11 +54,13 @@ def upright(picture: Image.Image) -> Image.Image:
 
 
 def to_square(picture: Image.Image, channels: int, size: int) -> Tensor:
-    """The central square of a picture, uint8 (channels, size, size)."""
+    """The central square of a picture, uint8 (channels, size, size).
+
+    Raises:
+        ValueError: Its pixels are of 32 bits, whose white nobody knows.
+    """
     picture.load()  # here, where what is cut off is no fault of its marks
-    picture = upright(picture)
-    if picture.mode.startswith("I;16"):  # conversion to 8 bits would clip, not scale
-        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    picture = _of_eight_bits(upright(picture), picture.format)
     if picture.has_transparency_data:
         seen = picture.convert("RGBA")
         white = Image.new("RGBA", seen.size, "white")
@@ -67,3 +69,15 @@ def to_square(picture: Image.Image, channels: int, size: int) -> Tensor:
     square = ImageOps.fit(picture, (size, size), Image.Resampling.LANCZOS)
     pixels = torch.from_numpy(np.array(square)).view(size, size, channels)
     return pixels.permute(2, 0, 1).contiguous()
+
+
+def _of_eight_bits(picture: Image.Image, form: str | None) -> Image.Image:
+    """The picture with 16 bits scaled to 8; Pillow's conversion would clip them."""
+    deep = picture.mode == "I" and form in ("PNG", "PPM")  # 16 bits in 32
+    if deep or picture.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    if picture.mode in ("I", "F"):
+        raise ValueError(
+            f"mode {picture.mode}, 32 bits without a known white: save it with 8 or 16"
+        )
+    return picture

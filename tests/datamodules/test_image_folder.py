@@ -64,9 +64,12 @@ def test_sixteen_bits_are_scaled_and_transparency_becomes_white(tmp_path: Path) 
     deep = np.full((8, 8), 128 << 8, np.uint16)
     Image.fromarray(deep).save(tmp_path / "1.png")
     Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save(tmp_path / "2.png")
+    header = b"P5 8 8 65535\n"  # read as 32 bits
+    (tmp_path / "3.pgm").write_bytes(header + deep.byteswap().tobytes())
     x = ImageFolder(str(tmp_path), 8, channels=1, val_fraction=0).real("train")
     assert torch.allclose(x[0], torch.full((1, 8, 8), 128 / 127.5 - 1), atol=1e-6)
     assert torch.equal(x[1], torch.ones(1, 8, 8))
+    assert torch.equal(x[2], x[0])
 
 
 def test_the_rotation_mark_of_a_camera_is_obeyed(tmp_path: Path) -> None:
@@ -78,6 +81,19 @@ def test_the_rotation_mark_of_a_camera_is_obeyed(tmp_path: Path) -> None:
     x = ImageFolder(str(tmp_path), 8, channels=1, val_fraction=0).real("train")
     assert x[0, 0, 0, 0] == -1
     assert x[0, 0, 7, 0] == 1
+
+
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_pixels_of_32_bits_are_refused_by_name_and_mode(
+    tmp_path: Path, mode: str
+) -> None:
+    save(tmp_path / "1.png")
+    Image.new(mode, (8, 8), 3).save(tmp_path / "deep.tif")
+    says = rf"1 of 2 files .*deep\.tif \(mode {mode}, 32 bits .* save it with 8 or 16\)"
+    with pytest.raises(ValueError, match=says):
+        ImageFolder(str(tmp_path), on_corrupt="error").setup("fit")
+    with pytest.warns(UserWarning, match=rf"Skipped 1 files .*mode {mode}"):
+        ImageFolder(str(tmp_path), val_fraction=0).setup("fit")
 
 
 def patches() -> Image.Image:

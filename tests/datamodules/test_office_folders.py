@@ -25,7 +25,7 @@ def test_corrupt_files_are_skipped_with_a_warning_or_refused(root: Path) -> None
     spoil(root / "dslr/mug/frame_2.png")
     with pytest.warns(UserWarning, match=r"Skipped 1 files .*mug/frame_2\.png"):
         assert len(parts(office(root)).target) == 2 * PER_CLASS - 1
-    with pytest.raises(ValueError, match=r"1 of 12 files .*mug/frame_2\.png"):
+    with pytest.raises(ValueError, match=r"data\.target: 1 of 12 .*mug/frame_2\.png"):
         office(root, on_corrupt="error").setup()
 
 
@@ -104,5 +104,6 @@ def test_folders_that_are_not_there_are_named_beside_those_that_are(
 
 def test_a_domain_without_pictures_is_refused(root: Path) -> None:
     (root / "webcam/mug").mkdir(parents=True)
-    with pytest.raises(FileNotFoundError, match=r"no picture below .*webcam"):
+    says = r"data\.target: no picture below .*webcam"
+    with pytest.raises(FileNotFoundError, match=says):
         office(root, target="webcam").prepare_data()
