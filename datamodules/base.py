@@ -9,7 +9,6 @@ from torch import Tensor
 from datamodules.arguments import at_least
 from datamodules.loader import BatchLoader
 from datamodules.resumable import ResumableDataModule
-from datamodules.sampler import TrainingRows
 from datamodules.tensor_pairs import SampleNumbers, TensorPairs
 
 Split = Literal["train", "val", "test"]
@@ -115,14 +114,9 @@ class InMemoryDataModule(ResumableDataModule):
 
     def train_dataloader(self) -> BatchLoader:
         """Batches (x, y) in a new order each epoch, from where the checkpoint ended."""
-        n, processes = len(self.train_set), self._processes["world_size"]
-        if n < self.batch_size * processes:
-            raise ValueError(
-                f"data.batch_size: {self.batch_size} on {processes} process(es) takes "
-                f"{self.batch_size * processes} training samples at a time, but there "
-                f"are {n}; set it to at most {n // processes}."
-            )
-        return self._training_loader(self.train_set, self._training_rows)
+        n = len(self.train_set)
+        self._check_batch_size(n, "training samples")
+        return self._shuffled(self.train_set, n, mirror=self.flip)
 
     def val_dataloader(self) -> BatchLoader:
         """Every validation sample once, in order."""
@@ -135,15 +129,3 @@ class InMemoryDataModule(ResumableDataModule):
     def predict_dataloader(self) -> BatchLoader:
         """The sample numbers 0 ... n_predict - 1, int64 (n,) a batch."""
         return self._in_order(SampleNumbers(self.n_predict))
-
-    def _training_rows(self, epoch: int, start: int) -> TrainingRows:
-        return TrainingRows(
-            len(self.train_set),
-            self.batch_size,
-            seed=self.seed,
-            epoch=epoch,
-            start=start,
-            shuffle=self._shuffles,
-            mirror=self.flip,
-            **self._processes,
-        )

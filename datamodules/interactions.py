@@ -2,15 +2,15 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import cached_property
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from datamodules.arguments import at_least
 from datamodules.loader import BatchLoader
 from datamodules.resumable import ResumableDataModule
-from datamodules.sampler import TrainingRows
 from lightning_modules.user_items import UserItems
 
 
@@ -69,8 +69,6 @@ class InteractionData(ResumableDataModule):
     train_pairs: UserItems
     val_pairs: UserItems
     test_pairs: UserItems
-    seen_pairs: UserItems
-    PARTS: ClassVar[tuple[str, ...]] = ("train", "val", "test")
 
     def __init__(
         self,
@@ -81,11 +79,8 @@ class InteractionData(ResumableDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__(batch_size, num_workers, seed)
-        if eval_batch_size < 1:
-            raise ValueError(
-                f"data.eval_batch_size must be at least 1, got {eval_batch_size}."
-            )
-        self.eval_batch_size, self.mask_val = eval_batch_size, mask_val
+        at_least("eval_batch_size", eval_batch_size, 1)
+        self.eval_batch_size = eval_batch_size
         self.seen_at = {"val": "train", "test": "seen" if mask_val else "train"}
 
     @abstractmethod
@@ -95,12 +90,15 @@ class InteractionData(ResumableDataModule):
     def load(self) -> None:
         """Keeps what `read` gives."""
         found = self.read()
-        self.train_pairs, self.val_pairs, self.test_pairs = (
-            getattr(found, part) for part in self.PARTS
-        )
+        self.train_pairs, self.val_pairs = found.train, found.val
+        self.test_pairs = found.test
         self.n_users, self.n_items = found.train.n_users, found.train.n_items
-        both = (found.train, found.val)
-        self.seen_pairs = UserItems.from_pairs(
+
+    @cached_property
+    def seen_pairs(self) -> UserItems:
+        """Training and validation pairs together."""
+        both = (self.train_pairs, self.val_pairs)
+        return UserItems.from_pairs(
             torch.cat([part.users for part in both]),
             torch.cat([part.items for part in both]),
             self.n_users,
@@ -109,29 +107,9 @@ class InteractionData(ResumableDataModule):
 
     def train_dataloader(self) -> BatchLoader:
         """Batches of pairs in a new order each epoch."""
-        n, processes = len(self.train_pairs), self._processes["world_size"]
-        if n < self.batch_size * processes:
-            raise ValueError(
-                f"data.batch_size: {self.batch_size} on {processes} process(es) takes "
-                f"{self.batch_size * processes} pairs at a time, but there are {n}; "
-                f"set it to at most {n // processes}."
-            )
-        return self._training_loader(
-            _PairRows(self.train_pairs),
-            lambda epoch, start: self._order(n, epoch, start),
-        )
-
-    def _order(self, n: int, epoch: int, start: int) -> TrainingRows:
-        return TrainingRows(
-            n,
-            self.batch_size,
-            seed=self.seed,
-            epoch=epoch,
-            start=start,
-            shuffle=self._shuffles,
-            mirror=False,
-            **self._processes,
-        )
+        n = len(self.train_pairs)
+        self._check_batch_size(n, "pairs")
+        return self._shuffled(_PairRows(self.train_pairs), n)
 
     def val_dataloader(self) -> BatchLoader:
         """Users with validation pairs."""

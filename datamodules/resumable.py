@@ -9,7 +9,7 @@ from torch.utils.data import Dataset
 
 from datamodules.arguments import at_least
 from datamodules.loader import BatchLoader, RowsOfEpoch
-from datamodules.sampler import OrderedRows
+from datamodules.sampler import OrderedRows, TrainingRows
 
 
 class ResumableDataModule(LightningDataModule, ABC):
@@ -88,6 +88,36 @@ class ResumableDataModule(LightningDataModule, ABC):
             batch -= progress.ready - progress.processed  # type: ignore[attr-defined]
             limit = min(limit, self.trainer.num_training_batches)
         return (loader.epoch, batch) if batch < limit else (loader.epoch + 1, 0)
+
+    def _check_batch_size(self, n: int, what: str, has: str = "there are") -> None:
+        """Refuses fewer rows than all processes together take at a time."""
+        processes = self._processes["world_size"]
+        joint = self.batch_size * processes
+        if n < joint:
+            raise ValueError(
+                f"data.batch_size: {self.batch_size} on {processes} process(es) takes "
+                f"{joint} {what} at a time, but {has} {n}; set it to at most "
+                f"{n // processes}."
+            )
+
+    def _shuffled(
+        self, data: Dataset[Any], n: int, *, mirror: bool = False
+    ) -> BatchLoader:
+        """Batches of n training rows in a new order each epoch."""
+
+        def rows(epoch: int, start: int) -> TrainingRows:
+            return TrainingRows(
+                n,
+                self.batch_size,
+                seed=self.seed,
+                epoch=epoch,
+                start=start,
+                shuffle=self._shuffles,
+                mirror=mirror,
+                **self._processes,
+            )
+
+        return self._training_loader(data, rows)
 
     def _training_loader(self, data: Dataset[Any], rows: RowsOfEpoch) -> BatchLoader:
         """Batches from where the checkpoint ended."""

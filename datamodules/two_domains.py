@@ -157,15 +157,8 @@ class TwoDomains(ResumableDataModule):
     def train_dataloader(self) -> BatchLoader:
         """Batches of both domains, from where the checkpoint ended."""
         sizes = (len(self.domains.source), len(self.domains.target))
-        processes = self._processes["world_size"]
-        joint = self.batch_size * processes
         for name, n in zip(self.domain_names, sizes, strict=True):
-            if n < joint:
-                raise ValueError(
-                    f"data.batch_size: {self.batch_size} on {processes} process(es) "
-                    f"takes {joint} rows of each domain at a time, but '{name}' has "
-                    f"{n}; set it to at most {n // processes}."
-                )
+            self._check_batch_size(n, "rows of each domain", f"'{name}' has")
         return self._training_loader(
             _Both(self.domains),
             lambda epoch, start: PairedRows(

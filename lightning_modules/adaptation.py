@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.optimizer import ParamsT
 
-from lightning_modules.adaptation_checks import check_domains, one_of
+from lightning_modules.adaptation_checks import check_domains
 from lightning_modules.adaptation_evaluation import EvaluatedOnDomains
 from lightning_modules.adaptation_scores import Selection
 from lightning_modules.base import evaluating, trainable
 from lightning_modules.gather import joined_rows
 from lightning_modules.optimizers import AdaptationAdam
-from lightning_modules.ranges import not_negative
+from lightning_modules.ranges import not_negative, one_of
 from lightning_modules.sparse import join
 
 Ramp = Literal["constant", "sigmoid"]

@@ -1,6 +1,6 @@
 """What can be wrong with a domain adaptation, said before it starts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,12 +11,6 @@ from lightning_modules.sparse import Rows, join
 
 if TYPE_CHECKING:
     from lightning_modules.adaptation import AdaptationModule
-
-
-def one_of(key: str, word: str, known: Sequence[str]) -> None:
-    """Refuse a word that is not known, with a ValueError."""
-    if word not in known:
-        raise ValueError(f"{key} must be one of {', '.join(known)}, got '{word}'.")
 
 
 def check_domains(module: "AdaptationModule", data: Any) -> None:

@@ -5,9 +5,9 @@ from typing import Any, ClassVar, cast, get_args
 
 from torch import Tensor, nn
 
-from lightning_modules.adaptation_checks import one_of
 from lightning_modules.adaptation_scores import DomainScores, Selection
 from lightning_modules.base import CriticModule
+from lightning_modules.ranges import one_of
 from lightning_modules.sparse import Rows
 
 SOURCE, TARGET, UNLABELLED = range(3)

@@ -7,11 +7,10 @@ import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 
-from lightning_modules.adaptation_checks import one_of
 from lightning_modules.functional import collaborative as F
 from lightning_modules.gather import rows_of_all_ranks
 from lightning_modules.item_ranker import ItemRanker
-from lightning_modules.ranges import above_zero, not_negative
+from lightning_modules.ranges import above_zero, not_negative, one_of
 from lightning_modules.rowwise import RowwiseAdagrad
 
 Sampling = Literal["uniform", "popularity", "batch"]

@@ -7,7 +7,6 @@ import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 
-from lightning_modules.adaptation_checks import one_of
 from lightning_modules.functional import metric_learning as F
 from lightning_modules.functional.distance import cosine_distance, pairwise
 from lightning_modules.functional.mining import Mining, mine_triplets, pairs
@@ -16,7 +15,7 @@ from lightning_modules.metrics.neighbours import (
     NearestNeighbourAccuracy,
     NeighbourDistance,
 )
-from lightning_modules.ranges import above_zero
+from lightning_modules.ranges import above_zero, one_of
 from lightning_modules.tracked import TrackedModule
 
 Loss = Literal["lmnn", "triplet", "improved_triplet", "contrastive"]

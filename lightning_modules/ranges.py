@@ -1,6 +1,7 @@
-"""The numbers that a method may be given; NaN is none of them."""
+"""The numbers and words that a method may be given; NaN is none of them."""
 
 import math
+from collections.abc import Sequence
 
 
 def not_negative(**values: float) -> None:
@@ -17,3 +18,9 @@ def above_zero(**values: float | None) -> None:
     for key, value in values.items():
         if value is not None and not value > 0:
             raise ValueError(f"{key} must be above 0, got {value}.")
+
+
+def one_of(key: str, word: str, known: Sequence[str]) -> None:
+    """Refuse a word that is not known, with a ValueError."""
+    if word not in known:
+        raise ValueError(f"{key} must be one of {', '.join(known)}, got '{word}'.")

@@ -38,7 +38,7 @@ class SparseRows:
         """The entries of a matrix (n, width) that are not 0."""
         row, column = matrix.nonzero(as_tuple=True)
         counts = torch.bincount(row, minlength=len(matrix))
-        return cls(_starts(counts), column, matrix[row, column], matrix.shape[1])
+        return cls(starts_of(counts), column, matrix[row, column], matrix.shape[1])
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -47,10 +47,7 @@ class SparseRows:
         """The named rows, int64 (m,), in their order; or a slice of them."""
         if isinstance(rows, slice):
             rows = torch.arange(len(self), device=self.starts.device)[rows]
-        counts = self.starts[rows + 1] - self.starts[rows]
-        starts = _starts(counts)
-        shift = (self.starts[rows] - starts[:-1]).repeat_interleave(counts)
-        entries = shift + torch.arange(len(shift), device=shift.device)
+        starts, entries = entries_of(self.starts, rows)
         columns, values = self.columns[entries], self.values[entries]
         return SparseRows(starts, columns, values, self.width)
 
@@ -115,5 +112,18 @@ def join(first: Rows, second: Rows) -> Rows:
     )
 
 
-def _starts(counts: Tensor) -> Tensor:
+def starts_of(counts: Tensor) -> Tensor:
+    """Where rows with so many entries (n,) begin, and the end: int64 (n + 1,)."""
     return torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+
+
+def entries_of(starts: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the named rows begin when they stand alone, and which entries they have.
+
+    >>> entries_of(torch.tensor([0, 2, 2, 5]), torch.tensor([2, 0]))
+    (tensor([0, 3, 5]), tensor([2, 3, 4, 0, 1]))
+    """
+    counts = starts[rows + 1] - starts[rows]
+    new = starts_of(counts)
+    shift = (starts[rows] - new[:-1]).repeat_interleave(counts)
+    return new, shift + torch.arange(len(shift), device=shift.device)

@@ -6,6 +6,8 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor
 
+from lightning_modules.sparse import entries_of, starts_of
+
 
 class Pairs(NamedTuple):
     """Pairs of a few users: the place of the user among them, and the item, (n,)."""
@@ -49,8 +51,7 @@ class UserItems:
         """Of pairs int64 (n,) in any order; one that is there twice counts once."""
         keys = torch.unique(users * n_items + items)  # sorted
         counts = torch.bincount(keys // max(n_items, 1), minlength=n_users)
-        starts = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-        return cls(starts, keys % max(n_items, 1), n_items)
+        return cls(starts_of(counts), keys % max(n_items, 1), n_items)
 
     def __len__(self) -> int:
         """Number of pairs."""
@@ -74,12 +75,9 @@ class UserItems:
 
     def of(self, users: Tensor) -> Pairs:
         """All pairs of the named users, int64 (n,), in their order."""
-        counts = self.starts[users + 1] - self.starts[users]
-        rows = torch.arange(len(users), device=users.device).repeat_interleave(counts)
-        before = counts.cumsum(0) - counts
-        shift = (self.starts[users] - before).repeat_interleave(counts)
-        entries = shift + torch.arange(len(shift), device=users.device)
-        return Pairs(rows, self.items[entries])
+        starts, entries = entries_of(self.starts, users)
+        rows = torch.arange(len(users), device=users.device)
+        return Pairs(rows.repeat_interleave(starts.diff()), self.items[entries])
 
     def contain(self, users: Tensor, items: Tensor) -> Tensor:
         """Whether each pair is one of these, bool; users and items broadcast."""
