@@ -1,32 +1,85 @@
 """Pairs of users and items, in three parts."""
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from datamodules.arguments import at_least
 from datamodules.loader import BatchLoader
 from datamodules.resumable import ResumableDataModule
+from lightning_modules.sparse import Rows
 from lightning_modules.user_items import UserItems
 
 
 @dataclass(frozen=True)
-class Interactions:
+class Catalogue:
+    """What the rows of the tables stand for.
+
+    Args:
+        user_ids: The data's own ids of the users (n_users,), int64 or str; None counts
+            from 0.
+        item_ids: Of the items (n_items,).
+        item_names: What people call the items (n_items,); empty shows the ids.
+        features: Of the items (n_items, width), dense or sparse; None has none.
+        feature_names: Of the columns of ``features`` (width,); empty has none.
+    """
+
+    user_ids: NDArray[Any] | None = None
+    item_ids: NDArray[Any] | None = None
+    item_names: Sequence[str] = ()
+    features: Rows | None = None
+    feature_names: Sequence[str] = ()
+
+    def user_rows(self, wanted: Sequence[int | str], n_users: int) -> Tensor:
+        """Where the users of these ids are, int64 (n,).
+
+        Raises:
+            ValueError: An id is not known.
+        """
+        ids = range(n_users) if self.user_ids is None else self.user_ids.tolist()
+        rows = {str(one): row for row, one in enumerate(ids)}
+        for user in wanted:
+            if str(user) not in rows:
+                raise ValueError(
+                    f"data.predict_users: there is no user '{user}' in the data; ids "
+                    f"look like '{next(iter(rows), '')}'."
+                )
+        return torch.tensor([rows[str(user)] for user in wanted], dtype=torch.int64)
+
+    def named(self, items: Sequence[int]) -> list[str]:
+        """What people call these items, by their rows."""
+        if self.item_names:
+            return [self.item_names[item] for item in items]
+        ids = items if self.item_ids is None else self.item_ids[np.asarray(items, int)]
+        return [str(one) for one in ids]
+
+
+@dataclass(frozen=True)
+class SplitPairs:
     """Who took what, in parts that share no pair.
 
     Args:
         train: Pairs that are learnt from.
         val: Pairs that choose settings and the end of training.
         test: Pairs that are measured once.
+        catalogue: What users and items are.
+
+    Raises:
+        ValueError: Two parts share a pair.
     """
 
     train: UserItems
     val: UserItems
     test: UserItems
+    catalogue: Catalogue = field(default_factory=Catalogue)
 
     def __post_init__(self) -> None:
         parts = {"train": self.train, "val": self.val, "test": self.test}
@@ -54,6 +107,7 @@ class InteractionData(ResumableDataModule):
         eval_batch_size: Users ranked at a time.
         mask_val: Whether validation pairs are left out of the ranking at test, as
             training pairs are.
+        predict_users: Ids of the users that prediction ranks items for; None takes all.
         num_workers: Worker processes that slice batches; the batches are the same for
             any number.
         seed: Seed of the order of the pairs.
@@ -61,11 +115,13 @@ class InteractionData(ResumableDataModule):
     Attributes:
         n_users: Number of users.
         n_items: Number of items.
+        catalogue: What the rows of the tables stand for.
         seen_at: Which pairs are left out of a ranking: by stage, the name of a part.
     """
 
     n_users: int
     n_items: int
+    catalogue: Catalogue
     train_pairs: UserItems
     val_pairs: UserItems
     test_pairs: UserItems
@@ -75,32 +131,42 @@ class InteractionData(ResumableDataModule):
         batch_size: int,
         eval_batch_size: int = 256,
         mask_val: bool = False,
+        predict_users: Sequence[int | str] | None = None,
         num_workers: int = 0,
         seed: int = 0,
     ) -> None:
         super().__init__(batch_size, num_workers, seed)
         at_least("eval_batch_size", eval_batch_size, 1)
+        self.predict_users = predict_users
         self.eval_batch_size = eval_batch_size
-        self.seen_at = {"val": "train", "test": "seen" if mask_val else "train"}
+        test = "seen" if mask_val else "train"
+        self.seen_at = {"val": "train", "test": test, "predict": "taken"}
 
     @abstractmethod
-    def read(self) -> Interactions:
+    def read(self) -> SplitPairs:
         """Reads or makes the pairs; called once in every process."""
 
     def load(self) -> None:
         """Keeps what `read` gives."""
         found = self.read()
         self.train_pairs, self.val_pairs = found.train, found.val
-        self.test_pairs = found.test
+        self.test_pairs, self.catalogue = found.test, found.catalogue
         self.n_users, self.n_items = found.train.n_users, found.train.n_items
 
     @cached_property
     def seen_pairs(self) -> UserItems:
         """Training and validation pairs together."""
-        both = (self.train_pairs, self.val_pairs)
+        return self._joined(self.train_pairs, self.val_pairs)
+
+    @cached_property
+    def taken_pairs(self) -> UserItems:
+        """All pairs: what nobody needs to be told again."""
+        return self._joined(self.train_pairs, self.val_pairs, self.test_pairs)
+
+    def _joined(self, *parts: UserItems) -> UserItems:
         return UserItems.from_pairs(
-            torch.cat([part.users for part in both]),
-            torch.cat([part.items for part in both]),
+            torch.cat([part.users for part in parts]),
+            torch.cat([part.items for part in parts]),
             self.n_users,
             self.n_items,
         )
@@ -120,8 +186,11 @@ class InteractionData(ResumableDataModule):
         return self._users(self.test_pairs)
 
     def predict_dataloader(self) -> BatchLoader:
-        """All users."""
-        return self._in_order(_Users(torch.arange(self.n_users)), self.eval_batch_size)
+        """The users that were asked for, or all."""
+        users = torch.arange(self.n_users)
+        if self.predict_users is not None:
+            users = self.catalogue.user_rows(self.predict_users, self.n_users)
+        return self._in_order(_Users(users), self.eval_batch_size)
 
     def _users(self, pairs: UserItems) -> BatchLoader:
         users = pairs.counts.nonzero().flatten()

@@ -1,10 +1,12 @@
 """Users and items whose places are known."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from datamodules.arguments import at_least
-from datamodules.interactions import InteractionData, Interactions
+from datamodules.interactions import InteractionData, SplitPairs
 from datamodules.sampler import seeded_generator
 from lightning_modules.user_items import UserItems
 
@@ -25,6 +27,7 @@ class PlantedInteractions(InteractionData):
         reach: t, in units of the ball.
         batch_size: Pairs in a batch of one process.
         eval_batch_size: Users ranked at a time.
+        predict_users: The users that prediction ranks items for; None takes all.
         num_workers: Worker processes that slice batches; the batches are the same for
             any number.
         seed: Seed of the places, of what is taken, and of the order of the pairs.
@@ -46,10 +49,13 @@ class PlantedInteractions(InteractionData):
         reach: float = 0.1,
         batch_size: int = 1024,
         eval_batch_size: int = 256,
+        predict_users: Sequence[int | str] | None = None,
         num_workers: int = 0,
         seed: int = 0,
     ) -> None:
-        super().__init__(batch_size, eval_batch_size, True, num_workers, seed)
+        super().__init__(
+            batch_size, eval_batch_size, True, predict_users, num_workers, seed
+        )
         at_least("n_users", n_users, 1)
         at_least("n_taken", n_taken, 5)
         at_least("dim", dim, 1)
@@ -59,7 +65,7 @@ class PlantedInteractions(InteractionData):
         self.wanted = (n_users, n_items)
         self.n_taken, self.dim, self.reach = n_taken, dim, reach
 
-    def read(self) -> Interactions:
+    def read(self) -> SplitPairs:
         """Places, and what is taken from them."""
         generator = seeded_generator("planted", self.seed)
         self.user_places, self.item_places = (
@@ -72,7 +78,8 @@ class PlantedInteractions(InteractionData):
         fifth = self.n_taken // 5
         sizes = [self.n_taken - 2 * fifth, fifth, fifth]
         parts = torch.split(taken, sizes, dim=1)
-        return Interactions(*(_pairs(part, self.wanted) for part in parts))
+        train, val, test = (_pairs(part, self.wanted) for part in parts)
+        return SplitPairs(train, val, test)
 
 
 def _in_ball(n: int, dim: int, generator: torch.Generator) -> Tensor:

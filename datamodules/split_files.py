@@ -1,11 +1,12 @@
 """Pairs that somebody has split already: the files of LightGCN's repositories."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from datamodules.interactions import InteractionData, Interactions
+from datamodules.interactions import InteractionData, SplitPairs
 from lightning_modules.user_items import UserItems
 
 FILES = {"train": "train.txt", "val": "valid.txt", "test": "test.txt"}
@@ -24,6 +25,7 @@ class SplitFiles(InteractionData):
         eval_batch_size: Users ranked at a time.
         mask_val: Whether validation items are left out of the ranking at test; the
             published tables of this format don't.
+        predict_users: The users that prediction ranks items for; None takes all.
         num_workers: Worker processes that slice batches; the batches are the same for
             any number.
         seed: Seed of the order of the pairs.
@@ -42,10 +44,13 @@ class SplitFiles(InteractionData):
         batch_size: int = 1024,
         eval_batch_size: int = 256,
         mask_val: bool = False,
+        predict_users: Sequence[int | str] | None = None,
         num_workers: int = 0,
         seed: int = 0,
     ) -> None:
-        super().__init__(batch_size, eval_batch_size, mask_val, num_workers, seed)
+        super().__init__(
+            batch_size, eval_batch_size, mask_val, predict_users, num_workers, seed
+        )
         self.root = Path(root).expanduser()
 
     def find(self) -> None:
@@ -57,7 +62,7 @@ class SplitFiles(InteractionData):
                     f"{', '.join(FILES.values())} into a folder and name it."
                 )
 
-    def read(self) -> Interactions:
+    def read(self) -> SplitPairs:
         """All three files."""
         pairs = {part: read_lines(self.root / name) for part, name in FILES.items()}
         n_users, n_items = (
@@ -68,7 +73,7 @@ class SplitFiles(InteractionData):
             part: UserItems.from_pairs(*found, n_users, n_items)
             for part, found in pairs.items()
         }
-        return Interactions(**made)
+        return SplitPairs(made["train"], made["val"], made["test"])
 
 
 def read_lines(path: Path) -> tuple[Tensor, Tensor]:

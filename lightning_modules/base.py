@@ -154,7 +154,7 @@ class CriticModule(TrackedModule):
             with frozen(self.critic) if critic else nullcontext():
                 self._descend(player, self.player_objective, prepared)
             player.step()
-            self._step_schedulers()
+            self.step_schedulers()
             self._batches_waiting = 0
         self.player_stepped = due
         self.publish_records()
@@ -225,11 +225,6 @@ class CriticModule(TrackedModule):
                     "schedule in steps instead of ReduceLROnPlateau."
                 )
         return optimizers, schedulers
-
-    def _step_schedulers(self) -> None:
-        schedulers = self.lr_schedulers() or []
-        for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
-            scheduler.step()  # type: ignore[call-arg, unused-ignore]
 
     def setup(self, stage: str) -> None:
         """Refuse what can't work, and let plain ``ddp`` work."""

@@ -1,7 +1,7 @@
 """Collaborative metric learning (Hsieh et al. 2017, doi:10.1145/3038912.3052639)."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
@@ -61,6 +61,8 @@ class CML(ItemRanker):
         >>> CML(dim=8, margin=0.5).n_negatives
         20
     """
+
+    score_name: ClassVar[str] = "distance"
 
     def __init__(
         self,
@@ -170,3 +172,7 @@ class CML(ItemRanker):
         lengths = user.square().sum(1, keepdim=True) + item.square().sum(1)
         score: Tensor = 2 * user @ item.T - lengths
         return score
+
+    def shown(self, scores: Tensor) -> Tensor:
+        """Distances."""
+        return scores.neg().clamp_min(0).sqrt()

@@ -62,6 +62,13 @@ class ItemRanker(TrackedModule):
         """Scores (n, m) of m items for users int64 (n,); higher is better."""
         raise NotImplementedError
 
+    score_name: ClassVar[str] = "score"
+    """What people are shown beside an item."""
+
+    def shown(self, scores: Tensor) -> Tensor:
+        """The scores as people are shown them."""
+        return scores
+
     # Tables -------------------------------------------------------------------------
 
     @property
@@ -78,6 +85,7 @@ class ItemRanker(TrackedModule):
 
     def setup(self, stage: str) -> None:  # noqa: ARG002
         """Make the tables of the data's size, unless there are some already."""
+        self._known = {}
         data = getattr(self.trainer, "datamodule", None)
         if data is None:
             return
@@ -111,19 +119,12 @@ class ItemRanker(TrackedModule):
 
     def descend(self, loss: Tensor) -> None:
         """One update of everything that learns, counted once."""
-        found = self.optimizers()
-        optimizers = found if isinstance(found, list) else [found]
-        for one in optimizers:
-            one.zero_grad()
+        optimizer = self.optimizers()
+        assert isinstance(optimizer, LightningOptimizer), "one optimizer for all"
+        optimizer.zero_grad()
         self.manual_backward(loss)
-        for one in optimizers[1:]:
-            assert isinstance(one, LightningOptimizer)
-            # LightningOptimizer.step() counts into global_step; the strategy's does not
-            self.trainer.strategy.optimizer_step(one.optimizer, lambda: None)
-        optimizers[0].step()
-        schedulers = self.lr_schedulers() or []
-        for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
-            scheduler.step()  # type: ignore[call-arg, unused-ignore]
+        optimizer.step()
+        self.step_schedulers()
 
     # Evaluation ---------------------------------------------------------------------
 
@@ -154,6 +155,12 @@ class ItemRanker(TrackedModule):
     def test_step(self, batch: Tensor, batch_idx: int) -> None:  # noqa: ARG002
         """Rank all items for users int64 (n,)."""
         self._evaluate(batch, "test")
+
+    def predict_step(self, batch: Tensor, batch_idx: int) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+        """The best items of users int64 (n,) that they don't have, see `rank`."""
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        seen = self.known(data.seen_at["predict"])
+        return self.rank(batch, max(self.ranking.ks), seen)
 
     def on_validation_epoch_end(self) -> None:
         """Log measures such as ``val/ndcg@20``."""

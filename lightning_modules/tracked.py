@@ -117,6 +117,14 @@ class TrackedModule(LightningModule):
         stamped = {**values, "step": float(step)}
         self.log_dict(stamped, on_epoch=True, sync_dist=True)
 
+    # Schedules ----------------------------------------------------------------------
+
+    def step_schedulers(self) -> None:
+        """Move every learning-rate schedule on by one update."""
+        schedulers = self.lr_schedulers() or []
+        for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
+            scheduler.step()  # type: ignore[call-arg, unused-ignore]
+
     # Noise --------------------------------------------------------------------------
 
     @property
