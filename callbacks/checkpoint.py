@@ -28,6 +28,7 @@ class Checkpoint(ModelCheckpoint):
       the next validation, and ranks the very weights that were validated.
     * If a validation follows the batch, the checkpoint is written after it, so that
       a resumed run neither repeats nor skips the validation.
+    * A model without optimizers, which is solved before the first batch, is saved too.
     * ``step`` in a file name is the number of player updates at that moment.
     * A checkpoint gets its name only when it is whole. Lightning writes into the
       system's temporary directory and moves the file, which copies, and can be
@@ -44,6 +45,8 @@ class Checkpoint(ModelCheckpoint):
         super().on_train_start(trainer, pl_module)
         self._steps = trainer.global_step
         self._after_validation = self._validated = False
+        if not trainer.optimizers and not self._last_global_step_saved:
+            self._last_global_step_saved = -1  # solved, not stepped: step 0 is news
         if trainer.is_global_zero and self._is_local() and self.dirpath:
             for rest in Path(self.dirpath).glob(f"*{self.FILE_EXTENSION}{PART}"):
                 rest.unlink()

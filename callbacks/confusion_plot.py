@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from callbacks.label_plots import short
+from callbacks.label_plots import short_names
 from callbacks.pictures import Picture
 from callbacks.plots import _rasterise
 
@@ -46,7 +46,7 @@ def confusion_matrix(counts: Tensor, class_names: Sequence[str], title: str) -> 
     table = counts.cpu().numpy()
     sums = table.sum(axis=1, keepdims=True)
     shares = np.where(sums > 0, table / np.maximum(sums, 1), np.nan)
-    k, names = len(table), [short(name) for name in class_names]
+    k, names = len(table), short_names(class_names)
     style = next(style for limit, style in _STYLES if k <= limit)
     side = min(16.0, max(6.4, 1.6 + style.inches * k))
     figure = Figure(figsize=(side, side), dpi=100, layout="constrained")

@@ -30,8 +30,8 @@ class FeatureMap(pl.Callback):
 
     The rows are the first ``n`` of each domain in a random order that ``seed`` alone
     decides: of the source those held out for validation (of what it trains on, if none
-    are), of the target those that accuracy is measured on, whose labels are seen by
-    nothing but this picture. Rows whose features are not finite are left out, and
+    are), of the target those that accuracy is measured on, whose labels do nothing here
+    but colour the picture. Rows whose features are not finite are left out, and
     counted in the title.
 
     The features are those of the averaged weights if the run has a `WeightEMA`.

@@ -67,7 +67,7 @@ def feature_map(planes: Mapping[str, Tensor], rows: Labelled, title: str) -> Pic
         left.set_title(f"{name}: classes (filled: source, outline: target)")
         right.set_title(f"{name}: domains")
     names, looks = (
-        [*map(short, rows.class_names)],
+        short_names(rows.class_names),
         [*map(_look, range(len(rows.class_names)))],
     )
     if (rows.classes < 0).any():
@@ -121,18 +121,20 @@ def _look(label: int) -> Look:
 
 
 def _counted(rows: Labelled) -> list[str]:
-    names = [rows.domain_names[side] for side in (0, 1)]
+    names = rows.domain_names
     sides = ("source", "target")
     counts = [int((rows.domains == side).sum()) for side in (0, 1)]
     return [
-        f"{side} ({n} rows)" if name == side else f"{side}: {short(name)} ({n} rows)"
-        for side, name, n in zip(sides, names, counts, strict=True)
+        f"{side} ({n} rows)" if name == side else f"{side}: {cut} ({n} rows)"
+        for side, name, cut, n in zip(
+            sides, names, short_names(names), counts, strict=True
+        )
     ]
 
 
 def _legend_shape(names: Sequence[str]) -> tuple[int, int]:
     """Columns and lines of a legend that is as wide as a panel."""
-    longest = max(len(short(name)) for name in names)
+    longest = max(map(len, short_names(names)))
     columns = max(1, min(5, len(names), 72 // (longest + 6)))
     return columns, -(-len(names) // columns)
 
@@ -165,3 +167,24 @@ def short(name: str) -> str:
     ('a', 'desktop_compute…')
     """
     return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
+
+
+def short_names(names: Sequence[str]) -> list[str]:
+    """Names that fit into a legend, as distinct as they were.
+
+    >>> short_names(["a", "desktop_computer_1", "desktop_computer_2"])
+    ['a', 'desktop…mputer_1', 'desktop…mputer_2']
+    """
+    for cut in (short, _both_ends):
+        found = [cut(name) for name in names]
+        if len(set(found)) == len(set(names)):
+            return found
+    return [
+        name if len(name) <= LONGEST else f"{name[: LONGEST - 5]}…{number}"
+        for number, name in enumerate(names)
+    ]
+
+
+def _both_ends(name: str) -> str:
+    half = LONGEST // 2
+    return name if len(name) <= LONGEST else f"{name[: half - 1]}…{name[-half:]}"

@@ -1,38 +1,32 @@
 """What ``predict`` leaves behind of a classifier: a table of labels."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
 from callbacks.domain_data import domain_data
-from callbacks.files import write_whole
-from callbacks.numbered_rows import NumberedRows, build_directory
-from callbacks.run_directory import agreed_run_directory
+from callbacks.prediction_table import PredictionTable, TableFormat
 
 if TYPE_CHECKING:
     import polars
 
-Format = Literal["csv", "parquet"]
 RowColumns = Mapping[str, Sequence[int | str]]
 """What is known of all rows, by the name of the column."""
 
 
-class LabelTable(Callback):
+class LabelTable(PredictionTable):
     """Writes predicted labels into ``predictions/`` in the run's directory.
 
     ``labels.csv`` or ``labels.parquet`` has a line for each row of the target's test
-    set, in their order: ``row`` (its number), ``label`` (name of the likeliest class)
+    set, in their order: ``row`` (its number), ``label`` (name of the likeliest class,
+    an integer if all names are whole numbers, as which CSV would be read anyway)
     and the probabilities ``p_<class name>``, float32. What the data knows of its rows
     (``row_columns``) comes before ``label``: the ``file`` of a picture, for instance.
-    The directory appears when it is complete; an earlier one stays, and the new one is
-    then ``predictions-1``. Several processes need a common file system.
-
-    Polars does not survive a fork: in a notebook that has used it, several processes
-    started by fork (``ddp_notebook``, ``ddp_fork``) would wait for ever.
+    See `PredictionTable` for the directory, and for several processes.
 
     Args:
         format: ``csv`` or ``parquet``.
@@ -43,13 +37,12 @@ class LabelTable(Callback):
             of probabilities.
     """
 
-    def __init__(self, format: Format = "csv") -> None:
-        if format not in ("csv", "parquet"):
-            raise ValueError(f"format must be csv or parquet, got '{format}'.")
-        self.format = format
+    stem: ClassVar[str] = "labels"
+
+    def __init__(self, format: TableFormat = "csv") -> None:
+        super().__init__(format)
         self._names: tuple[str, ...] = ()
         self._known: RowColumns = {}
-        self._rows = NumberedRows()
 
     def setup(
         self,
@@ -61,10 +54,6 @@ class LabelTable(Callback):
         if stage == "predict":
             data = domain_data(self, trainer)
             self._names, self._known = tuple(data.class_names), data.row_columns
-
-    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Forget an earlier prediction."""
-        self._rows.clear()
 
     def on_predict_batch_end(
         self,
@@ -90,24 +79,11 @@ class LabelTable(Callback):
                 "Predicted probabilities hold NaN or infinity: predict with weights "
                 "from before training diverged."
             )
-        self._rows.add(numbers, outputs)
+        self.rows.add(numbers, outputs)
 
-    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Put the parts of all ranks together and write the table."""
-        if trainer.fast_dev_run:  # type: ignore[attr-defined]
-            return
-        target = agreed_run_directory(trainer) / "predictions"
-        joined = self._rows.join(trainer, target)
-        if joined is not None:
-            table = label_table(*joined, self._names, self._known)
-            path = build_directory(target, lambda new: self._write(table, new))
-            trainer.print(f"Wrote {path / f'labels.{self.format}'}")
-        trainer.strategy.barrier("LabelTable")
-
-    def _write(self, table: "polars.DataFrame", directory: Path) -> None:
-        csv = self.format == "csv"
-        write = table.write_csv if csv else table.write_parquet
-        write_whole(directory / f"labels.{self.format}", lambda file: write(file))
+    def table(self, numbers: Tensor, rows: Tensor) -> "polars.DataFrame":
+        """A line for each row, with its probabilities."""
+        return label_table(numbers, rows, self._names, self._known)
 
 
 def label_table(
@@ -137,7 +113,15 @@ def label_table(
     columns: dict[str, Any] = {"row": numbers.numpy()}
     for name, values in (known or {}).items():
         columns[name] = [values[number] for number in numbers.tolist()]
-    columns["label"] = labels
+    columns["label"] = [*map(int, labels)] if _are_numbers(class_names) else labels
     shares = probabilities.float().T.numpy()
     columns |= {f"p_{name}": p for name, p in zip(class_names, shares, strict=True)}
     return polars.DataFrame(columns)
+
+
+def _are_numbers(names: Sequence[str]) -> bool:
+    """Whether names are whole numbers of 64 bits, written as Python writes them."""
+    try:
+        return all(str(np.int64(int(name))) == name for name in names)
+    except (ValueError, OverflowError):
+        return False

@@ -12,9 +12,14 @@ from callbacks.files import free_name, write_whole
 
 
 class NumberedRows:
-    """Rows (n, ...) with their numbers, kept on every rank and joined on rank 0."""
+    """Rows (n, ...) with their numbers, kept on every rank and joined on rank 0.
 
-    def __init__(self) -> None:
+    Args:
+        dtype: Type in which rows are kept; float32 has whole numbers to 2^24 only.
+    """
+
+    def __init__(self, dtype: torch.dtype = torch.float32) -> None:
+        self.dtype = dtype
         self._numbers: list[Tensor] = []
         self._rows: list[Tensor] = []
 
@@ -23,9 +28,9 @@ class NumberedRows:
         self._numbers, self._rows = [], []
 
     def add(self, numbers: Tensor, rows: Tensor) -> None:
-        """Keep rows (n, ...), as float32, under their numbers (n,), int64."""
+        """Keep rows (n, ...) under their numbers (n,), int64."""
         self._numbers.append(numbers.cpu())
-        self._rows.append(rows.float().cpu())
+        self._rows.append(rows.to(self.dtype).cpu())
 
     def join(self, trainer: Trainer, target: Path) -> tuple[Tensor, Tensor] | None:
         """Forget the rows and give those of all ranks; call it on every rank.

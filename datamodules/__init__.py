@@ -3,13 +3,16 @@
 from datamodules.amazon_reviews import AmazonReviews
 from datamodules.base import InMemoryDataModule
 from datamodules.cifar10 import CIFAR10
+from datamodules.citeulike import CiteULike
 from datamodules.digit_domains import DigitDomains
 from datamodules.digits import Digits
 from datamodules.digits_shift import DigitsShift
 from datamodules.domain_features import DomainFeatures
 from datamodules.image_folder import ImageFolder
+from datamodules.interaction_table import Interactions
 from datamodules.labelled_table import LabelledTable
 from datamodules.mnist import MNIST, FashionMNIST
+from datamodules.movielens import MovieLens
 from datamodules.office_caltech import OfficeCaltech
 from datamodules.office_images import OfficeImages
 from datamodules.planted import PlantedInteractions
@@ -22,6 +25,7 @@ __all__ = [
     "CIFAR10",
     "MNIST",
     "AmazonReviews",
+    "CiteULike",
     "DigitDomains",
     "Digits",
     "DigitsShift",
@@ -29,7 +33,9 @@ __all__ = [
     "FashionMNIST",
     "ImageFolder",
     "InMemoryDataModule",
+    "Interactions",
     "LabelledTable",
+    "MovieLens",
     "OfficeCaltech",
     "OfficeImages",
     "PlantedInteractions",

@@ -1,9 +1,12 @@
 """Any two domains whose features lie in files."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
+
+import torch
 
 from datamodules.arguments import at_least
 from datamodules.class_labels import (
@@ -12,20 +15,20 @@ from datamodules.class_labels import (
     hold_out_of_classes,
     with_classes,
 )
-from datamodules.feature_files import (
-    FeatureFile,
-    ZeroBased,
-    find_features,
-    read_together,
-)
+from datamodules.feature_arrays import Written
+from datamodules.feature_files import FeatureFile, find_features, read_together
 from datamodules.feature_scaling import (
+    DENSE,
     NORMALISATIONS,
     Normalisation,
     check_scaling,
     fit_scaling,
 )
+from datamodules.matching_files import check_alike, filled
+from datamodules.text_columns import ZeroBased
 from datamodules.two_domains import Domains, LabelledRows, TwoDomains
-from lightning_modules.sparse import SparseRows
+
+FEW = 10  # rows whose mean and deviation say little
 
 Cut = tuple[LabelledRows, LabelledRows]
 """Rows of a domain that are trained on, and those that it is measured on."""
@@ -34,10 +37,12 @@ Cut = tuple[LabelledRows, LabelledRows]
 class DomainFeatures(TwoDomains):
     """Two domains of features in files: x is float32 (n, d), or `SparseRows`.
 
-    `read_together` says what files can be read. Labels may be any whole numbers: class
-    0, 1, ... are the sorted labels of the source, which ``class_names`` keeps, and the
-    target can't have others. Those in ``target`` are looked at only for accuracy, and
-    only without ``target_test``; where there are none, they are -1, unknown.
+    `read_together` says what files can be read. Labels may be any whole numbers, or
+    names: class 0, 1, ... are the sorted labels of the source, which ``class_names``
+    keeps, and the target can't have others. Those in ``target`` are looked at only for
+    accuracy and pictures, and only without ``target_test``; where there are none, they
+    are -1, unknown. So is the label -1 of a target row, unless the source has it as a
+    class.
 
     Args:
         source: File with features and labels.
@@ -70,7 +75,7 @@ class DomainFeatures(TwoDomains):
             together, or an argument is out of its range.
     """
 
-    written_labels: ClassVar[tuple[int, ...] | None] = None
+    written_labels: ClassVar[Written | None] = None
     """What is written for each class, sorted; None if the source has to tell."""
     file_key: ClassVar[str | None] = None
     """The key of the command line that says where files are, if each has none."""
@@ -130,7 +135,10 @@ class DomainFeatures(TwoDomains):
             self.class_names = tuple(map(str, written))
             self.num_classes = len(written)
         self.shape = (files["source"].x.shape[1],)
-        rows = {part: with_classes(file, written) for part, file in files.items()}
+        rows = {
+            part: with_classes(file, written, may_lack=part.startswith("target"))
+            for part, file in files.items()
+        }
         (source, source_val), (target, target_test) = self.cut(rows)
         check_all_present(files["source"].name, source.y, self.class_names)
         source, source_val = self._on_scale(source, source_val)
@@ -154,22 +162,35 @@ class DomainFeatures(TwoDomains):
             self.zero_based,
             self.n_features,
             self.file_key,
+            # a column may vary less than float32 can tell apart
+            torch.float64 if self.normalise == "zscore" else torch.float32,
         )
         if self.dense:
-            files = {part: _filled(file) for part, file in files.items()}
+            files = {part: filled(file) for part, file in files.items()}
         if "target_test" in files:
             files["target"] = replace(files["target"], y=None)
         for file in files.values():
             check_scaling(self.normalise, file)
-        _check_alike(files, self.n_features)
+        check_alike(files, self.n_features)
         return files
 
     def _on_scale(self, train: LabelledRows, other: LabelledRows) -> Cut:
         scale = fit_scaling(self.normalise, train.x)
+        if self.normalise in DENSE and len(train) < FEW:
+            self._warn_of_few(len(train))
         scaled = LabelledRows(scale(train.x), train.y)
         if other is train:
             return scaled, scaled
         return scaled, LabelledRows(scale(other.x), other.y)
+
+    def _warn_of_few(self, n: int) -> None:
+        if self.trainer is None or self.trainer.is_global_zero:
+            warnings.warn(
+                f"data.normalise: {self.normalise} takes mean and deviation of each "
+                f"column from {n} row(s) of a domain, too few to mean something (one "
+                "row becomes zeros); give more rows, or set another normalisation.",
+                stacklevel=2,
+            )
 
 
 def one_of(key: str, value: str, allowed: Sequence[str]) -> None:
@@ -180,31 +201,3 @@ def one_of(key: str, value: str, allowed: Sequence[str]) -> None:
 
 def _expanded(named: Mapping[str, str | None]) -> dict[str, Path]:
     return {key: Path(p).expanduser() for key, p in named.items() if p is not None}
-
-
-def _filled(file: FeatureFile) -> FeatureFile:
-    x = file.x
-    return replace(file, x=x.to_dense() if isinstance(x, SparseRows) else x)
-
-
-def _check_alike(files: Mapping[str, FeatureFile], n_features: int | None) -> None:
-    """Refuses widths that differ, sparse beside dense, validation without labels."""
-    first = files["source"]
-    width = n_features or first.x.shape[1]
-    for part, file in files.items():
-        if not isinstance(file.x, type(first.x)):
-            raise ValueError(
-                f"{file.name} and {first.path} are not both sparse or both dense; set "
-                "data.dense: true."
-            )
-        if file.x.shape[1] != width:
-            where = "there should be" if n_features else f"{first.path} has"
-            raise ValueError(
-                f"{file.name} has {file.x.shape[1]} features in a row where {where} "
-                f"{width}; use files of the same features."
-            )
-        if part == "source_val" and file.y is None:
-            raise ValueError(
-                f"{file.name} has no labels, which validation on the source needs; add "
-                "them, or set data.n_val in its place."
-            )

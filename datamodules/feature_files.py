@@ -1,25 +1,23 @@
 """Feature files: a row of numbers for each sample, and its label."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
 
-from datamodules.feature_arrays import as_labels, as_rows
-from datamodules.feature_formats import (
-    FEATURES,
-    LABELS,
-    READERS,
-    TEXT,
+from datamodules.feature_arrays import (
     Found,
-    first_of,
+    Labels,
+    OtherFormError,
+    as_labels,
+    as_rows,
 )
+from datamodules.feature_formats import FEATURES, LABELS, READERS, first_of
+from datamodules.text_columns import ZeroBased, aligned
+from datamodules.text_files import TEXT
 from lightning_modules.sparse import Rows, SparseRows
 
-ZeroBased = bool | Literal["auto"]
 Paths = Mapping[str, Path]
 """Files by the key of the command line that they are given with."""
 
@@ -29,14 +27,14 @@ class FeatureFile:
     """What is in a file.
 
     Args:
-        x: Features, float32 (n, d), dense or sparse.
-        y: Labels as they are written, int64 (n,), or None.
+        x: Features, float32 (n, d) or float64, dense or sparse.
+        y: Labels (n,) as they are written, numbers or names, or None.
         path: The file.
         key: Key of the command line that it was given with.
     """
 
     x: Rows
-    y: NDArray[np.int64] | None
+    y: Labels | None
     path: Path
     key: str = "path"
 
@@ -95,42 +93,55 @@ def read_together(
     zero_based: ZeroBased = "auto",
     n_features: int | None = None,
     key: str | None = None,
+    dtype: torch.dtype = torch.float32,
 ) -> dict[str, FeatureFile]:
     """Reads files that belong together: a column means the same in all of them.
 
     ``.mat`` (of MATLAB 7.3 too), ``.npz``, ``.h5`` and ``.hdf5`` have features under
     the first name of ``x``, ``features``, ``fts``, ``feas``, ``data`` that is there,
-    and labels under ``y``, ``labels``, ``label`` or ``target``, in capitals or not.
-    ``.npy`` holds features, and ``<stem>_labels.npy`` beside it their labels.
-    ``.svmlight``, ``.libsvm`` and ``.svm`` are text with lines ``label column:value
-    ...``; they stay sparse, as sparse matrices of MATLAB do.
+    and labels, whole numbers or names, under ``y``, ``labels``, ``label`` or
+    ``target``, in capitals or not. ``.npy`` holds features, and ``<stem>_labels.npy``
+    beside it their labels. ``.svmlight``, ``.libsvm`` and ``.svm`` are text with lines
+    ``label column:value ...``; they stay sparse, as sparse matrices of MATLAB do and
+    those of SciPy's ``save_npz``, which have no labels.
 
     Args:
         paths: Files by their keys.
         labels: ``.npy`` files with labels of some of them, in place of their own.
         zero_based: Whether columns in text count from 0. ``auto``: they count from 1 in
             all of the files if none of them has a column 0. Say it if you know it,
-            since column 0 of few rows may just be empty.
+            since column 0 of few rows may just be empty; you are asked to where a file
+            without column 0 goes beyond the last column of those with one.
         n_features: Width of rows in text; by default that of the other files, and if
             all are text, their largest column.
         key: The key that files were found by, if that isn't theirs.
+        dtype: float32, or float64 where more than float32 can tell apart is needed.
 
     Returns:
         What is in the files, by their keys.
 
     Raises:
         ValueError: A file is damaged, empty or without features, features are not
-            finite numbers, or labels are not whole numbers, one for each row.
+            finite numbers, or labels are not whole numbers or names, one for each row.
     """
     found = {
-        part: _read_one(key or part, path, (labels or {}).get(part))
+        part: _read_one(key or part, path, (labels or {}).get(part), dtype)
         for part, path in paths.items()
     }
-    text = {part for part, path in paths.items() if path.suffix.lower() in TEXT}
-    return _aligned(found, text, zero_based, n_features) if text else found
+    text = [part for part, path in paths.items() if path.suffix.lower() in TEXT]
+    rows = {part: _sparse(found[part]) for part in text}
+    others = [file.x.shape[1] for part, file in found.items() if part not in rows]
+    if rows:
+        names = {part: file.name for part, file in found.items()}
+        rows = aligned(rows, names, others, zero_based, n_features)
+    return {
+        part: replace(file, x=rows.get(part, file.x)) for part, file in found.items()
+    }
 
 
-def _read_one(key: str, path: Path, labels: Path | None) -> FeatureFile:
+def _read_one(
+    key: str, path: Path, labels: Path | None, dtype: torch.dtype
+) -> FeatureFile:
     name = f"data.{key}: {path}"
     names, arrays = _opened(name, path)
     x_key, y_key = first_of(FEATURES, names), first_of(LABELS, names)
@@ -139,13 +150,14 @@ def _read_one(key: str, path: Path, labels: Path | None) -> FeatureFile:
             f"{name} holds {', '.join(names) or 'nothing'}, and no features under "
             f"{', '.join(FEATURES)}; rename them."
         )
-    x = as_rows(f"{name}: {x_key}", arrays[x_key])
+    x = as_rows(f"{name}: {x_key}", arrays[x_key], dtype)
+    labels_key = f"labels.{key}" if labels else key
     beside = path.with_name(f"{path.stem}_labels.npy")
     if path.suffix.lower() == ".npy" and beside.exists():
         labels = labels or beside
     y = None
     if labels:
-        name_of_labels = f"data.{key}: {labels}"
+        name_of_labels = f"data.{labels_key}: {labels}"
         _, arrays = _opened(name_of_labels, labels)
         y = as_labels(name_of_labels, arrays["x"], len(x))
     elif y_key:
@@ -156,6 +168,8 @@ def _read_one(key: str, path: Path, labels: Path | None) -> FeatureFile:
 def _opened(name: str, path: Path) -> Found:
     try:
         return READERS[path.suffix.lower()](path)
+    except OtherFormError as error:
+        raise ValueError(f"{name} {error}") from error
     except Exception as error:  # four libraries, each with errors of its own
         why = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise ValueError(
@@ -163,45 +177,6 @@ def _opened(name: str, path: Path) -> Found:
         ) from error
 
 
-def _aligned(
-    found: Mapping[str, FeatureFile],
-    text: Collection[str],
-    zero_based: ZeroBased,
-    n_features: int | None,
-) -> dict[str, FeatureFile]:
-    """Columns in text counted from 0, and rows as wide as those of the other files."""
-    rows = {part: _sparse(found[part]) for part in text}
-    named = [x.columns for x in rows.values() if len(x.columns)]
-    lowest = min((int(columns.min()) for columns in named), default=0)
-    highest = max((int(columns.max()) for columns in named), default=0)
-    others = [file.x.shape[1] for part, file in found.items() if part not in rows]
-    if zero_based == "auto" and lowest > 0 and others:
-        raise ValueError(
-            "data.zero_based: columns of the text files may count from 0 or from 1; "
-            "set it to true or false."
-        )
-    first = int(lowest > 0) if zero_based == "auto" else int(not zero_based)
-    width = n_features or max(others, default=highest + 1 - first)
-    return {
-        part: replace(file, x=_numbered(file.name, rows[part], first, width))
-        if part in rows
-        else file
-        for part, file in found.items()
-    }
-
-
 def _sparse(file: FeatureFile) -> SparseRows:
     assert isinstance(file.x, SparseRows)
     return file.x
-
-
-def _numbered(name: str, rows: SparseRows, first: int, width: int) -> SparseRows:
-    """Rows whose columns counted from ``first``."""
-    columns = rows.columns - first
-    outside = columns[(columns < 0) | (columns >= width)]
-    if len(outside):
-        raise ValueError(
-            f"{name} has a column {int(outside[0]) + first} where {width} columns are "
-            f"counted from {first}; replace it by a file of the same features."
-        )
-    return replace(rows, columns=columns, width=width)

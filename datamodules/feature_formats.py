@@ -1,6 +1,7 @@
 """Arrays out of .mat, .h5, .npz, .npy and svmlight files; nothing is unpickled."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from zipfile import is_zipfile
@@ -9,25 +10,35 @@ import h5py
 import numpy as np
 from scipy import sparse
 from scipy.io import loadmat, whosmat
-from sklearn.datasets import load_svmlight_file
+
+from datamodules.feature_arrays import Found, OtherFormError
+from datamodules.text_files import TEXT, read_text
 
 FEATURES = ("x", "features", "fts", "feas", "data")
 """Names of features in files, in capitals or not; the first that is there counts."""
 LABELS = ("y", "labels", "label", "target")
 """Names of labels in files, likewise."""
 
-Found = tuple[list[str], dict[str, Any]]
-"""Names of all that is in a file, and the arrays that may be features or labels."""
-
 
 def first_of(wanted: Iterable[str], names: Iterable[str]) -> str | None:
     """The first of the wanted names, as it is written among the names; or None.
 
+    Raises:
+        OtherFormError: It is there in several spellings.
+
     >>> first_of(FEATURES, ["Labels", "Fts"])
     'Fts'
     """
-    by_lower = {name.lower(): name for name in names}
-    return next((by_lower[key] for key in wanted if key in by_lower), None)
+    names = list(names)
+    for key in wanted:
+        spelled = [name for name in names if name.lower() == key]
+        if len(spelled) > 1:
+            raise OtherFormError(
+                f"holds {' and '.join(spelled)}; rename or take out all but one."
+            )
+        if spelled:
+            return spelled[0]
+    return None
 
 
 def _wanted(names: Iterable[str]) -> list[str]:
@@ -56,7 +67,9 @@ def read_hdf5(path: Path, is_matlab: bool = False) -> Found:
 def _item(item: Any, is_matlab: bool) -> Any:
     """An array, or a sparse matrix, which MATLAB writes as a group of arrays."""
     if isinstance(item, h5py.Dataset):
-        return item[()].T if is_matlab else item[()]
+        text = item.dtype.kind == "O" and h5py.check_string_dtype(item.dtype)
+        array = item.asstr("utf-8")[()].astype(np.str_) if text else item[()]
+        return array.T if is_matlab else array
     if "MATLAB_sparse" not in item.attrs:
         return np.array(list(item))  # names, which are no features
     starts = item["jc"][()].astype(np.int64)
@@ -69,37 +82,47 @@ def _item(item: Any, is_matlab: bool) -> Any:
 
 def _sound(array: Any) -> Any:
     """An array; a sparse one only if its entries lie within it."""
-    if sparse.issparse(array):
-        compressed: Any = array
+    compressed: Any = array
+    if sparse.issparse(array) and hasattr(array, "check_format"):
         compressed.check_format(full_check=True)
     return array
 
 
 def read_npz(path: Path) -> Found:
-    """NumPy's archive of arrays."""
+    """NumPy's archive of arrays, or the sparse matrix that SciPy writes as one."""
     if not is_zipfile(path):
         raise ValueError("it is no archive")
-    with np.load(path, allow_pickle=False) as file:
+    with np.load(path, allow_pickle=False) as file, _without_objects():
+        if {"format", "shape", "data"} <= set(file.files):
+            return ["data"], {"data": _sparse(path)}
         return file.files, {key: file[key] for key in _wanted(file.files)}
+
+
+def _sparse(path: Path) -> Any:
+    matrix: Any = _sound(sparse.load_npz(path))
+    return _sound(sparse.csr_array(matrix))
 
 
 def read_npy(path: Path) -> Found:
     """One array of NumPy, as ``x``."""
-    with path.open("rb") as file:
+    with path.open("rb") as file, _without_objects():
         return ["x"], {"x": np.lib.format.read_array(file, allow_pickle=False)}
 
 
-def read_text(path: Path) -> Found:
-    """Lines ``label column:value ...``, with columns as they are written."""
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 1))
-        if file.read() not in (b"", b"\n"):  # half a number is a number too
-            raise ValueError("its last line has no end, as if it were cut off")
-    x, y = load_svmlight_file(str(path), zero_based=True)
-    return ["features", "labels"], {"features": x, "labels": y}
+@contextmanager
+def _without_objects() -> Iterator[None]:
+    """Says what an array of Python's objects should be."""
+    try:
+        yield
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
+        raise OtherFormError(
+            "holds Python's objects, which would have to be unpickled; save them as "
+            "whole numbers or strings of fixed width."
+        ) from error
 
 
-TEXT = (".svmlight", ".libsvm", ".svm")
 READERS: dict[str, Callable[[Path], Found]] = {
     ".mat": read_mat,
     ".h5": read_hdf5,

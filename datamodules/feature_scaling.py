@@ -13,6 +13,7 @@ from lightning_modules.sparse import Rows, SparseRows
 Normalisation = Literal["none", "l1-zscore", "zscore", "l2", "binary", "log1p"]
 NORMALISATIONS: tuple[Normalisation, ...] = get_args(Normalisation)
 DENSE = ("zscore", "l1-zscore")
+EPS = torch.finfo(torch.float64).eps
 COUNTS = ("log1p", "l1-zscore")
 
 
@@ -43,11 +44,12 @@ def fit_scaling(how: Normalisation, rows: Rows) -> Callable[[Rows], Rows]:
     for what isn't 0, ``log1p`` takes :math:`\log(1 + x)`. ``zscore`` takes its mean off
     each column and divides by its standard deviation (that of a population), but only
     centres a column that is constant. ``l1-zscore`` divides each row by its sum before.
-    Rows of zeros remain zeros when divided.
+    Rows of zeros remain zeros when divided. Both scores are float32, whatever the rows.
 
     Args:
         how: One of these.
-        rows: Training rows, float32 (n, d); only ``zscore`` and ``l1-zscore`` look.
+        rows: Training rows (n, d), float32 or float64; only ``zscore`` and
+            ``l1-zscore`` look.
 
     >>> scale = fit_scaling("zscore", torch.tensor([[0.0, 7.0], [2.0, 7.0]]))
     >>> scale(torch.tensor([[3.0, 8.0]]))
@@ -58,8 +60,11 @@ def fit_scaling(how: Normalisation, rows: Rows) -> Callable[[Rows], Rows]:
     first: Normalisation = "l1-zscore" if how == "l1-zscore" else "none"
     shares = _dense(_row_by_row(first, rows))
     spread, mean = torch.std_mean(shares, dim=0, correction=0)
-    spread = torch.where(shares.amax(0) > shares.amin(0), spread, 1.0)
-    return lambda x: (_dense(_row_by_row(first, x)) - mean) / spread
+    varies = shares.amax(0) > shares.amin(0)
+    if shares.dtype == torch.float64:  # rounding is no variation
+        varies &= spread > len(shares) * EPS * mean.abs()
+    spread = torch.where(varies, spread, 1.0)
+    return lambda x: ((_dense(_row_by_row(first, x)) - mean) / spread).float()
 
 
 def _dense(rows: Rows) -> Tensor:

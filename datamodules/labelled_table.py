@@ -12,6 +12,7 @@ from torch import Tensor
 
 from datamodules.arguments import at_least
 from datamodules.base import InMemoryDataModule, Splits
+from datamodules.feature_arrays import Labels
 from datamodules.feature_files import find_features, read_features
 from datamodules.feature_scaling import Normalisation, fit_scaling
 from datamodules.loader import BatchLoader
@@ -41,6 +42,9 @@ class LabelledTable(InMemoryDataModule):
             any number.
         seed: Seed of the order of the training rows.
 
+    Attributes:
+        test_rows: Numbers of the test rows in the table, from 0, int64 (n,).
+
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: The table is unknown or has no labels, or a share leaves a part
@@ -55,6 +59,7 @@ class LabelledTable(InMemoryDataModule):
     """
 
     reference_rows = "train"
+    test_rows: Tensor
 
     def __init__(
         self,
@@ -101,6 +106,7 @@ class LabelledTable(InMemoryDataModule):
         if self.whole:
             self.batch_size = len(train) // self._processes["world_size"]
         rows = TensorPairs(scaled, labels)
+        self.test_rows = test
         return rows.part(train), rows.part(val), rows.part(test)
 
     def val_dataloader(self) -> list[BatchLoader]:  # type: ignore[override]
@@ -116,10 +122,10 @@ class LabelledTable(InMemoryDataModule):
         super().setup(None if stage == "predict" else stage)
 
     def predict_dataloader(self) -> BatchLoader:
-        """Test rows (x, y), in order."""
-        return self._in_order(self.test_set)
+        """Test rows x and their numbers in the table, int64 (n,)."""
+        return self._in_order(TensorPairs(self.test_set.x, self.test_rows))
 
-    def _rows(self) -> tuple[Tensor, NDArray[np.int64]]:
+    def _rows(self) -> tuple[Tensor, Labels]:
         if self.table in get_args(Embedded):
             x, y = getattr(datasets, f"load_{self.table}")(return_X_y=True)
             return torch.from_numpy(x).float(), y.astype(np.int64)
@@ -150,7 +156,7 @@ class LabelledTable(InMemoryDataModule):
         return [first, middle, last]
 
 
-def _numbered(y: NDArray[np.int64]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+def _numbered(y: Labels) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     """Names of the classes, and labels 0 ... k - 1."""
     names, numbers = np.unique(y, return_inverse=True)
     return tuple(str(name) for name in names), numbers.astype(np.int64)

@@ -42,11 +42,11 @@ class PlantedInteractions(InteractionData):
 
     def __init__(
         self,
-        n_users: int = 1000,
-        n_items: int = 2000,
-        n_taken: int = 40,
-        dim: int = 4,
-        reach: float = 0.1,
+        n_users: int = 2000,
+        n_items: int = 500,
+        n_taken: int = 50,
+        dim: int = 2,
+        reach: float = 0.15,
         batch_size: int = 1024,
         eval_batch_size: int = 256,
         predict_users: Sequence[int | str] | None = None,

@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 from datamodules.arguments import at_least
 from datamodules.loader import BatchLoader, RowsOfEpoch
 from datamodules.sampler import OrderedRows, TrainingRows
+from lightning_modules.gather import data_ranks
 
 
 class ResumableDataModule(LightningDataModule, ABC):
@@ -93,11 +94,13 @@ class ResumableDataModule(LightningDataModule, ABC):
         """Refuses fewer rows than all processes together take at a time."""
         processes = self._processes["world_size"]
         joint = self.batch_size * processes
+        mend = f"; set it to at most {n // processes}"
+        if n < processes:
+            mend = " to train on; add some, or hold out fewer"
         if n < joint:
             raise ValueError(
                 f"data.batch_size: {self.batch_size} on {processes} process(es) takes "
-                f"{joint} {what} at a time, but {has} {n}; set it to at most "
-                f"{n // processes}."
+                f"{joint} {what} at a time, but {has} {n}{mend}."
             )
 
     def _shuffled(
@@ -149,7 +152,4 @@ class ResumableDataModule(LightningDataModule, ABC):
     def _processes(self) -> dict[str, int]:
         if self.trainer is None:
             return {"rank": 0, "world_size": 1}
-        return {
-            "rank": self.trainer.global_rank,
-            "world_size": self.trainer.world_size,
-        }
+        return data_ranks(self.trainer)

@@ -1,5 +1,7 @@
 """Two blobs in the plane, and the same two far away: the toy of WDGRL."""
 
+import math
+
 import torch
 
 from datamodules.arguments import at_least
@@ -66,8 +68,11 @@ class ShiftedBlobs(TwoDomains):
         super().__init__(batch_size, batches_per_epoch, num_workers, seed)
         for key, value in (("n_train", n_train), ("n_val", n_val), ("n_test", n_test)):
             at_least(key, value, 1)
-        if std <= 0:
-            raise ValueError(f"data.std is {std}, but has to be positive.")
+        if not 0 < std < math.inf:
+            raise ValueError(f"data.std is {std}, but has to be positive and finite.")
+        for key, place in (("gap", gap), ("shift", shift)):
+            if not torch.tensor(place).isfinite().all():
+                raise ValueError(f"data.{key} is {place}, but has to be finite.")
         self.n_train, self.n_val, self.n_test = n_train, n_val, n_test
         self.gap, self.shift, self.std = gap, shift, std
 

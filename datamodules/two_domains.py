@@ -71,8 +71,9 @@ class TwoDomains(ResumableDataModule):
     ``(x, y)``, and 2 the unlabelled rows of the target, ``(x,)``. Prediction iterates
     over the target's test rows: ``(row numbers, x)``.
 
-    Target labels are in loader 1 alone, which accuracy is made from, and the colours of
-    pictures; training and selection never see them.
+    Target labels are in loader 1 alone, which accuracies are made from and pictures
+    are coloured by (`FeatureMap`, `ConfusionMatrixPicture`); training and selection
+    never see them.
 
     Args:
         batch_size: Rows of each domain in a batch of one process.

@@ -142,11 +142,11 @@ class CriticModule(TrackedModule):
         """One batch: critic updates, and a player update when it is due."""
         due = self._batches_waiting + 1 >= self._batches_per_player_update()
         self.recording = due and self.is_logged(self.global_step + 1)
-        *critic, player = self._learning()
+        *critic, player = self.learning()
         prepared = self.prepare(batch)
         for _ in range(self.critic_steps):
             self._descend(critic[0], self.critic_objective, prepared)
-            self._step_uncounted(critic[0])
+            self.step_uncounted(critic[0])
             self.critic_updates += 1
             self.after_critic_step()
         self._batches_waiting += 1
@@ -175,10 +175,6 @@ class CriticModule(TrackedModule):
         optimizer.zero_grad()
         self.manual_backward(loss)
 
-    def _step_uncounted(self, optimizer: LightningOptimizer) -> None:
-        # LightningOptimizer.step() counts into global_step; the strategy's does not.
-        self.trainer.strategy.optimizer_step(optimizer.optimizer, lambda: None)
-
     @property
     def player(self) -> nn.Module:
         """The network that plays against the critic."""
@@ -203,13 +199,6 @@ class CriticModule(TrackedModule):
     def weights_of(self, network: nn.Module) -> ParamsT:
         """What the optimizer of a network gets: its weights, or groups of them."""
         return trainable(network)
-
-    def _learning(self) -> list[LightningOptimizer]:
-        """The optimizers in the order of `learners`."""
-        found = self.optimizers()
-        both = found if isinstance(found, list) else [found]
-        assert all(isinstance(one, LightningOptimizer) for one in both)
-        return both
 
     def configure_optimizers(self) -> Any:
         """Optimizers of critic and player, in this order, and their schedules."""
@@ -256,7 +245,7 @@ class CriticModule(TrackedModule):
         """Clip the gradient norm of the player or critic that is about to step."""
         if not any(self._clip_norms):
             return
-        steps = [one.optimizer for one in self._learning()]
+        steps = [one.optimizer for one in self.learning()]
         limit = self.learners()[steps.index(optimizer)].clip_norm
         if limit is not None:
             scaler = getattr(self.trainer.precision_plugin, "scaler", None)

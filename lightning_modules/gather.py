@@ -41,5 +41,17 @@ class _Joined(torch.autograd.Function):
         return cast(Tensor, total[distributed.get_rank() * ctx.n :][: ctx.n])
 
 
+def data_ranks(trainer: Any) -> dict[str, int]:
+    """Which share of a joint batch this process gets: ``rank`` of ``world_size``.
+
+    Processes that hold one model together get the same batches.
+    """
+    mesh = getattr(trainer.strategy, "_device_mesh", None)
+    if mesh is None:
+        return {"rank": trainer.global_rank, "world_size": trainer.world_size}
+    data = mesh["data_parallel"]
+    return {"rank": data.get_local_rank(), "world_size": data.size()}
+
+
 def _several() -> bool:
     return distributed.is_available() and distributed.is_initialized()

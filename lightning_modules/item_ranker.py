@@ -1,32 +1,32 @@
-"""Models that rank items for users: tables of points, and how they are evaluated."""
+"""Models that rank items for users, and how they are evaluated."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from lightning.pytorch.core.optimizer import LightningOptimizer
-from torch import Tensor, nn
+import torch
+from torch import Tensor
 
 from lightning_modules.functional.ranking import top_items
-from lightning_modules.metrics.ranking import RankingMetrics
+from lightning_modules.metrics.ranking import Exposure, RankingMetrics
+from lightning_modules.ranges import at_least_one
+from lightning_modules.sparse import Rows
 from lightning_modules.tracked import TrackedModule
 from lightning_modules.user_items import UserItems
 
 
 class ItemRanker(TrackedModule):
-    """Users and items as rows of two tables, trained on pairs, ranked in full.
-
-    A batch is ``(users, items)``, int64 (n,) each; evaluation iterates over users. The
-    sizes of the tables are those of the data, or of the checkpoint that is loaded: they
-    are made in ``setup``. Their gradients are sparse, so that a step costs what it
-    touches.
+    """What all rankers share: whole catalogues ranked for users.
 
     Validation and test rank all items for every user who has some to be found, leave
-    out what is seen (see the data module) and log the measures of `RankingMetrics`.
+    out what is seen (see the data module) and log the measures of `RankingMetrics`, and
+    of `Exposure` at the first cut-off; prediction gives the best items that a user does
+    not have.
+
+    What a model holds is sized by the data, or by the checkpoint that is loaded, and is
+    made in ``setup``.
 
     Args:
-        dim: Coordinates of a point.
         ks: Cut-offs of the measures.
-        spread: Standard deviation of the initial coordinates.
         item_chunk: Items ranked at a time; None ranks all at once.
 
     Raises:
@@ -35,77 +35,72 @@ class ItemRanker(TrackedModule):
 
     monitor: ClassVar[str] = "val/ndcg@20"
     mode: ClassVar[str] = "max"
+    score_name: ClassVar[str] = "score"
+    """What people are shown beside an item."""
+    n_users: int = 0
+    n_items: int = 0
 
-    def __init__(
-        self,
-        dim: int,
-        ks: Sequence[int],
-        spread: float,
-        item_chunk: int | None = None,
-    ) -> None:
+    def __init__(self, ks: Sequence[int], item_chunk: int | None = None) -> None:
         super().__init__()
         self.automatic_optimization = False
-        for key, value in (("dim", dim), ("item_chunk", item_chunk or 1)):
-            if value < 1:
-                raise ValueError(f"{key} must be at least 1, got {value}.")
-        if not spread > 0:
-            raise ValueError(f"spread must be above 0, got {spread}.")
-        self.dim, self.spread, self.item_chunk = dim, spread, item_chunk
+        at_least_one(item_chunk=item_chunk)
+        self.item_chunk = item_chunk
         self.ranking = RankingMetrics(ks)
-        self.users: nn.Embedding
-        self.items: nn.Embedding
-        self._known: dict[str, UserItems] = {}
+        self._forget()
 
     # What a method defines ----------------------------------------------------------
+
+    def make(self, n_users: int, n_items: int, width: int) -> None:
+        """Make what is sized by the data; ``width`` is that of the item features."""
 
     def scores(self, users: Tensor, part: slice) -> Tensor:
         """Scores (n, m) of m items for users int64 (n,); higher is better."""
         raise NotImplementedError
 
-    score_name: ClassVar[str] = "score"
-    """What people are shown beside an item."""
-
     def shown(self, scores: Tensor) -> Tensor:
         """The scores as people are shown them."""
         return scores
 
-    # Tables -------------------------------------------------------------------------
-
-    @property
-    def n_items(self) -> int:
-        """Number of items."""
-        return self.items.num_embeddings
-
-    def make_tables(self, n_users: int, n_items: int) -> None:
-        """Make the tables, with random points."""
-        self.users = nn.Embedding(n_users, self.dim, sparse=True)
-        self.items = nn.Embedding(n_items, self.dim, sparse=True)
-        for table in (self.users, self.items):
-            nn.init.normal_(table.weight, std=self.spread)
+    # The data -----------------------------------------------------------------------
 
     def setup(self, stage: str) -> None:  # noqa: ARG002
-        """Make the tables of the data's size, unless there are some already."""
-        self._known = {}
+        """Make what is sized by the data, unless a checkpoint did."""
+        self._forget()
         data = getattr(self.trainer, "datamodule", None)
         if data is None:
             return
-        sizes = data.n_users, data.n_items
-        if "users" not in self._modules:
-            self.make_tables(*sizes)
-        found = self.users.num_embeddings, self.items.num_embeddings
-        if found != sizes:
+        features = data.catalogue.features
+        width = 0 if features is None else features.shape[1]
+        if not self.n_items:
+            self._make(data.n_users, data.n_items, width)
+        found, wanted = (self.n_users, self.n_items), (data.n_users, data.n_items)
+        if found != wanted:
             raise ValueError(
                 f"The model has {found[0]} users and {found[1]} items, the data "
-                f"{sizes[0]} and {sizes[1]}: use the data that it was trained on."
+                f"{wanted[0]} and {wanted[1]}: use the data that it was trained on."
             )
 
+    def _forget(self) -> None:
+        """Let go of what was kept of the data."""
+        self._known: dict[str, UserItems] = {}
+        self._features: Rows | None = None
+        self._taken: Tensor | None = None
+
+    def _make(self, n_users: int, n_items: int, width: int) -> None:
+        self.make(n_users, n_items, width)
+        self._sizes = n_users, n_items, width
+        self.n_users, self.n_items = n_users, n_items
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the sizes."""
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["sizes"] = list(self._sizes)
+
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Make the tables of the checkpoint's size."""
+        """Make what the checkpoint's weights are for."""
         super().on_load_checkpoint(checkpoint)
-        weights = checkpoint["state_dict"]
-        if "users" not in self._modules:
-            sizes = (len(weights[f"{name}.weight"]) for name in ("users", "items"))
-            self.make_tables(*sizes)
+        if not self.n_items:
+            self._make(*checkpoint["sizes"])
 
     def known(self, part: str) -> UserItems:
         """Pairs of a part of the data (``train``, ``val``, ``test``), on the device."""
@@ -115,16 +110,26 @@ class ItemRanker(TrackedModule):
             found = self._known[part] = getattr(data, f"{part}_pairs").to(self.device)
         return found
 
-    # Training -----------------------------------------------------------------------
+    @property
+    def taken(self) -> Tensor:
+        """Which items have a training pair, bool (n_items,)."""
+        if self._taken is None:
+            counts = torch.bincount(self.known("train").items, minlength=self.n_items)
+            self._taken = counts > 0
+        return self._taken
 
-    def descend(self, loss: Tensor) -> None:
-        """One update of everything that learns, counted once."""
-        optimizer = self.optimizers()
-        assert isinstance(optimizer, LightningOptimizer), "one optimizer for all"
-        optimizer.zero_grad()
-        self.manual_backward(loss)
-        optimizer.step()
-        self.step_schedulers()
+    @property
+    def features(self) -> Rows:
+        """Item features (n_items, width), on the device."""
+        if self._features is None or self._features.device != self.device:
+            data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+            if data.catalogue.features is None:
+                raise ValueError(
+                    "The model was trained with item features, and the data has none: "
+                    "use the data that it was trained on."
+                )
+            self._features = data.catalogue.features.to(self.device)
+        return self._features
 
     # Evaluation ---------------------------------------------------------------------
 
@@ -142,25 +147,33 @@ class ItemRanker(TrackedModule):
 
         return top_items(score, self.n_items, k, pairs, chunk=self.item_chunk)
 
-    def _evaluate(self, users: Tensor, stage: str) -> None:
+    def _top(self, users: Tensor, stage: str) -> tuple[Tensor, Tensor]:
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        seen = self.known(data.seen_at[stage])
-        ranked, _ = self.rank(users, max(self.ranking.ks), seen)
-        self.ranking.update(ranked, users, self.known(stage))
+        return self.rank(users, max(self.ranking.ks), self.known(data.seen_at[stage]))
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin to count what is shown."""
+        taken = torch.bincount(self.known("train").items, minlength=self.n_items)
+        self.exposure = Exposure(taken, self.ranking.ks[0]).to(self.device)
+
+    on_test_epoch_start = on_validation_epoch_start
 
     def validation_step(self, batch: Tensor, batch_idx: int) -> None:  # noqa: ARG002
         """Rank all items for users int64 (n,)."""
-        self._evaluate(batch, "val")
+        self._measure(batch, "val")
 
     def test_step(self, batch: Tensor, batch_idx: int) -> None:  # noqa: ARG002
         """Rank all items for users int64 (n,)."""
-        self._evaluate(batch, "test")
+        self._measure(batch, "test")
+
+    def _measure(self, users: Tensor, stage: str) -> None:
+        top, _ = self._top(users, stage)
+        self.ranking.update(top, users, self.known(stage))
+        self.exposure.update(top)
 
     def predict_step(self, batch: Tensor, batch_idx: int) -> tuple[Tensor, Tensor]:  # noqa: ARG002
         """The best items of users int64 (n,) that they don't have, see `rank`."""
-        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        seen = self.known(data.seen_at["predict"])
-        return self.rank(batch, max(self.ranking.ks), seen)
+        return self._top(batch, "predict")
 
     def on_validation_epoch_end(self) -> None:
         """Log measures such as ``val/ndcg@20``."""
@@ -171,7 +184,7 @@ class ItemRanker(TrackedModule):
         self._report("test")
 
     def _report(self, stage: str) -> None:
-        found = self.ranking.compute()
+        found = {**self.ranking.compute(), **self.exposure.compute()}
         self.log_evaluation({f"{stage}/{key}": value for key, value in found.items()})
         self.ranking.reset()
 
@@ -181,9 +194,9 @@ class ItemRanker(TrackedModule):
         Raises:
             ValueError: Naming the data.
         """
-        if not hasattr(data, "n_items"):
+        if not hasattr(data, "seen_at"):
             raise ValueError(
                 f"{type(self).__name__} ranks items for users, and "
-                f"{type(data).__name__} has none: set data to PlantedInteractions or "
-                "SplitFiles."
+                f"{type(data).__name__} has none: set data to Interactions, "
+                "SplitFiles, CiteULike, MovieLens or PlantedInteractions."
             )

@@ -20,6 +20,13 @@ def above_zero(**values: float | None) -> None:
             raise ValueError(f"{key} must be above 0, got {value}.")
 
 
+def at_least_one(**values: int | None) -> None:
+    """Refuse a whole number below 1, with a ValueError; None is fine."""
+    for key, value in values.items():
+        if value is not None and value < 1:
+            raise ValueError(f"{key} must be at least 1, got {value}.")
+
+
 def one_of(key: str, word: str, known: Sequence[str]) -> None:
     """Refuse a word that is not known, with a ValueError."""
     if word not in known:

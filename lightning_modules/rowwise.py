@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
@@ -75,13 +76,15 @@ class RowwiseAdagrad(Optimizer):
     def _update(self, weight: Tensor, group: dict[str, Any]) -> None:
         state = self.state[weight]
         if not state:
-            state["sum"] = weight.new_full((len(weight),), group["initial"])
-        total: Tensor = state["sum"]
-        if not weight.grad.is_sparse:  # type: ignore[union-attr]
-            total.add_(weight.grad.square().mean(1))  # type: ignore[union-attr]
-            weight.sub_(self._step(weight.grad, total, group))  # type: ignore[arg-type]
+            first = weight.detach()[:, 0]  # spread over processes as the table is
+            state["sum"] = torch.full_like(first, group["initial"])
+        total, gradient = _own(state["sum"]), _own(weight.grad)
+        weight = _own(weight)
+        if not gradient.is_sparse:
+            total.add_(gradient.square().mean(1))
+            weight.sub_(self._step(gradient, total, group))
             return
-        gradient = weight.grad.coalesce()  # type: ignore[union-attr]
+        gradient = gradient.coalesce()
         (rows,), values = gradient.indices(), gradient.values()
         total.index_add_(0, rows, values.square().mean(1))
         weight.index_add_(0, rows, -self._step(values, total[rows], group))
@@ -90,3 +93,8 @@ class RowwiseAdagrad(Optimizer):
     def _step(gradient: Tensor, total: Tensor, group: dict[str, Any]) -> Tensor:
         rate: Tensor = group["lr"] / (total.sqrt() + group["eps"])
         return gradient * rate[:, None]
+
+
+def _own(tensor: Any) -> Any:
+    """What this process holds of a tensor that may be spread over several."""
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor

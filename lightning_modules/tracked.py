@@ -9,11 +9,12 @@ from typing import Any, ClassVar, Self
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.core.mixins.hparams_mixin import HyperparametersMixin
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.utilities.parsing import collect_init_args
 from torch import Tensor
 
 from lightning_modules.arguments import plain_arguments
-from lightning_modules.gather import rows_of_all_ranks
+from lightning_modules.gather import data_ranks, rows_of_all_ranks
 from lightning_modules.noise import Noise
 
 
@@ -117,7 +118,19 @@ class TrackedModule(LightningModule):
         stamped = {**values, "step": float(step)}
         self.log_dict(stamped, on_epoch=True, sync_dist=True)
 
-    # Schedules ----------------------------------------------------------------------
+    # Updates ------------------------------------------------------------------------
+
+    def learning(self) -> list[LightningOptimizer]:
+        """The optimizers, in the order in which they were configured."""
+        found = self.optimizers()
+        several = found if isinstance(found, list) else [found]
+        assert all(isinstance(one, LightningOptimizer) for one in several)
+        return several
+
+    def step_uncounted(self, optimizer: LightningOptimizer) -> None:
+        """Update what the optimizer holds without counting into ``global_step``."""
+        # LightningOptimizer.step() counts; the strategy's step does not.
+        self.trainer.strategy.optimizer_step(optimizer.optimizer, lambda: None)
 
     def step_schedulers(self) -> None:
         """Move every learning-rate schedule on by one update."""
@@ -139,7 +152,8 @@ class TrackedModule(LightningModule):
         if self.starts_anew:
             self._noise_states = None
         self._log_every = int(self.trainer.log_every_n_steps)  # type: ignore[attr-defined]
-        self.noise = Noise(torch.initial_seed(), self.global_rank, "train", self.device)
+        rank = data_ranks(self.trainer)["rank"]
+        self.noise = Noise(torch.initial_seed(), rank, "train", self.device)
         if self._noise_states is None:
             return
         saved, ranks = self._noise_states, self.trainer.world_size

@@ -1,19 +1,17 @@
-"""One cell of a table: where it is kept, and how it is measured."""
+"""One cell of a table: its name, its file, and what stands in it."""
 
 import json
 import os
 import platform
 import resource
-import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from callbacks.files import write_whole
-from scripts.tables import REAL, TABLES
+from scripts.tables import TABLES
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results"
@@ -67,7 +65,8 @@ def cells(table: str, seeds: int | None = None) -> Iterator[Cell]:
     for seed in range(most):
         for task in wanted.tasks or (table,):
             for method in wanted.methods:
-                if seed < (seeds or wanted.seeds_of(method, task)):
+                planned = wanted.seeds_of(method, task)
+                if planned and seed < (seeds or planned):
                     yield Cell(table, method, task, seed)
 
 
@@ -142,126 +141,6 @@ def last_picture(cell: Cell) -> Path | None:
 def _version_and_step(picture: Path) -> tuple[int, int]:
     version = picture.parents[2].name.removeprefix("version_")
     return int(version), int(picture.stem)
-
-
-def measure(cell: Cell) -> None:
-    """Train, test and keep one cell; the clock runs over training alone."""
-    code = commit()  # now: somebody may commit while the cell trains
-    if cell.table == "demo":
-        from scripts.demo import demo
-
-        metrics = demo(cell.seed, _run_arguments(cell))
-        seconds = metrics["fit_seconds"]
-    elif cell.method == REAL:
-        metrics, seconds = _real_data(cell), 0.0
-    else:
-        metrics, seconds = _train(cell)
-    write(cell, metrics, seconds, code)
-
-
-def _arguments(cell: Cell, method: str) -> list[str]:
-    config = TABLES[cell.table].config(cell.task)
-    return [
-        f"--config={ROOT / 'configs' / method / config}.yaml",
-        f"--seed_everything={cell.seed}",
-        f"--data.seed={cell.seed}",
-        *_run_arguments(cell),
-        *_mnist_arguments(cell),
-        *TABLES[cell.table].options(cell.task, data_root()),
-    ]
-
-
-def _run_arguments(cell: Cell) -> list[str]:
-    return [
-        f"--trainer.logger.init_args.save_dir={RUNS / cell.table}",
-        f"--trainer.logger.init_args.name={cell.name}",
-        "--trainer.enable_progress_bar=false",
-    ]
-
-
-def _mnist_arguments(cell: Cell) -> list[str]:
-    if cell.task != "mnist":
-        return []
-    callback = json.dumps(
-        {
-            "class_path": "callbacks.FeatureMetrics",
-            "init_args": {"classifier": str(FEATURES)},
-        }
-    )
-    return [f"--data.root={_mnist_root()}", f"--trainer.callbacks+={callback}"]
-
-
-def _train(cell: Cell) -> tuple[dict[str, float], float]:
-    from callbacks import run_directory
-    from lightning_modules.adaptation import AdaptationModule
-    from train import command_line
-
-    start = time.monotonic()
-    cli = command_line(["fit", *_arguments(cell, cell.method)])
-    seconds = time.monotonic() - start
-    if isinstance(cli.model, AdaptationModule):
-        shutil.rmtree(run_directory(cli.trainer) / "checkpoints", ignore_errors=True)
-        return _adapted(cli.trainer), seconds
-    cli.trainer.test(cli.model, cli.datamodule, verbose=False)
-    return _tested(cli.trainer), seconds
-
-
-ADAPTED = {
-    "last/accuracy": "val/target_accuracy_last",
-    "selected/accuracy": "val/target_accuracy_selected",
-    "best/accuracy": "val/target_accuracy_oracle",
-    "last/class_accuracy": "val/target_class_accuracy",
-    "last/source_accuracy": "val/source_accuracy",
-    "last/im": "val/target_im",
-    "last/domain_loss": "train/domain_loss",
-}
-
-
-def _adapted(trainer: Any) -> dict[str, float]:
-    """What the last validation found; DANN also has a loss of its discriminator."""
-    found = trainer.callback_metrics
-    return {ours: float(found[key]) for ours, key in ADAPTED.items() if key in found}
-
-
-def _tested(trainer: Any) -> dict[str, float]:
-    values = trainer.callback_metrics.items()
-    return {
-        k.removeprefix("test/"): float(v) for k, v in values if k.startswith("test/")
-    }
-
-
-def _real_data(cell: Cell) -> dict[str, float]:
-    """The metrics of training data in the place of samples."""
-    import torch
-
-    from callbacks.feature_metrics import class_share_range
-    from datamodules import MNIST, PointClouds
-    from lightning_modules.metrics import FrozenFeatures, ModeCoverage, feature_scores
-
-    points = cell.task != "mnist"
-    data = PointClouds(cell.task) if points else MNIST(_mnist_root())  # type: ignore[arg-type]
-    data.prepare_data()
-    data.setup("fit")
-    data.setup("test")
-    real = data.real("train")
-    order = torch.randperm(
-        len(real), generator=torch.Generator().manual_seed(cell.seed)
-    )
-    if isinstance(data, PointClouds):
-        assert data.modes is not None
-        coverage = ModeCoverage(data.modes, data.mode_std)
-        coverage.update(real[order[:2500]])
-        return {name: float(value) for name, value in coverage.compute().items()}
-    network = FrozenFeatures.from_file(str(FEATURES))
-    features, logits = network.features_and_logits(real[order[:10_000]])
-    scores = feature_scores(network(data.real("test")), features, logits, 1000, 20, 0)
-    found = {**scores, **class_share_range(logits)}
-    return {name: float(value) for name, value in found.items()}
-
-
-def _mnist_root() -> str:
-    root = data_root()
-    return str(root / "mnist") if "WASSERSTEIN_DATA" in os.environ else str(root)
 
 
 def data_root() -> Path:

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from scripts.tables import Column, Table
+from scripts.table import Column, Table
 
 Cells = Sequence[dict[str, Any]]
 

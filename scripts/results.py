@@ -18,8 +18,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from scripts.cells import FEATURES, RUNS, Cell, cells, measure  # noqa: E402
+from scripts.cells import FEATURES, RUNS, Cell, cells  # noqa: E402
 from scripts.jobs import AT_ONCE, Job, alone, exit_status, run_all  # noqa: E402
+from scripts.measure import measure  # noqa: E402
 from scripts.page import write_page  # noqa: E402
 from scripts.tables import TABLES  # noqa: E402
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 
 class Hardest(NamedTuple):
@@ -77,6 +77,71 @@ def hardest_negatives(
     return Hardest(place, rank, nearest < reach[:, 0])
 
 
+def first_impostors(
+    positive: Float[Tensor, " n"],
+    negatives: Float[Tensor, "n u"],
+    allowed: Bool[Tensor, "n u"],
+    margin: float,
+    n_items: int,
+) -> Hardest:
+    r"""The first candidate that is an impostor, and the rank that its place suggests.
+
+    Drawing until an impostor is met takes N draws where the positive has rank about
+    :math:`\lfloor J / N \rfloor` (WARP, Weston et al. 2011; section 3.3 of the CML
+    paper). All U candidates are looked at in one pass; known positives are not counted
+    as draws. Where none is an impostor the rank is 0.
+
+    Args:
+        positive: Squared distances to the liked items, or other costs.
+        negatives: Those of U candidates each, in the order of the draws.
+        allowed: Which candidates may be used.
+        margin: m > 0.
+        n_items: J.
+
+    >>> near, far = torch.tensor([1.0]), torch.tensor([[0.5, 9.0, 1.5, 0.1]])
+    >>> allowed = torch.tensor([[False, True, True, True]])
+    >>> first_impostors(near, far, allowed, 1.0, n_items=30)
+    Hardest(place=tensor([2]), rank=tensor([15.]), impostor=tensor([True]))
+    """
+    impostors = (negatives < (positive + margin)[:, None]) & allowed
+    found = impostors.any(1)
+    place = impostors.int().argmax(1)  # the first of equal values
+    draws = allowed.cumsum(1).gather(1, place[:, None])[:, 0].clamp_min(1)
+    return Hardest(place, (n_items / draws).floor() * found, found)
+
+
+def smooth_hinge(
+    positive: Float[Tensor, " n"],
+    negatives: Float[Tensor, "n u"],
+    allowed: Bool[Tensor, "n u"],
+    margin: float,
+    temperature: float,
+) -> Float[Tensor, " n"]:
+    r"""The hinge at the hardest of U candidates, with both its corners rounded.
+
+    .. math:: \tau \log\Bigl(1 + \sum_k e^{(m + d(i, j)^2 - d(i, k)^2) / \tau}\Bigr)
+
+    It is never below the hinge of any candidate, at most :math:`\tau \log(U + 1)` above
+    the largest, and becomes that one as :math:`\tau \to 0`. Its gradient moves every
+    candidate, the nearest most.
+
+    Args:
+        positive: Squared distances to the liked items.
+        negatives: Squared distances to U candidates each.
+        allowed: Which candidates may be used.
+        margin: m, in squared units of the space.
+        temperature: Tau > 0, in squared units of the space.
+
+    >>> near, far = torch.tensor([1.0]), torch.tensor([[0.5, 1.5, 9.0]])
+    >>> allowed = torch.tensor([[True, True, True]])
+    >>> smooth_hinge(near, far, allowed, 1.0, temperature=0.1)
+    tensor([1.5000])
+    """
+    over = (margin + positive)[:, None] - negatives
+    over = over.div_(temperature).masked_fill_(~allowed, -torch.inf)
+    return temperature * torch.nn.functional.softplus(over.logsumexp(1))
+
+
 def rank_weight(rank: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
     r"""Eq. 53, :math:`w = \log(\text{rank} + 1)`: what ranks low is pulled harder.
 
@@ -135,8 +200,6 @@ def project_rows_(
     tensor([[0.6000, 0.8000],
             [0.3000, 0.4000]])
     """
-    if isinstance(table, nn.Parameter):
-        table = table.data
     touched = table if rows is None else table[rows]
     norms = torch.linalg.vector_norm(touched, dim=1, keepdim=True)
     inside = touched / norms.clamp_min(1)

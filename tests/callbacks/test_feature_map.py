@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from callbacks import feature_map as module_under_test
 from callbacks.ema import WeightEMA
 from callbacks.feature_map import CHUNK, FeatureMap
-from callbacks.label_plots import COLOURS, Labelled, feature_map
+from callbacks.label_plots import COLOURS, LONGEST, Labelled, feature_map, short_names
 from callbacks.projections import neighbour_plane, principal_plane
 from datamodules import Digits
 from lightning_modules import Classifier, ConvClassifier
@@ -26,6 +26,19 @@ from tests.callbacks.adapting import (
 )
 
 GREY = "#9aa3ad"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["cat", "desktop_computer_a", "desktop_computer_b"],
+        [f"very_long_{i}_and_just_as_long" for i in range(200)],
+    ],
+)
+def test_names_that_are_cut_stay_apart(names: list[str]) -> None:
+    found = short_names(names)
+    assert len(set(found)) == len(names)
+    assert max(map(len, found)) <= LONGEST
 
 
 class Seen:

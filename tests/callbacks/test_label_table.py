@@ -71,6 +71,26 @@ def test_what_the_data_knows_of_its_rows_comes_before_the_labels(
     assert table["file"].to_list() == [f"{i}.png" for i in ROWS]
 
 
+@pytest.mark.parametrize(
+    ("names", "kind"),
+    [
+        (("-1", "3", "12"), polars.Int64),
+        (("3", "cat", "12"), polars.String),
+    ],
+)
+def test_labels_are_of_one_kind_in_both_formats(
+    names: tuple[str, str, str], kind: Any, tmp_path: Path
+) -> None:
+    class Numbered(Herds):
+        class_names = names
+
+    for format in ("csv", "parquet"):
+        predict(tmp_path / format, Shepherd(), Numbered(), format)
+        table = read(tmp_path / format / f"predictions/labels.{format}")
+        assert table["label"].dtype == kind
+        assert {str(label) for label in table["label"]} <= set(names)
+
+
 def test_an_earlier_table_is_kept(tmp_path: Path) -> None:
     for seed in (0, 1):
         predict(tmp_path, Shepherd(seed), Herds())

@@ -1,12 +1,13 @@
 """Two domains out of files: classes, parts and scales."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from jsonargparse import ArgumentParser
 from sklearn.preprocessing import Normalizer, StandardScaler
@@ -198,6 +199,28 @@ def test_statistics_are_those_of_the_rows_that_are_trained_on(
     assert not torch.allclose(found.source_val.x.mean(0), torch.zeros(D), atol=0.05)
 
 
+@pytest.mark.parametrize("ending", [".npz", ".svm"])
+def test_columns_that_vary_little_far_from_zero_have_a_score(
+    tmp_path: Path, ending: str
+) -> None:
+    data = domains(tmp_path, ending=ending, normalise="zscore", dense=True)
+    for part in ("source", "target"):
+        x, y = arrays(part)
+        write(tmp_path / f"{part}{ending}", x + 1e9, y)  # float32 tells 64 apart
+    expected = StandardScaler().fit_transform(arrays("target")[0])
+    found = parts(data).target
+    assert found.dtype == torch.float32
+    assert torch.allclose(found, torch.from_numpy(expected).float(), atol=1e-5)
+
+
+def test_statistics_of_few_rows_are_warned_of(tmp_path: Path) -> None:
+    data = domains(tmp_path, normalise="zscore")
+    write(tmp_path / "target.npz", arrays("target")[0][:1])  # a row to predict
+    with pytest.warns(UserWarning, match=r"data\.normalise: zscore .* from 1 row\(s\)"):
+        found = parts(data)
+    assert (found.target == 0).all()
+
+
 @pytest.mark.parametrize("how", ["none", "l2", "binary", "log1p"])
 def test_sparse_rows_are_scaled_like_dense_ones(tmp_path: Path, how: str) -> None:
     sparse, dense = (
@@ -232,7 +255,7 @@ def test_a_constant_column_is_centred_whatever_its_value(tmp_path: Path) -> None
     data = domains(tmp_path, normalise="zscore")
     x, y = arrays("source")
     x = x.astype(float)
-    x[:, 2] = 0.1
+    x[:, 2] = np.where(np.arange(len(x)) % 2, 0.3, 0.1 + 0.2)  # rounding varies
     write(tmp_path / "source.npz", x, y)
     assert parts(data).source.x[:, 2].abs().max() < 1e-6
 
@@ -244,6 +267,8 @@ def test_a_constant_column_is_centred_whatever_its_value(tmp_path: Path) -> None
     sizes=st.lists(st.integers(1, 30), min_size=1, max_size=6),
     share=st.floats(0, 1, exclude_max=True),
 )
+@example(sizes=[1, 1], share=0.5)
+@example(sizes=[2, 2, 2], share=0.5)
 def test_every_class_loses_its_share(sizes: list[int], share: float) -> None:
     y = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
     n, k = len(y), len(sizes)
@@ -261,7 +286,7 @@ def test_every_class_loses_its_share(sizes: list[int], share: float) -> None:
     lost = val.y.bincount(minlength=k)
     for size, count in zip(sizes, lost.tolist(), strict=True):
         assert abs(count - size * n_val / n) <= 0.5 + k * size / (2 * n) + 1e-9
-        assert count < size or 2 * n_val > n
+        assert count < size or size == 1 or 2 * n_val > n
 
 
 def test_rows_held_out_are_the_same_for_every_seed(tmp_path: Path) -> None:
@@ -307,6 +332,53 @@ def test_a_label_that_the_source_lacks_is_refused(tmp_path: Path, part: str) -> 
         refused(data, rf"^data\.{part}: .* label {strange}, .* -1, 3, 12;")
 
 
+@pytest.mark.parametrize("part", ["target", "target_test"])
+@pytest.mark.parametrize("all_of_them", [False, True])
+def test_the_label_minus_1_of_a_target_row_is_unknown(
+    tmp_path: Path, part: str, all_of_them: bool
+) -> None:
+    data = domains(tmp_path, *{"target_test"} & {part})
+    x, y = arrays("source")
+    write(tmp_path / "source.npz", x, np.where(y == -1, 0, y))  # 0, 3 and 12
+    x, y = arrays(part)
+    write(tmp_path / f"{part}.npz", x, np.full(len(y), -1) if all_of_them else y)
+    expected = [-1] * len(y) if all_of_them else [(-1, 3, 12).index(k) or -1 for k in y]
+    assert parts(data).target_test.y.tolist() == expected
+
+
+def test_a_source_row_is_never_unknown(tmp_path: Path) -> None:
+    data = domains(tmp_path, "source_val")
+    x, y = arrays("source")
+    write(tmp_path / "source.npz", x, np.where(y == -1, 0, y))
+    refused(data, r"^data\.source_val: .* label -1, .* 0, 3, 12;")
+
+
+def test_a_target_of_minus_1_alone_is_refused_where_that_is_a_class(
+    tmp_path: Path,
+) -> None:
+    data = domains(tmp_path)
+    write(tmp_path / "target.npz", arrays("target")[0], np.full(20, -1))
+    refused(data, r"^data\.target: .*target\.npz has the label -1 only, .* unknown;")
+
+
+def test_classes_may_have_names(tmp_path: Path) -> None:
+    data = domains(tmp_path)
+    names = np.array(["owl", "cat", "dog"])
+    for part in ("source", "target"):
+        x, y = arrays(part)
+        write(tmp_path / f"{part}.npz", x, names[numbered(y)])
+    found = parts(data)
+    assert data.class_names == ("cat", "dog", "owl")
+    for part, rows in (("source", found.source), ("target", found.target_test)):
+        expected = [names[k] for k in numbered(arrays(part)[1])]
+        assert [data.class_names[k] for k in rows.y] == expected
+    x, y = arrays("target")
+    write(tmp_path / "target.npz", x, np.where(y == 3, "cow", "cat"))
+    refused(domains_of(data), r"^data\.target: .* label cow, .* cat, dog, owl;")
+    write(tmp_path / "target.npz", x, y)
+    refused(domains_of(data), r"^data\.target: .* numbers as labels .* \(cat, dog, ")
+
+
 def domains_of(data: Any) -> DomainFeatures:
     """The same data module before it has read anything."""
     paths: dict[str, Any] = {part: str(path) for part, path in data.paths.items()}
@@ -327,7 +399,10 @@ def test_widths_that_differ_are_refused(tmp_path: Path, part: str) -> None:
 
 
 def test_a_width_other_than_asked_for_is_refused(tmp_path: Path) -> None:
-    refused(domains(tmp_path, n_features=9), r"data\.source: .* 5 .* there should be 9")
+    refused(
+        domains(tmp_path, n_features=9),
+        r"data\.source: .* should be 9; .* data\.n_feat",
+    )
 
 
 def test_sparse_beside_dense_is_filled_up_on_request(tmp_path: Path) -> None:
@@ -335,6 +410,13 @@ def test_sparse_beside_dense_is_filled_up_on_request(tmp_path: Path) -> None:
     refused(DomainFeatures(**paths), r"^data\.target: .*target\.svm and .* data\.dense")
     found = parts(DomainFeatures(**paths, dense=True))
     assert torch.equal(found.target, torch.from_numpy(arrays("target")[0]).float())
+
+
+def test_a_stray_column_that_fills_the_memory_is_refused(tmp_path: Path) -> None:
+    data = domains(tmp_path, ending=".svm", dense=True)
+    with (tmp_path / "source.svm").open("a") as file:  # 859 TB, more than anybody has
+        file.write("3 0:1 2147483646:1\n" * 10**5)
+    refused(data, r"^data\.dense: 100024 rows of 2147483647 columns .*source\.svm")
 
 
 @pytest.mark.parametrize("how", ["zscore", "l1-zscore"])
@@ -364,6 +446,14 @@ def test_a_domain_smaller_than_a_batch_is_refused(tmp_path: Path) -> None:
     data = domains(tmp_path, batch_size=21)
     data.setup("fit")
     with pytest.raises(ValueError, match=r"^data\.batch_size: 21 .*'target' has 20"):
+        data.train_dataloader()
+
+
+def test_a_domain_without_training_rows_asks_for_rows(tmp_path: Path) -> None:
+    data = domains(tmp_path)
+    data.setup("fit")
+    data.domains = replace(data.domains, target=data.domains.target[:0])
+    with pytest.raises(ValueError, match=r"'target' has 0 to train on; add some"):
         data.train_dataloader()
 
 

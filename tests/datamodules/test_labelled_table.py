@@ -53,18 +53,29 @@ def test_neighbours_are_looked_for_among_training_rows() -> None:
         assert torch.equal(asked, part.x)
 
 
+def test_prediction_names_rows_by_their_place_in_the_table() -> None:
+    data = LabelledTable("wine", normalise="none", batch_size=7)
+    data.setup("predict")
+    x, numbers = map(torch.cat, zip(*data.predict_dataloader(), strict=True))
+    assert torch.equal(x, data.test_set.x)
+    assert torch.equal(x, torch.from_numpy(load_wine().data).float()[numbers])
+
+
 def test_another_split_seed_cuts_elsewhere() -> None:
     one, again, other = (LabelledTable("wine", split_seed=s) for s in (0, 0, 1))
     assert torch.equal(one.real("train"), again.real("train"))
     assert not torch.equal(one.real("train"), other.real("train"))
 
 
-def test_a_file_is_a_table_with_classes_of_its_own(tmp_path: Path) -> None:
+@pytest.mark.parametrize("classes", [[4, 7, 9], ["bat", "cat", "dog"]])
+def test_a_file_is_a_table_with_classes_of_its_own(
+    tmp_path: Path, classes: list[Any]
+) -> None:
     x = np.arange(60, dtype=np.float32).reshape(30, 2)
-    np.savez(tmp_path / "own.npz", x=x, y=np.tile([4, 7, 9], 10))
+    np.savez(tmp_path / "own.npz", x=x, y=np.tile(classes, 10))
     data = LabelledTable(str(tmp_path / "own.npz"), normalise="none")
     data.setup()
-    assert (data.class_names, data.shape) == (("4", "7", "9"), (2,))
+    assert (data.class_names, data.shape) == (tuple(map(str, classes)), (2,))
     assert set(data.train_set.y.tolist()) == {0, 1, 2}
     row = int(data.train_set.x[0, 0]) // 2
     assert data.train_set.y[0] == row % 3

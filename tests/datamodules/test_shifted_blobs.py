@@ -84,7 +84,15 @@ def test_batches_do_not_depend_on_the_number_of_workers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("n_train", 0), ("n_val", 0), ("n_test", -1), ("std", 0.0)]
+    ("key", "value"),
+    [
+        ("n_train", 0),
+        ("n_val", 0),
+        ("n_test", -1),
+        ("std", 0.0),
+        ("std", math.nan),
+        ("gap", math.inf),
+    ],
 )
 def test_empty_sets_and_widths_that_are_not_positive_are_refused(
     key: str, value: float

@@ -9,36 +9,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from datamodules.planted import PlantedInteractions
+from callbacks import ExactResume
+from datamodules.interactions import InteractionData
 from lightning_modules.cml import CML
 from lightning_modules.functional.collaborative import covariance_penalty
 from lightning_modules.noise import Noise
 from lightning_modules.rowwise import RowwiseAdagrad
+from tests.lightning_modules.ranking_data import Given, planted, trainer
 
-SMALL: dict[str, Any] = {"n_users": 30, "n_items": 40, "n_taken": 10, "dim": 2}
-
-
-def trainer(**options: Any) -> pl.Trainer:
-    settings: dict[str, Any] = {
-        "accelerator": "cpu",
-        "logger": False,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-        "num_sanity_val_steps": 0,
-        "max_epochs": -1,
-        "check_val_every_n_epoch": 10_000,
-        "use_distributed_sampler": False,
-    }
-    return pl.Trainer(**(settings | options))
-
-
-def data(**options: Any) -> PlantedInteractions:
-    return PlantedInteractions(**(SMALL | {"batch_size": 16} | options))
+data = planted
 
 
 def trained(
-    model: CML, steps: int = 3, given: PlantedInteractions | None = None, **options: Any
+    model: CML, steps: int = 3, given: InteractionData | None = None, **options: Any
 ) -> pl.Trainer:
     pl.seed_everything(0, verbose=False)
     run = trainer(max_steps=steps, **options)
@@ -60,6 +43,13 @@ def prepared(**options: Any) -> CML:
     return model
 
 
+def chosen(model: CML, users: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
+    known = model.known("train")
+    return model.choose(
+        users, items, *model.negatives(users, items, known, model.noise)
+    )
+
+
 def test_a_step_is_that_of_loops_over_the_pairs() -> None:
     """Hinge, rank weight, covariance term, Adagrad by rows and projection."""
     model = CML(dim=3, margin=0.8, n_negatives=5, covariance_weight=0.7)
@@ -67,7 +57,7 @@ def test_a_step_is_that_of_loops_over_the_pairs() -> None:
     before: list[Tensor] = []
     batches: list[tuple[Tensor, Tensor]] = []
     drawn: list[Tensor] = []
-    step, draw = model.training_step, model.draw
+    step, draw = model.training_step, model.negatives.draw
 
     def training_step(batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         with torch.no_grad():
@@ -76,12 +66,12 @@ def test_a_step_is_that_of_loops_over_the_pairs() -> None:
         batches.append(batch)
         step(batch, batch_idx)
 
-    def remembered(users: Tensor, items: Tensor) -> Tensor:
-        drawn.append(draw(users, items))
+    def remembered(*given: Any) -> Tensor:
+        drawn.append(draw(*given))
         return drawn[-1]
 
     model.training_step = training_step  # type: ignore[method-assign]
-    model.draw = remembered  # type: ignore[method-assign]
+    model.negatives.draw = remembered  # type: ignore[method-assign, assignment]
     trained(model, 1, given)
 
     u0, v0 = (table.double().requires_grad_() for table in before)
@@ -119,7 +109,7 @@ def test_known_positives_are_never_negatives() -> None:
     given = data()
     given.setup()
     pairs = given.train_pairs
-    negatives, weight = model.hardest(pairs.users, pairs.items)
+    negatives, weight = chosen(model, pairs.users, pairs.items)
     assert not pairs.contain(pairs.users, negatives)[weight > 0].any()
     assert (weight > 0).any()
 
@@ -130,14 +120,14 @@ def test_pairs_of_a_user_who_takes_everything_have_no_weight() -> None:
     users = torch.zeros_like(everything)
     known = model.known("train")
     model._known["train"] = type(known).from_pairs(users, everything, 30, 40)
-    _, weight = model.hardest(users, everything)
+    _, weight = chosen(model, users, everything)
     assert not weight.any()
 
 
 def test_without_rank_weights_every_impostor_counts_once() -> None:
     model = prepared(rank_weighted=False)
     pairs = model.known("train")
-    _, weight = model.hardest(pairs.users, pairs.items)
+    _, weight = chosen(model, pairs.users, pairs.items)
     assert set(weight.tolist()) <= {0.0, 1.0}
 
 
@@ -155,7 +145,7 @@ def test_items_are_drawn_as_often_as_asked_for(
 ) -> None:
     model = prepared(n_negatives=400, **options)
     pairs = model.known("train")
-    drawn = model.draw(pairs.users, pairs.items).flatten()
+    drawn = model.negatives.draw(pairs.items, pairs, model.noise).flatten()
     shares = torch.bincount(drawn, minlength=40) / len(drawn)
     taken = torch.bincount(pairs.items, minlength=40).double() ** power
     expected = taken / taken.sum()
@@ -194,7 +184,9 @@ def test_evaluation_ranks_all_items_but_those_seen() -> None:
     run = trained(model, 20, given)
     (found, *_) = run.test(model, given, verbose=False)
     users, items = points(model)
-    recalls = []
+    recalls: list[float] = []
+    shown: list[int] = []
+    popular: list[float] = []
     for i in range(30):
         one = torch.tensor([i])
         seen, wanted = given.seen_pairs.of(one).items, given.test_pairs.of(one).items
@@ -202,7 +194,14 @@ def test_evaluation_ranks_all_items_but_those_seen() -> None:
         apart[seen] = math.inf
         top = set(apart.argsort()[:5].tolist())
         recalls.append(len(top & set(wanted.tolist())) / len(wanted))
+        shown += list(top)
+        popular += [float((given.train_pairs.items == item).sum()) for item in top]
     assert len(given.seen_pairs) == 30 * 8
+    assert found["test/coverage@5"] == pytest.approx(len(set(shown)) / 40)
+    counts = torch.bincount(given.train_pairs.items, minlength=40).float()
+    usual = float(counts.square().sum() / counts.sum())
+    mean = sum(popular) / len(popular)
+    assert found["test/popularity@5"] == pytest.approx(mean / usual, rel=1e-5)
     assert found["test/recall@5"] == pytest.approx(sum(recalls) / 30)
 
 
@@ -243,7 +242,7 @@ def test_two_processes_equal_one_on_the_joined_batch(
     together, single = CML(dim=3), CML(dim=3)
     for model in (together, single):
         torch.manual_seed(3)
-        model.make_tables(30, 40)  # forked ranks bring weights back, not modules
+        model._make(30, 40, 0)  # forked ranks bring weights back, not modules
     trained(together, 6, data(batch_size=8), devices=2, strategy="ddp_fork")
     start = single.on_fit_start
 
@@ -255,6 +254,128 @@ def test_two_processes_equal_one_on_the_joined_batch(
     trained(single, 6, data(batch_size=16))
     for one, other in zip(points(single), points(together), strict=True):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
+
+
+def featured(**options: Any) -> Given:
+    """Four groups of items with a feature each; the last item of a group is new."""
+    group = torch.arange(40) % 4
+    users = torch.arange(24)
+    likes = (users[:, None] % 4) == group
+    draw = torch.rand(24, 40, generator=torch.Generator().manual_seed(1))
+    new = torch.arange(40) >= 36
+    features = torch.nn.functional.one_hot(group, 4).float()
+    train = likes & (draw < 0.6) & ~new
+    return Given(train, likes & ~train & new, features, **options)
+
+
+def test_a_step_with_features_is_that_of_loops() -> None:
+    """Eq. 52 and 54, at the points f(x) + what the table holds, in the ball."""
+    options: dict[str, Any] = {"feature_hidden": (6,), "feature_dropout": 0.0}
+    model = CML(dim=3, feature_weight=0.5, n_negatives=4, **options)
+    losses: list[tuple[Tensor, ...]] = []
+    inner = model.objective
+
+    def objective(*given: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.no_grad():
+            model.items.weight.normal_()  # so that the ball and eq. 54 matter
+        own, placed = model.items.weight.detach().clone(), model.places(model.features)
+        loss, moved = inner(*given)
+        points = model.users.weight.detach().clone()
+        losses.append((own, placed.detach(), points, loss.detach(), moved, *given))
+        return loss, moved
+
+    model.objective = objective  # type: ignore[method-assign, assignment]
+    trained(model, 1, featured())
+    own, placed, u, loss, moved, users, items, drawn, allowed = losses[0]
+    v = placed + own
+    v = v / v.norm(dim=1, keepdim=True).clamp_min(1)
+    total, negatives = 0.0, moved[len(items) :].tolist()
+    for n, (i, j) in enumerate(zip(users.tolist(), items.tolist(), strict=True)):
+        usable = [k for k, ok in zip(drawn[n].tolist(), allowed[n], strict=True) if ok]
+        usable = [k for k in usable if k < 36]  # nobody took the others
+        near = float((u[i] - v[j]).square().sum())
+        far = {k: float((u[i] - v[k]).square().sum()) for k in usable}
+        impostors = sum(1 + near - far[k] > 0 for k in usable)
+        if impostors:
+            weight = math.log(math.floor(40 * impostors / len(usable)) + 1)
+            assert negatives[n] == min(usable, key=lambda k: far[k])
+            total += weight * max(0.0, 1 + near - far[negatives[n]]) / len(users)
+    apart = float(own[moved].square().sum(1).mean())
+    assert float(loss) == pytest.approx(total + 0.5 * apart, rel=1e-4)
+
+
+def test_items_begin_at_their_features_and_what_moves_one_teaches_f() -> None:
+    model = CML(dim=3, feature_weight=0.5, feature_hidden=(6,))
+    run = trained(model, 0, featured())
+    placed = model.places.every(model.features)
+    torch.testing.assert_close(model.item_points, model._held(placed))
+    trained(model, 2, featured())
+    del run
+    assert not torch.equal(model.places.every(model.features), placed)
+
+
+def test_dropout_of_the_features_is_active_in_training_only() -> None:
+    model = CML(dim=3, feature_weight=0.5, feature_hidden=(64,), feature_dropout=0.5)
+    trained(model, 2, featured())
+    model.train()
+    once, again = (model.places(model.features) for _ in range(2))
+    assert not torch.equal(once, again)
+    found = model.places.every(model.features)
+    assert model.places.training
+    model.eval()
+    assert torch.equal(found, model.places(model.features))
+
+
+def test_a_checkpoint_says_where_items_are_without_their_features(
+    tmp_path: Path,
+) -> None:
+    model = CML(dim=3, feature_weight=0.5)
+    trained(model, 5, featured()).save_checkpoint(tmp_path / "one.ckpt")
+    again = CML.load_from_checkpoint(tmp_path / "one.ckpt", weights_only=True)
+    users = torch.arange(24)
+    for one, other in zip(model.rank(users, 5), again.rank(users, 5), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_data_without_the_features_of_the_model_is_refused(tmp_path: Path) -> None:
+    model, given = CML(dim=3, feature_weight=0.5), featured()
+    trained(model, 2, given).save_checkpoint(tmp_path / "one.ckpt")
+    again = CML.load_from_checkpoint(tmp_path / "one.ckpt", weights_only=True)
+    train, test, _ = given.given
+    with pytest.raises(ValueError, match="trained with item features"):
+        trainer().test(again, Given(train, test), verbose=False)
+
+
+def test_items_that_nobody_took_are_found_by_their_features() -> None:
+    """Cold start: without features the new items are at chance."""
+    found = {}
+    for weight in (0.0, 1.0):
+        options: dict[str, Any] = {"feature_hidden": (16,), "feature_dropout": 0.0}
+        model = CML(dim=4, feature_weight=weight, ks=(10,), **options)
+        given = featured(batch_size=16)
+        run = trained(model, 300, given)
+        (scores, *_) = run.test(model, given, verbose=False)
+        found[weight] = scores["test/recall@10"]
+    assert found[1.0] > 0.9
+    assert found[0.0] < 0.6
+
+
+def test_a_model_with_features_resumes_exactly(tmp_path: Path) -> None:
+    """With the command line's callback, which keeps the dropout's random state."""
+    whole, first, again = (CML(dim=3, feature_weight=0.3) for _ in range(3))
+    trained(whole, 25, featured(), callbacks=[ExactResume()])
+    run = trained(first, 11, featured(), callbacks=[ExactResume()])
+    run.save_checkpoint(tmp_path / "one.ckpt")
+    trainer(max_steps=25, callbacks=[ExactResume()]).fit(
+        again, featured(), ckpt_path=tmp_path / "one.ckpt", weights_only=True
+    )
+    for one, other in zip(whole.parameters(), again.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_features_that_the_data_lacks_are_asked_for() -> None:
+    with pytest.raises(ValueError, match=r"model.feature_weight is above 0, but"):
+        trained(CML(dim=3, feature_weight=1.0), 1)
 
 
 def test_data_of_another_size_is_refused() -> None:

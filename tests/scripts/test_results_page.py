@@ -5,7 +5,7 @@ import pytest
 
 from scripts import cells, page
 from scripts.cells import Cell
-from scripts.tables import Column, Table
+from scripts.table import Column, Table
 
 COLUMNS = (Column("score", "score"), Column("share", "share, %", "{:.1f}", 100.0))
 PUBLISHED = """

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts import cells, jobs, page, results, tables
+from scripts import cells, jobs, measure, page, results, tables
 from scripts.cells import Cell
-from scripts.tables import Column, Table
+from scripts.table import Column, Table
 
 KEYS = [
     "table",
@@ -266,10 +266,10 @@ def test_the_recorded_commit_is_the_one_that_the_measurement_began_with(
         head[0] = "new"
         return {"score": 1.0}, 2.0
 
-    monkeypatch.setattr(cells, "commit", lambda: head[0])
-    monkeypatch.setattr(cells, "_train", meanwhile_committed)
+    monkeypatch.setattr(measure, "commit", lambda: head[0])
+    monkeypatch.setattr(measure, "_train", meanwhile_committed)
     cell = Cell("fake", "a", "fake", 0)
-    cells.measure(cell)
+    measure.measure(cell)
     assert json.loads(cell.path.read_text())["commit"] == "old"
 
 
@@ -280,12 +280,12 @@ def test_an_interrupted_measurement_leaves_no_file(
         raise KeyboardInterrupt
 
     cell = Cell("fake", "a", "fake", 0)
-    monkeypatch.setattr(cells, "_train", lambda _: ({"score": 1.0}, 2.0))
-    cells.measure(cell)
+    monkeypatch.setattr(measure, "_train", lambda _: ({"score": 1.0}, 2.0))
+    measure.measure(cell)
     cell.path.unlink()
     monkeypatch.setattr(os, "fsync", interrupted)  # the bytes lie in a partial file
     with pytest.raises(KeyboardInterrupt):
-        cells.measure(cell)
+        measure.measure(cell)
     assert finished(docs) == set()
 
 

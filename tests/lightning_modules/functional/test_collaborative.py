@@ -12,10 +12,12 @@ from torch import Tensor, nn
 from lightning_modules.functional.collaborative import (
     covariance_penalty,
     feature_loss,
+    first_impostors,
     hardest_negatives,
     metric_hinge,
     project_rows_,
     rank_weight,
+    smooth_hinge,
 )
 
 seeds = st.integers(0, 10_000)
@@ -46,6 +48,58 @@ def test_the_hardest_negative_is_that_of_a_loop(
         if impostors:
             best = max(hinges.values())
             assert hinges[int(found.place[i])] == pytest.approx(best)
+
+
+@given(seed=seeds, margin=st.floats(0.1, 3.0), n_items=st.integers(5, 1000))
+def test_the_first_impostor_is_that_of_a_loop(
+    seed: int, margin: float, n_items: int
+) -> None:
+    positive, negatives = random(seed, 6).abs(), random(seed + 1, 6, 5).abs()
+    allowed = random(seed + 2, 6, 5) < 0.8
+    found = first_impostors(positive, negatives, allowed, margin, n_items)
+    for i in range(6):
+        draws, met = 0, None
+        for k in range(5):
+            draws += bool(allowed[i, k])
+            if allowed[i, k] and negatives[i, k] < positive[i] + margin:
+                met = k
+                break
+        assert bool(found.impostor[i]) == (met is not None)
+        assert float(found.rank[i]) == (0 if met is None else n_items // draws)
+        if met is not None:
+            assert int(found.place[i]) == met
+
+
+@given(seed=seeds, margin=st.floats(-1.0, 3.0), temperature=st.floats(0.01, 2.0))
+def test_the_smooth_hinge_lies_above_every_hinge_and_not_far(
+    seed: int, margin: float, temperature: float
+) -> None:
+    positive, negatives = random(seed, 6).abs(), random(seed + 1, 6, 5).abs()
+    allowed = random(seed + 2, 6, 5) < 0.8
+    found = smooth_hinge(positive, negatives, allowed, margin, temperature)
+    reach = (margin + positive[:, None] - negatives).clamp_min(0)
+    largest = reach.masked_fill(~allowed, 0).amax(1)
+    assert (found >= largest - 1e-12).all()
+    assert (found <= largest + temperature * math.log(6) + 1e-12).all()
+
+
+def test_the_smooth_hinge_moves_candidates_by_their_share_of_the_sum() -> None:
+    near, far = random(0, 1).abs(), random(1, 1, 4).abs().requires_grad_()
+    allowed = torch.tensor([[True, True, False, True]])
+    loss = smooth_hinge(near, far, allowed, 0.5, 0.3).sum()
+    torch.autograd.backward(loss)
+    shares = ((0.5 + near - far.detach()) / 0.3).exp() * allowed
+    assert far.grad is not None
+    torch.testing.assert_close(far.grad, -shares / (1 + shares.sum()))
+
+
+def test_a_pair_without_candidates_has_no_smooth_hinge() -> None:
+    near, far = torch.ones(1, requires_grad=True), torch.ones(1, 3)
+    loss = smooth_hinge(near, far, torch.zeros(1, 3, dtype=torch.bool), 1.0, 0.2)
+    torch.autograd.backward(loss.sum())
+    assert float(loss.detach()) == 0.0
+    assert near.grad is not None
+    assert float(near.grad) == 0.0
 
 
 def test_an_item_that_may_not_be_used_is_no_impostor_and_not_drawn() -> None:

@@ -1,0 +1,84 @@
+"""Tables of which a step touches few rows, on one device or spread over several."""
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.tensor import DTensor, Shard, distribute_tensor
+
+
+class RowTable(nn.Embedding):
+    """Rows (n, d) that are looked up by number, with sparse gradients.
+
+    Spread over a mesh of processes, each holds a block of rows, its gradients and what
+    the optimizer keeps of them. Gradients are then as large as the block; see
+    docs/decisions/0012.
+
+    Args:
+        n: Number of rows.
+        dim: d.
+
+    >>> table = RowTable(5, 2)
+    >>> table(torch.tensor([[3, 3, 0]])).shape, table.part(slice(1, 4)).shape
+    (torch.Size([1, 3, 2]), torch.Size([3, 2]))
+    """
+
+    def __init__(self, n: int, dim: int) -> None:
+        super().__init__(n, dim, sparse=True)
+
+    def spread(self, mesh: DeviceMesh) -> None:
+        """Give each process of a mesh its block of rows; all call it alike."""
+        if not isinstance(self.weight, DTensor):
+            block = distribute_tensor(self.weight.detach(), mesh, [Shard(0)])
+            self.weight = nn.Parameter(block)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Rows (..., d) for their numbers int64 (...); spread, all ask for the same."""
+        if not isinstance(self.weight, DTensor):
+            return super().forward(rows)
+        block = self.weight.to_local()
+        here = rows - self._first
+        mine = (here >= 0) & (here < len(block))
+        found = nn.functional.embedding(here * mine, block) * mine[..., None]
+        return cast(Tensor, _Sum.apply(found, self.weight.device_mesh.get_group()))
+
+    @torch.no_grad()
+    def part(self, rows: slice) -> Tensor:
+        """Some rows (m, d), without gradients."""
+        if not isinstance(self.weight, DTensor):
+            return self.weight.detach()[rows]
+        first, last, _ = rows.indices(self.num_embeddings)
+        every = torch.arange(first, last, device=self.weight.device)
+        return cast(Tensor, self(every))
+
+    def own(self, rows: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """What this process holds (m, d), and where rows int64 (k,) of it are there."""
+        weight = self.weight.detach()
+        if not isinstance(weight, DTensor):
+            return weight, rows
+        block = weight.to_local()
+        if rows is None:
+            return block, None
+        here = rows - self._first
+        return block, here[(here >= 0) & (here < len(block))]
+
+    @property
+    def _first(self) -> int:
+        """The number of this process's first row."""
+        mesh = cast(DTensor, self.weight).device_mesh
+        return -(-self.num_embeddings // mesh.size()) * mesh.get_local_rank()
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over processes, all of which go on alike."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, group: Any) -> Tensor:  # noqa: ARG004
+        total = x.clone()
+        distributed.all_reduce(total, group=group)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:  # noqa: ARG004
+        return grads[0], None

@@ -1,0 +1,81 @@
+"""How fast indices of nearest neighbours are, and what they miss.
+
+    python scripts/index_speed.py
+
+Points (d = 64) lie in clusters inside the unit ball, queries among them; ten neighbours
+of 1,000 queries are looked for, one thread. Recall is against the flat index, which
+compares with every point. Writes docs/results/index_speed.csv.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import torch  # noqa: E402
+from torch import Tensor  # noqa: E402
+
+from callbacks import write_whole  # noqa: E402
+from callbacks.neighbour_index import KINDS, build_index, find_faiss  # noqa: E402
+from scripts.cells import RESULTS, commit, hardware  # noqa: E402
+
+DIM, QUERIES, K = 64, 1000, 10
+
+
+def clustered(n: int, seed: int) -> Tensor:
+    """Points (n, 64) in the unit ball, around 1,000 centres."""
+    g = torch.Generator().manual_seed(seed)
+    centres = torch.randn(1000, DIM, generator=g)
+    own = torch.randint(len(centres), (n,), generator=g)
+    points = centres[own] + 0.5 * torch.randn(n, DIM, generator=g)
+    inside: Tensor = points / points.norm(dim=1).max()
+    return inside
+
+
+def measure(n: int) -> list[str]:
+    """A line of the file for each kind of index."""
+    points = clustered(n + QUERIES, seed=0)
+    rows, queries = points[:n], points[n:].numpy()
+    exact, lines = None, []
+    for kind in KINDS:
+        start = time.perf_counter()
+        index = build_index(rows, kind)  # type: ignore[arg-type]
+        built = time.perf_counter() - start
+        start = time.perf_counter()
+        _, found = index.search(queries, K)
+        rate = QUERIES / (time.perf_counter() - start)
+        exact = found if exact is None else exact
+        pairs = zip(found.tolist(), exact.tolist(), strict=True)
+        recall = sum(len(set(a) & set(b)) for a, b in pairs) / found.size
+        lines.append(f"{kind},{n},{built:.1f},{rate:.0f},{recall:.4f}")
+        print(lines[-1], flush=True)
+    return lines
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--points", type=int, default=1_000_000, help="(default: %(default)s)"
+    )
+    args = parser.parse_args()
+    find_faiss().omp_set_num_threads(1)
+    torch.set_num_threads(1)
+    code = commit()
+    lines = [
+        f"# command: python scripts/index_speed.py --points {args.points}",
+        f"# commit: {code}",
+        f"# hardware: {hardware()}",
+        "index,points,seconds to build,queries per second,recall@10",
+        *measure(args.points),
+    ]
+    write_whole(RESULTS / "index_speed.csv", "\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

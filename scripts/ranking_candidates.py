@@ -1,0 +1,80 @@
+"""What is tried for the rankers: the shipped experiments, and each with a change."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Try:
+    """A method's experiment for the data set, with options on top."""
+
+    method: str
+    options: tuple[str, ...] = ()
+
+
+def _tries(method: str, *changes: str) -> Iterator[tuple[str, Try]]:
+    """The experiment as shipped, then each change: ``key=value``, several by spaces."""
+    yield method, Try(method)
+    for change in changes:
+        words = [word.split("=") for word in change.split()]
+        name = "-".join((method, *(f"{k.rpartition('.')[2]}_{v}" for k, v in words)))
+        options = [f"--{k if '.' in k else f'model.{k}'}={v}" for k, v in words]
+        yield name, Try(method, tuple(options))
+
+
+def _search(*tries: Iterable[tuple[str, Try]]) -> dict[str, Try]:
+    return {name: candidate for some in tries for name, candidate in some}
+
+
+_FACTORS = ("alpha=2", "alpha=30", "l2=1", "l2=10", "alpha=2 l2=10", "alpha=30 l2=10")
+_GRADIENT = ("lr=0.01 epochs=300", "lr=0.01 epochs=300 l2=0.001", "epochs=30")
+_NEIGHBOURS = ("k=20", "k=50", "k=200", "k=500")
+_DECAY = ("decay=0", "decay=0.001", "decay=0.05", "decay=0.2")
+
+SEARCHES = {
+    "lastfm": _search(
+        _tries(
+            "cml",
+            *("margin=0.7", "margin=1.5", "n_negatives=20", "n_negatives=300"),
+            *("optimizer.lr=0.05", "scheduler=null", "covariance_weight=10"),
+            "sampling=popularity popularity_power=0.25",
+            *("negative=first", "rank_weighted=false", "ball=false"),
+        ),
+        _tries(
+            "smooth_cml",
+            *("temperature=0.15", "temperature=0.2", "temperature=0.3"),
+            *("n_negatives=1000", "n_negatives=2000 data.batch_size=1024"),
+            *("optimizer.lr=0.05", "optimizer.lr=0.2", "covariance_weight=1"),
+            *("sampling=popularity popularity_power=0.3", "ball=false", "margin=0.5"),
+        ),
+        _tries("bpr", *_DECAY),
+        _tries("warp", *_DECAY, "margin=0.5", "margin=2"),
+        _tries("wrmf", *_FACTORS, "l2=30", "l2=100"),
+        _tries("implicit_bpr", *_GRADIENT),
+        _tries("item_knn", *_NEIGHBOURS),
+        _tries("ease", "l2=200", "l2=1000"),
+    ),
+    "citeulike_t": _search(
+        _tries("cml", "margin=1", "margin=2.5", "n_negatives=60", "scheduler=null"),
+        _tries(
+            "smooth_cml",
+            *("temperature=0.2", "temperature=0.3", "temperature=0.5"),
+            *("n_negatives=4000", "data.batch_size=512"),
+        ),
+        _tries("bpr", *_DECAY),
+        _tries("warp", *_DECAY),
+        _tries("wrmf", *_FACTORS, "alpha=60", "alpha=120", "alpha=240"),
+        _tries("implicit_bpr", *_GRADIENT),
+        _tries("item_knn", *_NEIGHBOURS),
+    ),
+    "ml_100k": _search(
+        _tries("cml", "margin=0.5", "margin=1.5", "n_negatives=50", "scheduler=null"),
+        _tries("smooth_cml", "temperature=0.2", "temperature=0.4", "temperature=0.6"),
+        _tries("bpr", *_DECAY),
+        _tries("warp", *_DECAY),
+        _tries("wrmf", *_FACTORS, "alpha=1 l2=10", "alpha=1 l2=30"),
+        _tries("implicit_bpr", *_GRADIENT),
+        _tries("item_knn", *_NEIGHBOURS),
+        _tries("ease", "l2=100", "l2=250", "l2=1000"),
+    ),
+}
