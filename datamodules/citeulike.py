@@ -8,10 +8,15 @@ import numpy as np
 import polars as pl
 from scipy import sparse
 
-from datamodules.arguments import at_least
+from datamodules.arguments import at_least, one_of
 from datamodules.counted_lines import CountedLines, read_counted, weighted
 from datamodules.feature_arrays import as_rows
-from datamodules.interactions import Catalogue, InteractionData, SplitPairs
+from datamodules.interactions import (
+    Catalogue,
+    InteractionData,
+    PredictItems,
+    SplitPairs,
+)
 from datamodules.pair_split import Counts, in_turn, shuffled, split_pairs
 from datamodules.pair_table import PairTable
 from lightning_modules.sparse import Rows
@@ -49,6 +54,8 @@ class CiteULike(InteractionData):
         mask_val: Whether validation items are left out of the ranking at test.
         predict_users: Lines of ``users.dat``, from 0, of the users that prediction
             ranks items for; None takes all.
+        predict_items: Which articles it ranks: ``all``, or the ``new`` ones, without a
+            training pair.
         num_workers: Worker processes that slice batches; the batches are the same for
             any number.
         seed: Seed of the order of the pairs.
@@ -73,6 +80,7 @@ class CiteULike(InteractionData):
         eval_batch_size: int = 256,
         mask_val: bool = False,
         predict_users: Sequence[int | str] | None = None,
+        predict_items: PredictItems = "all",
         num_workers: int = 0,
         seed: int = 0,
     ) -> None:
@@ -81,12 +89,10 @@ class CiteULike(InteractionData):
         )
         at_least("tag_items", tag_items, 1)
         at_least("min_items", min_items, 1)
-        for key, value, known in (
-            ("features", features, get_args(Features)),
-            ("weights", weights, get_args(Weights)),
-        ):
-            if value not in known:
-                raise ValueError(f"data.{key} is '{value}'; use {', '.join(known)}.")
+        one_of("features", features, get_args(Features))
+        one_of("weights", weights, get_args(Weights))
+        one_of("predict_items", predict_items, get_args(PredictItems))
+        self.predict_items = predict_items
         self.root, self.split_seed = Path(root).expanduser(), split_seed
         self.with_tags, self.with_words = "tags" in features, "words" in features
         self.tag_items, self.weights, self.min_items = tag_items, weights, min_items

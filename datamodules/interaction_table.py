@@ -2,10 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
-from datamodules.arguments import at_least
+from datamodules.arguments import at_least, one_of
 from datamodules.feature_scaling import Normalisation
-from datamodules.interactions import Catalogue, InteractionData, SplitPairs
+from datamodules.interactions import (
+    Catalogue,
+    InteractionData,
+    PredictItems,
+    SplitPairs,
+)
 from datamodules.item_table import ItemTable
 from datamodules.pair_columns import read_pairs
 from datamodules.pair_split import PairSplit, Split, split_pairs
@@ -45,16 +51,20 @@ class Interactions(InteractionData):
         split_seed: Seed of the cut.
         keep_cold_users: See ``time``.
         features: File of the items, a row for each, with names and features: see
-            `ItemTable`. Items that are in no pair are left out of it, and features of
-            items that have no row are 0.
+            `ItemTable`. Items that are in no pair are left out of it, unless
+            ``keep_cold_items``, and features of items that have no row are 0.
         name_column: Column of what people call the items, in ``features``, or in
             ``path`` without that; None shows ids.
         feature_columns: Columns of features; None takes all others of ``features``.
         normalise: What is done with features, see `fit_scaling`.
+        keep_cold_items: Whether items of ``features`` that are in no pair are there,
+            for models that place them by their features.
         batch_size: Pairs in a batch of one process.
         eval_batch_size: Users ranked at a time.
         mask_val: Whether validation pairs are left out of the ranking at test.
         predict_users: Ids of the users that prediction ranks items for; None takes all.
+        predict_items: Which items it ranks: ``all``, or the ``new`` ones, without a
+            training pair.
         num_workers: Worker processes that slice batches; the batches are the same for
             any number.
         seed: Seed of the order of the pairs.
@@ -82,10 +92,12 @@ class Interactions(InteractionData):
         name_column: str | None = None,
         feature_columns: Sequence[str] | None = None,
         normalise: Normalisation = "none",
+        keep_cold_items: bool = False,
         batch_size: int = 1024,
         eval_batch_size: int = 256,
         mask_val: bool = False,
         predict_users: Sequence[int | str] | None = None,
+        predict_items: PredictItems = "all",
         num_workers: int = 0,
         seed: int = 0,
     ) -> None:
@@ -100,6 +112,13 @@ class Interactions(InteractionData):
             )
         if split == "time" and time_column is None:
             raise ValueError("data.split: time needs data.time_column; name it.")
+        if keep_cold_items and features is None:
+            raise ValueError(
+                "data.keep_cold_items is about items in data.features; name that file."
+            )
+        one_of("predict_items", predict_items, get_args(PredictItems))
+        self.predict_items = predict_items
+        self.keep_cold_items = keep_cold_items
         self.cut = PairSplit(split, val_share, test_share, split_seed, keep_cold_users)
         self.table = Table(Path(path).expanduser(), "path")
         self.columns = user_column, item_column
@@ -121,6 +140,8 @@ class Interactions(InteractionData):
         rating = (column, least) if column and least is not None else None
         table = read_pairs(self.table, *self.columns, rating, self.time_column)
         table = core(table, self.k_core, self.table.path)
+        if self.keep_cold_items and self.item_table:
+            table = table.with_more_items(self.item_table.ids(table.item_ids))
         parts = self.cut.parts(table)
         return split_pairs(table, parts, self._catalogue(table), self.table.path)
 

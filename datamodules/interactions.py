@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,6 +17,8 @@ from datamodules.loader import BatchLoader
 from datamodules.resumable import ResumableDataModule
 from lightning_modules.sparse import Rows
 from lightning_modules.user_items import UserItems
+
+PredictItems = Literal["all", "new"]
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,8 @@ class InteractionData(ResumableDataModule):
     train_pairs: UserItems
     val_pairs: UserItems
     test_pairs: UserItems
+    predict_items: PredictItems = "all"
+    """Which items prediction ranks: ``new`` are those without a training pair."""
 
     def __init__(
         self,

@@ -68,6 +68,19 @@ class ItemTable:
         columns = [name for _, named in blocks for name in named]
         return shown, _spread(features, rows, len(item_ids)), columns
 
+    def ids(self, like: pl.Series) -> pl.Series:
+        """What the rows are called, in the type of the pairs' item ids."""
+        found = clean_ids(self.table, self.table.read([self.id_column])[self.id_column])
+        if found.dtype == like.dtype:
+            return found
+        if like.dtype == pl.String:
+            return found.cast(pl.String)
+        raise ValueError(
+            f"{self.table.named}: '{self.id_column}' are like '{found[0]}', those of "
+            f"the pairs like '{like[0]}'; make them the same to keep items that are in "
+            "no pair (data.keep_cold_items)."
+        )
+
     def _wanted(self) -> list[str]:
         if self.feature_columns is not None:
             return list(self.feature_columns)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, get_args
 
-from datamodules.arguments import at_least
+from datamodules.arguments import at_least, one_of
 from datamodules.interaction_table import catalogue_of, core
 from datamodules.interactions import InteractionData, SplitPairs
 from datamodules.item_table import ItemTable
@@ -86,12 +86,8 @@ class MovieLens(InteractionData):
             batch_size, eval_batch_size, mask_val, predict_users, num_workers, seed
         )
         at_least("k_core", k_core, 1)
-        for key, value, known in (
-            ("variant", variant, get_args(Variant)),
-            ("features", features, ("genres", "none")),
-        ):
-            if value not in known:
-                raise ValueError(f"data.{key} is '{value}'; use {', '.join(known)}.")
+        one_of("variant", variant, get_args(Variant))
+        one_of("features", features, ("genres", "none"))
         self.cut = PairSplit(split, val_share, test_share, split_seed, keep_cold_users)
         self.root, self.variant, self.k_core = Path(root).expanduser(), variant, k_core
         self.rating_threshold, self.features = rating_threshold, features

@@ -80,6 +80,12 @@ class PairTable:
         items = called[self.items].astype(np.int32)
         return replace(self, items=items, item_ids=pl.Series(np.arange(n)))
 
+    def with_more_items(self, ids: pl.Series) -> Self:
+        """The same pairs, and items that are in none of them among the others."""
+        known = pl.concat([self.item_ids, ids]).unique().sort()
+        items = numbered(self.item_ids, known).to_numpy()[self.items].astype(np.int32)
+        return replace(self, items=items, item_ids=known)
+
     def core(self, k: int) -> Self:
         """The largest part in which each user and item has k pairs at least.
 

@@ -101,6 +101,11 @@ class CML(HingeRanker):
         self._feature_factory = feature_optimizer
         self._points: Tensor | None = None
 
+    @property
+    def ranks_new_items(self) -> bool:  # type: ignore[override]
+        """Whether features say where items are."""
+        return self.feature_weight > 0
+
     def setup(self, stage: str) -> None:
         """Forget where items of other data were."""
         self._points = None

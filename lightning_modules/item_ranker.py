@@ -37,6 +37,8 @@ class ItemRanker(TrackedModule):
     mode: ClassVar[str] = "max"
     score_name: ClassVar[str] = "score"
     """What people are shown beside an item."""
+    ranks_new_items: bool = False
+    """Whether items that nobody took have a place of their own."""
     n_users: int = 0
     n_items: int = 0
 
@@ -134,16 +136,24 @@ class ItemRanker(TrackedModule):
     # Evaluation ---------------------------------------------------------------------
 
     def rank(
-        self, users: Tensor, k: int, seen: UserItems | None = None
+        self,
+        users: Tensor,
+        k: int,
+        seen: UserItems | None = None,
+        hidden: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """The k best items of users int64 (n,), and their scores, both (n, k).
 
-        What a user has ``seen`` is left out; see `top_items` for the rest.
+        What a user has ``seen`` is left out, and for all what is ``hidden``, bool
+        (n_items,); see `top_items` for the rest.
         """
         pairs = None if seen is None else seen.of(users)
 
         def score(part: slice) -> Tensor:
-            return self.scores(users, part)
+            scores = self.scores(users, part)
+            if hidden is None:
+                return scores
+            return scores.masked_fill(hidden[part], -torch.inf)
 
         return top_items(score, self.n_items, k, pairs, chunk=self.item_chunk)
 
@@ -171,9 +181,25 @@ class ItemRanker(TrackedModule):
         self.ranking.update(top, users, self.known(stage))
         self.exposure.update(top)
 
+    def on_predict_start(self) -> None:
+        """Refuse to rank new items that have no place.
+
+        Raises:
+            ValueError: If the data asks for new items, and they don't.
+        """
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        self._only_new = data.predict_items == "new"
+        if self._only_new and not self.ranks_new_items:
+            raise ValueError(
+                "data.predict_items: new ranks items that nobody took, which only "
+                "their features place: train CML or SmoothCML with "
+                "model.feature_weight above 0, or set data.predict_items to all."
+            )
+
     def predict_step(self, batch: Tensor, batch_idx: int) -> tuple[Tensor, Tensor]:  # noqa: ARG002
         """The best items of users int64 (n,) that they don't have, see `rank`."""
-        return self._top(batch, "predict")
+        hidden = self.taken if self._only_new else None
+        return self.rank(batch, max(self.ranking.ks), self.known("taken"), hidden)
 
     def on_validation_epoch_end(self) -> None:
         """Log measures such as ``val/ndcg@20``."""

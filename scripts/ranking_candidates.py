@@ -12,14 +12,23 @@ class Try:
     options: tuple[str, ...] = ()
 
 
-def _tries(method: str, *changes: str) -> Iterator[tuple[str, Try]]:
-    """The experiment as shipped, then each change: ``key=value``, several by spaces."""
-    yield method, Try(method)
-    for change in changes:
+def _tries(method: str, *changes: str, budget: str = "") -> Iterator[tuple[str, Try]]:
+    """The experiment as shipped, then each change: ``key=value``, several by spaces.
+
+    ``budget`` stands before every change; ``class=X`` takes X of scripts/tried.py.
+    """
+    for change in ("", *changes):
         words = [word.split("=") for word in change.split()]
         name = "-".join((method, *(f"{k.rpartition('.')[2]}_{v}" for k, v in words)))
-        options = [f"--{k if '.' in k else f'model.{k}'}={v}" for k, v in words]
+        options = [_option(*word.split("=")) for word in f"{budget} {change}".split()]
         yield name, Try(method, tuple(options))
+
+
+def _option(key: str, value: str) -> str:
+    if key == "class":
+        return f"--model=scripts.tried.{value}"
+    of_model = not key.startswith(("data.", "trainer."))
+    return f"--{'model.' * of_model}{key}={value}"
 
 
 def _search(*tries: Iterable[tuple[str, Try]]) -> dict[str, Try]:
@@ -46,6 +55,9 @@ SEARCHES = {
             *("n_negatives=1000", "n_negatives=2000 data.batch_size=1024"),
             *("optimizer.lr=0.05", "optimizer.lr=0.2", "covariance_weight=1"),
             *("sampling=popularity popularity_power=0.3", "ball=false", "margin=0.5"),
+            *("class=DroppedCML rate=0.1", "class=SymmetricCML share=0.3"),
+            "trainer.max_epochs=60",
+            budget="trainer.max_epochs=20",
         ),
         _tries("bpr", *_DECAY),
         _tries("warp", *_DECAY, "margin=0.5", "margin=2"),

@@ -15,10 +15,12 @@ from torch import Tensor
 from callbacks.numbered_rows import NumberedRows
 from callbacks.ranking_table import RankingTable, ranking_table
 from datamodules import Digits
-from datamodules.interactions import Catalogue
+from datamodules.interactions import Catalogue, SplitPairs
 from lightning_modules.cml import CML
+from lightning_modules.user_items import UserItems
 from tests.callbacks.shop import (
     ITEMS,
+    N_ITEMS,
     N_USERS,
     NAMES,
     USERS,
@@ -187,6 +189,51 @@ def test_a_table_without_a_line_has_its_columns() -> None:
     table = ranking_table(nobody, nobody[None] - 1, nobody[None], "score", Catalogue())
     assert table.columns == ["user", "item", "rank", "score"]
     assert len(table) == 0
+
+
+# Items that nobody took ---------------------------------------------------------------
+
+
+class Launch(Shop):
+    """A shop whose last ten goods were never sold."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.predict_items = "new"
+
+    def read(self) -> SplitPairs:
+        found = super().read()
+        parts = (found.train, found.val, found.test)
+        train, val, test = (self._sold(part) for part in parts)
+        return SplitPairs(train, val, test, found.catalogue)
+
+    def _sold(self, part: UserItems) -> UserItems:
+        old = part.items < 30
+        pairs = part.users[old], part.items[old]
+        return UserItems.from_pairs(*pairs, N_USERS, N_ITEMS)
+
+
+def test_new_items_are_ranked_among_themselves(tmp_path: Path) -> None:
+    model = placed(feature_weight=0.5)
+    predict(tmp_path, model, Launch(), k=4)
+    table = read(tmp_path / "predictions/items.parquet")
+    data = Launch()
+    data.setup()
+    new = [i for i in range(N_ITEMS) if i not in data.train_pairs.items.tolist()]
+    assert new[-10:] == list(range(30, 40))
+    where = model.places.every(data.catalogue.features)  # type: ignore[arg-type]
+    where = where / where.norm(dim=1, keepdim=True).clamp_min(1)
+    for user in range(N_USERS):
+        apart = (model.users.weight[user] - where).norm(dim=1).tolist()
+        mine = data.taken_pairs.of(torch.tensor([user])).items.tolist()
+        left = sorted((i for i in new if i not in mine), key=apart.__getitem__)
+        found = table.filter(polars.col("user") == USERS[user])["item"].to_list()
+        assert found == [ITEMS[item] for item in left[:4]]
+
+
+def test_models_that_know_no_place_of_new_items_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"data.predict_items: new ranks items that"):
+        predict(tmp_path, placed(), Launch(), k=4)
 
 
 # Mistakes ---------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from datamodules import Interactions
 from lightning_modules.sparse import SparseRows
-from tests.datamodules.pair_files import interactions, written
+from tests.datamodules.pair_files import PARTS, interactions, pairs, written
 
 
 def described(folder: Path, *lines: str, **options: Any) -> Interactions:
@@ -112,3 +112,33 @@ def test_a_missing_table_of_items_is_named(tmp_path: Path) -> None:
     path = written(tmp_path / "own.csv", "user,item", "1,7", "1,8")
     with pytest.raises(FileNotFoundError, match=r"features: no\.csv does not exist"):
         interactions(path, features="no.csv")
+
+
+# Items that nobody took ---------------------------------------------------------------
+
+
+def test_new_items_stand_among_the_others_and_no_pair_changes(tmp_path: Path) -> None:
+    lines = ("item,x", "d,4", "ba,7", "b,2", "a,1", "c,3", "aa,9", "zz,8")
+    without = described(tmp_path, *lines)
+    data = described(tmp_path, *lines, keep_cold_items=True)
+    assert data.catalogue.item_ids is not None
+    assert data.catalogue.item_ids.tolist() == ["a", "aa", "b", "ba", "c", "d", "zz"]
+    assert isinstance(data.catalogue.features, Tensor)
+    assert data.catalogue.features.flatten().tolist() == [1, 9, 2, 7, 3, 4, 8]
+    for part in PARTS:
+        assert pairs(data, part) == pairs(without, part)
+
+
+def test_new_items_of_another_kind_of_id_are_refused(tmp_path: Path) -> None:
+    path = written(tmp_path / "own.csv", "user,item", "1,5", "1,6", "2,5", "2,6")
+    items = written(tmp_path / "items.csv", "item,x", "5,1", "new,2")
+    with pytest.raises(ValueError, match=r"make them the same to keep items that are"):
+        interactions(path, features=items, keep_cold_items=True)
+
+
+def test_new_items_need_a_file_that_names_them(tmp_path: Path) -> None:
+    path = written(tmp_path / "own.csv", "user,item", "1,5")
+    with pytest.raises(ValueError, match=r"data.keep_cold_items is about items in"):
+        interactions(path, keep_cold_items=True)
+    with pytest.raises(ValueError, match=r"data.predict_items is 'old'; use all, new"):
+        interactions(path, predict_items="old")

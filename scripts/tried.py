@@ -1,0 +1,62 @@
+"""What was tried of collaborative metric learning and did not stay."""
+
+from typing import Any
+
+from torch import Tensor
+from torch.nn.functional import dropout
+
+from lightning_modules import SmoothCML
+from lightning_modules.functional import collaborative as F
+from lightning_modules.smooth_cml import squared_distances
+
+
+class DroppedCML(SmoothCML):
+    """Coordinates of users and of liked items are dropped in training.
+
+    Args:
+        rate: Share of the coordinates that are set to 0.
+        **options: See `SmoothCML`.
+    """
+
+    def __init__(self, rate: float, **options: Any) -> None:
+        super().__init__(**options)
+        self.rate = rate
+
+    def metric_loss(
+        self, user: Tensor, positive: Tensor, negative: Tensor, weight: Tensor
+    ) -> Tensor:
+        """The smooth hinge between what is left."""
+        user, positive = (dropout(rows, self.rate) for rows in (user, positive))
+        return super().metric_loss(user, positive, negative, weight)
+
+
+class SymmetricCML(SmoothCML):
+    """A liked item has to be nearer to its user than to the other users of the batch.
+
+    Args:
+        share: Weight of that half, beside 1 for the users' half.
+        **options: See `SmoothCML`.
+    """
+
+    def __init__(self, share: float, **options: Any) -> None:
+        super().__init__(**options)
+        self.share = share
+
+    def objective(
+        self, users: Tensor, items: Tensor, drawn: Tensor, allowed: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Keep who of the batch has not taken which of its items, bool (n, n)."""
+        taken = self.known("train").contain(users[None], items[:, None])
+        self._strangers = ~taken
+        return super().objective(users, items, drawn, allowed)
+
+    def metric_loss(
+        self, user: Tensor, positive: Tensor, negative: Tensor, weight: Tensor
+    ) -> Tensor:
+        """Both halves."""
+        near = (user - positive).square().sum(1)
+        far = squared_distances(positive, user)
+        half = F.smooth_hinge(
+            near, far, self._strangers, self.margin, self.temperature
+        ).mean()
+        return super().metric_loss(user, positive, negative, weight) + self.share * half
