@@ -49,6 +49,7 @@ def read_features(
     n_features: int | None = None,
     labels: Path | None = None,
     zero_based: ZeroBased = "auto",
+    key: str = "path",
 ) -> FeatureFile:
     r"""Reads one file; `read_together` explains the arguments.
 
@@ -61,10 +62,10 @@ def read_features(
     (tensor([[2., 0., 1.],
             [0., 5., 0.]]), array([ 1, -1]))
     """
-    paths = {"path": Path(path)}
-    beside = {"path": labels} if labels else {}
+    paths = {key: Path(path)}
+    beside = {key: labels} if labels else {}
     find_features(paths, beside)
-    return read_together(paths, beside, zero_based, n_features)["path"]
+    return read_together(paths, beside, zero_based, n_features)[key]
 
 
 def find_features(paths: Paths, labels: Paths | None = None) -> None:

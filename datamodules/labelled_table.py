@@ -130,7 +130,7 @@ class LabelledTable(InMemoryDataModule):
             x, y = getattr(datasets, f"load_{self.table}")(return_X_y=True)
             return torch.from_numpy(x).float(), y.astype(np.int64)
         beside = Path(self.labels) if self.labels else None
-        file = read_features(Path(self.table), labels=beside)
+        file = read_features(Path(self.table), labels=beside, key="table")
         if file.y is None:
             raise ValueError(
                 f"data.table: {self.table} has no labels; add them to the file, or "

@@ -9,6 +9,8 @@ from torch.distributed.tensor import DTensor
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
+from lightning_modules.ranges import not_negative
+
 
 class RowwiseAdagrad(Optimizer):
     r"""Adagrad with one step size for each row of a table.
@@ -48,9 +50,7 @@ class RowwiseAdagrad(Optimizer):
         initial: float = 0.0,
         eps: float = 1e-10,
     ) -> None:
-        for key, value in (("lr", lr), ("initial", initial), ("eps", eps)):
-            if not 0 <= value < float("inf"):
-                raise ValueError(f"{key} must not be negative, got {value}.")
+        not_negative(lr=lr, initial=initial, eps=eps)
         super().__init__(params, {"lr": lr, "initial": initial, "eps": eps})
         for group in self.param_groups:
             for weight in group["params"]:

@@ -92,8 +92,8 @@ def components(table: str, split: int) -> float:
     return float(judge.score(learner.transform(asked), labels))
 
 
-def measure(table: str, splits: Sequence[int]) -> Iterator[tuple[str, str, Row]]:
-    """Table, method and figures, for every method."""
+def measure(table: str, splits: Sequence[int]) -> Iterator[tuple[str, Row]]:
+    """Method and figures, for every method."""
     before: list[float] = []
     after: dict[str, list[float]] = {loss: [] for loss in (*LOSSES, "nca")}
     seconds = dict.fromkeys(after, 0.0)
@@ -107,9 +107,9 @@ def measure(table: str, splits: Sequence[int]) -> Iterator[tuple[str, str, Row]]
                 after[method].append(found)
             seconds[method] += time.process_time() - start
         before.append(euclidean)
-    yield table, "euclidean", _figures(before, before, 0.0)
+    yield "euclidean", _figures(before, before, 0.0)
     for method, found_ones in after.items():
-        yield table, method, _figures(found_ones, before, seconds[method])
+        yield method, _figures(found_ones, before, seconds[method])
 
 
 def _figures(found: list[float], before: list[float], seconds: float) -> Row:
@@ -137,7 +137,7 @@ def main() -> None:
     )
     lines = [f"# {made}"]
     for table in ("wine", "digits"):
-        for _, method, row in measure(table, range(FIRST_SPLIT, FIRST_SPLIT + n)):
+        for method, row in measure(table, range(FIRST_SPLIT, FIRST_SPLIT + n)):
             if len(lines) == 1:
                 lines.append(",".join(["table", "method", *row]))
             values = [f"{value:.6g}" for value in row.values()]

@@ -62,9 +62,9 @@ def test_the_state_is_one_number_a_row_and_is_loaded() -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"lr": -1.0}, "lr must not be negative"),
-        ({"eps": float("nan")}, "eps must not be negative"),
-        ({"initial": -1.0}, "initial must not be negative"),
+        ({"lr": -1.0}, "lr must be a finite number of at least 0"),
+        ({"eps": float("nan")}, "eps must be a finite number of at least 0"),
+        ({"initial": -1.0}, "initial must be a finite number of at least 0"),
     ],
 )
 def test_what_is_out_of_range_is_refused(options: dict[str, Any], says: str) -> None:
