@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from callbacks.files import write_whole
 from callbacks.item_data import item_data, own_ids
@@ -73,9 +73,11 @@ class ExportTables(Callback):
             )
         if self.index == "none":
             return
-        factors = "biases" in points
-        rows = [points["items"], points["biases"]] if factors else [points["items"]]
-        index = build_index(torch.cat(rows, 1), self.index, inner_product=factors)
+        users, items, factors = points["users"], points["items"], "biases" in points
+        if factors:
+            items = torch.cat([items, points["biases"]], 1)
+            users = nn.functional.pad(users, (0, 1), value=1.0)
+        index = build_index(items, self.index, factors, users)
         write_whole(new / "items.faiss", find_faiss().serialize_index(index).tobytes())
 
 

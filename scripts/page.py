@@ -53,6 +53,7 @@ def page_text() -> str:
     parts += ["## Rankers: what was tried on validation users", *_searches()]
     parts += ["## Pairs from a file", *_interactions_speed()]
     parts += ["## Rankers: training and evaluation", *_ranking_speed()]
+    parts += ["## Indices of neighbours", *_index_speed()]
     parts += ["## Three neighbours under a learnt metric", *_neighbours()]
     parts += ["## Two Gaussians: what the critics estimate", *_two_gaussians()]
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
@@ -131,6 +132,16 @@ def _ranking_speed() -> Iterator[str]:
         "Adagrad, beside the same model with dense gradients and torch's Adagrad. "
         "Evaluation: users whose 3,706 items are ranked and measured at 10, beside "
         "torchmetrics' six retrieval metrics and implicit's ranking_metrics_at_k.",
+    )
+
+
+def _index_speed() -> Iterator[str]:
+    """What `scripts/index_speed.py` writes."""
+    yield from _study(
+        "index_speed",
+        "Indices of nearest neighbours that `ExportTables` writes (faiss): ten nearest "
+        "of 1,000 queries among points in 64 dimensions, in 10,000 clusters that run "
+        "into one another; one thread. Recall is against the flat index.",
     )
 
 
