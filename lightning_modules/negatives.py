@@ -20,7 +20,8 @@ class Negatives:
         n: Items drawn for each pair.
         sampling: ``uniform``; ``popularity``, in proportion to how often an item was
             taken to the power ``power``; ``batch``, from the liked items of the batch.
-        power: Of ``popularity``; 1 draws as often as taken, 0 uniformly.
+        power: Of ``popularity``; 1 draws as often as taken, 0 uniformly. An item that
+            nobody took counts as taken once: what is never drawn is never pushed away.
         shared: Whether all pairs of a batch get the same candidates.
 
     Raises:
@@ -77,7 +78,7 @@ class Negatives:
             return items[noise.integers(len(items), *shape)]
         if self._shares is None:
             counts = torch.bincount(taken.items, minlength=taken.n_items)
-            shares = counts.double() ** self.power
+            shares = counts.clamp_min(1).double() ** self.power
             self._shares = (shares.cumsum(0) / shares.sum()).float()
         place = torch.searchsorted(self._shares, noise.uniform(*shape), right=True)
         return place.clamp_max(taken.n_items - 1)

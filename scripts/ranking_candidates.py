@@ -67,7 +67,12 @@ SEARCHES = {
         _tries("ease", "l2=200", "l2=1000"),
     ),
     "citeulike_t": _search(
-        _tries("cml", "margin=1", "margin=2.5", "n_negatives=60", "scheduler=null"),
+        _tries(
+            "cml",
+            *("margin=1.2", "margin=1.9", "n_negatives=4", "n_negatives=20"),
+            *("optimizer.lr=0.1", "optimizer.lr=1", "data.batch_size=1024"),
+            *("covariance_weight=1", "rank_weighted=false", "negative=first"),
+        ),
         _tries(
             "smooth_cml",
             *("temperature=0.2", "temperature=0.3", "temperature=0.5"),

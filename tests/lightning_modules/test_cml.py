@@ -13,8 +13,10 @@ from callbacks import ExactResume
 from datamodules.interactions import InteractionData
 from lightning_modules.cml import CML
 from lightning_modules.functional.collaborative import covariance_penalty
+from lightning_modules.negatives import Negatives
 from lightning_modules.noise import Noise
 from lightning_modules.rowwise import RowwiseAdagrad
+from lightning_modules.user_items import UserItems
 from tests.lightning_modules.ranking_data import Given, planted, trainer
 
 data = planted
@@ -147,9 +149,20 @@ def test_items_are_drawn_as_often_as_asked_for(
     pairs = model.known("train")
     drawn = model.negatives.draw(pairs.items, pairs, model.noise).flatten()
     shares = torch.bincount(drawn, minlength=40) / len(drawn)
-    taken = torch.bincount(pairs.items, minlength=40).double() ** power
+    taken = torch.bincount(pairs.items, minlength=40).clamp_min(1).double() ** power
     expected = taken / taken.sum()
     assert (shares - expected).abs().max() < 6e-3
+
+
+def test_what_nobody_took_is_drawn_like_what_was_taken_once() -> None:
+    train = torch.tensor([[1, 1, 0, 0], [1, 0, 1, 0], [1, 0, 0, 0]])
+    users, items = train.nonzero(as_tuple=True)
+    taken = UserItems.from_pairs(users, items, n_users=3, n_items=4)
+    draws = Negatives(4000, "popularity", power=1.0)
+    drawn = draws.draw(items, taken, Noise(0, 0, "train")).flatten()
+    shares = torch.bincount(drawn, minlength=4) / len(drawn)
+    expected = torch.tensor([3, 1, 1, 1]) / 6
+    torch.testing.assert_close(shares, expected, atol=0.01, rtol=0)
 
 
 def test_a_step_leaves_rows_alone_that_it_does_not_touch() -> None:
