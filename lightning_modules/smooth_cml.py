@@ -8,7 +8,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 
 from lightning_modules.cml import CML
-from lightning_modules.functional import collaborative as F
+from lightning_modules.functional.shared_hinge import shared_smooth_hinge
 from lightning_modules.negatives import Negatives, Sampling
 from lightning_modules.ranges import above_zero
 from lightning_modules.rowwise import RowwiseAdagrad
@@ -107,18 +107,5 @@ class SmoothCML(CML):
     ) -> Tensor:
         """The smooth hinge of points (n, d) at candidates (U, d)."""
         near = (user - positive).square().sum(1)
-        far = squared_distances(user, negative)
-        hinge = F.smooth_hinge(near, far, weight, self.margin, self.temperature)
-        return hinge.mean()
-
-
-def squared_distances(x: Tensor, y: Tensor) -> Tensor:
-    """Between all points (n, d) and (m, d), in one product of matrices (n, m).
-
-    >>> squared_distances(torch.tensor([[0.0, 1.0]]), torch.tensor([[3.0, 5.0]]))
-    tensor([[25.]])
-    """
-    ones_x, ones_y = x.new_ones(len(x), 1), y.new_ones(len(y), 1)
-    left = torch.cat([-2 * x, x.square().sum(1, keepdim=True), ones_x], 1)
-    right = torch.cat([y, ones_y, y.square().sum(1, keepdim=True)], 1)
-    return left @ right.T
+        options = self.margin, self.temperature
+        return shared_smooth_hinge(user, negative, near, weight, *options).mean()

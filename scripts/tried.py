@@ -6,8 +6,7 @@ from torch import Tensor
 from torch.nn.functional import dropout
 
 from lightning_modules import SmoothCML
-from lightning_modules.functional import collaborative as F
-from lightning_modules.smooth_cml import squared_distances
+from lightning_modules.functional.shared_hinge import shared_smooth_hinge
 
 
 class DroppedCML(SmoothCML):
@@ -55,8 +54,7 @@ class SymmetricCML(SmoothCML):
     ) -> Tensor:
         """Both halves."""
         near = (user - positive).square().sum(1)
-        far = squared_distances(positive, user)
-        half = F.smooth_hinge(
-            near, far, self._strangers, self.margin, self.temperature
-        ).mean()
-        return super().metric_loss(user, positive, negative, weight) + self.share * half
+        options = self.margin, self.temperature
+        half = shared_smooth_hinge(positive, user, near, self._strangers, *options)
+        whole = super().metric_loss(user, positive, negative, weight)
+        return whole + self.share * half.mean()
