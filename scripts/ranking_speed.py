@@ -4,7 +4,7 @@
 
 Training: CML's steps (d = 64, U = 20, batches of 4,096 pairs) with sparse gradients and
 row-wise Adagrad, beside the same model with dense gradients and torch's Adagrad, on
-10^6 items and 10^5 users. Evaluation: six measures at 10 of 1,000 users and 3,706
+10^6 items and 10^5 users. Evaluation: seven measures at 10 of 1,000 users and 3,706
 items, beside torchmetrics' six retrieval metrics on the same scores, and beside
 implicit's ranking_metrics_at_k, which computes the scores from the same factors. All in
 turn, several rounds, one thread. Writes docs/results/ranking_speed.csv: medians.

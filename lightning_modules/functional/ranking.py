@@ -12,7 +12,7 @@ from lightning_modules.user_items import Pairs, UserItems
 Score = Callable[[slice], Tensor]
 """Scores (n, m) of the n users for a slice of m items; higher is better."""
 AveragePrecision = Literal["ideal", "hits"]
-NAMES = ("recall", "ndcg", "hit_rate", "map", "mrr", "precision")
+NAMES = ("recall", "ndcg", "hit_rate", "map", "map_cut", "mrr", "precision")
 
 
 def top_items(
@@ -95,7 +95,8 @@ def ranking_metrics(
       :math:`\min(k, R)` hits at the top;
     - ``map`` :math:`\sum_{i \le k} r_i \, \text{precision at } i` over
       :math:`\min(k, R)`, or with ``average_precision: hits`` over the number of hits,
-      as torchmetrics does.
+      as torchmetrics does;
+    - ``map_cut`` the same sum over R, as trec_eval's and recommenders' MAP.
 
     Args:
         hits: Whether each rank is a hit, at least max(ks) ranks or the whole catalogue.
@@ -138,6 +139,7 @@ def ranking_metrics(
             "ndcg": gain[:, last] / ideal[best - 1],
             "hit_rate": (count > 0).float(),
             "map": precision[:, last] / under,
+            "map_cut": precision[:, last] / n_relevant,
             "mrr": (first <= k) / first,
             "precision": count / k,
         }

@@ -11,7 +11,6 @@ from torch import Tensor
 from torchmetrics.functional import retrieval
 
 from lightning_modules.functional.ranking import (
-    NAMES,
     hits,
     ranking_metrics,
     top_items,
@@ -49,7 +48,7 @@ def test_measures_are_those_of_torchmetrics(seed: int, k: int) -> None:
     ranked, _ = top_items(lambda part: scores[:, part], 12, k)
     found = hits(ranked, torch.arange(5), users_items(target))
     measured = ranking_metrics(found, target.sum(1), [k], average_precision="hits")
-    for name in NAMES:
+    for name in THEIRS:
         theirs = [
             float(THEIRS[name](s, t, top_k=k))
             for s, t in zip(scores, target, strict=True)
@@ -80,6 +79,7 @@ def test_a_ranking_measured_by_hand() -> None:
         "mrr@3": 1.0,
         "ndcg@3": dcg / ideal,
         "map@3": (1 + 2 / 3) / 3,
+        "map_cut@3": (1 + 2 / 3) / 4,
     }
     assert {k: float(v) for k, v in found.items()} == pytest.approx(expected)
 
