@@ -140,9 +140,9 @@ class Interactions(InteractionData):
         rating = (column, least) if column and least is not None else None
         table = read_pairs(self.table, *self.columns, rating, self.time_column)
         table = core(table, self.k_core, self.table.path)
+        table, parts = self.cut.cut(table)
         if self.keep_cold_items and self.item_table:
             table = table.with_more_items(self.item_table.ids(table.item_ids))
-        parts = self.cut.parts(table)
         return split_pairs(table, parts, self._catalogue(table), self.table.path)
 
     def _item_table(

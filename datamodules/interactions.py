@@ -1,6 +1,8 @@
 """Pairs of users and items, in three parts."""
 
+import hashlib
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -43,18 +45,30 @@ class Catalogue:
     def user_rows(self, wanted: Sequence[int | str], n_users: int) -> Tensor:
         """Where the users of these ids are, int64 (n,).
 
+        The command line takes ``007`` for 7, so a number stands for the one id of this
+        value too.
+
         Raises:
-            ValueError: An id is not known.
+            ValueError: An id is not known, or none are asked for.
         """
+        if not len(wanted):
+            raise ValueError("data.predict_users is empty; name some, or leave it out.")
         ids = range(n_users) if self.user_ids is None else self.user_ids.tolist()
         rows = {str(one): row for row, one in enumerate(ids)}
+        values = Counter(_value(name) for name in rows)
+        by_value = {_value(name): row for name, row in rows.items()}
+        found = []
         for user in wanted:
-            if str(user) not in rows:
+            known = rows.get(str(user))
+            if known is None and values[_value(user)] == 1:
+                known = by_value[_value(user)]
+            if known is None:
                 raise ValueError(
                     f"data.predict_users: there is no user '{user}' in the data; ids "
                     f"look like '{next(iter(rows), '')}'."
                 )
-        return torch.tensor([rows[str(user)] for user in wanted], dtype=torch.int64)
+            found.append(known)
+        return torch.tensor(found, dtype=torch.int64)
 
     def named(self, items: Sequence[int]) -> list[str]:
         """What people call these items, by their rows."""
@@ -62,6 +76,21 @@ class Catalogue:
             return [self.item_names[item] for item in items]
         ids = items if self.item_ids is None else self.item_ids[np.asarray(items, int)]
         return [str(one) for one in ids]
+
+
+def _mark(*arrays: NDArray[Any]) -> str:
+    found = hashlib.blake2b(digest_size=16)
+    for array in arrays:
+        text = array.dtype.kind not in "iu"
+        found.update("\0".join(array).encode() if text else array.tobytes())
+        found.update(b"\1")
+    return found.hexdigest()
+
+
+def _value(user: int | str) -> str:
+    """An id without zeros in front, if it is a number."""
+    text = str(user)
+    return text.lstrip("0") or "0" if text.isascii() and text.isdigit() else text
 
 
 @dataclass(frozen=True)
@@ -89,11 +118,13 @@ class SplitPairs:
         assert len(sizes) == 1, f"parts of different sizes: {sizes}"
         for first, second in (("train", "val"), ("train", "test"), ("val", "test")):
             one, other = parts[first], parts[second]
-            shared = int(one.contain(other.users, other.items).sum())
-            if shared:
+            shared = one.contain(other.users, other.items)
+            if shared.any():
+                at = int(shared.int().argmax())
+                pair = f"user {other.users[at]} and item {other.items[at]}"
                 raise ValueError(
-                    f"{shared} pairs of the {second} part are in the {first} part too: "
-                    "leave them out of one."
+                    f"data: {int(shared.sum())} pairs of the {second} part are in the "
+                    f"{first} part too, such as {pair}: leave them out of one."
                 )
 
 
@@ -156,6 +187,20 @@ class InteractionData(ResumableDataModule):
         self.train_pairs, self.val_pairs = found.train, found.val
         self.test_pairs, self.catalogue = found.test, found.catalogue
         self.n_users, self.n_items = found.train.n_users, found.train.n_items
+        self.__dict__.pop("marks", None)  # what was worked out of earlier pairs
+        self.__dict__.pop("seen_pairs", None)
+        self.__dict__.pop("taken_pairs", None)
+
+    @cached_property
+    def marks(self) -> dict[str, str]:
+        """What tells these users and items, and these training pairs, from others."""
+        train, known = self.train_pairs, self.catalogue
+        ids = [known.user_ids, known.item_ids]
+        named = [np.arange(0) if one is None else one for one in ids]
+        return {
+            "users and items": _mark(np.array([self.n_users, self.n_items]), *named),
+            "training pairs": _mark(train.starts.numpy(), train.items.numpy()),
+        }
 
     @cached_property
     def seen_pairs(self) -> UserItems:

@@ -110,12 +110,13 @@ class MovieLens(InteractionData):
         wanted = None if least is None else (rating, least)
         table = read_pairs(ratings, user, film, wanted, time if timed else None)
         table = core(table, self.k_core, ratings.path)
+        table, parts = self.cut.cut(table)
         films = FilmTable(self._folder / self.names[1], "root")
         genres = ["genres"] if self.features == "genres" else []
         described = catalogue_of(table, ItemTable(films, "movieId", "title", genres))
         names = [name.removeprefix("genres=") for name in described.feature_names]
         described = replace(described, feature_names=names)
-        return split_pairs(table, self.cut.parts(table), described, ratings.path)
+        return split_pairs(table, parts, described, ratings.path)
 
     def _ratings(self) -> Table:
         path = self._folder / self.names[0]

@@ -59,6 +59,14 @@ class PairSplit:
                 "them to less than 1 together."
             )
 
+    def cut(self, table: PairTable) -> tuple[PairTable, Parts]:
+        """The pairs that are in a part, and the part of each."""
+        parts = self.parts(table)
+        kept = parts != NOWHERE
+        if kept.all() or not kept.any():
+            return table, parts
+        return table.part(kept), parts[kept]
+
     def parts(self, table: PairTable) -> Parts:
         """The part of each pair."""
         if self.split == "time":

@@ -18,7 +18,7 @@ class Table:
 
     Text has the names of its columns in the first line, unless ``header`` gives them,
     and is UTF-8. What a column of text holds is guessed from the first thousand rows;
-    where a later row disagrees, all columns are taken as they are written.
+    where a later row disagrees, from all rows.
 
     Args:
         path: The file; its ending says what it is.
@@ -80,14 +80,25 @@ class Table:
                 near = difflib.get_close_matches(name, found, 1, 0.5) or found[:1]
                 raise ValueError(
                     f"{self.named} has no column '{name}', but {', '.join(found)}; "
-                    f"did you mean '{near[0]}'? Set data.user_column, "
-                    "data.item_column and so on to the names in the file."
+                    f"did you mean '{near[0]}'? {self._remedy(found)}"
                 )
         if len(set(columns)) < len(columns):
             raise ValueError(
                 f"{self.named}: the columns {', '.join(columns)} are not all "
                 "different; name one for each purpose."
             )
+
+    def _remedy(self, found: Sequence[str]) -> str:
+        if len(found) == 1 and not self._is_parquet:
+            return (
+                "If its columns are parted by another sign than "
+                f"{(self.separator or SEPARATORS[self._ending])!r}, write them anew."
+            )
+        of_items = "data.item_column, data.name_column and data.feature_columns"
+        keys = "data.user_column, data.item_column and so on"
+        if self.key == "features":
+            keys = of_items
+        return f"Set {keys} to the names in the file."
 
     def _collect(self, columns: Sequence[str]) -> pl.DataFrame:
         try:
@@ -96,11 +107,11 @@ class Table:
             if self._is_parquet or "utf-8" in str(error):
                 raise self._fault(error) from None
         try:
-            return self._scan(guess=False).select(columns).collect()
+            return self._scan(rows=None).select(columns).collect()
         except (pl.exceptions.PolarsError, OSError) as error:
             raise self._fault(error) from None
 
-    def _scan(self, guess: bool = True) -> pl.LazyFrame:
+    def _scan(self, rows: int | None = 1000) -> pl.LazyFrame:
         if self._is_parquet:
             return pl.scan_parquet(self.path, glob=False)
         return pl.scan_csv(
@@ -109,8 +120,7 @@ class Table:
             has_header=not self.header,
             new_columns=list(self.header) or None,
             quote_char='"' if self.separator is None else None,
-            infer_schema=guess,
-            infer_schema_length=1000,
+            infer_schema_length=rows,
             glob=False,
         )
 

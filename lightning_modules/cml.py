@@ -94,6 +94,12 @@ class CML(HingeRanker):
             item_chunk=item_chunk,
         )
         not_negative(covariance_weight=covariance_weight, feature_weight=feature_weight)
+        if not feature_hidden or min(feature_hidden) < 1:
+            raise ValueError("feature_hidden must name at least one width above 0.")
+        if not 0 <= feature_dropout < 1:
+            raise ValueError(
+                f"feature_dropout must be in [0, 1), got {feature_dropout}."
+            )
         self.save_hyperparameters()
         self.covariance_weight, self.feature_weight = covariance_weight, feature_weight
         self.ball = ball
@@ -143,7 +149,8 @@ class CML(HingeRanker):
         if self._points is None:
             placed = self.places.every(self.features)
             self._points = self._held(self.items.part(every) + placed)
-        return self._points
+        weight = self.users.weight  # a checkpoint's points are float32, on the CPU
+        return self._points.to(weight.device, weight.dtype)
 
     def points(self) -> dict[str, Tensor]:
         """Points of the ball."""

@@ -48,6 +48,7 @@ class ItemRanker(TrackedModule):
         at_least_one(item_chunk=item_chunk)
         self.item_chunk = item_chunk
         self.ranking = RankingMetrics(ks)
+        self._trained_on: dict[str, str] = {}
         self._forget()
 
     # What a method defines ----------------------------------------------------------
@@ -68,7 +69,7 @@ class ItemRanker(TrackedModule):
     def setup(self, stage: str) -> None:  # noqa: ARG002
         """Make what is sized by the data, unless a checkpoint did."""
         self._forget()
-        data = getattr(self.trainer, "datamodule", None)
+        data = self._data()
         if data is None:
             return
         features = data.catalogue.features
@@ -81,6 +82,29 @@ class ItemRanker(TrackedModule):
                 f"The model has {found[0]} users and {found[1]} items, the data "
                 f"{wanted[0]} and {wanted[1]}: use the data that it was trained on."
             )
+        self._compare()
+
+    def _data(self) -> Any:
+        return getattr(self._trainer, "datamodule", None)
+
+    def _compare(self) -> None:
+        """Refuse data that is not what the loaded weights were trained on.
+
+        Raises:
+            ValueError: If users or items are others, or, unless for prediction, the
+                training pairs, so that test pairs may have been trained on.
+        """
+        data = self._data()
+        if data is None or not self._trained_on:
+            return
+        for what, mark in self._trained_on.items():
+            asked = what == "users and items" or not self.trainer.predicting
+            if asked and data.marks[what] != mark:
+                raise ValueError(
+                    f"The {what} of the data are not those that the checkpoint was "
+                    "trained on: take the same files, data.split_seed and other "
+                    "options of data, as in its run's config.yaml."
+                )
 
     def _forget(self) -> None:
         """Let go of what was kept of the data."""
@@ -97,12 +121,16 @@ class ItemRanker(TrackedModule):
         """Keep the sizes."""
         super().on_save_checkpoint(checkpoint)
         checkpoint["sizes"] = list(self._sizes)
+        data = self._data()
+        checkpoint["trained_on"] = self._trained_on if data is None else data.marks
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Make what the checkpoint's weights are for."""
         super().on_load_checkpoint(checkpoint)
         if not self.n_items:
             self._make(*checkpoint["sizes"])
+        self._trained_on = checkpoint.get("trained_on", {})
+        self._compare()
 
     def known(self, part: str) -> UserItems:
         """Pairs of a part of the data (``train``, ``val``, ``test``), on the device."""
@@ -122,7 +150,7 @@ class ItemRanker(TrackedModule):
 
     @property
     def features(self) -> Rows:
-        """Item features (n_items, width), on the device."""
+        """Item features (n_items, width), on the model's device and in its type."""
         if self._features is None or self._features.device != self.device:
             data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
             if data.catalogue.features is None:
@@ -130,7 +158,7 @@ class ItemRanker(TrackedModule):
                     "The model was trained with item features, and the data has none: "
                     "use the data that it was trained on."
                 )
-            self._features = data.catalogue.features.to(self.device)
+            self._features = data.catalogue.features.to(self.device, self.dtype)
         return self._features
 
     # Evaluation ---------------------------------------------------------------------
@@ -160,6 +188,21 @@ class ItemRanker(TrackedModule):
     def _top(self, users: Tensor, stage: str) -> tuple[Tensor, Tensor]:
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         return self.rank(users, max(self.ranking.ks), self.known(data.seen_at[stage]))
+
+    def on_fit_start(self) -> None:
+        """Refuse callbacks that wait for a measure which is not taken."""
+        super().on_fit_start()
+        taken = [f"{name}@{k}" for k in self.ranking.ks for name in self.ranking.names]
+        for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
+            waited = getattr(callback, "monitor", None) or ""
+            name, _, k = waited.removeprefix("val/").partition("@")
+            of_ours = waited.startswith("val/") and name in self.ranking.names
+            if of_ours and f"{name}@{k}" not in taken:
+                raise ValueError(
+                    f"{type(callback).__name__} in trainer.callbacks monitors "
+                    f"'{waited}': add {k} to model.ks, or monitor "
+                    f"'val/{name}@{self.ranking.ks[-1]}'."
+                )
 
     def on_validation_epoch_start(self) -> None:
         """Begin to count what is shown."""

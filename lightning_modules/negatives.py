@@ -20,6 +20,8 @@ class Negatives:
         n: Items drawn for each pair.
         sampling: ``uniform``; ``popularity``, in proportion to how often an item was
             taken to the power ``power``; ``batch``, from the liked items of the batch.
+            Then what nobody took is never drawn, stays where it began, and is offered
+            more than it should be: take it for data where every item was taken.
         power: Of ``popularity``; 1 draws as often as taken, 0 uniformly. An item that
             nobody took counts as taken once: what is never drawn is never pushed away.
         shared: Whether all pairs of a batch get the same candidates.

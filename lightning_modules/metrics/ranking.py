@@ -49,6 +49,8 @@ class RankingMetrics(Metric):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if not ks:
+            raise ValueError("ks must hold at least one cut-off.")
         self.ks, self.names = tuple(ks), tuple(names)
         self.average_precision: AveragePrecision = average_precision
         # refuses a name or a cut-off before anything is ranked

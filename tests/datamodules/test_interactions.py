@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from datamodules.interactions import Catalogue
 from datamodules.pair_columns import clean_ids
 from datamodules.pair_split import TEST, TRAIN, VAL, PairSplit, Split
 from datamodules.pair_table import PairTable
@@ -92,9 +93,49 @@ def test_a_cut_in_time_is_the_same_for_all_and_drops_users_unheard_of(
     data = interactions(path, **TIMED, **shares)
     # 19 pairs; cuts at places 11 and 15 of 1 1 2 2 ... 8 8 9 9 9
     assert of_user(data, 1) == [{1, 2, 3, 4, 5}, {6, 7}, {8, 9}]
-    assert of_user(data, 3) == [set(), set(), set()]
+    assert data.catalogue.user_ids is not None
+    assert data.catalogue.user_ids.tolist() == [1, 2]
     data = interactions(path, keep_cold_users=True, **TIMED, **shares)
     assert of_user(data, 3) == [set(), set(), {9, 10}]
+
+
+def test_a_late_word_among_users_leaves_items_and_times_numbers(
+    tmp_path: Path,
+) -> None:
+    rows = [f"{n % 50},{n % 7:03d},{881_000_000 + n}" for n in range(1500)]
+    path = written(tmp_path / "own.csv", "user,item,time", *rows, "guest,003,5")
+    data = interactions(path, time_column="time", split="time")
+    assert data.catalogue.item_ids is not None
+    assert data.catalogue.item_ids.tolist() == list(range(7))
+    assert data.catalogue.user_ids is not None
+    assert "guest" in data.catalogue.user_ids.tolist()
+
+
+@pytest.mark.parametrize("wanted", [["00007", "00010"], [7, 10], ["7", 10]])
+def test_users_may_be_named_without_the_zeros_in_front(wanted: list[Any]) -> None:
+    ids = np.array(["00003", "00007", "00010", "x"])
+    assert Catalogue(ids).user_rows(wanted, 4).tolist() == [1, 2]
+
+
+def test_a_number_that_stands_for_two_users_is_none_of_them() -> None:
+    known = Catalogue(np.array(["007", "07", "8"]))
+    with pytest.raises(ValueError, match="there is no user '7' in the data"):
+        known.user_rows([7], 3)
+    assert known.user_rows(["07"], 3).tolist() == [1]
+    with pytest.raises(ValueError, match=r"data.predict_users is empty"):
+        known.user_rows([], 3)
+
+
+def test_other_ids_and_other_training_pairs_have_other_marks(tmp_path: Path) -> None:
+    rows = [f"{user},{item}" for user in (1, 2) for item in range(9)]
+    path = written(tmp_path / "own.csv", "user,item", *rows)
+    renamed = written(tmp_path / "b.csv", "user,item", *rows[:9], "3,8", "3,7")
+    one, again, other = (interactions(path, split_seed=n).marks for n in (0, 0, 1))
+    assert one == again
+    assert one["users and items"] == other["users and items"]
+    assert one["training pairs"] != other["training pairs"]
+    moved = interactions(renamed).marks
+    assert moved["users and items"] != one["users and items"]
 
 
 def test_one_user_with_everything_is_cut_by_shares(tmp_path: Path) -> None:

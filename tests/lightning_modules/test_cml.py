@@ -7,6 +7,7 @@ from typing import Any
 import lightning.pytorch as pl
 import pytest
 import torch
+from lightning.pytorch.callbacks import EarlyStopping
 from torch import Tensor
 
 from callbacks import ExactResume
@@ -384,6 +385,45 @@ def test_a_model_with_features_resumes_exactly(tmp_path: Path) -> None:
     )
     for one, other in zip(whole.parameters(), again.parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5])
+def test_a_kept_model_is_asked_in_another_precision(
+    weight: float, tmp_path: Path
+) -> None:
+    """A checkpoint's points of items are float32 on the CPU, the model elsewhere."""
+    model, given = CML(dim=3, feature_weight=weight, ks=(4,)), featured()
+    trained(model, 2, given).save_checkpoint(tmp_path / "one.ckpt")
+    again = CML.load_from_checkpoint(tmp_path / "one.ckpt", weights_only=True)
+    run = trainer(precision="64-true")
+    (first, *_) = run.predict(again, given)  # type: ignore[misc]
+    assert first[1].dtype == torch.float64
+
+
+def test_data_that_was_not_trained_on_is_refused(tmp_path: Path) -> None:
+    model, data_of = CML(dim=3, ks=(4,)), featured()
+    trained(model, 2, data_of).save_checkpoint(tmp_path / "one.ckpt")
+    train, test, features = data_of.given
+    moved = Given(test, train, features)
+    for load in (True, False):  # before the data is known, and after
+        again = CML(dim=3, ks=(4,))
+        options: dict[str, Any] = {"verbose": False, "weights_only": True}
+        if load:
+            again = CML.load_from_checkpoint(tmp_path / "one.ckpt", weights_only=True)
+        else:
+            options["ckpt_path"] = tmp_path / "one.ckpt"
+        with pytest.raises(ValueError, match="The training pairs of the data are not"):
+            trainer().test(again, moved, **options)
+    again = CML.load_from_checkpoint(tmp_path / "one.ckpt", weights_only=True)
+    assert trainer().predict(again, moved) is not None
+
+
+def test_a_monitor_that_is_not_measured_is_refused_before_training() -> None:
+    model = CML(dim=3, ks=(5, 100))
+    with pytest.raises(ValueError, match=r"monitors 'val/ndcg@20': add 20 to model.ks"):
+        trained(model, 1, data(), callbacks=[EarlyStopping(monitor="val/ndcg@20")])
+    with pytest.raises(ValueError, match="at least one cut-off"):
+        CML(dim=3, ks=())
 
 
 def test_features_that_the_data_lacks_are_asked_for() -> None:
