@@ -2,12 +2,14 @@
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from lightning_modules.functional.piecewise import PiecewiseLinear
 
 # Added under the root, so that the second derivative is finite where the gradient is 0.
 _TINY = 1e-12
@@ -105,7 +107,8 @@ def scores_and_slopes(
     """
     points = points.detach().requires_grad_(True)
     with torch.enable_grad():
-        scores = critic(points)
+        with PiecewiseLinear() if create_graph else nullcontext():
+            scores = critic(points)
         if scores.shape != points.shape[:1]:
             raise ValueError(
                 f"The critic must return one score per sample, shape "
