@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import product
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,13 @@ def _search(*tries: Iterable[tuple[str, Try]]) -> dict[str, Try]:
     return {name: candidate for some in tries for name, candidate in some}
 
 
-_FACTORS = ("alpha=2", "alpha=30", "l2=1", "l2=10", "alpha=2 l2=10", "alpha=30 l2=10")
+def _factors(alphas: Iterable[int], weights: Iterable[float]) -> Iterator[str]:
+    """Of WRMF: every confidence with every weight of the squares."""
+    return (f"alpha={a} l2={w}" for a, w in product(alphas, weights))
+
+
 _GRADIENT = ("lr=0.01 epochs=300", "lr=0.01 epochs=300 l2=0.001", "epochs=30")
-_NEIGHBOURS = ("k=20", "k=50", "k=200", "k=500")
+_NEIGHBOURS = ("k=20", "k=50", "k=200", "k=500", "k=1000")
 _DECAY = ("decay=0", "decay=0.001", "decay=0.05", "decay=0.2")
 
 SEARCHES = {
@@ -61,10 +66,10 @@ SEARCHES = {
         ),
         _tries("bpr", *_DECAY),
         _tries("warp", *_DECAY, "margin=0.5", "margin=2"),
-        _tries("wrmf", *_FACTORS, "l2=30", "l2=100"),
+        _tries("wrmf", *_factors((2, 10, 30), (1, 10, 20, 30, 50, 100))),
         _tries("implicit_bpr", *_GRADIENT),
         _tries("item_knn", *_NEIGHBOURS),
-        _tries("ease", "l2=200", "l2=1000"),
+        _tries("ease", "l2=50", "l2=100", "l2=200", "l2=1000"),
     ),
     "citeulike_t": _search(
         _tries(
@@ -80,7 +85,7 @@ SEARCHES = {
         ),
         _tries("bpr", *_DECAY),
         _tries("warp", *_DECAY),
-        _tries("wrmf", *_FACTORS, "alpha=60", "alpha=120", "alpha=240"),
+        _tries("wrmf", *_factors((30, 60, 120), (0.01, 1, 10, 30, 100))),
         _tries("implicit_bpr", *_GRADIENT),
         _tries("item_knn", *_NEIGHBOURS),
     ),
@@ -89,7 +94,7 @@ SEARCHES = {
         _tries("smooth_cml", "temperature=0.2", "temperature=0.4", "temperature=0.6"),
         _tries("bpr", *_DECAY),
         _tries("warp", *_DECAY),
-        _tries("wrmf", *_FACTORS, "alpha=1 l2=10", "alpha=1 l2=30"),
+        _tries("wrmf", *_factors((1, 2, 10), (1, 3, 10, 30))),
         _tries("implicit_bpr", *_GRADIENT),
         _tries("item_knn", *_NEIGHBOURS),
         _tries("ease", "l2=100", "l2=250", "l2=1000"),
