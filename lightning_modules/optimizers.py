@@ -1,7 +1,9 @@
 """Optimizers that carry the settings of the papers.
 
 They exist because a YAML file and a checkpoint can hold a class name and keyword
-arguments, but no ``functools.partial``.
+arguments, but no ``functools.partial``. Adam is fused: a step goes once through the
+weights instead of once per operation, which makes it three to ten times faster on the
+CPU.
 """
 
 from torch.optim import Adam, RMSprop
@@ -18,7 +20,9 @@ class GANAdam(Adam):
         betas: tuple[float, float] = (0.5, 0.999),
         weight_decay: float = 0.0,
     ) -> None:
-        super().__init__(params, lr=lr, betas=betas, weight_decay=weight_decay)
+        super().__init__(
+            params, lr=lr, betas=betas, weight_decay=weight_decay, fused=True
+        )
 
 
 class WGANRMSprop(RMSprop):
@@ -38,15 +42,13 @@ class WGANGPAdam(Adam):
         betas: tuple[float, float] = (0.0, 0.9),
         weight_decay: float = 0.0,
     ) -> None:
-        super().__init__(params, lr=lr, betas=betas, weight_decay=weight_decay)
+        super().__init__(
+            params, lr=lr, betas=betas, weight_decay=weight_decay, fused=True
+        )
 
 
 class AdaptationAdam(Adam):
-    """Adam with the settings of WDGRL's code (arXiv:1707.01217), fused.
-
-    A fused step goes once through the weights instead of once per operation, ten times
-    faster on the CPU for the wide first layers of text.
-    """
+    """Adam with the settings of WDGRL's code (arXiv:1707.01217)."""
 
     def __init__(
         self,

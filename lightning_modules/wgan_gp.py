@@ -10,7 +10,7 @@ from lightning_modules.functional import adversarial as F
 from lightning_modules.functional.lipschitz import gradient_penalty
 from lightning_modules.generative import GenerativeModule
 from lightning_modules.optimizers import WGANGPAdam
-from lightning_modules.ranges import not_negative
+from lightning_modules.ranges import at_least_one, not_negative
 
 
 class WGANGP(GenerativeModule):
@@ -24,6 +24,8 @@ class WGANGP(GenerativeModule):
         one_sided: Penalise only slopes above ``slope``.
         slope: Target K of the gradient's norm (eq. 36), in scores per unit of x.
         norm_order: Order p of the gradient's norm: 2, any p >= 1, or ``inf``.
+        penalty_every: Take the penalty on every k-th critic update only, with k times
+            the weight (lazy regularisation, Karras et al. 2020, arXiv:1912.04958).
         n_critic: Critic updates per generator update.
         critic_optimizer: Makes the critic's optimizer.
         generator_optimizer: Makes the generator's optimizer.
@@ -48,6 +50,7 @@ class WGANGP(GenerativeModule):
         one_sided: bool = False,
         slope: float = 1.0,
         norm_order: float = 2.0,
+        penalty_every: int = 1,
         n_critic: int = 5,
         critic_optimizer: OptimizerCallable = lambda p: WGANGPAdam(p),
         generator_optimizer: OptimizerCallable = lambda p: WGANGPAdam(p),
@@ -70,7 +73,9 @@ class WGANGP(GenerativeModule):
         not_negative(penalty_weight=penalty_weight, slope=slope)
         if not norm_order >= 1:
             raise ValueError(f"norm_order must be at least 1, got {norm_order}.")
+        at_least_one(penalty_every=penalty_every)
         self.penalty_weight = penalty_weight
+        self.penalty_every = penalty_every
         self.one_sided = one_sided
         self.slope = slope
         self.norm_order = norm_order
@@ -79,6 +84,9 @@ class WGANGP(GenerativeModule):
     def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         """Negated dual estimate plus penalty (eq. 40)."""
         gap = F.wasserstein_critic_loss(*self.score_pair(real, fake))
+        self.record(wasserstein=-gap)
+        if (self.critic_updates + 1) % self.penalty_every:
+            return gap
         penalty = gradient_penalty(
             self.critic,
             real,
@@ -88,8 +96,8 @@ class WGANGP(GenerativeModule):
             one_sided=self.one_sided,
             norm_order=self.norm_order,
         )
-        loss = gap + self.penalty_weight * penalty
-        self.record(critic_loss=loss, wasserstein=-gap, penalty=penalty)
+        loss = gap + self.penalty_weight * self.penalty_every * penalty
+        self.record(critic_loss=loss, penalty=penalty)
         return loss
 
     def generator_loss(self, fake: Tensor) -> Tensor:
