@@ -85,7 +85,7 @@ SEARCHES = {
         ),
         _tries("bpr", *_DECAY),
         _tries("warp", *_DECAY),
-        _tries("wrmf", *_factors((30, 60, 120), (0.01, 1, 10, 30, 100))),
+        _tries("wrmf", *_factors((30, 60, 120, 240, 480), (10, 30, 100, 300, 1000))),
         _tries("implicit_bpr", *_GRADIENT),
         _tries("item_knn", *_NEIGHBOURS),
     ),

@@ -31,11 +31,11 @@ def matrices(users: int = 12, items: int = 9) -> tuple[Tensor, Tensor]:
     return parts < 0.4, parts > 0.8
 
 
-def solved(model: FittedRanker) -> tuple[Tensor, Tensor]:
+def solved(model: FittedRanker, users: int = 12) -> tuple[Tensor, Tensor]:
     """The scores of all items for all users, and the training matrix."""
-    train, test = matrices()
+    train, test = matrices(users)
     fitted(model, Given(train, test))
-    return model.scores(torch.arange(12), slice(0, 9)), train.double()
+    return model.scores(torch.arange(users), slice(0, 9)), train.double()
 
 
 def test_popularity_is_how_many_took_an_item() -> None:
@@ -43,10 +43,11 @@ def test_popularity_is_how_many_took_an_item() -> None:
     assert torch.equal(scores.double(), x.sum(0).expand(12, -1))
 
 
-def test_ease_is_the_constrained_least_squares_solution() -> None:
+@pytest.mark.parametrize("users", [12, 5])  # more than items, and fewer
+def test_ease_is_the_constrained_least_squares_solution(users: int) -> None:
     """B is 0 on its diagonal, and no other such B has a lower objective."""
     model = EASE(l2=3.0)
-    scores, x = solved(model)
+    scores, x = solved(model, users)
     b = model.weights.double()
     torch.testing.assert_close(scores.double(), x @ b, atol=1e-5, rtol=1e-5)
     assert not b.diagonal().any()
