@@ -77,6 +77,7 @@ SEARCHES = {
             *("margin=1.2", "margin=1.9", "n_negatives=4", "n_negatives=20"),
             *("optimizer.lr=0.1", "optimizer.lr=1", "data.batch_size=1024"),
             *("covariance_weight=1", "rank_weighted=false", "negative=first"),
+            *("dim=50", "dim=200"),
         ),
         _tries(
             "smooth_cml",
