@@ -77,7 +77,8 @@ SEARCHES = {
             *("margin=1.2", "margin=1.9", "n_negatives=4", "n_negatives=20"),
             *("optimizer.lr=0.1", "optimizer.lr=1", "data.batch_size=1024"),
             *("covariance_weight=1", "rank_weighted=false", "negative=first"),
-            *("dim=50", "dim=200"),
+            *("dim=50", "dim=200", "dim=400", "dim=400 n_negatives=20"),
+            *("dim=400 margin=1.9", "dim=400 margin=1.2", "dim=800"),
         ),
         _tries(
             "smooth_cml",
@@ -87,6 +88,7 @@ SEARCHES = {
         _tries("bpr", *_DECAY),
         _tries("warp", *_DECAY),
         _tries("wrmf", *_factors((30, 60, 120, 240, 480), (10, 30, 100, 300, 1000))),
+        _tries("wrmf", *("dim=200", "dim=400", "dim=400 l2=600")),
         _tries("implicit_bpr", *_GRADIENT),
         _tries("item_knn", *_NEIGHBOURS),
     ),
