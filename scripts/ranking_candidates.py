@@ -84,7 +84,7 @@ SEARCHES = {
             *("temperature=0.2", "temperature=0.3", "temperature=0.5"),
             *("n_negatives=4000", "data.batch_size=512", "dim=200"),
         ),
-        _tries("bpr", *_DECAY),
+        _tries("bpr", *_DECAY, "dim=200"),
         _tries("warp", *_DECAY),
         _tries("wrmf", *_factors((30, 60, 120, 240, 480), (10, 30, 100, 300, 1000))),
         _tries("wrmf", *("dim=200", "dim=400", "dim=400 l2=600")),
