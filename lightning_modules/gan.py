@@ -56,16 +56,15 @@ class GAN(GenerativeModule):
 
     def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         """Cross entropy of the discriminator (eq. 1)."""
-        loss = F.discriminator_loss(*self.score_pair(real, fake))
+        loss = F.discriminator_loss(*self.compiled(self.score_pair)(real, fake))
         self.record(critic_loss=loss, js_estimate=F.jensen_shannon_estimate(loss))
         return loss
 
-    def generator_loss(self, fake: Tensor) -> Tensor:
+    def generator_loss(self, scores: Tensor) -> Tensor:
         """Eq. 3, or eq. 2 where the constructor asks for it."""
-        logits = self.critic(fake)
         if self.loss == "saturating":
-            loss = F.saturating_generator_loss(logits)
+            loss = F.saturating_generator_loss(scores)
         else:
-            loss = F.non_saturating_generator_loss(logits)
+            loss = F.non_saturating_generator_loss(scores)
         self.record(generator_loss=loss)
         return loss

@@ -36,6 +36,7 @@ class GenerativeModule(CriticModule):
         critic_clip_norm: Largest gradient norm of a critic update, or None.
         generator_clip_norm: Largest gradient norm of a generator update, or None.
         warmup: Longer critic training at certain generator updates, or None.
+        compile: Have torch compile what the objectives are made of.
     """
 
     monitor: ClassVar[str] = "val/sliced_wasserstein"
@@ -55,6 +56,7 @@ class GenerativeModule(CriticModule):
         critic_clip_norm: float | None = None,
         generator_clip_norm: float | None = None,
         warmup: Warmup | None = None,
+        compile: bool = False,
     ) -> None:
         super().__init__(
             critic_steps=1,
@@ -66,6 +68,7 @@ class GenerativeModule(CriticModule):
             critic_clip_norm=critic_clip_norm,
             player_clip_norm=generator_clip_norm,
             warmup=warmup,
+            compile=compile,
         )
         if not isinstance(getattr(generator, "latent_dim", None), int):
             raise ValueError(
@@ -87,8 +90,8 @@ class GenerativeModule(CriticModule):
         """What the critic descends; ``fake`` carries no graph."""
         raise NotImplementedError
 
-    def generator_loss(self, fake: Tensor) -> Tensor:
-        """What the generator descends through the frozen critic."""
+    def generator_loss(self, scores: Tensor) -> Tensor:
+        """What the generator descends: of the frozen critic's scores of its samples."""
         raise NotImplementedError
 
     # The game -----------------------------------------------------------------------
@@ -101,13 +104,19 @@ class GenerativeModule(CriticModule):
         """Loss of the critic against fresh samples, drawn without gradients."""
         real = samples_of(batch)
         with torch.no_grad():
-            fake = self(self.noise.normal(len(real), self.latent_dim))
+            fake = self.compiled(self.forward)(self._latents(len(real)))
         return self.critic_loss(real, fake)
 
     def player_objective(self, batch: Any) -> Tensor:
         """Loss of the generator on as many fresh samples as the batch has."""
-        n = len(samples_of(batch))
-        return self.generator_loss(self(self.noise.normal(n, self.latent_dim)))
+        latents = self._latents(len(samples_of(batch)))
+        return self.generator_loss(self.compiled(self._judged)(latents))
+
+    def _latents(self, n: int) -> Tensor:
+        return self.noise.normal(n, self.latent_dim)
+
+    def _judged(self, latents: Tensor) -> Tensor:
+        return cast(Tensor, self.critic(self(latents)))
 
     def score_pair(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """Scores of real and fake, in one call of the critic where that is the same."""

@@ -119,10 +119,20 @@ class WDGRL(AdaptationModule):
         return features
 
     def critic_objective(self, batch: Features) -> Tensor:  # noqa: ARG002
-        """Negated distance plus penalty (eq. 42-43), scores and slopes in one pass."""
+        """Negated distance plus penalty (eq. 42-43)."""
         source, _, target = self._fixed
+        epsilon = self.noise.uniform(len(source))
+        gap, penalty = self.compiled(self._terms)(source, target, epsilon)
+        loss = gap + self.penalty_weight * penalty
+        self.record(critic_loss=loss, wasserstein=-gap, penalty=penalty)
+        return loss
+
+    def _terms(
+        self, source: Tensor, target: Tensor, epsilon: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Negated distance, and the penalty without its weight, from one pass."""
         n = len(source)
-        lines = interpolate(source, target, self.noise.uniform(n))
+        lines = interpolate(source, target, epsilon)
         with penalising(source.device):
             if self.ends:
                 points = torch.cat([source, target, lines])
@@ -133,10 +143,7 @@ class WDGRL(AdaptationModule):
                 _, slopes = scores_and_slopes(self.critic, lines, create_graph=True)
                 scores = self.critic(torch.cat([source, target]))
             gap = F.wasserstein_critic_loss(scores[:n], scores[n : 2 * n])
-            penalty = (slopes - 1).square().mean()
-        loss = gap + self.penalty_weight * penalty
-        self.record(critic_loss=loss, wasserstein=-gap, penalty=penalty)
-        return loss
+            return gap, (slopes - 1).square().mean()
 
     def transfer_loss(self, features: Features) -> Tensor:
         """The critic's estimate of the distance (eq. 42), without the penalty."""

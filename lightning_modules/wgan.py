@@ -83,12 +83,12 @@ class WGAN(GenerativeModule):
 
     def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         """Negated dual estimate (eq. 34)."""
-        loss = F.wasserstein_critic_loss(*self.score_pair(real, fake))
+        loss = F.wasserstein_critic_loss(*self.compiled(self.score_pair)(real, fake))
         self.record(critic_loss=loss, wasserstein=-loss)
         return loss
 
-    def generator_loss(self, fake: Tensor) -> Tensor:
+    def generator_loss(self, scores: Tensor) -> Tensor:
         """The generator's part of the dual (eq. 35)."""
-        loss = F.wasserstein_generator_loss(self.critic(fake))
+        loss = F.wasserstein_generator_loss(scores)
         self.record(generator_loss=loss)
         return loss

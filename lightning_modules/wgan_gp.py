@@ -83,25 +83,33 @@ class WGANGP(GenerativeModule):
 
     def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         """Negated dual estimate plus penalty (eq. 40)."""
-        gap = F.wasserstein_critic_loss(*self.score_pair(real, fake))
-        self.record(wasserstein=-gap)
         if (self.critic_updates + 1) % self.penalty_every:
+            gap = F.wasserstein_critic_loss(*self.compiled(self.score_pair)(real, fake))
+            self.record(wasserstein=-gap)
             return gap
+        epsilon = self.noise.uniform(len(real))
+        gap, penalty = self.compiled(self._terms)(real, fake, epsilon)
+        loss = gap + self.penalty_weight * self.penalty_every * penalty
+        self.record(critic_loss=loss, wasserstein=-gap, penalty=penalty)
+        return loss
+
+    def _terms(
+        self, real: Tensor, fake: Tensor, epsilon: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Negated dual estimate, and the penalty without its weight."""
         penalty = gradient_penalty(
             self.critic,
             real,
             fake,
-            self.noise.uniform(len(real)),
+            epsilon,
             slope=self.slope,
             one_sided=self.one_sided,
             norm_order=self.norm_order,
         )
-        loss = gap + self.penalty_weight * self.penalty_every * penalty
-        self.record(critic_loss=loss, penalty=penalty)
-        return loss
+        return F.wasserstein_critic_loss(*self.score_pair(real, fake)), penalty
 
-    def generator_loss(self, fake: Tensor) -> Tensor:
+    def generator_loss(self, scores: Tensor) -> Tensor:
         """The generator's part of the dual (eq. 35)."""
-        loss = F.wasserstein_generator_loss(self.critic(fake))
+        loss = F.wasserstein_generator_loss(scores)
         self.record(generator_loss=loss)
         return loss

@@ -105,22 +105,42 @@ def scores_and_slopes(
     >>> scores_and_slopes(lambda x: x @ w, torch.ones(1, 2))
     (tensor([7.]), tensor([5.]))
     """
-    points = points.detach().requires_grad_(True)
     with torch.enable_grad():
-        with PiecewiseLinear() if create_graph else nullcontext():
-            scores = critic(points)
-        if scores.shape != points.shape[:1]:
-            raise ValueError(
-                f"The critic must return one score per sample, shape "
-                f"({len(points)},), got {tuple(scores.shape)}."
-            )
-        (slope,) = torch.autograd.grad(scores.sum(), points, create_graph=create_graph)
+        scores, slope = _differentiate(critic, points.detach(), create_graph)
         # Squares of half-precision gradients would overflow or vanish.
         flat = slope.flatten(1).to(torch.promote_types(slope.dtype, torch.float32))
         if create_graph:
             return scores, _smooth_norm(flat, norm_order)
         norms: Tensor = torch.linalg.vector_norm(flat.double(), norm_order, dim=1)
         return scores.detach(), norms.to(flat.dtype)
+
+
+def _differentiate(
+    critic: Callable[[Tensor], Tensor], points: Tensor, create_graph: bool
+) -> tuple[Tensor, Tensor]:
+    """Scores of the critic, and its gradient at each point."""
+    if torch.compiler.is_compiling():  # the compiler follows only this form
+        slope, scores = torch.func.grad(
+            lambda x: _total(critic, x, create_graph), has_aux=True
+        )(points)
+        return scores, slope
+    total, scores = _total(critic, points.requires_grad_(True), create_graph)
+    (slope,) = torch.autograd.grad(total, points, create_graph=create_graph)
+    return scores, slope
+
+
+def _total(
+    critic: Callable[[Tensor], Tensor], points: Tensor, create_graph: bool
+) -> tuple[Tensor, Tensor]:
+    """Sum of the scores, whose gradient has that of each score, and the scores."""
+    with PiecewiseLinear() if create_graph else nullcontext():
+        scores = critic(points)
+    if scores.shape != points.shape[:1]:
+        raise ValueError(
+            f"The critic must return one score per sample, shape "
+            f"({len(points)},), got {tuple(scores.shape)}."
+        )
+    return scores.sum(), scores
 
 
 def _smooth_norm(flat: Tensor, norm_order: float) -> Tensor:
@@ -196,8 +216,8 @@ def penalising(device: torch.device) -> Iterator[None]:
         torch.autocast(device.type, enabled=False),
         sdpa_kernel(SDPBackend.MATH),
     ):
-        if "torch._dynamo" not in sys.modules:  # nothing compiled, and slow to import
-            yield
+        if torch.compiler.is_compiling() or "torch._dynamo" not in sys.modules:
+            yield  # this is being compiled, or nothing is
         else:
             with torch.compiler.set_stance("force_eager"):
                 yield

@@ -40,7 +40,11 @@ class PiecewiseLinear(TorchFunctionMode):
         """Put our layer in torch's place."""
         read = _READ.get(func)
         bend = read(*args, **(kwargs or {})) if read else None
-        return _Bend.apply(*bend) if bend else func(*args, **(kwargs or {}))
+        if bend is None:
+            return func(*args, **(kwargs or {}))
+        if torch.compiler.is_compiling():
+            return _bend(*bend)
+        return _Bend.apply(*bend)
 
 
 Bend = tuple[Tensor, float] | None
@@ -65,6 +69,14 @@ _READ: dict[Callable[..., Any], Callable[..., Bend]] = {
     Tensor.relu: _relu,
     F.leaky_relu: _leaky_relu,
 }
+
+
+def _bend(x: Tensor, negative_slope: float) -> Tensor:
+    """The same of operations that the compiler knows."""
+    bent = F.leaky_relu(x.detach(), negative_slope)
+    options = negative_slope, True
+    sloped: Tensor = torch.ops.aten.leaky_relu_backward(x, bent, *options)
+    return sloped
 
 
 class _Bend(Function):

@@ -1,0 +1,61 @@
+"""Functions that torch compiles, and goes without where the compiler cannot."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any, Generic, ParamSpec, TypeVar
+
+import torch
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Compiled(Generic[P, R]):
+    """A function that is compiled on its first call, for the shapes that it sees.
+
+    Where the compiler fails, a warning says so once, and the function runs as it was
+    written from then on. What the function itself refuses is raised as ever.
+
+    Copies and what is unpickled compile anew.
+
+    Args:
+        function: Of tensors; what else it reads are its constants.
+        told: Reasons of failures that were told already; others are added.
+
+    >>> Compiled(torch.add).function(torch.ones(1), 1)
+    tensor([2.])
+    """
+
+    def __init__(self, function: Callable[P, R], told: set[str] | None = None) -> None:
+        self.function = function
+        self._told = set() if told is None else told
+        self._fast: Callable[P, R] | None = None
+        self._failed = False
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call it, compiled or not."""
+        if self._failed:
+            return self.function(*args, **kwargs)
+        if self._fast is None:
+            self._fast = torch.compile(self.function)
+        try:
+            return self._fast(*args, **kwargs)
+        except Exception as error:
+            value = self.function(*args, **kwargs)  # the caller's mistakes come again
+            self._failed = True
+            self._tell(error)
+            return value
+
+    def _tell(self, error: Exception) -> None:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        if reason not in self._told:
+            self._told.add(reason)
+            name = getattr(self.function, "__qualname__", type(self.function).__name__)
+            warnings.warn(
+                f"{name} could not be compiled and runs as it is written: {reason}",
+                stacklevel=3,
+            )
+
+    def __reduce__(self) -> Any:
+        """What torch compiled belongs to this process."""
+        return Compiled, (self.function, self._told)

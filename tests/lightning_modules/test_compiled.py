@@ -1,0 +1,227 @@
+"""`compile: true`: the same losses, and no run lost where the compiler fails."""
+
+import contextlib
+import copy
+import functools
+import inspect
+import pickle
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import jaxtyping
+import pytest
+import torch
+from lightning.pytorch import Trainer, seed_everything
+from torch import Tensor, nn
+from torch._dynamo.backends.common import aot_autograd
+from torch._functorch._aot_autograd.utils import make_boxed_func
+
+from datamodules import Digits, ShiftedBlobs
+from lightning_modules import (
+    GAN,
+    WDGRL,
+    WGAN,
+    WGANGP,
+    ConvCritic,
+    ConvGenerator,
+    LinearClassifier,
+    MLPCritic,
+    MLPExtractor,
+    MLPGenerator,
+    wdgrl,
+    wgan_gp,
+)
+from lightning_modules.base import CriticModule
+from lightning_modules.compiled import Compiled
+from lightning_modules.functional import lipschitz
+from lightning_modules.functional.piecewise import PiecewiseLinear
+
+DIGITS = (1, 8, 8)
+
+
+def points(method: Callable[..., CriticModule], **options: Any) -> CriticModule:
+    return method(MLPGenerator(4, DIGITS, (16,)), MLPCritic(DIGITS, (16,)), **options)
+
+
+def pictures(**options: Any) -> CriticModule:
+    networks = ConvGenerator(4, DIGITS, width=4), ConvCritic(DIGITS, width=4)
+    return WGANGP(*networks, **options)
+
+
+def domains(**options: Any) -> CriticModule:
+    networks = MLPExtractor((2,), (8,)), LinearClassifier(8, 2), MLPCritic((8,), (8,))
+    return WDGRL(*networks, n_classes=2, **options)
+
+
+MODULES: dict[str, Callable[..., CriticModule]] = {
+    "gan": functools.partial(points, GAN),
+    "wgan": functools.partial(points, WGAN),
+    "wgan_gp": functools.partial(points, WGANGP),
+    "wgan_gp, lazy": functools.partial(points, WGANGP, penalty_every=2),
+    "wgan_gp, one-sided, leaky": pictures,
+    "wdgrl": domains,
+    "wdgrl, lines only": functools.partial(domains, ends=False),
+}
+
+
+def _without_checks_of_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are in tests only, and the compiler can't follow them."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    plain = {
+        name: inspect.unwrap(function)
+        for name, function in vars(lipschitz).items()
+        if inspect.isfunction(function) and function.__module__ == lipschitz.__name__
+    }
+    plain["penalising"] = contextlib.contextmanager(plain["penalising"])
+    for module in (lipschitz, wdgrl, wgan_gp):
+        for name in plain.keys() & vars(module).keys():
+            monkeypatch.setattr(module, name, plain[name])
+    swap = inspect.unwrap(PiecewiseLinear.__torch_function__)
+    monkeypatch.setattr(PiecewiseLinear, "__torch_function__", swap)
+
+
+@pytest.fixture
+def captured(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Graphs as the compiler sees them, without its minutes of making code."""
+    made: list[Any] = []
+    real = torch.compile
+
+    def compile(function: Any) -> Any:
+        made.append(function)
+        return real(function, backend="aot_eager", fullgraph=True)
+
+    monkeypatch.setattr(torch, "compile", compile)
+    _without_checks_of_shapes(monkeypatch)
+    torch.compiler.reset()
+    return made
+
+
+def losses(make: Callable[..., CriticModule], compile: bool) -> list[Tensor]:
+    """What a few steps record."""
+    seed_everything(0, verbose=False)
+    model, seen = make(compile=compile), list[Tensor]()
+
+    def keep(**values: Tensor) -> None:
+        seen.extend(v.detach().clone() for v in values.values())
+
+    model.record = keep  # type: ignore[method-assign]
+    adapts = isinstance(model, WDGRL)
+    data = ShiftedBlobs(batch_size=16) if adapts else Digits(batch_size=16)
+    trainer = Trainer(
+        accelerator="cpu",
+        max_steps=3,
+        max_epochs=-1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        limit_val_batches=0,
+    )
+    trainer.fit(model, data)
+    return seen
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_losses_are_those_of_the_plain_module(name: str, captured: list[Any]) -> None:
+    plain = losses(MODULES[name], compile=False)
+    assert not captured
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        compiled = losses(MODULES[name], compile=True)
+    assert len(captured) >= 1  # something was compiled, all of it in one graph
+    torch.testing.assert_close(compiled, plain, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "tanh"])
+def test_the_penalty_and_its_gradient_are_compiled_as_one(
+    activation: Any, captured: list[Any]
+) -> None:
+    torch.manual_seed(0)
+    critic = MLPCritic((6,), (16, 16), activation)
+    x, y, epsilon = torch.randn(32, 6), torch.randn(32, 6) + 1, torch.rand(32)
+
+    def objective(x: Tensor, y: Tensor, epsilon: Tensor) -> Tensor:
+        return lipschitz.gradient_penalty(critic, x, y, epsilon)
+
+    found = []
+    for run in (objective, Compiled(objective)):
+        loss = run(x, y, epsilon)
+        grads = torch.autograd.grad(
+            loss, list(critic.parameters()), allow_unused=True, materialize_grads=True
+        )
+        found.append([loss.detach(), *grads])
+    assert captured
+    torch.testing.assert_close(found[1], found[0], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu"])
+def test_the_compiled_penalty_carries_no_zeros(
+    activation: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _without_checks_of_shapes(monkeypatch)
+    torch.compiler.reset()
+    products = []
+
+    def count(graph: torch.fx.GraphModule, _: Any) -> Any:
+        called = [str(node.target) for node in graph.graph.nodes]
+        products.append(
+            sum(name.startswith(("aten.mm", "aten.addmm")) for name in called)
+        )
+        return make_boxed_func(graph.forward)
+
+    compiled = torch.compile(
+        lipschitz.gradient_penalty, backend=aot_autograd(fw_compiler=count)
+    )
+    x, y, epsilon = torch.randn(8, 6), torch.randn(8, 6), torch.rand(8)
+    critic = MLPCritic((6,), (16, 16), activation)
+    torch.autograd.backward(compiled(critic, x, y, epsilon))
+    # There: three layers for scores, three for slopes. Back: three matrices, and the
+    # two slopes between them. Zeros would take three products more.
+    assert products == [3 + 3, 3 + 2]
+
+
+@pytest.mark.slow
+def test_the_real_compiler_agrees() -> None:
+    plain = losses(MODULES["wgan_gp"], compile=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        compiled = losses(MODULES["wgan_gp"], compile=True)
+    torch.testing.assert_close(compiled, plain, rtol=1e-4, atol=1e-5)
+
+
+def broken(*_: Any, **__: Any) -> Any:
+    raise RuntimeError("no compiler was found\nmore that nobody reads")
+
+
+def test_a_failing_compiler_costs_one_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", lambda _: broken)
+    plain = losses(MODULES["wgan"], compile=False)
+    with pytest.warns(UserWarning, match="could not be compiled") as warned:
+        assert losses(MODULES["wgan"], compile=True) == plain
+    (once,) = {str(w.message) for w in warned if "no compiler" in str(w.message)}
+    assert once.endswith("runs as it is written: no compiler was found")
+
+
+def test_a_mistake_of_the_function_is_raised_as_ever(captured: list[Any]) -> None:
+    def refuses(x: Tensor) -> Tensor:
+        if len(x) != 2:
+            raise ValueError("x must have 2 rows.")
+        return x + 1
+
+    run = Compiled(refuses)
+    with (
+        warnings.catch_warnings(action="error"),
+        pytest.raises(ValueError, match="2 rows"),
+    ):
+        run(torch.zeros(3))
+    assert run(torch.zeros(2)).tolist() == [1, 1]
+    assert captured == [refuses]
+
+
+def test_copies_compile_anew(captured: list[Any]) -> None:
+    layer = Compiled(nn.Linear(2, 2))
+    layer(torch.zeros(1, 2))
+    for other in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        other(torch.zeros(1, 2))
+    assert len(captured) == 3
