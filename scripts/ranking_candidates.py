@@ -77,7 +77,9 @@ SEARCHES = {
             *("margin=1.2", "margin=1.9", "n_negatives=4", "n_negatives=20"),
             *("optimizer.lr=0.1", "optimizer.lr=1", "data.batch_size=1024"),
             *("covariance_weight=1", "rank_weighted=false", "negative=first"),
-            *("dim=100", "dim=400"),
+            *("dim=100", "dim=400", "sampling=popularity popularity_power=0.25"),
+            "optimizer=torch.optim.Adagrad optimizer.lr=0.1",
+            "optimizer=torch.optim.Adagrad optimizer.lr=0.2",
         ),
         _tries(
             "smooth_cml",
