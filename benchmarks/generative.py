@@ -1,0 +1,231 @@
+"""GAN, WGAN and WGAN-GP: in our Trainer, by a bare loop, and the usual way.
+
+The bare loop does the same arithmetic as the modules, written by hand: fakes for the
+critic without gradients, real and fake in one call of the critic, no gradients of the
+frozen side, the penalty from our function. It draws, scores and descends.
+
+The usual way is how published scripts do it: the graph of the fakes is kept, real and
+fake are scored apart, each part of the critic's loss goes backward by a call of its
+own, and the generator's step computes the critic's gradients, which nobody uses.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import Adam, Optimizer, RMSprop
+
+from benchmarks.timing import Spent, spending
+from datamodules.base import InMemoryDataModule, Splits
+from datamodules.tensor_pairs import TensorPairs
+from lightning_modules import (
+    GAN,
+    WGAN,
+    WGANGP,
+    ConvCritic,
+    ConvGenerator,
+    MLPCritic,
+    MLPGenerator,
+)
+from lightning_modules.base import frozen
+from lightning_modules.functional.lipschitz import gradient_penalty
+from lightning_modules.generative import GenerativeModule
+
+Method = Literal["gan", "wgan", "wgan_gp"]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two networks and the batch that they are trained on."""
+
+    shape: tuple[int, ...]
+    batch: int
+    networks: Callable[[], tuple[nn.Module, nn.Module]]
+    described: str
+
+
+def _points() -> tuple[nn.Module, nn.Module]:
+    wide = (512, 512, 512)
+    return MLPGenerator(2, (2,), wide), MLPCritic((2,), wide)
+
+
+def _convolutions(side: int, width: int) -> tuple[nn.Module, nn.Module]:
+    options: dict[str, Any] = {"shape": (1, side, side), "width": width, "norm": "none"}
+    return ConvGenerator(64, **options), ConvCritic(**options)
+
+
+PAIRS = {
+    "points": Pair((2,), 256, _points, "25 Gaussians, multilayer perceptrons 3 x 512"),
+    "digits": Pair(
+        (1, 8, 8), 64, lambda: _convolutions(8, 32), "8 x 8, convolutions of width 32"
+    ),
+    "mnist": Pair(
+        (1, 28, 28), 64, lambda: _convolutions(28, 16), "28 x 28, width 16, no norm"
+    ),
+    "mnist-64": Pair(
+        (1, 28, 28), 64, lambda: _convolutions(28, 64), "28 x 28, width 64, no norm"
+    ),
+}
+N_CRITIC = {"gan": 1, "wgan": 5, "wgan_gp": 5}
+ROWS = 8192
+
+
+class RandomRows(InMemoryDataModule):
+    """Rows of normal noise, float32: only the time matters."""
+
+    def __init__(self, shape: tuple[int, ...], batch_size: int) -> None:
+        super().__init__(batch_size)
+        self.shape = shape
+
+    def read(self) -> Splits:
+        """The same rows for every part."""
+        x = torch.randn(ROWS, *self.shape, generator=torch.Generator().manual_seed(0))
+        rows = TensorPairs(x.clamp(-1, 1), torch.zeros(ROWS, dtype=torch.int64))
+        return rows, rows, rows
+
+
+def module(method: Method, pair: Pair) -> GenerativeModule:
+    """Our module with its own optimizers."""
+    torch.manual_seed(0)
+    generator, critic = pair.networks()
+    if method == "gan":
+        return GAN(generator, critic)
+    return (WGAN if method == "wgan" else WGANGP)(generator, critic)
+
+
+def _as_torch_makes_it(ours: Optimizer) -> Optimizer:
+    """The same rule and settings, with torch's choice of how to carry it out."""
+    (group,) = ours.param_groups
+    if isinstance(ours, RMSprop):
+        return RMSprop(group["params"], group["lr"], group["alpha"])
+    return Adam(group["params"], group["lr"], group["betas"])
+
+
+# By hand ----------------------------------------------------------------------------
+
+
+@dataclass
+class Game:
+    """Networks, their optimizers and the data of a loop by hand."""
+
+    method: Method
+    generator: nn.Module
+    critic: nn.Module
+    optimizers: tuple[Optimizer, Optimizer]
+    rows: Tensor
+    batch: int
+    latent: int
+
+    @classmethod
+    def of(cls, method: Method, pair: Pair, usual: bool = False) -> "Game":
+        """The same networks as in our module, and its optimizers or torch's own."""
+        ours = module(method, pair)
+        made, _ = ours.configure_optimizers()
+        if usual:
+            made = [_as_torch_makes_it(optimizer) for optimizer in made]
+        rows = RandomRows(pair.shape, pair.batch).read()[0].x
+        networks = ours.generator, ours.critic
+        return cls(method, *networks, tuple(made), rows, pair.batch, ours.latent_dim)
+
+    def batches(self) -> Iterator[Tensor]:
+        """Shuffled batches, epoch after epoch."""
+        while True:
+            order = torch.split(torch.randperm(len(self.rows)), self.batch)
+            yield from (self.rows[part] for part in order)
+
+    def clip(self) -> None:
+        """Algorithm 1 of WGAN, line 7."""
+        if self.method == "wgan":
+            with torch.no_grad():
+                for weight in self.critic.parameters():
+                    weight.clamp_(-0.01, 0.01)
+
+    def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        """On scores."""
+        if self.method == "gan":
+            return F.softplus(-real).mean() + F.softplus(fake).mean()
+        return fake.mean() - real.mean()
+
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        """On scores."""
+        return F.softplus(-fake).mean() if self.method == "gan" else -fake.mean()
+
+
+Step = Callable[[Game, Tensor], None]
+
+
+def bare_critic(game: Game, real: Tensor) -> None:
+    """One update of the critic."""
+    with torch.no_grad():
+        fake = game.generator(torch.randn(len(real), game.latent))
+    scores = game.critic(torch.cat([real, fake]))
+    loss = game.critic_loss(scores[: len(real)], scores[len(real) :])
+    if game.method == "wgan_gp":
+        penalty = gradient_penalty(game.critic, real, fake, torch.rand(len(real)))
+        loss = loss + 10 * penalty
+    game.optimizers[0].zero_grad()
+    torch.autograd.backward(loss)
+    game.optimizers[0].step()
+    game.clip()
+
+
+def bare_generator(game: Game, real: Tensor) -> None:
+    """One update of the generator."""
+    with frozen(game.critic):
+        fake = game.generator(torch.randn(len(real), game.latent))
+        loss = game.generator_loss(game.critic(fake))
+        game.optimizers[1].zero_grad()
+        torch.autograd.backward(loss)
+    game.optimizers[1].step()
+
+
+def usual_critic(game: Game, real: Tensor) -> None:
+    """One update of the critic, in two or three backward calls."""
+    fake = game.generator(torch.randn(len(real), game.latent))
+    game.optimizers[0].zero_grad()
+    here, there = game.critic(real), game.critic(fake)
+    if game.method == "gan":
+        torch.autograd.backward(F.softplus(-here).mean())
+        torch.autograd.backward(F.softplus(there).mean())
+    else:
+        torch.autograd.backward(-here.mean())
+        torch.autograd.backward(there.mean())
+    if game.method == "wgan_gp":
+        torch.autograd.backward(10 * _usual_penalty(game.critic, real, fake.detach()))
+    game.optimizers[0].step()
+    game.clip()
+
+
+def _usual_penalty(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+    epsilon = torch.rand(len(real), *[1] * (real.ndim - 1))
+    points = (epsilon * real + (1 - epsilon) * fake).requires_grad_(True)
+    scores = critic(points)
+    (slopes,) = torch.autograd.grad(
+        scores, points, torch.ones_like(scores), create_graph=True, retain_graph=True
+    )
+    penalty: Tensor = ((slopes.flatten(1).norm(2, dim=1) - 1) ** 2).mean()
+    return penalty
+
+
+def usual_generator(game: Game, real: Tensor) -> None:
+    """One update of the generator, with gradients of the critic's weights."""
+    game.optimizers[1].zero_grad()
+    fake = game.generator(torch.randn(len(real), game.latent))
+    torch.autograd.backward(game.generator_loss(game.critic(fake)))
+    game.optimizers[1].step()
+
+
+def by_hand(game: Game, steps: int, critic: Step, generator: Step) -> Spent:
+    """Some generator updates, each after ``n_critic`` of the critic."""
+    spent = Spent(units=steps)
+    with spending(spent):
+        batches = game.batches()
+        for _ in range(steps):
+            for _ in range(N_CRITIC[game.method]):
+                real = next(batches)
+                critic(game, real)
+            generator(game, real)
+    return spent

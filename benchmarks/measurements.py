@@ -1,0 +1,189 @@
+"""What is measured, and what each measurement should show."""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks import adaptation, generative, pictures, ranking
+from benchmarks.fitting import fit, watched
+from benchmarks.timing import Summary, Way, alternate
+from scripts.wdgrl_speed import Reviews, Usual
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way of one case.
+
+    Attributes:
+        case: What is done.
+        way: How.
+        unit: What the times are of.
+        goal: What the ratio should be, as a sentence, or nothing.
+        met: Whether it is.
+        summary: Times, memory and the ratio.
+    """
+
+    case: str
+    way: str
+    unit: str
+    goal: str
+    met: bool | None
+    summary: Summary
+
+    def record(self) -> dict[str, Any]:
+        """As it is kept in a file."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A bound of a ratio."""
+
+    most: float | None = None
+    least: float | None = None
+
+    def __str__(self) -> str:
+        return f"<= {self.most}" if self.most else f">= {self.least}"
+
+    def met(self, ratio: float) -> bool:
+        """Whether a ratio keeps it."""
+        return ratio <= self.most if self.most else ratio >= (self.least or 0)
+
+
+def rows(
+    case: str,
+    unit: str,
+    ways: Mapping[str, Way],
+    rounds: int,
+    goals: Mapping[str, Goal] | None = None,
+) -> list[Row]:
+    """Measure the ways of a case in turn; the first is what the others are beside."""
+    found = alternate(ways, rounds, case)
+    kept = []
+    for way, summary in found.items():
+        goal = (goals or {}).get(way)
+        met = goal.met(summary.ratio) if goal else None
+        kept.append(Row(case, way, unit, str(goal or ""), met, summary))
+    return kept
+
+
+# A method, its networks, the player updates of a round, and the most that the Trainer
+# may take by the bare loop and the least that the usual way should take by ours.
+GAMES: list[tuple[generative.Method, str, int, float, float]] = [
+    ("gan", "points", 60, 1.10, 1.2),
+    ("wgan", "points", 25, 1.10, 1.2),
+    ("wgan_gp", "points", 15, 1.10, 1.12),
+    ("wgan_gp", "digits", 40, 1.30, 1.12),
+    ("wgan_gp", "mnist", 12, 1.05, 1.12),
+]
+
+
+def training(rounds: int) -> list[Row]:
+    """`trainer.fit` beside the same arithmetic in a bare loop."""
+    found = []
+    for method, name, steps, most, _ in GAMES:
+        found += _game(method, name, steps, Goal(most), rounds)
+    found += _adaptation(rounds) + _ranking(rounds)
+    return found
+
+
+def _game(
+    method: generative.Method, name: str, steps: int, goal: Goal, rounds: int
+) -> list[Row]:
+    pair = generative.PAIRS[name]
+    ours, game = generative.module(method, pair), generative.Game.of(method, pair)
+    data = generative.RandomRows(pair.shape, pair.batch)
+    bare = generative.bare_critic, generative.bare_generator
+    with tempfile.TemporaryDirectory() as folder:
+        options = watched(Path(folder)) if name == "digits" else {}
+        ways: dict[str, Way] = {
+            "bare loop": lambda: generative.by_hand(game, steps, *bare),
+            "trainer.fit": lambda: fit(ours, data, steps, **options),
+        }
+        seen = ", with bar and logging" if options else ""
+        case = f"{method}: {pair.described}, batch {pair.batch}{seen}"
+        return rows(case, "generator update", ways, rounds, {"trainer.fit": goal})
+
+
+def _adaptation(rounds: int) -> list[Row]:
+    data = Reviews(dense=True)
+    ours, game = adaptation.module(), adaptation.Adaptation.of(data)
+    ways: dict[str, Way] = {
+        "bare loop": lambda: adaptation.by_hand(game, 60),
+        "trainer.fit": lambda: fit(ours, data, 60),
+    }
+    case = f"wdgrl: {adaptation.NETWORKS}"
+    return rows(case, "player update", ways, rounds, {"trainer.fit": Goal(1.05)})
+
+
+def _ranking(rounds: int) -> list[Row]:
+    shop = ranking.Shop(100_000, 1_000_000)
+    ours, tables = ranking.module(), ranking.Tables.of(shop)
+    ways: dict[str, Way] = {
+        "bare loop": lambda: ranking.by_hand(tables, 20),
+        "trainer.fit": lambda: fit(ours, shop, 20),
+    }
+    case = "cml: d 64, U 20, 4,096 pairs, 10^6 items"
+    return rows(case, "update", ways, rounds, {"trainer.fit": Goal(1.10)})
+
+
+def usual(rounds: int) -> list[Row]:
+    """`trainer.fit` beside the usual way of writing the method."""
+    found = []
+    for method, name, steps, _, least in GAMES:
+        found += _usual_game(method, name, steps, Goal(least=least), rounds)
+    data = Reviews(dense=True)
+    ours, theirs = adaptation.module(), adaptation.module(Usual)
+    ways: dict[str, Way] = {
+        "trainer.fit": lambda: fit(ours, data, 60),
+        "usual way": lambda: fit(theirs, data, 60),
+    }
+    goals = {"usual way": Goal(least=1.8)}
+    case = f"wdgrl: {adaptation.NETWORKS}"
+    found += rows(case, "player update", ways, rounds, goals)
+    return found
+
+
+def _usual_game(
+    method: generative.Method, name: str, steps: int, goal: Goal, rounds: int
+) -> list[Row]:
+    pair = generative.PAIRS[name]
+    ours = generative.module(method, pair)
+    game = generative.Game.of(method, pair, usual=True)
+    data = generative.RandomRows(pair.shape, pair.batch)
+    theirs = generative.usual_critic, generative.usual_generator
+    ways: dict[str, Way] = {
+        "trainer.fit": lambda: fit(ours, data, steps),
+        "usual way": lambda: generative.by_hand(game, steps, *theirs),
+    }
+    case = f"{method}: {pair.described}, batch {pair.batch}"
+    return rows(case, "generator update", ways, rounds, {"usual way": goal})
+
+
+def loading(rounds: int) -> list[Row]:
+    """Pictures a second, without networks."""
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        pictures.write_pictures(Path(folder))
+        for workers in (0, 2):
+            ways = pictures.loading(Path(folder), workers, batches=150)
+            case = f"60,000 pictures of 28 x 28, batch 64, {workers} workers"
+            goals = {"torchvision": Goal(least=30)} if workers == 0 else {}
+            found += rows(case, "picture", ways, rounds, goals)
+    return found
+
+
+MEASUREMENTS: dict[str, Callable[[int], list[Row]]] = {
+    "training": training,
+    "usual": usual,
+    "loading": loading,
+}
+
+
+def prepare() -> None:
+    """One thread, so that ratios are of work and not of cores."""
+    torch.set_num_threads(1)

@@ -1,0 +1,61 @@
+"""Pictures per second: our batches from memory, and torchvision's item by item."""
+
+import struct
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torchvision import datasets, transforms
+
+from benchmarks.timing import Spent, Way, spending
+from datamodules import MNIST
+
+BATCH, PICTURES = 64, 60_000
+
+
+def write_pictures(root: Path) -> None:
+    """Random pictures in the files of MNIST."""
+    folder = root / "MNIST" / "raw"
+    folder.mkdir(parents=True, exist_ok=True)
+    g = torch.Generator().manual_seed(0)
+    for part, n in (("train", PICTURES), ("t10k", 10_000)):
+        pixels = torch.randint(256, (n, 28, 28), generator=g, dtype=torch.uint8)
+        labels = torch.randint(10, (n,), generator=g, dtype=torch.uint8)
+        _write_idx(folder / f"{part}-images-idx3-ubyte", pixels)
+        _write_idx(folder / f"{part}-labels-idx1-ubyte", labels)
+
+
+def _write_idx(path: Path, values: Tensor) -> None:
+    head = struct.pack(f">BBBB{values.ndim}I", 0, 0, 8, values.ndim, *values.shape)
+    path.write_bytes(head + values.numpy().tobytes())
+
+
+def loading(root: Path, num_workers: int, batches: int) -> dict[str, Way]:
+    """Ours and the usual way, with some worker processes."""
+    ours = MNIST(str(root), batch_size=BATCH, num_workers=num_workers)
+    ours.setup()
+    usual = DataLoader(
+        datasets.MNIST(str(root), transform=transforms.ToTensor()),
+        BATCH,
+        shuffle=True,
+        num_workers=num_workers,
+    )
+
+    def from_memory() -> Spent:
+        loader = ours.train_dataloader()
+        return drawn((ours.on_after_batch_transfer(b, 0) for b in loader), 850)
+
+    return {"in memory": from_memory, "torchvision": lambda: drawn(usual, batches)}
+
+
+def drawn(batches: Iterable[Any], n: int) -> Spent:
+    """The first n batches of an epoch, the start of workers included."""
+    spent = Spent(units=n * BATCH)
+    with spending(spent):
+        for x, _ in islice(batches, n):
+            assert x.dtype == torch.float32
+    return spent

@@ -1,0 +1,132 @@
+"""Ways of doing the same, timed in turn."""
+
+import ctypes
+import gc
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.progress import track
+
+_MEMORY = Path("/proc/self")
+
+
+@dataclass
+class Spent:
+    """What one round cost.
+
+    Attributes:
+        wall: Seconds.
+        cpu: Seconds of user time, of all threads of this process.
+        memory: Bytes at the highest point above what was held before; 0 where the
+            system doesn't say.
+        units: How many steps, pictures or the like were done.
+    """
+
+    wall: float = 0.0
+    cpu: float = 0.0
+    memory: int = 0
+    units: int = 1
+
+
+@contextmanager
+def spending(spent: Spent) -> Iterator[None]:
+    """Adds what the block costs."""
+    before = _trimmed()
+    if before:
+        (_MEMORY / "clear_refs").write_text("5")  # the high-water mark begins anew
+    cpu, wall = _user_time(), time.perf_counter()
+    yield
+    spent.wall += time.perf_counter() - wall
+    spent.cpu += _user_time() - cpu
+    spent.memory = max(spent.memory, _held("VmHWM") - before)
+
+
+def _trimmed() -> int:
+    """Bytes held once freed memory is given back, so that rounds don't share it."""
+    gc.collect()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).malloc_trim(0)
+    return _held("VmRSS")
+
+
+def _user_time() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_utime
+
+
+def _held(kind: str) -> int:
+    status = _MEMORY / "status"
+    if not status.exists():
+        return 0
+    (line,) = (x for x in status.read_text().splitlines() if x.startswith(kind))
+    return int(line.split()[1]) * 1024
+
+
+Way = Callable[[], Spent]
+"""Does one round, and says what the part that counts has cost."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Several rounds of one way, beside those of another.
+
+    Attributes:
+        wall: Median seconds of a unit.
+        cpu: Median seconds of user time of a unit.
+        memory: Largest number of bytes above what was held before.
+        ratio: Median over the rounds of its wall time by that of the first way.
+        spread: The quartiles of these ratios.
+    """
+
+    wall: float
+    cpu: float
+    memory: int
+    ratio: float
+    spread: tuple[float, float]
+
+
+def alternate(
+    ways: Mapping[str, Way], rounds: int, what: str = ""
+) -> dict[str, Summary]:
+    """Time several ways in turn, each round in the other direction.
+
+    A first round warms up and does not count. Ratios are taken within a round, so that
+    what slows the machine for a while slows all ways alike.
+
+    Args:
+        ways: What is timed; the first is what the others are compared with.
+        rounds: How many rounds count, at least 2.
+        what: Shown beside the progress bar.
+
+    Raises:
+        ValueError: If there are fewer than two rounds, which have no quartiles.
+    """
+    if rounds < 2:
+        raise ValueError(f"rounds must be at least 2, got {rounds}.")
+    seen: dict[str, list[Spent]] = {name: [] for name in ways}
+    for i in track(range(rounds + 1), what, transient=True):
+        order = list(ways) if i % 2 else list(ways)[::-1]
+        for name in order:
+            seen[name].append(ways[name]())
+    first = seen[next(iter(ways))]
+    return {name: _summary(spent[1:], first[1:]) for name, spent in seen.items()}
+
+
+def _summary(spent: list[Spent], first: list[Spent]) -> Summary:
+    ratios = [
+        (one.wall / one.units) / (other.wall / other.units)
+        for one, other in zip(spent, first, strict=True)
+    ]
+    low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
+    return Summary(
+        wall=statistics.median(s.wall / s.units for s in spent),
+        cpu=statistics.median(s.cpu / s.units for s in spent),
+        memory=max(s.memory for s in spent),
+        ratio=middle,
+        spread=(low, high),
+    )
