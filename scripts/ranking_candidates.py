@@ -84,8 +84,10 @@ SEARCHES = {
         _tries(
             "smooth_cml",
             *("temperature=0.2", "temperature=0.3", "temperature=0.5"),
-            *("n_negatives=4000", "data.batch_size=512", "dim=200"),
+            *("n_negatives=4000", "data.batch_size=512"),
+            budget="dim=100",
         ),
+        _tries("smooth_cml", "dim=100"),
         _tries("bpr", *_DECAY, budget="dim=100"),
         _tries("bpr", "dim=100"),
         _tries("warp", *_DECAY),
