@@ -65,6 +65,10 @@ results-%: $(STAMP) ## run the missing cells of docs/results/<table> and rebuild
 figures: $(STAMP) ## measure and draw the studies of docs/theory.md from nothing, two at a time
 	$(BIN)/python scripts/figures.py run
 
+.PHONY: bench
+bench: $(STAMP) ## time everything and write docs/performance.md (an hour on a quiet machine)
+	$(BIN)/python -m benchmarks
+
 .PHONY: clean
 clean: ## remove caches and builds; .venv, runs and data stay
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov

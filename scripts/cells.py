@@ -23,6 +23,7 @@ CODE = (
     "callbacks",
     "configs",
     "scripts",
+    "benchmarks",
     "train.py",
 )
 

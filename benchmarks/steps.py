@@ -1,75 +1,14 @@
-"""What is measured, and what each measurement should show."""
+"""Our Trainer beside a bare loop and the usual way; and how pictures are read."""
 
 import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from benchmarks import adaptation, generative, pictures, ranking
 from benchmarks.fitting import fit, watched
-from benchmarks.timing import Summary, Way, alternate
+from benchmarks.records import Goal, Row, records, rows
+from benchmarks.timing import Way
 from scripts.wdgrl_speed import Reviews, Usual
-
-
-@dataclass(frozen=True)
-class Row:
-    """One way of one case.
-
-    Attributes:
-        case: What is done.
-        way: How.
-        unit: What the times are of.
-        goal: What the ratio should be, as a sentence, or nothing.
-        met: Whether it is.
-        summary: Times, memory and the ratio.
-    """
-
-    case: str
-    way: str
-    unit: str
-    goal: str
-    met: bool | None
-    summary: Summary
-
-    def record(self) -> dict[str, Any]:
-        """As it is kept in a file."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class Goal:
-    """A bound of a ratio."""
-
-    most: float | None = None
-    least: float | None = None
-
-    def __str__(self) -> str:
-        return f"<= {self.most}" if self.most else f">= {self.least}"
-
-    def met(self, ratio: float) -> bool:
-        """Whether a ratio keeps it."""
-        return ratio <= self.most if self.most else ratio >= (self.least or 0)
-
-
-def rows(
-    case: str,
-    unit: str,
-    ways: Mapping[str, Way],
-    rounds: int,
-    goals: Mapping[str, Goal] | None = None,
-) -> list[Row]:
-    """Measure the ways of a case in turn; the first is what the others are beside."""
-    found = alternate(ways, rounds, case)
-    kept = []
-    for way, summary in found.items():
-        goal = (goals or {}).get(way)
-        met = goal.met(summary.ratio) if goal else None
-        kept.append(Row(case, way, unit, str(goal or ""), met, summary))
-    return kept
-
 
 # A method, its networks, the player updates of a round, and the most that the Trainer
 # may take by the bare loop and the least that the usual way should take by ours.
@@ -82,13 +21,12 @@ GAMES: list[tuple[generative.Method, str, int, float, float]] = [
 ]
 
 
-def training(rounds: int) -> list[Row]:
+def training(rounds: int) -> list[dict[str, Any]]:
     """`trainer.fit` beside the same arithmetic in a bare loop."""
     found = []
     for method, name, steps, most, _ in GAMES:
         found += _game(method, name, steps, Goal(most), rounds)
-    found += _adaptation(rounds) + _ranking(rounds)
-    return found
+    return records(found + _adaptation(rounds) + _ranking(rounds))
 
 
 def _game(
@@ -131,7 +69,7 @@ def _ranking(rounds: int) -> list[Row]:
     return rows(case, "update", ways, rounds, {"trainer.fit": Goal(1.10)})
 
 
-def usual(rounds: int) -> list[Row]:
+def usual(rounds: int) -> list[dict[str, Any]]:
     """`trainer.fit` beside the usual way of writing the method."""
     found = []
     for method, name, steps, _, least in GAMES:
@@ -144,8 +82,7 @@ def usual(rounds: int) -> list[Row]:
     }
     goals = {"usual way": Goal(least=1.8)}
     case = f"wdgrl: {adaptation.NETWORKS}"
-    found += rows(case, "player update", ways, rounds, goals)
-    return found
+    return records([*found, *rows(case, "player update", ways, rounds, goals)])
 
 
 def _usual_game(
@@ -164,7 +101,7 @@ def _usual_game(
     return rows(case, "generator update", ways, rounds, {"usual way": goal})
 
 
-def loading(rounds: int) -> list[Row]:
+def loading(rounds: int) -> list[dict[str, Any]]:
     """Pictures a second, without networks."""
     found = []
     with tempfile.TemporaryDirectory() as folder:
@@ -174,16 +111,4 @@ def loading(rounds: int) -> list[Row]:
             case = f"60,000 pictures of 28 x 28, batch 64, {workers} workers"
             goals = {"torchvision": Goal(least=30)} if workers == 0 else {}
             found += rows(case, "picture", ways, rounds, goals)
-    return found
-
-
-MEASUREMENTS: dict[str, Callable[[int], list[Row]]] = {
-    "training": training,
-    "usual": usual,
-    "loading": loading,
-}
-
-
-def prepare() -> None:
-    """One thread, so that ratios are of work and not of cores."""
-    torch.set_num_threads(1)
+    return records(found)

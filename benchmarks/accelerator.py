@@ -1,0 +1,175 @@
+"""On a CUDA device: eager, compiled, and compiled in bfloat16."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import nn
+from torch.profiler import ProfilerActivity, profile
+from torch.utils.benchmark import Timer
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks import generative, ranking
+from benchmarks.fitting import fit
+from benchmarks.records import seconds
+from benchmarks.timing import Spent
+from lightning_modules import WGANGP, ResNetCritic, ResNetGenerator
+
+PICTURES = (3, 32, 32)
+MODES: dict[str, dict[str, Any]] = {
+    "eager": {"compile": False, "precision": "32-true"},
+    "compiled": {"compile": True, "precision": "32-true"},
+    "compiled, bfloat16": {"compile": True, "precision": "bf16-mixed"},
+}
+NOT_MEASURED = [{"state": "not measured: no CUDA device"}]
+
+
+def _resnets() -> tuple[nn.Module, nn.Module]:
+    return ResNetGenerator(128, PICTURES), ResNetCritic(PICTURES, norm="none")
+
+
+def pairs() -> dict[str, generative.Pair]:
+    """What is trained."""
+    small = {n: generative.PAIRS[n] for n in ("points", "digits", "mnist-64")}
+    big = {
+        f"resnet-{n}": generative.Pair(PICTURES, n, _resnets, "32 x 32, ResNet 128")
+        for n in (64, 512)
+    }
+    return small | big
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where it runs: ``cuda``, or ``cpu`` to try the script."""
+
+    kind: str
+
+    def wait(self) -> None:
+        """Until all kernels have run."""
+        if self.kind == "cuda":
+            torch.cuda.synchronize()
+
+    def memory(self) -> int:
+        """Bytes at the highest point since the last call."""
+        if self.kind != "cuda":
+            return 0
+        held = torch.cuda.max_memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        return held
+
+
+class _Waits(pl.Callback):
+    """Lets the clock stop only when the device is done."""
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+
+    def on_train_start(self, *_: Any) -> None:
+        """Nothing is left from before."""
+        self.device.wait()
+
+    def on_train_end(self, *_: Any) -> None:
+        """The last step has been taken."""
+        self.device.wait()
+
+
+def accelerator(rounds: int) -> list[dict[str, Any]]:
+    """Player steps and pictures a second, where there is a CUDA device."""
+    if not torch.cuda.is_available():
+        return NOT_MEASURED
+    device = Device("cuda")
+    found = [
+        row for pair in pairs().values() for row in games(device, pair, rounds * 20)
+    ]
+    shops = (ranking.Shop(100_000, n) for n in (10**6, 10**7))
+    return found + [_ranker(device, shop, rounds * 20) for shop in shops]
+
+
+def games(
+    device: Device, pair: generative.Pair, steps: int
+) -> Iterator[dict[str, Any]]:
+    """One WGAN-GP in all modes; the first run of a mode compiles and doesn't count."""
+    data = generative.RandomRows(pair.shape, pair.batch)
+    flops = _flops(pair)
+    for mode, options in MODES.items():
+        torch.manual_seed(0)
+        module = WGANGP(*pair.networks(), compile=options["compile"])
+        run = _run(device, module, data, precision=options["precision"])
+        run(4)
+        device.memory()
+        spent = run(steps)
+        memory = device.memory()
+        rate = matrix_rate(device, options["precision"])
+        wall = spent.wall / steps
+        yield {
+            "case": f"wgan_gp: {pair.described}, batch {pair.batch}",
+            "way": mode,
+            "generator update": seconds(wall),
+            "real pictures a second": f"{5 * pair.batch / wall:,.0f}",
+            "peak memory": f"{memory / 2**20:.0f} MiB",
+            "share of the matrix rate": f"{flops / wall / rate:.1%}",
+            "launching kernels": f"{_launches(run):.0%}",
+        }
+
+
+def _run(
+    device: Device, module: pl.LightningModule, data: Any, **options: Any
+) -> Callable[[int], Spent]:
+    return lambda steps: fit(
+        module,
+        data,
+        steps,
+        accelerator=device.kind,
+        devices=1,
+        callbacks=[_Waits(device)],
+        **options,
+    )
+
+
+def _flops(pair: generative.Pair) -> int:
+    """Of one generator update and its critic updates, counted on the CPU."""
+    game = generative.Game.of("wgan_gp", pair)
+    with FlopCounterMode(display=False) as counter:
+        bare = generative.bare_critic, generative.bare_generator
+        generative.by_hand(game, 1, *bare)
+    return int(counter.get_total_flops())
+
+
+def matrix_rate(device: Device, precision: str, side: int = 4096) -> float:
+    """Floating-point operations a second of a large product."""
+    dtype = torch.float32 if precision == "32-true" else torch.bfloat16
+    side = side if device.kind == "cuda" else 256
+    a = torch.randn(side, side, device=device.kind, dtype=dtype)
+    calls = 20
+    product = Timer("a @ a", globals={"a": a})
+    return float(2.0 * side**3 / product.timeit(calls).mean)
+
+
+def _launches(run: Callable[[int], Spent]) -> float:
+    """Share of the host's time that goes into launching kernels."""
+    activities = [ProfilerActivity.CPU, ProfilerActivity.CUDA]
+    if not torch.cuda.is_available():
+        activities = activities[:1]
+    with profile(activities=activities) as seen:
+        spent = run(5)
+    launched = sum(
+        e.self_cpu_time_total for e in seen.key_averages() if "Launch" in e.key
+    )
+    return float(launched * 1e-6 / spent.wall)
+
+
+def _ranker(device: Device, shop: ranking.Shop, steps: int) -> dict[str, Any]:
+    module = ranking.module()
+    run = _run(device, module, shop)
+    run(4)
+    device.memory()
+    spent = run(steps)
+    return {
+        "case": f"cml: d 64, U 20, 4,096 pairs, {shop.sizes[1]:,} items",
+        "way": "eager",
+        "generator update": seconds(spent.wall / steps),
+        "real pictures a second": f"{ranking.BATCH * steps / spent.wall:,.0f} pairs",
+        "peak memory": f"{device.memory() / 2**20:.0f} MiB",
+    }

@@ -1,0 +1,112 @@
+"""docs/performance.md, made from what was measured; nothing is typed."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.lazy import quality
+from callbacks.files import write_whole
+from scripts.cells import RESULTS
+
+MEASURED = RESULTS / "performance"
+PAGE = RESULTS.parent / "performance.md"
+HEADER = """# Performance
+
+Made by `make bench` (`python -m benchmarks`), which times the ways of a case in turn,
+one thread, and keeps each measurement in `docs/results/performance/`. Times are
+medians over the rounds, a first round not counted; a ratio is that of two wall times
+of one round, its median with the quartiles in brackets. Memory is what was held at
+the highest point above what was held before. The networks are named in `benchmarks/`.
+"""
+SECTIONS = {
+    "training": (
+        "`trainer.fit` beside a bare loop",
+        "The bare loop does the same arithmetic by hand: same networks, optimizer, "
+        "batch.",
+    ),
+    "usual": (
+        "`trainer.fit` beside the usual way",
+        "The usual way keeps the graph of the fakes, scores real and fake apart, "
+        "goes backward once for each part of the loss, and computes the critic's "
+        "gradients in the generator's step; for WDGRL it computes the features in "
+        "every critic step.",
+    ),
+    "loading": (
+        "Pictures read and shuffled",
+        "Beside `DataLoader(torchvision.datasets.MNIST(transform=ToTensor()))`; the "
+        "start of the workers is part of the time.",
+    ),
+    "startup": (
+        "From the command to the first step",
+        "With the files in the system's cache.",
+    ),
+    "penalty": (
+        "Estimate and penalty, eager and compiled",
+        "Loss and gradient of the critic's weights. Compiling is not in the times. "
+        "The difference is the largest of a weight by the largest of its layer.",
+    ),
+    "work": (
+        "Share of the machine's matrix product",
+        "One critic update by the bare loop (fakes, loss, gradient, optimizer), its "
+        "work counted by torch's flop counter, beside a product of two 2,048 x "
+        "2,048 matrices that is measured right before and after. The profile's "
+        "shares are of the time that each operation takes itself.",
+    ),
+    "scaling": (
+        "How steps grow",
+        "Beside the first row of each case.",
+    ),
+    "lazy": (
+        "The penalty on every fourth critic update",
+        "`penalty_every: 4`, four times as heavy.",
+    ),
+    "accelerator": (
+        "On a CUDA device",
+        "`python -m benchmarks accelerator` on a machine that has one.",
+    ),
+}
+
+
+def write_page() -> None:
+    """Rebuild the page from the files."""
+    write_whole(PAGE, page_text())
+
+
+def page_text() -> str:
+    """The page, of what has been measured so far."""
+    parts = [HEADER]
+    for name, (title, note) in SECTIONS.items():
+        path = MEASURED / f"{name}.json"
+        parts += [f"## {title}", note]
+        parts += _measured(path) if path.exists() else ["Not measured yet."]
+        if name == "lazy" and (rows := quality()):
+            parts.append(
+                "What the generators of `configs/wgan_gp/grid25.yaml` have learnt; the "
+                "cells are those of docs/results.md."
+            )
+            parts += table(rows)
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def _measured(path: Path) -> Iterator[str]:
+    found = json.loads(path.read_text())
+    yield from table(found["rows"])
+    yield (
+        f"Command: `{found['command']}`; commit {found['commit']}; {found['hardware']}."
+    )
+
+
+def table(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """A table of Markdown, its columns those of any row in their order.
+
+    >>> print(*table([{"way": "a", "time": "1 s"}, {"way": "b"}]))
+    | way | time |
+    |---|---|
+    | a | 1 s |
+    | b |  |
+    """
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    lines = [names, *([str(row.get(name, "")) for name in names] for row in rows)]
+    text = [f"| {' | '.join(line)} |" for line in lines]
+    yield "\n".join([text[0], "|" + "---|" * len(names), *text[1:]])

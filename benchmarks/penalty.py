@@ -1,0 +1,79 @@
+"""Estimate and penalty: as two backward passes, and as one compiled function."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks import adaptation, generative
+from benchmarks.records import Goal, records, rows
+from benchmarks.timing import Spent, Way, spending
+from lightning_modules import WDGRL, WGANGP
+from lightning_modules.compiled import Compiled
+
+Loss = Callable[[], Tensor]
+
+
+def penalty(rounds: int) -> list[dict[str, Any]]:
+    """Time of loss and gradient, and how far the compiled gradient is off."""
+    found: list[dict[str, Any]] = []
+    for name, calls in (("points", 60), ("digits", 60), ("mnist", 20)):
+        pair = generative.PAIRS[name]
+        ours = generative.module("wgan_gp", pair)
+        assert isinstance(ours, WGANGP)
+        case = f"wgan_gp: {pair.described}, batch {pair.batch}"
+        found += _case(case, ours, (pair.batch, *pair.shape), calls, rounds)
+    case = "wdgrl: critic 500-100-1, 32 + 32 rows of features"
+    return found + _case(case, adaptation.module(), (32, 500), 100, rounds)
+
+
+def _losses(ours: WGANGP | WDGRL, shape: tuple[int, ...]) -> tuple[Loss, Loss]:
+    """The critic's loss on two samples, as it is written and compiled."""
+    g = torch.Generator().manual_seed(0)
+    samples = [torch.randn(shape, generator=g) for _ in range(2)]
+    epsilon = torch.rand(len(samples[0]), generator=g)
+    terms = Compiled(ours._terms)
+
+    def loss(function: Callable[..., tuple[Tensor, Tensor]]) -> Tensor:
+        gap, excess = function(*samples, epsilon)
+        return gap + ours.penalty_weight * excess
+
+    return partial(loss, ours._terms), partial(loss, terms)
+
+
+def _case(
+    case: str,
+    ours: WGANGP | WDGRL,
+    shape: tuple[int, ...],
+    calls: int,
+    rounds: int,
+) -> list[dict[str, Any]]:
+    weights = list(ours.critic.parameters())
+    eager, fast = _losses(ours, shape)
+    difference = _difference(eager, fast, weights)
+
+    def way(loss: Loss) -> Way:
+        return lambda: _timed(loss, weights, calls)
+
+    ways = {"eager": way(eager), "compiled": way(fast)}
+    goals = {"compiled": Goal(most=1.0)}
+    kept = records(rows(case, "loss and gradient", ways, rounds, goals))
+    kept[0]["gradient differs by"] = ""
+    kept[1]["gradient differs by"] = f"{difference:.1e}"
+    return kept
+
+
+def _difference(one: Loss, other: Loss, weights: Sequence[Tensor]) -> float:
+    """Largest difference of a gradient, by the largest gradient of its layer."""
+    pairs = zip(*(torch.autograd.grad(f(), weights) for f in (one, other)), strict=True)
+    return max(float((a - b).abs().max() / a.abs().max()) for a, b in pairs)
+
+
+def _timed(loss: Loss, weights: Sequence[Tensor], calls: int) -> Spent:
+    spent = Spent(units=calls)
+    with spending(spent):
+        for _ in range(calls):
+            torch.autograd.grad(loss(), weights)
+    return spent

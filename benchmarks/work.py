@@ -1,0 +1,101 @@
+"""Floating-point work of a critic step, by what the machine's matrix product does."""
+
+import time
+from collections.abc import Callable, Iterator
+from statistics import median
+from typing import Any
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks import generative
+from benchmarks.records import Goal, seconds
+
+Step = Callable[[], object]
+CASES: tuple[tuple[generative.Method, str, int, Goal | None], ...] = (
+    ("gan", "points", 60, None),
+    ("wgan", "points", 60, None),
+    ("wgan_gp", "points", 40, Goal(least=0.80)),
+    ("wgan_gp", "digits", 40, None),
+    ("wgan_gp", "mnist", 12, Goal(least=0.75)),
+    ("wgan_gp", "mnist-64", 4, None),
+)
+SIDE = 2048
+
+
+def matrix_rate(calls: int = 4) -> float:
+    """Floating-point operations a second of a large product, float32."""
+    a, b = torch.randn(SIDE, SIDE), torch.randn(SIDE, SIDE)
+    return 2.0 * SIDE**3 / _time(lambda: a @ b, calls)
+
+
+def work(rounds: int) -> list[dict[str, Any]]:
+    """Counted work, time and share of the limit of every method's critic step.
+
+    Each round measures the product of matrices right before and after the step, since
+    the machine is faster at some times than at others.
+    """
+    return [
+        _case(*case, rounds=rounds)  # one step is one critic update, by the bare loop
+        for case in CASES
+    ]
+
+
+def critic_step(method: generative.Method, name: str) -> Step:
+    """One update of the critic by the bare loop."""
+    pair = generative.PAIRS[name]
+    game = generative.Game.of(method, pair)
+    real = next(game.batches())
+    return lambda: generative.bare_critic(game, real)
+
+
+def _case(
+    method: generative.Method, name: str, calls: int, goal: Goal | None, rounds: int
+) -> dict[str, Any]:
+    pair, step = generative.PAIRS[name], critic_step(method, name)
+    with FlopCounterMode(display=False) as counter:
+        step()
+    flops = counter.get_total_flops()
+    times, limits = [], []
+    for _ in range(rounds):
+        before = matrix_rate()
+        times.append(_time(step, calls))
+        limits.append((before + matrix_rate()) / 2)
+    pairs = list(zip(times, limits, strict=True))
+    share = median(flops / time / limit for time, limit in pairs)
+    return {
+        "case": f"{method}: {pair.described}, batch {pair.batch}",
+        "work": f"{flops / 1e9:.3f} GFLOP",
+        "time": seconds(median(times)),
+        "matrix product": f"{median(limits) / 1e9:.0f} GFLOP/s",
+        "share of the limit": f"{share:.0%}",
+        "goal": _verdict(goal, share),
+        "where the time goes": ", ".join(_profile(step, calls)),
+    }
+
+
+def _verdict(goal: Goal | None, share: float) -> str:
+    if goal is None:
+        return ""
+    return f"at least {goal.least:.0%}: {'met' if goal.met(share) else '**missed**'}"
+
+
+def _time(call: Step, calls: int) -> float:
+    call()
+    start = time.perf_counter()
+    for _ in range(calls):
+        call()
+    return (time.perf_counter() - start) / calls
+
+
+def _profile(step: Step, calls: int, most: int = 6) -> Iterator[str]:
+    """The operations that take the most time of their own."""
+    with profile(activities=[ProfilerActivity.CPU]) as seen:
+        for _ in range(calls):
+            step()
+    events = seen.key_averages()
+    total = sum(e.self_cpu_time_total for e in events)
+    events.sort(key=lambda e: -e.self_cpu_time_total)
+    for event in events[:most]:
+        yield f"{event.key} {event.self_cpu_time_total / total:.0%}"
