@@ -9,10 +9,10 @@ import torch
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.benchmark import Timer
-from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import generative, ranking
 from benchmarks.fitting import fit
+from benchmarks.flops import count
 from benchmarks.records import seconds
 from benchmarks.timing import Spent
 from lightning_modules import WGANGP, ResNetCritic, ResNetGenerator
@@ -131,10 +131,8 @@ def _run(
 def _flops(pair: generative.Pair) -> int:
     """Of one generator update and its critic updates, counted on the CPU."""
     game = generative.Game.of("wgan_gp", pair)
-    with FlopCounterMode(display=False) as counter:
-        bare = generative.bare_critic, generative.bare_generator
-        generative.by_hand(game, 1, *bare)
-    return int(counter.get_total_flops())
+    bare = generative.bare_critic, generative.bare_generator
+    return count(lambda: generative.by_hand(game, 1, *bare))
 
 
 def matrix_rate(device: Device, precision: str, side: int = 4096) -> float:

@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 from torch.profiler import ProfilerActivity, profile
-from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import generative
+from benchmarks.flops import count
 from benchmarks.records import Goal, seconds
 
 Step = Callable[[], object]
@@ -54,9 +54,7 @@ def _case(
     method: generative.Method, name: str, calls: int, goal: Goal | None, rounds: int
 ) -> dict[str, Any]:
     pair, step = generative.PAIRS[name], critic_step(method, name)
-    with FlopCounterMode(display=False) as counter:
-        step()
-    flops = counter.get_total_flops()
+    flops = count(step)
     times, limits = [], []
     for _ in range(rounds):
         before = matrix_rate()
