@@ -39,4 +39,4 @@ def count(call: Callable[[], object]) -> int:
     """Of one call."""
     with FlopCounter() as counter:
         call()
-    return counter.flops
+    return int(counter.flops)
