@@ -21,7 +21,7 @@ BATCH, DIM, U = 4096, 64, 20
 
 
 class Shop(InteractionData):
-    """Pairs without a pattern: only the time matters."""
+    """Distinct pairs without a pattern: only the time matters."""
 
     def __init__(self, n_users: int, n_items: int, n_pairs: int = 1_000_000) -> None:
         super().__init__(BATCH)
@@ -30,12 +30,13 @@ class Shop(InteractionData):
     def read(self) -> SplitPairs:
         """Pairs to train on, and one for each of the other parts."""
         g = torch.Generator().manual_seed(0)
-        users, items = (
-            torch.randint(n, (self.n_pairs,), generator=g) for n in self.sizes
-        )
+        n_users, n_items = self.sizes
+        drawn = torch.randint(n_users * n_items, (self.n_pairs,), generator=g)
+        drawn = torch.unique(drawn)
+        pairs = drawn[torch.randperm(len(drawn), generator=g)]
         train, val, test = (
-            UserItems.from_pairs(users[cut], items[cut], *self.sizes)
-            for cut in (slice(None, -2), slice(-2, -1), slice(-1, None))
+            UserItems.from_pairs(part // n_items, part % n_items, *self.sizes)
+            for part in (pairs[:-2], pairs[-2:-1], pairs[-1:])
         )
         return SplitPairs(train, val, test)
 

@@ -42,7 +42,8 @@ def test_the_command_line_takes_what_candidates_change(
     assert stop.value.code == 0
     printed = capsys.readouterr().out
     for key, value in given.items():
-        name = "class_path" if key == "--model" else key.split(".")[-1]
+        is_class = key in {"--model", "--model.optimizer"}
+        name = "class_path" if is_class else key.split(".")[-1]
         assert f"{name}: {value}" in printed
 
 

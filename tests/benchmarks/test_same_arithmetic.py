@@ -1,0 +1,118 @@
+"""What is compared does the same: only then is a ratio worth anything."""
+
+import copy
+from typing import get_args
+
+import pytest
+import torch
+from torch import nn
+
+from benchmarks import adaptation, generative, ranking
+from benchmarks.flops import count
+from benchmarks.generative import Game, Method, Pair, Step
+from lightning_modules import MLPCritic, MLPGenerator
+from lightning_modules.noise import Noise
+from scripts.wdgrl_speed import Reviews
+
+SMALL = Pair(
+    (2,), 16, lambda: (MLPGenerator(3, (2,), (8,)), MLPCritic((2,), (8,))), "small"
+)
+
+
+def stepped(step: Step, method: Method, network: str) -> list[torch.Tensor]:
+    """The weights after one step."""
+    game = Game.of(method, SMALL)
+    for optimizer in game.optimizers:
+        optimizer.param_groups[0]["lr"] = 0.01
+    torch.manual_seed(1)
+    step(game, torch.randn(16, 2))
+    weights: nn.Module = getattr(game, network)
+    return list(weights.parameters())
+
+
+@pytest.mark.parametrize("method", get_args(Method))
+@pytest.mark.parametrize(
+    ("bare", "usual", "network"),
+    [
+        (generative.bare_critic, generative.usual_critic, "critic"),
+        (generative.bare_generator, generative.usual_generator, "generator"),
+    ],
+)
+def test_the_usual_way_takes_the_same_step(
+    method: Method, bare: Step, usual: Step, network: str
+) -> None:
+    pairs = zip(
+        stepped(bare, method, network), stepped(usual, method, network), strict=True
+    )
+    for ours, theirs in pairs:
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", get_args(Method))
+def test_the_bare_loop_has_the_gradient_of_our_module(
+    method: Method, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = generative.module(method, SMALL)
+    ours.noise = Noise(0, 0, "test")
+    latent, epsilon = ours.noise.normal(16, ours.latent_dim), ours.noise.uniform(16)
+    monkeypatch.setattr(ours.noise, "normal", lambda *_: latent)
+    monkeypatch.setattr(ours.noise, "uniform", lambda *_: epsilon)
+    monkeypatch.setattr(ours, "record", lambda **_: None)
+    real = Noise(9, 0, "test").normal(16, 2)
+    expected = torch.autograd.grad(
+        ours.critic_objective(real), list(ours.critic.parameters())
+    )
+    game = Game.of(method, SMALL)
+    monkeypatch.setattr(game.optimizers[0], "step", lambda: None)
+    monkeypatch.setattr(torch, "randn", lambda *_: latent)
+    monkeypatch.setattr(torch, "rand", lambda *_: epsilon)
+    generative.bare_critic(game, real)
+    for weight, gradient in zip(game.critic.parameters(), expected, strict=True):
+        assert weight.grad is not None
+        torch.testing.assert_close(weight.grad, gradient)
+
+
+def test_our_work_is_that_of_the_bare_loop() -> None:
+    pair = generative.PAIRS["digits"]
+    ours, game = generative.module("wgan_gp", pair), Game.of("wgan_gp", pair)
+    ours.noise = Noise(0, 0, "test")
+    ours.record = lambda **_: None  # type: ignore[method-assign]
+    real = next(game.batches())
+    bare = count(lambda: generative.bare_critic(game, real))
+    assert bare > 1e6
+    assert count(lambda: torch.autograd.backward(ours.critic_objective(real))) == bare
+
+
+def test_the_usual_way_does_more_work() -> None:
+    game = Game.of("wgan_gp", generative.PAIRS["points"])
+    real = next(game.batches())
+    ours = count(lambda: generative.bare_generator(game, real))
+    theirs = count(lambda: generative.usual_generator(game, real))
+    weights = sum(w.numel() for w in game.critic.parameters() if w.ndim == 2)
+    assert theirs == ours + 2 * len(real) * weights  # for which nobody asked
+
+
+def test_wdgrl_by_hand_trains_all_three_networks() -> None:
+    game = adaptation.Adaptation.of(Reviews(dense=True))
+    networks = (game.extractor, game.classifier, game.critic)
+    before = copy.deepcopy([list(n.parameters()) for n in networks])
+    assert adaptation.by_hand(game, 1).units == 1
+    for old, network in zip(before, networks, strict=True):
+        assert any(
+            not torch.equal(a, b)
+            for a, b in zip(old, network.parameters(), strict=True)
+        )
+
+
+def test_cml_by_hand_changes_only_what_it_touches() -> None:
+    shop = ranking.Shop(50, 40, 400)
+    tables = ranking.Tables.of(shop)
+    with torch.no_grad():
+        tables.users.weight *= 10
+    before = tables.users.weight.detach().clone()
+    users, items = torch.tensor([3, 3, 7]), torch.tensor([1, 2, 3])
+    tables.step(users, items)
+    changed = (tables.users.weight != before).any(1).nonzero().flatten()
+    assert set(changed.tolist()) <= {3, 7}
+    assert len(changed)
+    assert tables.users.weight[[3, 7]].norm(dim=1).le(1 + 1e-6).all()
