@@ -21,7 +21,7 @@ $(STAMP): pyproject.toml
 	@echo "installing into $(VENV): about 3.4 GB to download and 6 GB of disk, some minutes"
 	@if command -v uv >/dev/null; then \
 	  { test -x $(BIN)/python || uv venv --python $(PYTHON) $(VENV); } \
-	  && uv pip install --python $(BIN)/python -e '.[dev]'; \
+	  && uv pip install --compile-bytecode --python $(BIN)/python -e '.[dev]'; \
 	else \
 	  { test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV); } \
 	  && $(BIN)/python -m pip install --quiet --upgrade pip \
