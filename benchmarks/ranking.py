@@ -105,8 +105,8 @@ _EXACT = "donot_use_mm_for_euclid_dist"
 def _project(table: Tensor, rows: Tensor) -> None:
     """Rows of norm above 1 to the ball, eq. 56."""
     rows = torch.unique(rows)
-    points = table[rows]
-    norms = points.norm(dim=1, keepdim=True)
+    points = table.index_select(0, rows)
+    norms = torch.linalg.vector_norm(points, dim=1, keepdim=True)
     out = (norms > 1).squeeze(1)
     table[rows[out]] = points[out] / norms[out]
 

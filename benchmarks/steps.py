@@ -33,13 +33,15 @@ def _game(
     method: generative.Method, name: str, steps: int, goal: Goal, rounds: int
 ) -> list[Row]:
     pair = generative.PAIRS[name]
-    ours, game = generative.module(method, pair), generative.Game.of(method, pair)
+    ours = generative.module(method, pair)
     data = generative.RandomRows(pair.shape, pair.batch)
     bare = generative.bare_critic, generative.bare_generator
     with tempfile.TemporaryDirectory() as folder:
         options = watched(Path(folder)) if name == "digits" else {}
         ways: dict[str, Way] = {
-            "bare loop": lambda: generative.by_hand(game, steps, *bare),
+            "bare loop": lambda: generative.by_hand(
+                generative.Game.of(method, pair), steps, *bare
+            ),
             "trainer.fit": lambda: fit(ours, data, steps, **options),
         }
         seen = ", with bar and logging" if options else ""
@@ -49,9 +51,9 @@ def _game(
 
 def _adaptation(rounds: int) -> list[Row]:
     data = Reviews(dense=True)
-    ours, game = adaptation.module(), adaptation.Adaptation.of(data)
+    ours = adaptation.module()
     ways: dict[str, Way] = {
-        "bare loop": lambda: adaptation.by_hand(game, 60),
+        "bare loop": lambda: adaptation.by_hand(adaptation.Adaptation.of(data), 60),
         "trainer.fit": lambda: fit(ours, data, 60),
     }
     case = f"wdgrl: {adaptation.NETWORKS}"
@@ -60,9 +62,9 @@ def _adaptation(rounds: int) -> list[Row]:
 
 def _ranking(rounds: int) -> list[Row]:
     shop = ranking.Shop(100_000, 1_000_000)
-    ours, tables = ranking.module(), ranking.Tables.of(shop)
+    ours = ranking.module()
     ways: dict[str, Way] = {
-        "bare loop": lambda: ranking.by_hand(tables, 20),
+        "bare loop": lambda: ranking.by_hand(ranking.Tables.of(shop), 20),
         "trainer.fit": lambda: fit(ours, shop, 20),
     }
     case = "cml: d 64, U 20, 4,096 pairs, 10^6 items"
@@ -90,12 +92,13 @@ def _usual_game(
 ) -> list[Row]:
     pair = generative.PAIRS[name]
     ours = generative.module(method, pair)
-    game = generative.Game.of(method, pair, usual=True)
     data = generative.RandomRows(pair.shape, pair.batch)
     theirs = generative.usual_critic, generative.usual_generator
     ways: dict[str, Way] = {
         "trainer.fit": lambda: fit(ours, data, steps),
-        "usual way": lambda: generative.by_hand(game, steps, *theirs),
+        "usual way": lambda: generative.by_hand(
+            generative.Game.of(method, pair, usual=True), steps, *theirs
+        ),
     }
     case = f"{method}: {pair.described}, batch {pair.batch}"
     return rows(case, "generator update", ways, rounds, {"usual way": goal})

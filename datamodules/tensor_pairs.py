@@ -36,10 +36,10 @@ class TensorPairs(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitem__(self, index: Rows) -> tuple[Tensor, Tensor]:
         rows, mirrored = index
-        x = self.x[rows]
+        x = self.x.index_select(0, rows)  # several times as fast as x[rows] on a CPU
         if mirrored is not None:
             x = torch.where(mirrored.view(-1, 1, 1, 1), x.flip(-1), x)
-        return x, self.y[rows]
+        return x, self.y.index_select(0, rows)
 
     def part(self, rows: slice | Tensor) -> "TensorPairs":
         """The named rows as a data set of their own."""

@@ -35,7 +35,7 @@ class LabelledRows(Dataset[tuple[Rows, Tensor]]):
         return len(self.x)
 
     def __getitem__(self, index: tuple[Tensor, None]) -> tuple[Rows, Tensor]:
-        return self.x[index[0]], self.y[index[0]]
+        return _rows(self.x, index[0]), self.y[index[0]]
 
     def part(self, rows: Tensor | slice) -> "LabelledRows":
         """The named rows as a data set of their own."""
@@ -258,6 +258,11 @@ class PairedRows(Sampler[RowPair]):
         return torch.randperm(self.sizes[domain], generator=generator)
 
 
+def _rows(x: Rows, index: Tensor) -> Rows:
+    """Some rows; ``index_select`` is several times as fast on a CPU as brackets."""
+    return x.index_select(0, index) if isinstance(x, Tensor) else x[index]
+
+
 class _Both(Dataset[tuple[Rows, Tensor, Rows]]):
     """Batches of both domains by their row numbers."""
 
@@ -266,7 +271,8 @@ class _Both(Dataset[tuple[Rows, Tensor, Rows]]):
 
     def __getitem__(self, rows: RowPair) -> tuple[Rows, Tensor, Rows]:
         source, target = rows
-        return self.source.x[source], self.source.y[source], self.target[target]
+        x, y = _rows(self.source.x, source), self.source.y[source]
+        return x, y, _rows(self.target, target)
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,8 @@ class HingeRanker(PairRanker):
         weight = found.impostor.to(both)
         if self.rank_weighted:
             weight = F.rank_weight(found.rank) * weight
-        self.record(impostors=(weight > 0).float().mean())
+        if self.recording:
+            self.record(impostors=(weight > 0).float().mean())
         return drawn.gather(1, found.place[:, None])[:, 0], weight
 
     def _in_pieces(self, user: Tensor, items: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """What every module of the library keeps track of: arguments, noise, records."""
 
 import inspect
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from types import FrameType
@@ -152,6 +153,10 @@ class TrackedModule(LightningModule):
         if self.starts_anew:
             self._noise_states = None
         self._log_every = int(self.trainer.log_every_n_steps)  # type: ignore[attr-defined]
+        if not torch.cuda.is_available():
+            # Else every optimizer step looks for the driver's library, as Lightning
+            # asks torch to, and takes half a millisecond not to find it.
+            os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
         rank = data_ranks(self.trainer)["rank"]
         self.noise = Noise(torch.initial_seed(), rank, "train", self.device)
         if self._noise_states is None:

@@ -200,10 +200,13 @@ def project_rows_(
     tensor([[0.6000, 0.8000],
             [0.3000, 0.4000]])
     """
-    touched = table if rows is None else table[rows]
+    touched = table if rows is None else table.index_select(0, rows)
     norms = torch.linalg.vector_norm(touched, dim=1, keepdim=True)
-    inside = touched / norms.clamp_min(1)
     if rows is None:
-        table.copy_(inside)
-    else:
-        table[rows] = inside  # equal rows get equal values, whichever comes last
+        table.div_(norms.clamp_min(1))
+        return
+    if rows.device.type == "cpu":  # elsewhere counting them would wait for the device
+        (outside,) = (norms[:, 0] > 1).nonzero(as_tuple=True)
+        rows, touched, norms = (x[outside] for x in (rows, touched, norms))
+    # equal rows get equal values, whichever comes last
+    table.index_copy_(0, rows, touched / norms.clamp_min(1))
