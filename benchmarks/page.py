@@ -19,6 +19,13 @@ medians over the rounds, a first round not counted; a ratio is that of two wall 
 of one round, its median with the quartiles in brackets. Memory is what was held at
 the highest point above what was held before. The networks are named in `benchmarks/`.
 """
+CIFAR10 = """\
+python train.py fit --config configs/classifier/mnist.yaml --data CIFAR10 \
+--data.image_size 32 --model.network.shape [3,32,32] \
+--trainer.logger.init_args.name classifier-cifar10
+python train.py fit --config configs/wgan_gp/cifar10.yaml --config configs/gpu.yaml \
+--trainer.max_time 00:00:20:00 --trainer.callbacks+=FeatureMetrics \
+--trainer.callbacks.classifier runs/classifier-cifar10/version_0/network.safetensors"""
 SECTIONS = {
     "training": (
         "`trainer.fit` beside a bare loop",
@@ -63,7 +70,9 @@ SECTIONS = {
     ),
     "accelerator": (
         "On a CUDA device",
-        "`python -m benchmarks accelerator` on a machine that has one.",
+        "`python -m benchmarks accelerator` on a machine that has one. What a WGAN-GP "
+        "reaches on CIFAR-10 in 20 minutes, its FID in the features of a classifier "
+        f"that is trained first:\n\n```bash\n{CIFAR10}\n```",
     ),
 }
 
