@@ -9,12 +9,12 @@ from benchmarks.lazy import quality
 from callbacks.files import write_whole
 from scripts.cells import RESULTS
 
-MEASURED = RESULTS / "performance"
+MEASURED = RESULTS.parent / "performance"
 PAGE = RESULTS.parent / "performance.md"
 HEADER = """# Performance
 
 Made by `make bench` (`python -m benchmarks`), which times the ways of a case in turn,
-one thread, and keeps each measurement in `docs/results/performance/`. Times are
+one thread, and keeps each measurement in `docs/performance/`. Times are
 medians over the rounds, a first round not counted; a ratio is that of two wall times
 of one round, its median with the quartiles in brackets. Memory is what was held at
 the highest point above what was held before. The networks are named in `benchmarks/`.
