@@ -53,8 +53,8 @@ def _adaptation(rounds: int) -> list[Row]:
     data = Reviews(dense=True)
     ours = adaptation.module()
     ways: dict[str, Way] = {
-        "bare loop": lambda: adaptation.by_hand(adaptation.Adaptation.of(data), 60),
-        "trainer.fit": lambda: fit(ours, data, 60),
+        "bare loop": lambda: adaptation.by_hand(adaptation.Adaptation.of(data), 120),
+        "trainer.fit": lambda: fit(ours, data, 120),
     }
     case = f"wdgrl: {adaptation.NETWORKS}"
     return rows(case, "player update", ways, rounds, {"trainer.fit": Goal(1.05)})
@@ -64,8 +64,8 @@ def _ranking(rounds: int) -> list[Row]:
     shop = ranking.Shop(100_000, 1_000_000)
     ours = ranking.module()
     ways: dict[str, Way] = {
-        "bare loop": lambda: ranking.by_hand(ranking.Tables.of(shop), 20),
-        "trainer.fit": lambda: fit(ours, shop, 20),
+        "bare loop": lambda: ranking.by_hand(ranking.Tables.of(shop), 60),
+        "trainer.fit": lambda: fit(ours, shop, 60),
     }
     case = "cml: d 64, U 20, 4,096 pairs, 10^6 items"
     return rows(case, "update", ways, rounds, {"trainer.fit": Goal(1.10)})
