@@ -6,6 +6,8 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 import torch
 
+from lightning_modules.functional.piecewise import PiecewiseLinear
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -37,7 +39,7 @@ class Compiled(Generic[P, R]):
         if self._failed:
             return self.function(*args, **kwargs)
         if self._fast is None:
-            self._fast = torch.compile(self.function)
+            self._fast = torch.compile(_bent(self.function))
         try:
             return self._fast(*args, **kwargs)
         except Exception as error:
@@ -59,3 +61,13 @@ class Compiled(Generic[P, R]):
     def __reduce__(self) -> Any:
         """What torch compiled belongs to this process."""
         return Compiled, (self.function, self._told)
+
+
+def _bent(function: Callable[P, R]) -> Callable[P, R]:
+    """The function with ReLUs in the form that inductor carries out fast."""
+
+    def bent(*args: P.args, **kwargs: P.kwargs) -> R:
+        with PiecewiseLinear():
+            return function(*args, **kwargs)
+
+    return bent

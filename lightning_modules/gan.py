@@ -57,7 +57,8 @@ class GAN(GenerativeModule):
     def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         """Cross entropy of the discriminator (eq. 1)."""
         loss = F.discriminator_loss(*self.compiled(self.score_pair)(real, fake))
-        self.record(critic_loss=loss, js_estimate=F.jensen_shannon_estimate(loss))
+        if self.recording:
+            self.record(critic_loss=loss, js_estimate=F.jensen_shannon_estimate(loss))
         return loss
 
     def generator_loss(self, scores: Tensor) -> Tensor:

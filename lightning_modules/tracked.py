@@ -41,6 +41,17 @@ class TrackedModule(LightningModule):
         self._noise_states: Tensor | None = None
         self._steps_loaded = 0
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """As torch's, by a short way for what Lightning sets before and after every hook.
+
+        torch looks for a name among parameters, buffers and modules first, which is a
+        hundred such looks in a step of WDGRL.
+        """
+        if name == "_current_fx_name":
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
     # Arguments ----------------------------------------------------------------------
 
     @classmethod

@@ -124,7 +124,8 @@ class WDGRL(AdaptationModule):
         epsilon = self.noise.uniform(len(source))
         gap, penalty = self.compiled(self._terms)(source, target, epsilon)
         loss = gap + self.penalty_weight * penalty
-        self.record(critic_loss=loss, wasserstein=-gap, penalty=penalty)
+        if self.recording:
+            self.record(critic_loss=loss, wasserstein=-gap, penalty=penalty)
         return loss
 
     def _terms(

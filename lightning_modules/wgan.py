@@ -84,7 +84,8 @@ class WGAN(GenerativeModule):
     def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         """Negated dual estimate (eq. 34)."""
         loss = F.wasserstein_critic_loss(*self.compiled(self.score_pair)(real, fake))
-        self.record(critic_loss=loss, wasserstein=-loss)
+        if self.recording:
+            self.record(critic_loss=loss, wasserstein=-loss)
         return loss
 
     def generator_loss(self, scores: Tensor) -> Tensor:

@@ -85,12 +85,14 @@ class WGANGP(GenerativeModule):
         """Negated dual estimate plus penalty (eq. 40)."""
         if (self.critic_updates + 1) % self.penalty_every:
             gap = F.wasserstein_critic_loss(*self.compiled(self.score_pair)(real, fake))
-            self.record(wasserstein=-gap)
+            if self.recording:
+                self.record(wasserstein=-gap)
             return gap
         epsilon = self.noise.uniform(len(real))
         gap, penalty = self.compiled(self._terms)(real, fake, epsilon)
         loss = gap + self.penalty_weight * self.penalty_every * penalty
-        self.record(critic_loss=loss, wasserstein=-gap, penalty=penalty)
+        if self.recording:
+            self.record(critic_loss=loss, wasserstein=-gap, penalty=penalty)
         return loss
 
     def _terms(

@@ -16,6 +16,8 @@ from lightning.pytorch import Trainer, seed_everything
 from torch import Tensor, nn
 from torch._dynamo.backends.common import aot_autograd
 from torch._functorch._aot_autograd.utils import make_boxed_func
+from torch._functorch.partitioners import min_cut_rematerialization_partition
+from torch._inductor.decomposition import decompositions
 
 from datamodules import Digits, ShiftedBlobs
 from lightning_modules import (
@@ -112,6 +114,7 @@ def losses(make: Callable[..., CriticModule], compile: bool) -> list[Tensor]:
         accelerator="cpu",
         max_steps=3,
         max_epochs=-1,
+        log_every_n_steps=1,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -181,6 +184,40 @@ def test_the_compiled_penalty_carries_no_zeros(
     assert products == [3 + 3, 3 + 2]
 
 
+@pytest.mark.parametrize(("activation", "otherwise"), [("relu", 0), ("leaky_relu", 2)])
+def test_no_truth_values_are_kept_for_the_backward_pass(
+    activation: Any, otherwise: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A CPU stores them a hundred times as slowly as numbers."""
+    kept: list[int] = []
+
+    def forward(graph: torch.fx.GraphModule, _: Any) -> Any:
+        (out,) = graph.graph.output_node().args
+        kept.append(sum(one.meta["val"].dtype == torch.bool for one in out))
+        return make_boxed_func(graph.forward)
+
+    def back(graph: torch.fx.GraphModule, _: Any) -> Any:
+        return make_boxed_func(graph.forward)
+
+    backend = aot_autograd(
+        fw_compiler=forward,
+        bw_compiler=back,
+        decompositions=decompositions,
+        partition_fn=min_cut_rematerialization_partition,
+    )
+    compile = functools.partial(torch.compile, backend=backend)
+    monkeypatch.setattr(torch, "compile", compile)
+    _without_checks_of_shapes(monkeypatch)
+    torch.compiler.reset()
+    critic = MLPCritic((6,), (16, 16), activation)
+    x, y, epsilon = torch.randn(8, 6), torch.randn(8, 6), torch.rand(8)
+    model = WGANGP(MLPGenerator(2, (6,), (16,)), critic)
+    compile(critic)(x)
+    Compiled(critic)(x)
+    Compiled(model._terms)(x, y, epsilon)
+    assert kept == [otherwise, 0, 0]
+
+
 @pytest.mark.slow
 def test_the_real_compiler_agrees() -> None:
     plain = losses(MODULES["wgan_gp"], compile=False)
@@ -216,7 +253,7 @@ def test_a_mistake_of_the_function_is_raised_as_ever(captured: list[Any]) -> Non
     ):
         run(torch.zeros(3))
     assert run(torch.zeros(2)).tolist() == [1, 1]
-    assert captured == [refuses]
+    assert len(captured) == 1
 
 
 def test_copies_compile_anew(captured: list[Any]) -> None:
