@@ -9,6 +9,7 @@ import torch
 
 from benchmarks import generative
 from benchmarks.fitting import fit
+from benchmarks.flops import count
 from benchmarks.records import Goal, records, rows
 from benchmarks.timing import Way
 from lightning_modules import WGANGP
@@ -30,8 +31,29 @@ def lazy(rounds: int) -> list[dict[str, Any]]:
         }
         goals = {"every": Goal(least=1.5)}
         case = f"penalty: {pair.described}, batch {pair.batch}"
-        found += records(rows(case, "generator update", ways, rounds, goals))
+        kept = records(rows(case, "generator update", ways, rounds, goals))
+        kept[1]["ratio of the products' work"] = f"{work_ratio(pair):.2f}"
+        found += kept
     return found
+
+
+def work_ratio(pair: generative.Pair) -> float:
+    """Operations of matrix products and convolutions, by those of the lazy penalty.
+
+    The ratio of times can't be much above it, unless the time of something else goes.
+    """
+
+    def counted(method: generative.Method, step: generative.Step) -> int:
+        game = generative.Game.of(method, pair)
+        real = next(game.batches())
+        return count(lambda: step(game, real))
+
+    n = generative.N_CRITIC["wgan_gp"]
+    full = counted("wgan_gp", generative.bare_critic)
+    without = counted("wgan", generative.bare_critic)  # clipping has no products
+    generator = counted("wgan_gp", generative.bare_generator)
+    seldom = full / EVERY + without * (1 - 1 / EVERY)
+    return (n * full + generator) / (n * seldom + generator)
 
 
 def _module(pair: generative.Pair, every: int) -> WGANGP:

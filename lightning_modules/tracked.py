@@ -42,10 +42,10 @@ class TrackedModule(LightningModule):
         self._steps_loaded = 0
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """As torch's, by a short way for what Lightning sets before and after every hook.
+        """As torch's, by a short way for what Lightning sets around every hook.
 
-        torch looks for a name among parameters, buffers and modules first, which is a
-        hundred such looks in a step of WDGRL.
+        torch looks for the name among parameters, buffers and modules first: a hundred
+        times in a step of WDGRL.
         """
         if name == "_current_fx_name":
             object.__setattr__(self, name, value)

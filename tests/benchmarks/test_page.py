@@ -115,6 +115,15 @@ def test_the_difference_of_gradients_is_relative() -> None:
     assert penalty._difference(loss(1.0), loss(1.1), [weight]) == pytest.approx(0.1)
 
 
+def test_the_lazy_penalty_is_one_full_update_in_four(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    costs = iter([10, 5, 3])  # with penalty, without, the generator's
+    monkeypatch.setattr(lazy, "count", lambda _: next(costs))
+    ratio = lazy.work_ratio(generative.PAIRS["points"])
+    assert ratio == pytest.approx((5 * 10 + 3) / (5 * (10 + 3 * 5) / 4 + 3))
+
+
 def test_quality_is_of_the_seeds_that_both_have() -> None:
     cells = [
         {"method": method, "seed": seed, "metrics": dict.fromkeys(lazy.SHOWN, value)}
