@@ -89,9 +89,9 @@ def captured(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     made: list[Any] = []
     real = torch.compile
 
-    def compile(function: Any) -> Any:
+    def compile(function: Any, **options: Any) -> Any:
         made.append(function)
-        return real(function, backend="aot_eager", fullgraph=True)
+        return real(function, backend="aot_eager", fullgraph=True, **options)
 
     monkeypatch.setattr(torch, "compile", compile)
     _without_checks_of_shapes(monkeypatch)
@@ -232,7 +232,7 @@ def broken(*_: Any, **__: Any) -> Any:
 
 
 def test_a_failing_compiler_costs_one_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch, "compile", lambda _: broken)
+    monkeypatch.setattr(torch, "compile", lambda *_, **__: broken)
     plain = losses(MODULES["wgan"], compile=False)
     with pytest.warns(UserWarning, match="could not be compiled") as warned:
         assert losses(MODULES["wgan"], compile=True) == plain
@@ -262,3 +262,21 @@ def test_copies_compile_anew(captured: list[Any]) -> None:
     for other in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
         other(torch.zeros(1, 2))
     assert len(captured) == 3
+
+
+def test_each_is_compiled_for_its_own_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are: torch gives up a piece of code after eight shapes."""
+    _without_checks_of_shapes(monkeypatch)
+    torch.compiler.reset()
+    widths: list[Any] = []
+
+    def note(graph: torch.fx.GraphModule, given: Any) -> Any:
+        widths.append(next(x.shape[0] for x in given if isinstance(x, Tensor)))
+        return graph.forward
+
+    compile = functools.partial(torch.compile, backend=note)
+    monkeypatch.setattr(torch, "compile", compile)
+    for n in range(1, 13):
+        Compiled(torch.sin)(torch.zeros(n))
+    assert widths == list(range(1, 13))
+    assert {type(n) for n in widths} == {int}  # not symbols
