@@ -4,6 +4,7 @@ The bare loop does the same arithmetic: features once for all critic steps, scor
 slopes in one pass, the extractor's gradients only in the player's step.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
 
@@ -12,7 +13,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
-from benchmarks.timing import Spent, spending
 from lightning_modules import WDGRL, LinearClassifier, MLPCritic, MLPExtractor
 from lightning_modules.base import frozen
 from lightning_modules.functional.lipschitz import interpolate, scores_and_slopes
@@ -85,19 +85,20 @@ class Adaptation:
         self.optimizer.step()
 
 
-def by_hand(adaptation: Adaptation, steps: int) -> Spent:
-    """Some player updates on shuffled batches."""
-    spent = Spent(units=steps)
+Batch = tuple[Tensor, Tensor, Tensor]
+
+
+def batches(adaptation: Adaptation) -> Iterator[Batch]:
+    """Shuffled rows of both domains, epoch after epoch."""
     x, y = adaptation.source
-    with spending(spent):
-        done = 0
-        while done < steps:
-            orders = (torch.randperm(len(part)) for part in (x, adaptation.target))
-            for here, there in zip(
-                *(torch.split(o, BATCH) for o in orders), strict=True
-            ):
-                if done == steps or len(here) < BATCH:
-                    break
-                adaptation.step(x[here], y[here], adaptation.target[there])
-                done += 1
-    return spent
+    while True:
+        orders = (torch.randperm(len(part)) for part in (x, adaptation.target))
+        for here, there in zip(*(torch.split(o, BATCH) for o in orders), strict=True):
+            if len(here) == BATCH:
+                yield x[here], y[here], adaptation.target[there]
+
+
+def play(adaptation: Adaptation, rows: Iterator[Batch], steps: int) -> None:
+    """Some player updates."""
+    for _ in range(steps):
+        adaptation.step(*next(rows))

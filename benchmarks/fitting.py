@@ -1,5 +1,6 @@
 """What `trainer.fit` costs between the first step and the last."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,76 @@ def fit(
     chosen["callbacks"] = [*chosen.get("callbacks", ()), Stopwatch(spent)]
     pl.Trainer(**chosen).fit(module, data)
     return spent
+
+
+class Alternating(pl.Callback):
+    """After every few player updates of a fit another way does as many; both are timed.
+
+    What slows the machine for some seconds slows both. Each round begins with the
+    other's data in the caches.
+
+    Args:
+        other: Does some updates.
+        steps: Updates of a round.
+        rounds: After these the fit ends.
+    """
+
+    def __init__(self, other: Callable[[int], None], steps: int, rounds: int) -> None:
+        self.other, self.steps, self.rounds = other, steps, rounds
+        self.ours: list[Spent] = []
+        self.others: list[Spent] = []
+
+    def _begin(self) -> None:
+        self._spent = Spent(units=self.steps)
+        self._block = spending(self._spent)
+        self._block.__enter__()
+
+    def on_train_start(self, trainer: pl.Trainer, *_: Any) -> None:
+        """The first round."""
+        self._next = trainer.global_step + self.steps
+        self._begin()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """The end of a round: the other's turn, and another round if there is one."""
+        if trainer.global_step < self._next:
+            return
+        self._block.__exit__(None, None, None)
+        self.ours.append(self._spent)
+        spent = Spent(units=self.steps)
+        with spending(spent):
+            self.other(self.steps)
+        self.others.append(spent)
+        self._next += self.steps
+        if len(self.others) < self.rounds:
+            self._begin()
+
+
+def fit_beside(
+    other: Callable[[int], None],
+    module: pl.LightningModule,
+    data: pl.LightningDataModule,
+    steps: int,
+    rounds: int,
+    **options: Any,
+) -> tuple[list[Spent], list[Spent]]:
+    """Train, and have the same done another way in turn, a few updates each.
+
+    Args:
+        other: Does some player updates.
+        module: What is trained.
+        data: What it is trained on.
+        steps: Player updates of a round.
+        rounds: How many rounds.
+        **options: Of the Trainer, instead of `QUIET`'s.
+
+    Returns:
+        What the rounds of the fit cost, and those of the other way.
+    """
+    watch = Alternating(other, steps, rounds)
+    chosen = {**QUIET, **options, "max_steps": steps * rounds}
+    chosen["callbacks"] = [*chosen.get("callbacks", ()), watch]
+    pl.Trainer(**chosen).fit(module, data)
+    return watch.ours, watch.others
 
 
 def watched(folder: Path) -> dict[str, Any]:

@@ -222,10 +222,16 @@ def by_hand(game: Game, steps: int, critic: Step, generator: Step) -> Spent:
     """Some generator updates, each after ``n_critic`` of the critic."""
     spent = Spent(units=steps)
     with spending(spent):
-        batches = game.batches()
-        for _ in range(steps):
-            for _ in range(N_CRITIC[game.method]):
-                real = next(batches)
-                critic(game, real)
-            generator(game, real)
+        play(game, game.batches(), steps, critic, generator)
     return spent
+
+
+def play(
+    game: Game, batches: Iterator[Tensor], steps: int, critic: Step, generator: Step
+) -> None:
+    """The same, on batches that go on."""
+    for _ in range(steps):
+        for _ in range(N_CRITIC[game.method]):
+            real = next(batches)
+            critic(game, real)
+        generator(game, real)

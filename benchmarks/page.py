@@ -30,7 +30,8 @@ SECTIONS = {
     "training": (
         "`trainer.fit` beside a bare loop",
         "The bare loop does the same arithmetic by hand: same networks, optimizer, "
-        "batch.",
+        "batch. Both go on in turn, a few updates each, so that a ratio is of times "
+        "a second apart.",
     ),
     "usual": (
         "`trainer.fit` beside the usual way",

@@ -5,13 +5,13 @@ with what their users took, the hardest chosen, the hinge weighted by rank, a sp
 row-wise update, and the projection of the rows that were touched.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from benchmarks.timing import Spent, spending
 from datamodules.interactions import InteractionData, SplitPairs
 from lightning_modules import CML, RowwiseAdagrad
 from lightning_modules.hinge_ranker import CACHED
@@ -127,13 +127,19 @@ class Dense(CML):
         self.users.sparse = self.items.sparse = False
 
 
-def by_hand(tables: Tables, steps: int) -> Spent:
-    """Some updates on shuffled batches."""
-    spent = Spent(units=steps)
+Pairs = tuple[Tensor, Tensor]
+
+
+def batches(tables: Tables) -> Iterator[Pairs]:
+    """Shuffled pairs, epoch after epoch."""
     users, items = tables.taken.users, tables.taken.items
-    with spending(spent):
-        batches = torch.split(torch.randperm(len(users)), BATCH)
-        for i in range(steps):
-            rows = batches[i % (len(batches) - 1)]
-            tables.step(users[rows], items[rows])
-    return spent
+    while True:
+        for rows in torch.split(torch.randperm(len(users)), BATCH):
+            if len(rows) == BATCH:
+                yield users[rows], items[rows]
+
+
+def play(tables: Tables, pairs: Iterator[Pairs], steps: int) -> None:
+    """Some updates."""
+    for _ in range(steps):
+        tables.step(*next(pairs))

@@ -84,7 +84,16 @@ def rows(
     goals: Mapping[str, Goal] | None = None,
 ) -> list[Row]:
     """Measure the ways of a case in turn; the first is what the others are beside."""
-    found = alternate(ways, rounds, case)
+    return compared(case, unit, alternate(ways, rounds, case), goals)
+
+
+def compared(
+    case: str,
+    unit: str,
+    found: Mapping[str, Summary],
+    goals: Mapping[str, Goal] | None = None,
+) -> list[Row]:
+    """The rows of a case whose ways were measured."""
     kept = []
     for way, summary in found.items():
         goal = (goals or {}).get(way)

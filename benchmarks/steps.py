@@ -1,13 +1,15 @@
 """Our Trainer beside a bare loop and the usual way; and how pictures are read."""
 
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks import adaptation, generative, pictures, ranking
-from benchmarks.fitting import fit, watched
-from benchmarks.records import Goal, Row, records, rows
-from benchmarks.timing import Way
+from benchmarks.fitting import fit, fit_beside, watched
+from benchmarks.records import Goal, Row, compared, records, rows
+from benchmarks.timing import Spent, Way, summaries
+from lightning_modules.generative import GenerativeModule
 from scripts.wdgrl_speed import Reviews, Usual
 
 # A method, its networks, the player updates of a round, and the most that the Trainer
@@ -19,6 +21,9 @@ GAMES: list[tuple[generative.Method, str, int, float, float]] = [
     ("wgan_gp", "digits", 40, 1.30, 1.12),
     ("wgan_gp", "mnist", 12, 1.05, 1.12),
 ]
+SHORTER = (
+    4  # so many times as many rounds, each shorter, of the Trainer and a bare loop
+)
 
 
 def training(rounds: int) -> list[dict[str, Any]]:
@@ -33,42 +38,64 @@ def _game(
     method: generative.Method, name: str, steps: int, goal: Goal, rounds: int
 ) -> list[Row]:
     pair = generative.PAIRS[name]
-    ours = generative.module(method, pair)
-    data = generative.RandomRows(pair.shape, pair.batch)
-    bare = generative.bare_critic, generative.bare_generator
     with tempfile.TemporaryDirectory() as folder:
         options = watched(Path(folder)) if name == "digits" else {}
-        ways: dict[str, Way] = {
-            "bare loop": lambda: generative.by_hand(
-                generative.Game.of(method, pair), steps, *bare
-            ),
-            "trainer.fit": lambda: fit(ours, data, steps, **options),
-        }
-        seen = ", with bar and logging" if options else ""
-        case = f"{method}: {pair.described}, batch {pair.batch}{seen}"
-        return rows(case, "generator update", ways, rounds, {"trainer.fit": goal})
+        found = _beside(
+            generative.Game.of(method, pair),
+            generative.bare_critic,
+            generative.bare_generator,
+            generative.module(method, pair),
+            # a round with bar and logging has to be as long as one of their intervals
+            50 if options else max(1, steps // SHORTER),
+            rounds,
+            **options,
+        )
+    seen = ", with bar and logging" if options else ""
+    case = f"{method}: {pair.described}, batch {pair.batch}{seen}"
+    return _above_bare(case, "generator update", found, goal)
+
+
+def _beside(
+    game: generative.Game,
+    critic: generative.Step,
+    generator: generative.Step,
+    module: GenerativeModule,
+    steps: int,
+    rounds: int,
+    **options: Any,
+) -> tuple[list[Spent], list[Spent]]:
+    """A fit beside a loop by hand; the first of the rounds will not count."""
+    play = partial(
+        generative.play, game, game.batches(), critic=critic, generator=generator
+    )
+    data = generative.RandomRows(tuple(game.rows.shape[1:]), game.batch)
+    return fit_beside(play, module, data, steps, rounds * SHORTER + 1, **options)
+
+
+def _above_bare(
+    case: str, unit: str, found: tuple[list[Spent], list[Spent]], goal: Goal
+) -> list[Row]:
+    ours, bare = found
+    summed = summaries({"bare loop": bare, "trainer.fit": ours})
+    return compared(case, unit, summed, {"trainer.fit": goal})
 
 
 def _adaptation(rounds: int) -> list[Row]:
     data = Reviews(dense=True)
-    ours = adaptation.module()
-    ways: dict[str, Way] = {
-        "bare loop": lambda: adaptation.by_hand(adaptation.Adaptation.of(data), 120),
-        "trainer.fit": lambda: fit(ours, data, 120),
-    }
+    bare = adaptation.Adaptation.of(data)
+    play = partial(adaptation.play, bare, adaptation.batches(bare))
+    found = fit_beside(play, adaptation.module(), data, 30, rounds * SHORTER + 1)
     case = f"wdgrl: {adaptation.NETWORKS}"
-    return rows(case, "player update", ways, rounds, {"trainer.fit": Goal(1.05)})
+    return _above_bare(case, "player update", found, Goal(1.05))
 
 
 def _ranking(rounds: int) -> list[Row]:
     shop = ranking.Shop(100_000, 1_000_000)
-    ours = ranking.module()
-    ways: dict[str, Way] = {
-        "bare loop": lambda: ranking.by_hand(ranking.Tables.of(shop), 60),
-        "trainer.fit": lambda: fit(ours, shop, 60),
-    }
+    bare = ranking.Tables.of(shop)
+    play = partial(ranking.play, bare, ranking.batches(bare))
+    found = fit_beside(play, ranking.module(), shop, 15, rounds * SHORTER + 1)
     case = "cml: d 64, U 20, 4,096 pairs, 10^6 items"
-    return rows(case, "update", ways, rounds, {"trainer.fit": Goal(1.10)})
+    return _above_bare(case, "update", found, Goal(1.10))
 
 
 def usual(rounds: int) -> list[dict[str, Any]]:
@@ -91,17 +118,17 @@ def _usual_game(
     method: generative.Method, name: str, steps: int, goal: Goal, rounds: int
 ) -> list[Row]:
     pair = generative.PAIRS[name]
-    ours = generative.module(method, pair)
-    data = generative.RandomRows(pair.shape, pair.batch)
-    theirs = generative.usual_critic, generative.usual_generator
-    ways: dict[str, Way] = {
-        "trainer.fit": lambda: fit(ours, data, steps),
-        "usual way": lambda: generative.by_hand(
-            generative.Game.of(method, pair, usual=True), steps, *theirs
-        ),
-    }
+    ours, theirs = _beside(
+        generative.Game.of(method, pair, usual=True),
+        generative.usual_critic,
+        generative.usual_generator,
+        generative.module(method, pair),
+        max(1, steps // SHORTER),
+        rounds,
+    )
+    summed = summaries({"trainer.fit": ours, "usual way": theirs})
     case = f"{method}: {pair.described}, batch {pair.batch}"
-    return rows(case, "generator update", ways, rounds, {"usual way": goal})
+    return compared(case, "generator update", summed, {"usual way": goal})
 
 
 def loading(rounds: int) -> list[dict[str, Any]]:

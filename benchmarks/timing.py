@@ -113,7 +113,12 @@ def alternate(
         order = list(ways) if i % 2 else list(ways)[::-1]
         for name in order:
             seen[name].append(ways[name]())
-    first = seen[next(iter(ways))]
+    return summaries(seen)
+
+
+def summaries(seen: Mapping[str, list[Spent]]) -> dict[str, Summary]:
+    """Of rounds of several ways; the first round warms up and does not count."""
+    first = seen[next(iter(seen))]
     return {name: _summary(spent[1:], first[1:]) for name, spent in seen.items()}
 
 

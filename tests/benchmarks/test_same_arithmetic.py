@@ -96,7 +96,7 @@ def test_wdgrl_by_hand_trains_all_three_networks() -> None:
     game = adaptation.Adaptation.of(Reviews(dense=True))
     networks = (game.extractor, game.classifier, game.critic)
     before = copy.deepcopy([list(n.parameters()) for n in networks])
-    assert adaptation.by_hand(game, 1).units == 1
+    adaptation.play(game, adaptation.batches(game), 1)
     for old, network in zip(before, networks, strict=True):
         assert any(
             not torch.equal(a, b)
