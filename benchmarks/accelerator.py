@@ -1,7 +1,7 @@
 """On a CUDA device: eager, compiled, and compiled in bfloat16."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import lightning.pytorch as pl
@@ -79,6 +79,7 @@ def accelerator(rounds: int) -> list[dict[str, Any]]:
     """Player steps and pictures a second, where there is a CUDA device."""
     if not torch.cuda.is_available():
         return NOT_MEASURED
+    torch.backends.cudnn.allow_tf32 = False  # the matrix product has none either
     device = Device("cuda")
     found = [
         row for pair in pairs().values() for row in games(device, pair, rounds * 20)
@@ -98,6 +99,9 @@ def games(
         module = WGANGP(*pair.networks(), compile=options["compile"])
         run = _run(device, module, data, precision=options["precision"])
         run(4)
+        if any(one.failed for one in (module._compiled or {}).values()):
+            yield {"case": pair.described, "way": f"{mode}: could not be compiled"}
+            continue
         device.memory()
         spent = run(steps)
         memory = device.memory()
@@ -129,10 +133,10 @@ def _run(
 
 
 def _flops(pair: generative.Pair) -> int:
-    """Of one generator update and its critic updates, counted on the CPU."""
-    game = generative.Game.of("wgan_gp", pair)
+    """Of one generator update and its critic updates, counted on the CPU for 2 rows."""
+    game = generative.Game.of("wgan_gp", replace(pair, batch=2))
     bare = generative.bare_critic, generative.bare_generator
-    return count(lambda: generative.by_hand(game, 1, *bare))
+    return count(lambda: generative.by_hand(game, 1, *bare)) * pair.batch // 2
 
 
 def matrix_rate(device: Device, precision: str, side: int = 4096) -> float:

@@ -71,8 +71,10 @@ def _compared(
     cells: Iterable[dict[str, Any]], methods: dict[str, str]
 ) -> Iterator[dict[str, Any]]:
     kept = list(cells)
+    each = [{c["seed"] for c in kept if c["method"] == method} for method in methods]
+    shared = set.intersection(*each)
     for method, label in methods.items():
-        mine = [c for c in kept if c["method"] == method]
+        mine = [c for c in kept if c["method"] == method and c["seed"] in shared]
         if len(mine) < 2:
             continue
         row: dict[str, Any] = {"penalty": label, "seeds": str(len(mine))}

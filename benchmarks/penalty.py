@@ -29,7 +29,9 @@ def penalty(rounds: int) -> list[dict[str, Any]]:
     return found + _case(case, adaptation.module(), (32, 500), 100, rounds)
 
 
-def _losses(ours: WGANGP | WDGRL, shape: tuple[int, ...]) -> tuple[Loss, Loss]:
+def _losses(
+    ours: WGANGP | WDGRL, shape: tuple[int, ...]
+) -> tuple[Loss, Loss, Compiled[Any, Any]]:
     """The critic's loss on two samples, as it is written and compiled."""
     g = torch.Generator().manual_seed(0)
     samples = [torch.randn(shape, generator=g) for _ in range(2)]
@@ -40,7 +42,7 @@ def _losses(ours: WGANGP | WDGRL, shape: tuple[int, ...]) -> tuple[Loss, Loss]:
         gap, excess = function(*samples, epsilon)
         return gap + ours.penalty_weight * excess
 
-    return partial(loss, ours._terms), partial(loss, terms)
+    return partial(loss, ours._terms), partial(loss, terms), terms
 
 
 def _case(
@@ -51,8 +53,10 @@ def _case(
     rounds: int,
 ) -> list[dict[str, Any]]:
     weights = list(ours.critic.parameters())
-    eager, fast = _losses(ours, shape)
+    eager, fast, terms = _losses(ours, shape)
     difference = _difference(eager, fast, weights)
+    if terms.failed:
+        raise RuntimeError(f"{case}: it could not be compiled.")
 
     def way(loss: Loss) -> Way:
         return lambda: _timed(loss, weights, calls)

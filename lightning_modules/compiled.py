@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import torch
+from torch._functorch import config as functorch
 
 from lightning_modules.functional.piecewise import PiecewiseLinear
 
@@ -16,7 +17,8 @@ class Compiled(Generic[P, R]):
     """A function that is compiled on its first call, and again for other shapes.
 
     Where the compiler fails, a warning says so once, and the function runs as it was
-    written from then on. What the function itself refuses is raised as ever.
+    written from then on. What the function itself refuses is raised as ever. A ninth
+    shape runs as it was written, which is torch's limit.
 
     Copies and what is unpickled compile anew.
 
@@ -34,23 +36,39 @@ class Compiled(Generic[P, R]):
         self._fast: Callable[P, R] | None = None
         self._failed = False
 
+    @property
+    def failed(self) -> bool:
+        """Whether it runs as it was written."""
+        return self._failed
+
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call it, compiled or not."""
         if self._failed:
             return self.function(*args, **kwargs)
-        if self._fast is None:
-            # Training has one shape, and code for any shape is up to twice as slow.
-            self._fast = torch.compile(_bent(self.function), dynamic=False)
         try:
-            return self._fast(*args, **kwargs)
+            return self._compiling(*args, **kwargs)
+        except torch.OutOfMemoryError:
+            raise
         except Exception as error:
             value = self.function(*args, **kwargs)  # the caller's mistakes come again
             self._failed = True
             self._tell(error)
             return value
 
+    def _compiling(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        if self._fast is not None:
+            return self._fast(*args, **kwargs)
+        # Training has one shape, and code for any shape is up to twice as slow. What is
+        # compiled in parts can't be differentiated twice.
+        bent = _bent(self.function)
+        self._fast = torch.compile(bent, dynamic=False, fullgraph=True)
+        # The backward pass too, so that what can't be compiled of it fails here.
+        with functorch.patch(force_non_lazy_backward_lowering=True):
+            return self._fast(*args, **kwargs)
+
     def _tell(self, error: Exception) -> None:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        lines = [x for x in str(error).splitlines() if x and not x.endswith("raised:")]
+        reason = next(iter(lines), type(error).__name__)
         if reason not in self._told:
             self._told.add(reason)
             name = getattr(self.function, "__qualname__", type(self.function).__name__)

@@ -130,6 +130,8 @@ def test_quality_is_of_the_seeds_that_both_have() -> None:
         for method, value in (("wgan_gp", 2.0), ("wgan_gp_lazy", 3.0))
         for seed in range(2)
     ]
+    extra = dict.fromkeys(lazy.SHOWN, 100.0)
+    cells.append({"method": "wgan_gp", "seed": 2, "metrics": extra})
     every, fourth = lazy._compared(cells, {"wgan_gp": "every", "wgan_gp_lazy": "4th"})
     assert every["exact W1"] == "2 ± 0"
     assert fourth == {

@@ -61,7 +61,7 @@ MODULES: dict[str, Callable[..., CriticModule]] = {
     "wgan": functools.partial(points, WGAN),
     "wgan_gp": functools.partial(points, WGANGP),
     "wgan_gp, lazy": functools.partial(points, WGANGP, penalty_every=2),
-    "wgan_gp, one-sided, leaky": pictures,
+    "wgan_gp, one-sided, leaky": functools.partial(pictures, one_sided=True),
     "wdgrl": domains,
     "wdgrl, lines only": functools.partial(domains, ends=False),
 }
@@ -91,7 +91,7 @@ def captured(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     def compile(function: Any, **options: Any) -> Any:
         made.append(function)
-        return real(function, backend="aot_eager", fullgraph=True, **options)
+        return real(function, backend="aot_eager", **options)
 
     monkeypatch.setattr(torch, "compile", compile)
     _without_checks_of_shapes(monkeypatch)
@@ -238,6 +238,36 @@ def test_a_failing_compiler_costs_one_warning(monkeypatch: pytest.MonkeyPatch) -
         assert losses(MODULES["wgan"], compile=True) == plain
     (once,) = {str(w.message) for w in warned if "no compiler" in str(w.message)}
     assert once.endswith("runs as it is written: no compiler was found")
+
+
+def test_a_backward_pass_that_cannot_be_compiled_fails_before_it_is_needed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def forward(graph: torch.fx.GraphModule, _: Any) -> Any:
+        return make_boxed_func(graph.forward)
+
+    _without_checks_of_shapes(monkeypatch)
+    backend = aot_autograd(fw_compiler=forward, bw_compiler=broken)
+    compile = functools.partial(torch.compile, backend=backend)
+    monkeypatch.setattr(torch, "compile", compile)
+    torch.compiler.reset()
+    x = torch.ones(3, requires_grad=True)
+    with pytest.warns(UserWarning, match="runs as it is written: .*no compiler"):
+        y = Compiled(torch.sin)(x)
+    (slope,) = torch.autograd.grad(y.sum(), x)
+    torch.testing.assert_close(slope, x.detach().cos())
+
+
+def test_what_can_be_compiled_in_parts_only_runs_as_it_is_written(
+    captured: list[Any],
+) -> None:
+    def parts(x: Tensor) -> Tensor:
+        torch._dynamo.graph_break()
+        return x + 1
+
+    with pytest.warns(UserWarning, match="could not be compiled"):
+        assert Compiled(parts)(torch.zeros(2)).tolist() == [1, 1]
+    assert len(captured) == 1
 
 
 def test_a_mistake_of_the_function_is_raised_as_ever(captured: list[Any]) -> None:
