@@ -219,7 +219,9 @@ def test_no_truth_values_are_kept_for_the_backward_pass(
 
 
 @pytest.mark.slow
-def test_the_real_compiler_agrees() -> None:
+def test_the_real_compiler_agrees(monkeypatch: pytest.MonkeyPatch) -> None:
+    _without_checks_of_shapes(monkeypatch)
+    torch.compiler.reset()
     plain = losses(MODULES["wgan_gp"], compile=False)
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
