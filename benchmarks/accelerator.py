@@ -136,7 +136,9 @@ def _flops(pair: generative.Pair) -> int:
     """Of one generator update and its critic updates, counted on the CPU for 2 rows."""
     game = generative.Game.of("wgan_gp", replace(pair, batch=2))
     bare = generative.bare_critic, generative.bare_generator
-    return count(lambda: generative.by_hand(game, 1, *bare)) * pair.batch // 2
+    return (
+        count(lambda: generative.play(game, game.batches(), 1, *bare)) * pair.batch // 2
+    )
 
 
 def matrix_rate(device: Device, precision: str, side: int = 4096) -> float:

@@ -48,9 +48,7 @@ def fit(
         **options: Of the Trainer, instead of `QUIET`'s.
     """
     spent = Spent(units=steps)
-    chosen = {**QUIET, **options, "max_steps": steps}
-    chosen["callbacks"] = [*chosen.get("callbacks", ()), Stopwatch(spent)]
-    pl.Trainer(**chosen).fit(module, data)
+    _fit(module, data, steps, Stopwatch(spent), options)
     return spent
 
 
@@ -72,9 +70,9 @@ class Alternating(pl.Callback):
         self.others: list[Spent] = []
 
     def _begin(self) -> None:
-        self._spent = Spent(units=self.steps)
-        self._block = spending(self._spent)
-        self._block.__enter__()
+        self.ours.append(Spent(units=self.steps))
+        self._watch = Stopwatch(self.ours[-1])
+        self._watch.on_train_start()
 
     def on_train_start(self, trainer: pl.Trainer, *_: Any) -> None:
         """The first round."""
@@ -85,12 +83,10 @@ class Alternating(pl.Callback):
         """The end of a round: the other's turn, and another round if there is one."""
         if trainer.global_step < self._next:
             return
-        self._block.__exit__(None, None, None)
-        self.ours.append(self._spent)
-        spent = Spent(units=self.steps)
-        with spending(spent):
+        self._watch.on_train_end()
+        self.others.append(Spent(units=self.steps))
+        with spending(self.others[-1]):
             self.other(self.steps)
-        self.others.append(spent)
         self._next += self.steps
         if len(self.others) < self.rounds:
             self._begin()
@@ -118,10 +114,21 @@ def fit_beside(
         What the rounds of the fit cost, and those of the other way.
     """
     watch = Alternating(other, steps, rounds)
-    chosen = {**QUIET, **options, "max_steps": steps * rounds}
+    _fit(module, data, steps * rounds, watch, options)
+    return watch.ours, watch.others
+
+
+def _fit(
+    module: pl.LightningModule,
+    data: pl.LightningDataModule,
+    steps: int,
+    watch: pl.Callback,
+    options: dict[str, Any],
+) -> None:
+    """With the watch after all other callbacks."""
+    chosen = {**QUIET, **options, "max_steps": steps}
     chosen["callbacks"] = [*chosen.get("callbacks", ()), watch]
     pl.Trainer(**chosen).fit(module, data)
-    return watch.ours, watch.others
 
 
 def watched(folder: Path) -> dict[str, Any]:

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam, Optimizer, RMSprop
 
-from benchmarks.timing import Spent, spending
 from datamodules.base import InMemoryDataModule, Splits
 from datamodules.tensor_pairs import TensorPairs
 from lightning_modules import (
@@ -218,18 +217,10 @@ def usual_generator(game: Game, real: Tensor) -> None:
     game.optimizers[1].step()
 
 
-def by_hand(game: Game, steps: int, critic: Step, generator: Step) -> Spent:
-    """Some generator updates, each after ``n_critic`` of the critic."""
-    spent = Spent(units=steps)
-    with spending(spent):
-        play(game, game.batches(), steps, critic, generator)
-    return spent
-
-
 def play(
     game: Game, batches: Iterator[Tensor], steps: int, critic: Step, generator: Step
 ) -> None:
-    """The same, on batches that go on."""
+    """Some generator updates, each after ``n_critic`` of the critic."""
     for _ in range(steps):
         for _ in range(N_CRITIC[game.method]):
             real = next(batches)

@@ -17,10 +17,13 @@ class Compiled(Generic[P, R]):
     """A function that is compiled on its first call, and again for other shapes.
 
     Where the compiler fails, a warning says so once, and the function runs as it was
-    written from then on. What the function itself refuses is raised as ever. A ninth
-    shape runs as it was written, which is torch's limit.
+    written from then on. What the function itself refuses is raised as ever. At a
+    ninth shape, torch's limit, it is given up in the same way.
 
     Copies and what is unpickled compile anew.
+
+    Attributes:
+        failed: Whether it runs as it was written from now on.
 
     Args:
         function: Of tensors; what else it reads are its constants.
@@ -34,16 +37,11 @@ class Compiled(Generic[P, R]):
         self.function = function
         self._told = set() if told is None else told
         self._fast: Callable[P, R] | None = None
-        self._failed = False
-
-    @property
-    def failed(self) -> bool:
-        """Whether it runs as it was written."""
-        return self._failed
+        self.failed = False
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call it, compiled or not."""
-        if self._failed:
+        if self.failed:
             return self.function(*args, **kwargs)
         try:
             return self._compiling(*args, **kwargs)
@@ -51,7 +49,7 @@ class Compiled(Generic[P, R]):
             raise
         except Exception as error:
             value = self.function(*args, **kwargs)  # the caller's mistakes come again
-            self._failed = True
+            self.failed = True
             self._tell(error)
             return value
 

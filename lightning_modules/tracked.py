@@ -41,17 +41,6 @@ class TrackedModule(LightningModule):
         self._noise_states: Tensor | None = None
         self._steps_loaded = 0
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        """As torch's, by a short way for what Lightning sets around every hook.
-
-        torch looks for the name among parameters, buffers and modules first: a hundred
-        times in a step of WDGRL.
-        """
-        if name == "_current_fx_name":
-            object.__setattr__(self, name, value)
-        else:
-            super().__setattr__(name, value)
-
     # Arguments ----------------------------------------------------------------------
 
     @classmethod
