@@ -34,7 +34,7 @@ setup: $(STAMP) ## make .venv with everything in it (once)
 
 .PHONY: demo
 demo: $(STAMP) ## train a WGAN-GP on real digits, at most 3 minutes on 2 cores
-	$(BIN)/python scripts/demo.py
+	$(BIN)/python -m experiments.demo
 
 .PHONY: lint
 lint: $(STAMP) ## ruff: rules and format
@@ -59,11 +59,11 @@ format: $(STAMP) ## let ruff rewrite what it can
 	$(BIN)/ruff format
 
 results-%: $(STAMP) ## run the missing cells of docs/results/<table> and rebuild docs/results.md
-	$(BIN)/python scripts/results.py run $*
+	$(BIN)/python -m experiments.results run $*
 
 .PHONY: figures
 figures: $(STAMP) ## measure and draw the studies of docs/theory.md from nothing, two at a time
-	$(BIN)/python scripts/figures.py run
+	$(BIN)/python -m experiments.studies run
 
 .PHONY: bench
 bench: $(STAMP) ## time everything and write docs/performance.md (an hour on a quiet machine)

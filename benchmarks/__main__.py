@@ -24,8 +24,8 @@ from benchmarks.scaling import scaling
 from benchmarks.startup import startup
 from benchmarks.steps import loading, training, usual
 from benchmarks.work import work
-from callbacks.files import write_whole
-from scripts.cells import commit, hardware
+from experiments.provenance import commit, hardware
+from lightning_modules.core.files import write_whole
 
 MEASUREMENTS: dict[str, Callable[[int], list[dict[str, Any]]]] = {
     "training": training,

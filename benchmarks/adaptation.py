@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
+from benchmarks.wdgrl_speed import WIDTH, Reviews
 from lightning_modules import WDGRL, LinearClassifier, MLPCritic, MLPExtractor
-from lightning_modules.base import frozen
+from lightning_modules.core.alternating import frozen
 from lightning_modules.functional.lipschitz import interpolate, scores_and_slopes
-from scripts.wdgrl_speed import WIDTH, Reviews
 
 NETWORKS = f"extractor {WIDTH}-500, critic 500-100-1, classifier 500-2, 32 + 32 rows"
 N_CRITIC, BATCH = 5, 32

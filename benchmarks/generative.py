@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam, Optimizer, RMSprop
 
-from datamodules.base import InMemoryDataModule, Splits
-from datamodules.tensor_pairs import TensorPairs
+from datamodules.core.in_memory import InMemoryDataModule, Splits
+from datamodules.core.tensor_dataset import TensorPairs
 from lightning_modules import (
     GAN,
     WGAN,
@@ -29,9 +29,9 @@ from lightning_modules import (
     MLPCritic,
     MLPGenerator,
 )
-from lightning_modules.base import frozen
+from lightning_modules.core.alternating import frozen
 from lightning_modules.functional.lipschitz import gradient_penalty
-from lightning_modules.generative import GenerativeModule
+from lightning_modules.generative.base import GenerativeModule
 
 Method = Literal["gan", "wgan", "wgan_gp"]
 

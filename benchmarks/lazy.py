@@ -12,8 +12,8 @@ from benchmarks.fitting import fit
 from benchmarks.flops import count
 from benchmarks.records import Goal, records, rows
 from benchmarks.timing import Way
+from experiments.results.record import read
 from lightning_modules import WGANGP
-from scripts.cells import read
 
 EVERY, SEEDS = 4, 3
 SHOWN = {"wasserstein": "exact W1", "modes": "modes", "high_quality": "high quality"}

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.lazy import quality
-from callbacks.files import write_whole
-from scripts.cells import RESULTS
+from experiments.results.record import RESULTS
+from lightning_modules.core.files import write_whole
 
 MEASURED = RESULTS.parent / "performance"
 PAGE = RESULTS.parent / "performance.md"

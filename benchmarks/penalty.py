@@ -11,7 +11,7 @@ from benchmarks import adaptation, generative
 from benchmarks.records import Goal, records, rows
 from benchmarks.timing import Spent, Way, spending
 from lightning_modules import WDGRL, WGANGP
-from lightning_modules.compiled import Compiled
+from lightning_modules.core.compiled import Compiled
 
 Loss = Callable[[], Tensor]
 

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from datamodules.interactions import InteractionData, SplitPairs
+from datamodules.recommendation.base import InteractionData, SplitPairs
 from lightning_modules import CML, RowwiseAdagrad
-from lightning_modules.hinge_ranker import CACHED
-from lightning_modules.user_items import UserItems
+from lightning_modules.data_contracts.user_items import UserItems
+from lightning_modules.recommendation.hinge import CACHED
 
 BATCH, DIM, U = 4096, 64, 20
 

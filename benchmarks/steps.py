@@ -9,7 +9,7 @@ from benchmarks import adaptation, generative, pictures, ranking
 from benchmarks.fitting import fit, fit_beside, watched
 from benchmarks.records import Goal, Row, compared, records, rows
 from benchmarks.timing import Spent, Way, summaries
-from scripts.wdgrl_speed import Reviews, Usual
+from benchmarks.wdgrl_speed import Reviews, Usual
 
 # A method, its networks, the player updates of a round, and the most that the Trainer
 # may take by the bare loop and the least that the usual way should take by ours.

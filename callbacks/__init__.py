@@ -1,31 +1,31 @@
 """Observers of training: deleting one changes no weight."""
 
-from callbacks.checkpoint import Checkpoint
-from callbacks.confusion import ConfusionMatrixPicture
-from callbacks.critic_weights import CriticWeights
-from callbacks.ema import WeightEMA, averaged_player, load_averaged
-from callbacks.export import ExportNetwork
-from callbacks.export_tables import ExportTables
-from callbacks.feature_map import FeatureMap
-from callbacks.feature_metrics import FeatureMetrics
-from callbacks.files import write_whole
-from callbacks.gradient_norms import GradientNorms
-from callbacks.item_map import ItemMap
-from callbacks.label_table import LabelTable
-from callbacks.mode_coverage import ModeCoverageMonitor
-from callbacks.pictures import image_grid, log_picture, save_png
-from callbacks.plots import histogram, scatter
-from callbacks.point_table import PointTable
-from callbacks.predictions import SampleWriter
-from callbacks.progress import UpdateProgress
-from callbacks.ranking_table import RankingTable
-from callbacks.resume import ExactResume
-from callbacks.run_config import RunConfig
-from callbacks.run_directory import run_directory
-from callbacks.sample_grid import SampleGrid
-from callbacks.top_items import TopItems
-from callbacks.transport_monitor import TransportMonitor
-from callbacks.wandb_run import WandbRun, continue_wandb_run, wandb_run_id
+from callbacks.adaptation.confusion_matrix import ConfusionMatrixPicture
+from callbacks.adaptation.feature_map import FeatureMap
+from callbacks.adaptation.label_table import LabelTable
+from callbacks.critics.critic_weights import CriticWeights
+from callbacks.critics.gradient_norms import GradientNorms
+from callbacks.critics.transport_monitor import TransportMonitor
+from callbacks.generative.feature_metrics import FeatureMetrics
+from callbacks.generative.mode_coverage import ModeCoverageMonitor
+from callbacks.generative.sample_grid import SampleGrid
+from callbacks.generative.sample_writer import SampleWriter
+from callbacks.metric_learning.point_table import PointTable
+from callbacks.plotting.images import image_grid, log_picture, save_png
+from callbacks.plotting.plots import histogram, scatter
+from callbacks.recommendation.export_tables import ExportTables
+from callbacks.recommendation.item_map import ItemMap
+from callbacks.recommendation.ranking_table import RankingTable
+from callbacks.recommendation.top_items import TopItems
+from callbacks.runs.checkpoint import Checkpoint
+from callbacks.runs.ema import WeightEMA, averaged_player, load_averaged
+from callbacks.runs.exact_resume import ExactResume
+from callbacks.runs.export_network import ExportNetwork
+from callbacks.runs.progress_bar import UpdateProgress
+from callbacks.runs.run_config import RunConfig
+from callbacks.runs.run_directory import run_directory
+from callbacks.runs.wandb_run import WandbRun, continue_wandb_run, wandb_run_id
+from lightning_modules.core.files import write_whole
 
 __all__ = [
     "Checkpoint",

@@ -1,25 +1,25 @@
 """Data sets, one file per family; each class says what a batch is."""
 
-from datamodules.amazon_reviews import AmazonReviews
-from datamodules.base import InMemoryDataModule
-from datamodules.cifar10 import CIFAR10
-from datamodules.citeulike import CiteULike
-from datamodules.digit_domains import DigitDomains
-from datamodules.digits import Digits
-from datamodules.digits_shift import DigitsShift
-from datamodules.domain_features import DomainFeatures
-from datamodules.image_folder import ImageFolder
-from datamodules.interaction_table import Interactions
-from datamodules.labelled_table import LabelledTable
-from datamodules.mnist import MNIST, FashionMNIST
-from datamodules.movielens import MovieLens
-from datamodules.office_caltech import OfficeCaltech
-from datamodules.office_images import OfficeImages
-from datamodules.planted import PlantedInteractions
-from datamodules.point_clouds import PointClouds
-from datamodules.shifted_blobs import ShiftedBlobs
-from datamodules.split_files import SplitFiles
-from datamodules.two_domains import TwoDomains
+from datamodules.adaptation.amazon_reviews import AmazonReviews
+from datamodules.adaptation.base import TwoDomains
+from datamodules.adaptation.digit_domains import DigitDomains
+from datamodules.adaptation.digits_shift import DigitsShift
+from datamodules.adaptation.domain_features import DomainFeatures
+from datamodules.adaptation.office_caltech import OfficeCaltech
+from datamodules.adaptation.office_images import OfficeImages
+from datamodules.adaptation.shifted_blobs import ShiftedBlobs
+from datamodules.core.in_memory import InMemoryDataModule
+from datamodules.generative.cifar10 import CIFAR10
+from datamodules.generative.digits import Digits
+from datamodules.generative.image_folder import ImageFolder
+from datamodules.generative.mnist import MNIST, FashionMNIST
+from datamodules.generative.point_clouds import PointClouds
+from datamodules.metric_learning.labelled_table import LabelledTable
+from datamodules.recommendation.citeulike import CiteULike
+from datamodules.recommendation.interactions import Interactions
+from datamodules.recommendation.movielens import MovieLens
+from datamodules.recommendation.planted import PlantedInteractions
+from datamodules.recommendation.split_files import SplitFiles
 
 __all__ = [
     "CIFAR10",

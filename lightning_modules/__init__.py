@@ -1,17 +1,16 @@
 """The methods, one file each, and the networks that they train."""
 
-from lightning_modules.bpr import BPR
-from lightning_modules.classifier import Classifier
-from lightning_modules.cml import CML
-from lightning_modules.coral import CORAL
-from lightning_modules.dann import DANN
-from lightning_modules.deep_jdot import DeepJDOT
-from lightning_modules.ease import EASE
-from lightning_modules.gan import GAN
-from lightning_modules.implicit_models import WRMF, ImplicitBPR, ItemKNN
-from lightning_modules.linear_decay import LinearDecay
-from lightning_modules.metric_learner import MetricLearner
-from lightning_modules.mmd import MMD
+from lightning_modules.adaptation.coral import CORAL
+from lightning_modules.adaptation.dann import DANN
+from lightning_modules.adaptation.deep_jdot import DeepJDOT
+from lightning_modules.adaptation.mmd import MMD
+from lightning_modules.adaptation.source_only import SourceOnly
+from lightning_modules.adaptation.wdgrl import WDGRL
+from lightning_modules.generative.gan import GAN
+from lightning_modules.generative.wgan import WGAN
+from lightning_modules.generative.wgan_gp import WGANGP
+from lightning_modules.metric_learning.classifier import Classifier
+from lightning_modules.metric_learning.metric_learner import MetricLearner
 from lightning_modules.networks import (
     Backbone,
     ConvClassifier,
@@ -26,20 +25,25 @@ from lightning_modules.networks import (
     ResNetCritic,
     ResNetGenerator,
 )
-from lightning_modules.optimizers import (
+from lightning_modules.optim.linear_decay import LinearDecay
+from lightning_modules.optim.paper_defaults import (
     AdaptationAdam,
     GANAdam,
     WGANGPAdam,
     WGANRMSprop,
 )
-from lightning_modules.popularity import Popularity
-from lightning_modules.rowwise import RowwiseAdagrad
-from lightning_modules.smooth_cml import SmoothCML
-from lightning_modules.source_only import SourceOnly
-from lightning_modules.warp import WARP
-from lightning_modules.wdgrl import WDGRL
-from lightning_modules.wgan import WGAN
-from lightning_modules.wgan_gp import WGANGP
+from lightning_modules.optim.rowwise_adagrad import RowwiseAdagrad
+from lightning_modules.recommendation.bpr import BPR
+from lightning_modules.recommendation.cml import CML
+from lightning_modules.recommendation.ease import EASE
+from lightning_modules.recommendation.implicit_baselines import (
+    WRMF,
+    ImplicitBPR,
+    ItemKNN,
+)
+from lightning_modules.recommendation.popularity import Popularity
+from lightning_modules.recommendation.smooth_cml import SmoothCML
+from lightning_modules.recommendation.warp import WARP
 
 __all__ = [
     "BPR",

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-import train
+from wasserstein_critics.cli import app
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text()
@@ -56,7 +56,7 @@ def test_every_command_is_understood(
     monkeypatch.chdir(REPOSITORY)  # nothing is written: the config is printed
     subcommand, *words = shlex.split(command)
     with pytest.raises(SystemExit) as end:
-        train.main([subcommand, *words, "--print_config"])
+        app.main([subcommand, *words, "--print_config"])
     assert end.value.code in (0, None)
 
 
@@ -86,7 +86,7 @@ def test_domain_adaptation_runs_as_written() -> None:
     for line in lines:
         _, _, subcommand, *words = shlex.split(line.replace("$RUN", run), comments=True)
         options = [*short, "--trainer.enable_progress_bar=false"]
-        assert train.main([subcommand, *words, *options]) == 0, line
+        assert app.main([subcommand, *words, *options]) == 0, line
     assert list(Path(run).glob("pictures/features/*.png"))
     assert list(Path(run).parent.glob("*/predictions/labels.csv"))
 

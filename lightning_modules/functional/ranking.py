@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lightning_modules.user_items import Pairs, UserItems
+from lightning_modules.data_contracts.user_items import Pairs, UserItems
 
 Score = Callable[[slice], Tensor]
 """Scores (n, m) of the n users for a slice of m items; higher is better."""

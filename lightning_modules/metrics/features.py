@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
 
-from lightning_modules.recipe import load_network
+from lightning_modules.core.recipe import load_network
 
 USE_CLASSIFIER = (
     "or judge samples by a classifier of your own data, trained with "

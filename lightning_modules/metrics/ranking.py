@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from lightning_modules.data_contracts.user_items import UserItems
 from lightning_modules.functional.ranking import (
     NAMES,
     AveragePrecision,
     hits,
     ranking_metrics,
 )
-from lightning_modules.user_items import UserItems
 
 
 class RankingMetrics(Metric):

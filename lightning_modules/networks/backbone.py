@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision import models
 
-from lightning_modules.recipe import remembers
+from lightning_modules.core.recipe import remembers
 
 _DAMAGE = (
     *(SafetensorError, RuntimeError, pickle.UnpicklingError),

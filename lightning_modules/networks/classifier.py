@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.recipe import remembers
+from lightning_modules.core.recipe import remembers
 
 
 def _block(n_in: int, n_out: int) -> nn.Sequential:

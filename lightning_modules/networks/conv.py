@@ -4,13 +4,13 @@ from typing import Literal, cast
 
 from torch import Tensor, nn
 
+from lightning_modules.core.recipe import remembers
 from lightning_modules.networks.initialisation import (
     Initialisation,
     check_sizes,
     initialise,
 )
 from lightning_modules.networks.mlp import ACTIVATIONS, Norm
-from lightning_modules.recipe import remembers
 
 
 def sides(side: int, smallest: int) -> list[int]:

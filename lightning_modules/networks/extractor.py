@@ -6,6 +6,8 @@ from typing import cast
 
 from torch import Tensor, nn
 
+from lightning_modules.core.recipe import remembers
+from lightning_modules.data_contracts.sparse_rows import Rows
 from lightning_modules.networks.initialisation import (
     Initialisation,
     RowLinear,
@@ -13,8 +15,6 @@ from lightning_modules.networks.initialisation import (
     initialise,
 )
 from lightning_modules.networks.mlp import ACTIVATIONS, Activation
-from lightning_modules.recipe import remembers
-from lightning_modules.sparse import Rows
 
 
 @remembers
@@ -32,7 +32,7 @@ class MLPExtractor(nn.Module):
         init: Scheme of the initial weights.
 
     >>> import torch
-    >>> from lightning_modules.sparse import SparseRows
+    >>> from lightning_modules.data_contracts.sparse_rows import SparseRows
     >>> extractor, x = MLPExtractor((4,), (3,)), torch.eye(4)
     >>> sparse = SparseRows.from_dense(x)
     >>> torch.allclose(extractor(sparse), extractor(x))

@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.sparse import Rows
+from lightning_modules.data_contracts.sparse_rows import Rows
 
 Initialisation = Literal["dcgan", "he", "truncated", "default"]
 

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from lightning_modules.recipe import remembers
+from lightning_modules.core.recipe import remembers
 
 
 @remembers

@@ -7,12 +7,12 @@ from typing import Literal, cast
 
 from torch import Tensor, nn
 
+from lightning_modules.core.recipe import remembers
 from lightning_modules.networks.initialisation import (
     Initialisation,
     check_sizes,
     initialise,
 )
-from lightning_modules.recipe import remembers
 
 Activation = Literal["relu", "leaky_relu", "tanh", "softplus", "elu"]
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {

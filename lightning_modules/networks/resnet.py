@@ -5,10 +5,10 @@ from typing import cast
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
 
+from lightning_modules.core.recipe import remembers
 from lightning_modules.networks.conv import norm_layer, square
 from lightning_modules.networks.initialisation import check_sizes, initialise
 from lightning_modules.networks.mlp import Norm
-from lightning_modules.recipe import remembers
 
 
 class _UpBlock(nn.Module):

@@ -10,9 +10,9 @@ from torch import nn
 from benchmarks import adaptation, generative, ranking
 from benchmarks.flops import count
 from benchmarks.generative import Game, Method, Pair, Step
+from benchmarks.wdgrl_speed import Reviews
 from lightning_modules import MLPCritic, MLPGenerator
-from lightning_modules.noise import Noise
-from scripts.wdgrl_speed import Reviews
+from lightning_modules.core.random import Noise
 
 SMALL = Pair(
     (2,), 16, lambda: (MLPGenerator(3, (2,), (8,)), MLPCritic((2,), (8,))), "small"

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torchmetrics.functional import retrieval
 
+from lightning_modules.data_contracts.user_items import Pairs, UserItems
 from lightning_modules.functional.ranking import (
     hits,
     ranking_metrics,
     top_items,
 )
-from lightning_modules.user_items import Pairs, UserItems
 
 seeds = st.integers(0, 10_000)
 THEIRS: dict[str, Any] = {

@@ -1,5 +1,3 @@
-import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -9,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from experiments.studies import critics, two_gaussians
 from lightning_modules import MLPCritic
+from lightning_modules.core.random import Noise
 from lightning_modules.functional.lipschitz import gradient_norm, interpolate
 from lightning_modules.functional.slope import (
     estimate_on_plan,
     slope_on_plan,
 )
 from lightning_modules.functional.transport import optimal_pairs
-from lightning_modules.noise import Noise
-from scripts.studies import critics
 
 
 def numbers(*shape: int, seed: int = 0) -> Tensor:
@@ -138,14 +136,7 @@ def test_samples_of_different_shape_are_refused() -> None:
 
 @pytest.fixture(scope="module")
 def study() -> ModuleType:
-    path = Path(__file__).parents[3] / "scripts" / "two_gaussians.py"
-    spec = importlib.util.spec_from_file_location("two_gaussians", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["two_gaussians"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+    return two_gaussians
 
 
 @pytest.mark.parametrize("shift", [1.0, 3.0, 10.0])

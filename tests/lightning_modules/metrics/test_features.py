@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
+from lightning_modules.core.recipe import save_network
 from lightning_modules.metrics import (
     ClassShares,
     FrozenFeatures,
@@ -17,7 +18,6 @@ from lightning_modules.metrics import (
 )
 from lightning_modules.metrics import features as features_module
 from lightning_modules.networks.classifier import ConvClassifier
-from lightning_modules.recipe import save_network
 
 
 def images(n: int, seed: int = 0) -> Tensor:

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from lightning_modules.data_contracts.user_items import UserItems
 from lightning_modules.functional.ranking import hits, ranking_metrics
 from lightning_modules.metrics.ranking import Exposure, RankingMetrics
-from lightning_modules.user_items import UserItems
 
 
 def ranked(n: int = 20, items: int = 15) -> tuple[Tensor, UserItems]:

@@ -11,8 +11,8 @@ from torch import nn
 from torchvision import models
 
 from lightning_modules import WDGRL, LinearClassifier, MLPCritic
+from lightning_modules.core.recipe import build, recipe_of
 from lightning_modules.networks import Backbone
-from lightning_modules.recipe import build, recipe_of
 
 SIZE = 64
 

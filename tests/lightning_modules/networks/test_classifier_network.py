@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from lightning_modules.core.recipe import load_network, save_network
 from lightning_modules.networks import ConvClassifier
-from lightning_modules.recipe import load_network, save_network
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32), (1, 9, 17)])

@@ -1,0 +1,1 @@
+"""Callbacks of domain adaptation: feature maps, confusion, labels."""

@@ -1,0 +1,1 @@
+"""Callbacks that watch a critic: its estimate, weights and gradients."""

@@ -1,0 +1,1 @@
+"""Callbacks of generative methods: samples and their quality."""

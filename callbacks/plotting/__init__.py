@@ -1,0 +1,1 @@
+"""Images and plots that several callbacks draw."""

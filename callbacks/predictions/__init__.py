@@ -1,0 +1,1 @@
+"""Tables of predictions, written while a run predicts."""

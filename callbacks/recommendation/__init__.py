@@ -1,0 +1,1 @@
+"""Callbacks of recommendation: top items, maps, exported tables."""

@@ -1,0 +1,93 @@
+"""What a ranker has learnt as files that need no checkpoint and no pickle."""
+
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from callbacks.predictions.numbered_rows import build_directory
+from callbacks.predictions.prediction_table import write_table
+from callbacks.recommendation.item_data import item_data, own_ids
+from callbacks.recommendation.neighbour_index import build_index, find_faiss
+from callbacks.runs.run_directory import run_directory
+from lightning_modules.core.files import write_whole
+from lightning_modules.recommendation.pairwise import PairRanker
+
+Index = Literal["none", "flat", "hnsw", "ivf"]
+
+
+class ExportTables(Callback):
+    """Writes ``tables/`` into the run's directory when training ends.
+
+    ``points.safetensors`` has ``users`` (n_users, d) and ``items`` (n_items, d),
+    float32, and of factors ``biases`` (n_items, 1) too. ``users.parquet`` and
+    ``items.parquet`` say whose they are: ``row``, ``id`` and, where the data has some,
+    ``name``. With an index ``items.faiss`` finds the items of a user: it is searched
+    with rows of ``users``, or with rows of factors and a 1 behind each. The directory
+    appears when it is complete.
+
+    Args:
+        index: ``none``, or a kind of `build_index`.
+
+    Raises:
+        ValueError: Before training: if the index is another or faiss is missing, or the
+            model has no tables.
+    """
+
+    def __init__(self, index: Index = "none") -> None:
+        if index not in get_args(Index):
+            known = ", ".join(get_args(Index))
+            raise ValueError(f"index must be one of {known}, got '{index}'.")
+        self.index = index
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
+        """Find out now, not after hours of training, that there is nothing to write."""
+        item_data(self, trainer)
+        if self.index != "none":
+            find_faiss()
+        if not isinstance(pl_module, PairRanker):
+            raise ValueError(
+                f"ExportTables is for models of users and items as points, and "
+                f"{type(pl_module).__name__} is none: take it out of trainer.callbacks."
+            )
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the files, on rank 0; all look up what is spread over processes."""
+        assert isinstance(pl_module, PairRanker)
+        points = {k: v.cpu().contiguous() for k, v in pl_module.points().items()}
+        if trainer.fast_dev_run or not trainer.is_global_zero:  # type: ignore[attr-defined]
+            return
+        catalogue = item_data(self, trainer).catalogue
+        target = run_directory(trainer) / "tables"
+        path = build_directory(target, lambda new: self._fill(new, points, catalogue))
+        trainer.print(f"Wrote {path}")
+
+    def _fill(self, new: Path, points: dict[str, Tensor], catalogue: Any) -> None:
+        write_whole(new / "points.safetensors", save(points))
+        for side in ("users", "items"):
+            write_table(
+                _legend(len(points[side]), side, catalogue), new / f"{side}.parquet"
+            )
+        if self.index == "none":
+            return
+        users, items, factors = points["users"], points["items"], "biases" in points
+        if factors:
+            items = torch.cat([items, points["biases"]], 1)
+            users = nn.functional.pad(users, (0, 1), value=1.0)
+        index = build_index(items, self.index, factors, users)
+        write_whole(new / "items.faiss", find_faiss().serialize_index(index).tobytes())
+
+
+def _legend(n: int, side: str, catalogue: Any) -> Any:
+    """Whose rows they are."""
+    import polars  # here, because its threads don't survive a fork
+
+    rows = torch.arange(n)
+    ids = catalogue.user_ids if side == "users" else catalogue.item_ids
+    columns: dict[str, Any] = {"row": rows.numpy(), "id": own_ids(ids, rows)}
+    if side == "items" and catalogue.item_names:
+        columns["name"] = list(catalogue.item_names)
+    return polars.DataFrame(columns)

@@ -1,0 +1,1 @@
+"""Callbacks of any run: checkpoints, exact resume, config, progress, export."""

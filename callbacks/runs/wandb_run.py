@@ -1,0 +1,201 @@
+"""What Weights & Biases should know about a run, beyond its metrics."""
+
+import os
+import warnings
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.loggers import WandbLogger
+
+from callbacks.runs.ema import averaged_player
+from callbacks.runs.export_network import ExportNetwork
+from callbacks.runs.run_config import RunConfig, provenance
+from callbacks.runs.run_directory import run_directory
+from lightning_modules.core.recipe import recipe_of, save_network
+
+STEP = "trainer/global_step"  # Lightning's name of the axis: player updates
+
+SUMMARIES = {
+    "val/*": "min",
+    "test/*": "min",
+    "val/accuracy*": "max",
+    "test/accuracy*": "max",
+    "*/modes": "max",
+    "*/high_quality": "max",
+    "*/inception_score": "max",
+    "*/min_class_share": "max",
+    "train/wasserstein*": "min,max,last",
+}
+
+
+class WandbRun(pl.Callback):
+    """Tells W&B what a run was, what counts as its best value, and what came out.
+
+    With a ``WandbLogger`` among the loggers it
+
+    * defines the summary of each metric: the least value of validation metrics, the
+      greatest of accuracies, modes, share of good samples, Inception score and
+      least class share, and the module's own ``monitor`` by its ``mode``;
+    * stores the full resolved configuration, the commit and the package versions in
+      the run's config;
+    * uploads the exported generator as an artifact when training ends (checkpoints
+      go up by the logger's own ``log_model``);
+    * keeps the run's id in the checkpoint, see `continue_wandb_run`.
+
+    Everything also works offline (``WANDB_MODE=offline``) and without an account.
+    Without a ``WandbLogger``, and on ranks above 0, it does nothing.
+
+    Args:
+        summaries: Summary by metric name, added to the default ones; a name may end
+            in ``*``, a summary is one of min, max, mean, last, or several with
+            commas.
+    """
+
+    def __init__(self, summaries: dict[str, str] | None = None) -> None:
+        self.summaries = SUMMARIES | (summaries or {})
+        self.run_id: str | None = None
+        self._defining: WandbLogger | None = None
+
+    def setup(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        stage: str,  # noqa: ARG002
+    ) -> None:
+        """Define metrics and describe the run, once it has been opened."""
+        logger = _wandb_logger(trainer)
+        if logger is None:
+            return
+        monitor = getattr(pl_module, "monitor", None)
+        own = {monitor: getattr(pl_module, "mode", "min")} if monitor else {}
+        self._define_before_logging(logger, self.summaries | own)
+        logger.experiment.config.update(_description(trainer), allow_val_change=True)
+
+    def _define_before_logging(
+        self, logger: WandbLogger, summaries: Mapping[str, str]
+    ) -> None:
+        # W&B takes any one of the patterns that match a name, and Lightning has
+        # defined "*": only whole names are certain, and they are known when logged.
+        if self._defining is logger:
+            return
+        self._defining, defined = logger, set[str]()
+        log_metrics = logger.log_metrics
+
+        def define_and_log(metrics: Mapping[str, Any], step: int | None = None) -> None:
+            for name in set(metrics) - defined:
+                defined.add(name)
+                summary = summary_of(name, summaries)
+                if summary is not None:
+                    logger.experiment.define_metric(
+                        name, step_metric=STEP, step_sync=True, summary=summary
+                    )
+            log_metrics(metrics, step)
+
+        logger.log_metrics = define_and_log  # type: ignore[method-assign]
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Say so if a resumed run has been opened as a new one by mistake."""
+        logger = _wandb_logger(trainer)
+        if logger is None:
+            return
+        opened = logger.version
+        if self.run_id not in (None, opened) and logger._wandb_init.get("id") is None:
+            warnings.warn(
+                f"The checkpoint belongs to W&B run {self.run_id}, but the logger has "
+                f"opened run {opened}: call callbacks.continue_wandb_run(trainer, "
+                "ckpt_path) before trainer.fit, or give WandbLogger this id.",
+                stacklevel=2,
+            )
+        self.run_id = opened
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Upload the exported generator; by now `ExportNetwork` has written it."""
+        logger = _wandb_logger(trainer)
+        generator = getattr(pl_module, "generator", None)
+        if logger is None or generator is None or recipe_of(generator) is None:
+            return
+        import wandb
+
+        path = _exported(trainer, pl_module)
+        artifact = wandb.Artifact(
+            f"generator-{logger.version}",
+            type="model",
+            metadata={"step": trainer.global_step, "recipe": recipe_of(generator)},
+        )
+        artifact.add_file(str(path))
+        logger.experiment.log_artifact(artifact)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The id of the W&B run; empty where there is none."""
+        return {"run_id": self.run_id} if self.run_id else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Remember which run the checkpoint belongs to."""
+        self.run_id = state_dict.get("run_id")
+
+
+def summary_of(name: str, summaries: Mapping[str, str]) -> str | None:
+    """The summary of the longest pattern that matches a metric's name.
+
+    >>> summary_of("val/accuracy", {"val/*": "min", "val/accuracy*": "max"})
+    'max'
+    """
+    matching = [pattern for pattern in summaries if fnmatchcase(name, pattern)]
+    return summaries[max(matching, key=len)] if matching else None
+
+
+def continue_wandb_run(
+    trainer: pl.Trainer, ckpt_path: str | os.PathLike[str] | None
+) -> None:
+    """Let a resumed run go on in the W&B run that its checkpoint names.
+
+    Lightning opens the run before it reads the checkpoint, so the id has to be known
+    earlier: call this between making the trainer and ``trainer.fit(ckpt_path=...)``,
+    as ``train.py`` does. An id that the user gave to the logger stays, and so does
+    everything where there is no checkpoint file or no id in it.
+
+    Args:
+        trainer: The trainer whose ``WandbLogger`` is to continue.
+        ckpt_path: The checkpoint that training will go on from.
+    """
+    logger = next(
+        (one for one in trainer.loggers if isinstance(one, WandbLogger)), None
+    )
+    if logger is None or logger.version is not None or ckpt_path is None:
+        return
+    run_id = wandb_run_id(ckpt_path) if Path(ckpt_path).is_file() else None
+    if run_id is not None:
+        logger._id = logger._wandb_init["id"] = run_id
+
+
+def wandb_run_id(ckpt_path: str | os.PathLike[str]) -> str | None:
+    """The id of the W&B run that wrote a checkpoint, or None if none did."""
+    checkpoint = torch.load(ckpt_path, map_location="cpu", weights_only=True, mmap=True)
+    state = checkpoint.get("callbacks", {}).get(WandbRun.__qualname__, {})
+    run_id: str | None = state.get("run_id")
+    return run_id
+
+
+def _wandb_logger(trainer: pl.Trainer) -> WandbLogger | None:
+    if not trainer.is_global_zero:
+        return None
+    return next((one for one in trainer.loggers if isinstance(one, WandbLogger)), None)
+
+
+def _description(trainer: pl.Trainer) -> dict[str, Any]:
+    configs = [one for one in trainer.callbacks if isinstance(one, RunConfig)]  # type: ignore[attr-defined]
+    resolved = configs[0].resolved if configs else {}
+    return {**resolved, "run": provenance()}
+
+
+def _exported(trainer: pl.Trainer, pl_module: pl.LightningModule) -> Path:
+    path = run_directory(trainer) / "generator.safetensors"
+    exports = [one for one in trainer.callbacks if isinstance(one, ExportNetwork)]  # type: ignore[attr-defined]
+    if not any(one.network == "generator" for one in exports):
+        with averaged_player(trainer, pl_module) as generator:
+            save_network(generator, path)
+    return path

@@ -1,0 +1,1 @@
+"""Data modules of a source and a target domain."""

@@ -1,0 +1,132 @@
+"""Digits of one data set with labels, of another without."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from datamodules.adaptation.base import Domains, LabelledRows, TwoDomains
+from datamodules.core.arguments import at_least
+from datamodules.core.tensor_dataset import TensorPairs, hold_out_last
+from datamodules.readers.images.convert import same_form
+from datamodules.readers.images.digit_files import DigitFiles, MNISTFiles, Parts
+from datamodules.readers.images.mnist_m import MNISTMFiles
+from datamodules.readers.images.svhn import SVHNFiles
+from datamodules.readers.images.usps import USPSFiles
+
+DigitName = Literal["mnist", "usps", "mnist_m", "svhn"]
+FILES: dict[str, Callable[[Path, bool], DigitFiles]] = {
+    "mnist": MNISTFiles,
+    "usps": USPSFiles,
+    "mnist_m": MNISTMFiles,
+    "svhn": SVHNFiles,
+}
+
+
+class DigitDomains(TwoDomains):
+    """Two of MNIST, USPS, MNIST-M and SVHN: x is uint8 (n, channels, size, size).
+
+    Trained on are the training part of the source with labels, less the last ``n_val``
+    pictures, which serve for validation, and the training part of the target without
+    labels; accuracy is measured on the target's test part. Pictures of both are
+    brought to one form: grey by the luma weights of ITU-R BT.601 or colour by
+    repetition, the size bilinearly with anti-aliasing. Source and target may be the
+    same, which gives the accuracy to be had with the target's labels.
+
+    Files are looked for in ``<root>/<name>``, then in ``root``:
+    ``MNIST/raw/train-images-idx3-ubyte`` and the other three, unpacked or ``.gz``;
+    ``usps.h5``, or both ``usps.bz2`` and ``usps.t.bz2`` (their pixels differ, so that
+    they are never mixed); ``mnist_m_train_labels.txt`` beside the folder
+    ``mnist_m_train``, or ``mnist_m_train.pt``, and the same for test;
+    ``train_32x32.mat`` and ``test_32x32.mat`` of SVHN.
+
+    | name | training | test | pixels |
+    | --- | --- | --- | --- |
+    | mnist | 60,000 | 10,000 | 1 x 28 x 28 |
+    | usps | 7,291 | 2,007 | 1 x 16 x 16 |
+    | mnist_m | about 60,000 | about 10,000 | 3 x 32 x 32 or 28 x 28 |
+    | svhn | 73,257 | 26,032 | 3 x 32 x 32 |
+
+    Args:
+        source: Data set with labels.
+        target: Data set without.
+        root: Folder with the files of both.
+        image_size: Height and width that all pictures are brought to.
+        channels: 1 for grey, 3 for colour.
+        batch_size: Pictures of each domain in a batch of one process.
+        batches_per_epoch: Batches that count as an epoch.
+        n_val: Pictures of the source's training part kept for validation. With 0 all
+            are trained on and serve for validation too.
+        limit: Train on the first so many pictures of each domain only.
+        download: Fetch missing files of all but MNIST-M.
+        num_workers: Worker processes that slice batches; the batches are the same for
+            any number.
+        seed: Seed of the order of the training pictures.
+
+    Raises:
+        FileNotFoundError: A file is missing and ``download`` is false.
+        ValueError: A file is cut off or damaged, or a number is out of its range.
+        ConnectionError: The download failed.
+
+    References:
+        USPS: doi:10.1109/34.291440. MNIST-M: arXiv:1505.07818.
+    """
+
+    num_classes = 10
+    class_names = tuple("0123456789")
+
+    def __init__(
+        self,
+        source: DigitName = "mnist",
+        target: DigitName = "usps",
+        root: str = "data",
+        image_size: Literal[16, 28, 32] = 28,
+        channels: Literal[1, 3] = 1,
+        batch_size: int = 32,
+        batches_per_epoch: int = 100,
+        n_val: int = 1_000,
+        limit: int | None = None,
+        download: bool = False,
+        num_workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(batch_size, batches_per_epoch, num_workers, seed)
+        at_least("n_val", n_val, 0)
+        if limit is not None:
+            at_least("limit", limit, 1)
+        for key, name in (("source", source), ("target", target)):
+            if name not in FILES:
+                raise ValueError(
+                    f"data.{key} is {name}; use one of {', '.join(FILES)}."
+                )
+        if image_size not in (16, 28, 32):
+            raise ValueError(f"data.image_size is {image_size}; use 16, 28 or 32.")
+        if channels not in (1, 3):
+            raise ValueError(f"data.channels is {channels}; use 1 or 3.")
+        self.domain_names = (source, target)
+        self.n_val, self.limit = n_val, limit
+        self.shape = (channels, image_size, image_size)
+        folder = Path(root).expanduser()
+        self.files: dict[str, DigitFiles] = {
+            name: FILES[name](folder, download) for name in self.domain_names
+        }
+
+    def find(self) -> None:
+        """Looks for the files of both domains."""
+        for files in self.files.values():
+            files.find()
+
+    def read(self) -> Domains:
+        """Both data sets, in one form."""
+        parts: dict[str, Parts] = {k: files.read() for k, files in self.files.items()}
+        source, target = (parts[name] for name in self.domain_names)
+        train, val = hold_out_last(source[0], self.n_val)
+        return Domains(
+            source=self._formed(train, self.limit),
+            source_val=self._formed(val),
+            target=self._formed(target[0], self.limit).x,
+            target_test=self._formed(target[1]),
+        )
+
+    def _formed(self, pairs: TensorPairs, limit: int | None = None) -> LabelledRows:
+        channels, size, _ = self.shape
+        return LabelledRows(same_form(pairs.x[:limit], size, channels), pairs.y[:limit])

@@ -1,0 +1,132 @@
+"""One half of scikit-learn's digits, and the other half blurred and moved."""
+
+import numpy as np
+import torch
+from scipy import ndimage
+from sklearn.datasets import load_digits
+from torch import Tensor
+
+from datamodules.adaptation.base import Domains, LabelledRows, TwoDomains
+from datamodules.core.arguments import at_least
+from datamodules.core.samplers import seeded_generator
+from datamodules.generative.digits import N_DIGITS
+
+N_SOURCE = 899
+N_TARGET = N_DIGITS - N_SOURCE
+SIZE = 8
+
+
+class DigitsShift(TwoDomains):
+    """Real 8x8 digits in two conditions, no download: x is float32 (n, 1, 8, 8).
+
+    899 digits are the source, the 898 others the target: no digit is in both domains.
+    The target's pictures are blurred by a Gaussian and then moved right and down by
+    whole pixels. Outside a picture all is black (-1): ink that is blurred or moved over
+    the border is lost, and black comes in from the other side. Colours are not
+    inverted. The source's last ``n_val`` digits serve for validation, the target's last
+    ``n_test`` for test; the others (699 and 500) are trained on, the target's without
+    labels. Which digits are where does not depend on ``seed``, so that runs can be
+    compared.
+
+    Args:
+        batch_size: Digits of each domain in a batch of one process.
+        batches_per_epoch: Batches that count as an epoch; 21 pass over 699 digits.
+        blur: Standard deviation of the Gaussian, in pixels; 0 for none.
+        right: Pixels that the target is moved to the right.
+        down: Pixels that it is moved down.
+        n_val: Source digits kept from training.
+        n_test: Target digits kept from training.
+        num_workers: Worker processes that slice batches; the batches are the same for
+            any number.
+        seed: Seed of the order of the training digits.
+
+    Raises:
+        ValueError: A number is out of its range; the sentence names the key.
+
+    References:
+        https://archive.ics.uci.edu/dataset/80 (its test part).
+
+    >>> digits = DigitsShift()
+    >>> digits.setup()
+    >>> [len(digits.domains.source), len(digits.domains.source_val)]
+    [699, 200]
+    >>> [len(digits.domains.target), len(digits.domains.target_test)]
+    [500, 398]
+    """
+
+    shape = (1, SIZE, SIZE)
+    num_classes = 10
+    class_names = tuple("0123456789")
+
+    def __init__(
+        self,
+        batch_size: int = 32,
+        batches_per_epoch: int = 21,
+        blur: float = 0.5,
+        right: int = 1,
+        down: int = 0,
+        n_val: int = 200,
+        n_test: int = 398,
+        num_workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(batch_size, batches_per_epoch, num_workers, seed)
+        if not 0 <= blur < SIZE:
+            raise ValueError(f"data.blur is {blur}; use a number from 0 to below 8.")
+        for key, value in (("right", right), ("down", down)):
+            if not 0 <= value < SIZE:
+                raise ValueError(f"data.{key} is {value}; use a number from 0 to 7.")
+        for key, value, most in (
+            ("n_val", n_val, N_SOURCE - 1),
+            ("n_test", n_test, N_TARGET - 1),
+        ):
+            at_least(key, value, 1)
+            if value > most:
+                raise ValueError(f"data.{key} is {value}, but can be at most {most}.")
+        self.blur, self.right, self.down = blur, right, down
+        self.n_val, self.n_test = n_val, n_test
+
+    def read(self) -> Domains:
+        """All digits in a fixed random order, cut in two and these in two again."""
+        pixels, labels = load_digits(return_X_y=True)
+        order = torch.randperm(N_DIGITS, generator=seeded_generator("digits", 0))
+        x = torch.from_numpy(pixels).view(-1, *self.shape)[order]
+        y = torch.from_numpy(labels).long()[order]
+        source = LabelledRows(_on_scale(x[:N_SOURCE]), y[:N_SOURCE])
+        moved = disturbed(x[N_SOURCE:], self.blur, self.right, self.down)
+        target = LabelledRows(_on_scale(moved), y[N_SOURCE:])
+        n_source, n_target = N_SOURCE - self.n_val, N_TARGET - self.n_test
+        return Domains(
+            source=source.part(slice(n_source)),
+            source_val=source.part(slice(n_source, None)),
+            target=target.x[:n_target],
+            target_test=target.part(slice(n_target, None)),
+        )
+
+
+def disturbed(ink: Tensor, blur: float, right: int, down: int) -> Tensor:
+    """Pictures after a Gaussian blur and a move right and down; 0 lies outside.
+
+    Args:
+        ink: Amounts of ink, (n, 1, height, width).
+        blur: Standard deviation in pixels; the kernel is cut at four of them.
+        right: Pixels, at least 0.
+        down: Pixels, at least 0.
+
+    Returns:
+        The same shape.
+
+    >>> disturbed(torch.tensor([[[[4.0, 0.0], [1.0, 0.0]]]]), 0.0, right=1, down=0)
+    tensor([[[[0., 4.],
+              [0., 1.]]]])
+    """
+    soft = ndimage.gaussian_filter(ink.numpy(), (0, 0, blur, blur), mode="constant")
+    height, width = soft.shape[-2:]
+    moved = np.zeros_like(soft)
+    moved[..., down:, right:] = soft[..., : height - down, : width - right]
+    return torch.from_numpy(moved)
+
+
+def _on_scale(ink: Tensor) -> Tensor:
+    """0 ... 16 to [-1, 1]."""
+    return (ink / 8 - 1).float()

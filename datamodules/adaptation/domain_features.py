@@ -1,0 +1,203 @@
+"""Any two domains whose features lie in files."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+
+from datamodules.adaptation.base import Domains, LabelledRows, TwoDomains
+from datamodules.adaptation.class_labels import (
+    check_all_present,
+    distinct_labels,
+    hold_out_of_classes,
+    with_classes,
+)
+from datamodules.core.arguments import at_least
+from datamodules.readers.features.arrays import Written
+from datamodules.readers.features.files import FeatureFile, find_features, read_together
+from datamodules.readers.features.matching import check_alike, filled
+from datamodules.readers.features.scaling import (
+    DENSE,
+    NORMALISATIONS,
+    Normalisation,
+    check_scaling,
+    fit_scaling,
+)
+from datamodules.readers.features.svmlight_columns import ZeroBased
+
+FEW = 10  # rows whose mean and deviation say little
+
+Cut = tuple[LabelledRows, LabelledRows]
+"""Rows of a domain that are trained on, and those that it is measured on."""
+
+
+class DomainFeatures(TwoDomains):
+    """Two domains of features in files: x is float32 (n, d), or `SparseRows`.
+
+    `read_together` says what files can be read. Labels may be any whole numbers, or
+    names: class 0, 1, ... are the sorted labels of the source, which ``class_names``
+    keeps, and the target can't have others. Those in ``target`` are looked at only for
+    accuracy and pictures, and only without ``target_test``; where there are none, they
+    are -1, unknown. So is the label -1 of a target row, unless the source has it as a
+    class.
+
+    Args:
+        source: File with features and labels.
+        target: File with features, which are trained on without labels.
+        source_val: File with labelled source rows for validation.
+        target_test: File with the target rows that accuracy is measured on. Without it
+            these are the rows of ``target``, all of which are trained on without labels
+            (the transductive protocol of most papers).
+        n_val: Without ``source_val``, how many rows of ``source`` are held out for
+            validation, in proportion to the classes; the same ones for every ``seed``,
+            so that runs can be compared. With 0 all are trained on and serve for
+            validation too.
+        normalise: ``none``, ``l2``, ``binary``, ``log1p``, ``zscore`` or ``l1-zscore``,
+            see `fit_scaling`; statistics are those of the rows that are trained on, of
+            each domain by itself.
+        dense: Fill sparse rows up with their zeros.
+        zero_based: Whether columns in svmlight files count from 0, see `read_together`.
+        n_features: Width of rows in svmlight files; by default what is found.
+        labels: ``.npy`` files with the labels of some of the files, by their keys:
+            ``source``, ``target``, ``source_val``, ``target_test``.
+        batch_size: Rows of each domain in a batch of one process.
+        batches_per_epoch: Batches that count as an epoch.
+        num_workers: Worker processes that slice batches; the batches are the same for
+            any number.
+        seed: Seed of the order of the rows.
+
+    Raises:
+        FileNotFoundError: A file is missing.
+        ValueError: A file is damaged or holds something else, the files don't belong
+            together, or an argument is out of its range.
+    """
+
+    written_labels: ClassVar[Written | None] = None
+    """What is written for each class, sorted; None if the source has to tell."""
+    file_key: ClassVar[str | None] = None
+    """The key of the command line that says where files are, if each has none."""
+
+    def __init__(
+        self,
+        source: str,
+        target: str,
+        source_val: str | None = None,
+        target_test: str | None = None,
+        n_val: int = 0,
+        normalise: Normalisation = "none",
+        dense: bool = False,
+        zero_based: ZeroBased = "auto",
+        n_features: int | None = None,
+        labels: dict[str, str] | None = None,
+        batch_size: int = 32,
+        batches_per_epoch: int = 100,
+        num_workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(batch_size, batches_per_epoch, num_workers, seed)
+        at_least("n_val", n_val, 0)
+        one_of("normalise", normalise, NORMALISATIONS)
+        if n_features is not None:
+            at_least("n_features", n_features, 1)
+        if n_val and source_val is not None:
+            raise ValueError(
+                f"data.n_val is {n_val}, but data.source_val is a file for validation "
+                "too; leave out one of the two."
+            )
+        named = {
+            "source": source,
+            "target": target,
+            "source_val": source_val,
+            "target_test": target_test,
+        }
+        self.paths = _expanded(named)
+        self.label_paths = _expanded(labels or {})
+        for key in self.label_paths:
+            one_of("labels", key, tuple(self.paths))
+        stems = (self.paths["source"].stem, self.paths["target"].stem)
+        self.domain_names = stems if len(set(stems)) == 2 else ("source", "target")
+        self.n_val, self.normalise, self.dense = n_val, normalise, dense
+        self.zero_based, self.n_features = zero_based, n_features
+
+    def find(self) -> None:
+        """Looks for the files."""
+        label_paths = {f"labels.{key}": p for key, p in self.label_paths.items()}
+        find_features(self.paths, label_paths)
+
+    def read(self) -> Domains:
+        """Files, classes, parts and scales, in this order."""
+        files = self._files()
+        written = self.written_labels or distinct_labels(files["source"])
+        if self.written_labels is None:
+            self.class_names = tuple(map(str, written))
+            self.num_classes = len(written)
+        self.shape = (files["source"].x.shape[1],)
+        rows = {
+            part: with_classes(file, written, may_lack=part.startswith("target"))
+            for part, file in files.items()
+        }
+        (source, source_val), (target, target_test) = self.cut(rows)
+        check_all_present(files["source"].name, source.y, self.class_names)
+        source, source_val = self._on_scale(source, source_val)
+        target, target_test = self._on_scale(target, target_test)
+        return Domains(source, source_val, target.x, target_test)
+
+    def cut(self, rows: Mapping[str, LabelledRows]) -> tuple[Cut, Cut]:
+        """What of both domains is trained on, and what they are measured on."""
+        source, target = rows["source"], rows["target"]
+        val = rows.get("source_val")
+        return (
+            hold_out_of_classes(source, self.n_val) if val is None else (source, val),
+            (target, rows.get("target_test", target)),
+        )
+
+    def _files(self) -> dict[str, FeatureFile]:
+        """What is in the files, checked against each other."""
+        files = read_together(
+            self.paths,
+            self.label_paths,
+            self.zero_based,
+            self.n_features,
+            self.file_key,
+            # a column may vary less than float32 can tell apart
+            torch.float64 if self.normalise == "zscore" else torch.float32,
+        )
+        if self.dense:
+            files = {part: filled(file) for part, file in files.items()}
+        if "target_test" in files:
+            files["target"] = replace(files["target"], y=None)
+        for file in files.values():
+            check_scaling(self.normalise, file)
+        check_alike(files, self.n_features)
+        return files
+
+    def _on_scale(self, train: LabelledRows, other: LabelledRows) -> Cut:
+        scale = fit_scaling(self.normalise, train.x)
+        if self.normalise in DENSE and len(train) < FEW:
+            self._warn_of_few(len(train))
+        scaled = LabelledRows(scale(train.x), train.y)
+        if other is train:
+            return scaled, scaled
+        return scaled, LabelledRows(scale(other.x), other.y)
+
+    def _warn_of_few(self, n: int) -> None:
+        if self.trainer is None or self.trainer.is_global_zero:
+            warnings.warn(
+                f"data.normalise: {self.normalise} takes mean and deviation of each "
+                f"column from {n} row(s) of a domain, too few to mean something (one "
+                "row becomes zeros); give more rows, or set another normalisation.",
+                stacklevel=2,
+            )
+
+
+def one_of(key: str, value: str, allowed: Sequence[str]) -> None:
+    """Refuses a word that isn't known, naming the key of the command line."""
+    if value not in allowed:
+        raise ValueError(f"data.{key} is {value}; use one of {', '.join(allowed)}.")
+
+
+def _expanded(named: Mapping[str, str | None]) -> dict[str, Path]:
+    return {key: Path(p).expanduser() for key, p in named.items() if p is not None}

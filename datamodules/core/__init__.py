@@ -1,0 +1,1 @@
+"""What data modules share: tensors in memory, loaders, samplers, exact resume."""

@@ -1,0 +1,155 @@
+"""Data in memory, sliced by whole batches, resumed at the very next one."""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+from lightning import LightningDataModule
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from datamodules.core.arguments import at_least
+from datamodules.core.loader import BatchLoader, RowsOfEpoch
+from datamodules.core.samplers import OrderedRows, TrainingRows
+from lightning_modules.core.distributed import data_ranks
+
+
+class ResumableDataModule(LightningDataModule, ABC):
+    """Reads its data once and knows the next training batch.
+
+    A checkpoint holds how many batches of which epoch were used, and a resumed run goes
+    on with exactly the next one, whatever the number of workers.
+
+    Args:
+        batch_size: Samples in a batch of one process.
+        num_workers: Worker processes that slice batches. 0 is fastest for data in
+            memory; the batches are the same for any number.
+        seed: Seed of the order of the training rows and of what is drawn at random.
+
+    Raises:
+        ValueError: A number is out of its range; the sentence names the key.
+    """
+
+    levels: ClassVar[float] = 255.0
+    """Value of a white pixel."""
+
+    def __init__(self, batch_size: int, num_workers: int = 0, seed: int = 0) -> None:
+        super().__init__()
+        at_least("batch_size", batch_size, 1)
+        at_least("num_workers", num_workers, 0)
+        self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
+        self._is_read = False
+        self._start = (0, 0)
+        self._train_loader: BatchLoader | None = None
+
+    @abstractmethod
+    def load(self) -> None:
+        """Reads or makes the data and keeps it; called once in every process."""
+
+    def find(self) -> None:
+        """Checks that the data is there; downloads it where that was asked for."""
+
+    def prepare_data(self) -> None:
+        """Calls `find`."""
+        self.find()
+
+    def setup(self, stage: str | None = None) -> None:
+        """Reads the data, once."""
+        if stage == "fit":
+            epoch = self.trainer.current_epoch if self.trainer else 0
+            self._start, self._train_loader = (epoch, 0), None
+        if not self._is_read:
+            self.find()
+            self.load()
+            self._is_read = True
+
+    def to_model_scale(self, x: Tensor) -> Tensor:
+        """Pixels 0 ... levels to float32 in [-1, 1]; points are left as they are."""
+        if x.is_floating_point():
+            return x
+        return x.float().div_(self.levels / 2).sub_(1)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The next batch to train on: its epoch and its number in that epoch."""
+        epoch, batch = self._position()
+        return {"epoch": epoch, "batch": batch}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Makes the next training loader start at the batch that was saved."""
+        self._start = (state_dict["epoch"], state_dict["batch"])
+        self._train_loader = None
+
+    def _position(self) -> tuple[int, int]:
+        loader = self._train_loader
+        if loader is None or not loader.begun:
+            return self._start
+        batch, limit = loader.batch, float(len(loader))
+        if self.trainer is not None:
+            # in the middle of a step the batch counts as fetched, but not yet as used
+            progress = self.trainer.fit_loop.epoch_loop.batch_progress.current
+            batch -= progress.ready - progress.processed  # type: ignore[attr-defined]
+            limit = min(limit, self.trainer.num_training_batches)
+        return (loader.epoch, batch) if batch < limit else (loader.epoch + 1, 0)
+
+    def _check_batch_size(self, n: int, what: str, has: str = "there are") -> None:
+        """Refuses fewer rows than all processes together take at a time."""
+        processes = self._processes["world_size"]
+        joint = self.batch_size * processes
+        mend = f"; set it to at most {n // processes}"
+        if n < processes:
+            mend = " to train on; add some, or hold out fewer"
+        if n < joint:
+            raise ValueError(
+                f"data.batch_size: {self.batch_size} on {processes} process(es) takes "
+                f"{joint} {what} at a time, but {has} {n}{mend}."
+            )
+
+    def _shuffled(
+        self, data: Dataset[Any], n: int, *, mirror: bool = False
+    ) -> BatchLoader:
+        """Batches of n training rows in a new order each epoch."""
+
+        def rows(epoch: int, start: int) -> TrainingRows:
+            return TrainingRows(
+                n,
+                self.batch_size,
+                seed=self.seed,
+                epoch=epoch,
+                start=start,
+                shuffle=self._shuffles,
+                mirror=mirror,
+                **self._processes,
+            )
+
+        return self._training_loader(data, rows)
+
+    def _training_loader(self, data: Dataset[Any], rows: RowsOfEpoch) -> BatchLoader:
+        """Batches from where the checkpoint ended."""
+        self._train_loader = BatchLoader(
+            data, rows, self.num_workers, *self._position(), self._used
+        )
+        return self._train_loader
+
+    def _used(self) -> tuple[int, float]:
+        """Batches that were trained on, and how many an epoch has at most."""
+        if self.trainer is None:
+            return 0, 0.0
+        progress: Any = self.trainer.fit_loop.epoch_loop.batch_progress.total
+        return progress.processed, self.trainer.num_training_batches
+
+    def _in_order(
+        self, data: Dataset[Any], batch_size: int | None = None
+    ) -> BatchLoader:
+        n = len(data)  # type: ignore[arg-type]
+        rows = OrderedRows(n, batch_size or self.batch_size, **self._processes)
+        return BatchLoader(data, lambda *_: rows, self.num_workers)
+
+    @property
+    def _shuffles(self) -> bool:
+        # Trainer(overfit_batches=...) wants the same few batches in every epoch
+        return not getattr(self.trainer, "overfit_batches", 0)
+
+    @property
+    def _processes(self) -> dict[str, int]:
+        if self.trainer is None:
+            return {"rank": 0, "world_size": 1}
+        return data_ranks(self.trainer)

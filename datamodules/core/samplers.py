@@ -1,0 +1,127 @@
+"""Which rows make up which batch."""
+
+import zlib
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch.utils.data import Sampler
+
+from datamodules.core.tensor_dataset import Rows
+
+
+def seeded_generator(stream: str, *key: int) -> torch.Generator:
+    """A CPU generator for one purpose, different for every key.
+
+    >>> first, second = seeded_generator("order", 0, 1), seeded_generator("order", 1, 0)
+    >>> first.initial_seed() == second.initial_seed()
+    False
+    """
+    entropy = [zlib.crc32(stream.encode()), *(number % 2**63 for number in key)]
+    seed = int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0])
+    return torch.Generator().manual_seed(seed % 2**63)
+
+
+class TrainingRows(Sampler[Rows]):
+    """One epoch of full batches in an order that (seed, epoch) alone decides.
+
+    Every process computes the same permutation and takes its own part of each joint
+    batch, so that the batches of ``world_size`` processes, put end to end by rank,
+    are those of one process with a batch ``world_size`` times as large. Which
+    pictures are mirrored comes from the same generator, after the permutation.
+
+    Args:
+        n_rows: Rows of the data set.
+        batch_size: Rows in the batch of one process.
+        seed: Seed of the order.
+        epoch: Number of the epoch, from 0.
+        start: Batches of this epoch that were used already.
+        rank: Number of this process.
+        world_size: How many processes train together.
+        shuffle: False keeps the order of the data set in every epoch.
+        mirror: Draw for each row whether it is flipped left to right.
+
+    >>> [rows.tolist() for rows, _ in TrainingRows(7, 2, seed=0, shuffle=False)]
+    [[0, 1], [2, 3], [4, 5]]
+    """
+
+    def __init__(
+        self,
+        n_rows: int,
+        batch_size: int,
+        *,
+        seed: int,
+        epoch: int = 0,
+        start: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        shuffle: bool = True,
+        mirror: bool = False,
+    ) -> None:
+        self.n_rows, self.batch_size = n_rows, batch_size
+        self.seed, self.epoch, self.start = seed, epoch, start
+        self.rank, self.world_size = rank, world_size
+        self.shuffle, self.mirror = shuffle, mirror
+
+    def __len__(self) -> int:
+        """Batches of a whole epoch, wherever this one starts."""
+        return self.n_rows // (self.batch_size * self.world_size)
+
+    def __iter__(self) -> Iterator[Rows]:
+        order, mirrored = self._draw()
+        for batch in range(self.start, len(self)):
+            first = (batch * self.world_size + self.rank) * self.batch_size
+            part = slice(first, first + self.batch_size)
+            yield order[part], None if mirrored is None else mirrored[part]
+
+    def _draw(self) -> Rows:
+        generator = seeded_generator("order", self.seed, self.epoch)
+        order = torch.arange(self.n_rows)
+        if self.shuffle:
+            order = torch.randperm(self.n_rows, generator=generator)
+        if not self.mirror:
+            return order, None
+        return order, torch.rand(self.n_rows, generator=generator) < 0.5
+
+
+class OrderedRows(Sampler[Rows]):
+    """Every row once and in order, each batch shared out evenly to the processes.
+
+    All processes make the same number of batches, because some strategies wait for
+    each other in every one. Where fewer rows than processes remain, the batch before
+    gives some up; only where it can't does a process without a row of its own repeat
+    the last one.
+
+    Args:
+        n_rows: Rows of the data set.
+        batch_size: Rows in the batch of one process.
+        rank: Number of this process.
+        world_size: How many processes work together.
+
+    >>> [rows.tolist() for rows, _ in OrderedRows(5, 2)]
+    [[0, 1], [2, 3], [4]]
+    """
+
+    def __init__(
+        self, n_rows: int, batch_size: int, *, rank: int = 0, world_size: int = 1
+    ) -> None:
+        self.n_rows, self.batch_size = n_rows, batch_size
+        self.rank, self.world_size = rank, world_size
+
+    def __len__(self) -> int:
+        return -(-self.n_rows // (self.batch_size * self.world_size))
+
+    def __iter__(self) -> Iterator[Rows]:
+        for joint in torch.split(torch.arange(self.n_rows), self._sizes()):
+            own = joint.tensor_split(self.world_size)[self.rank]
+            yield (own if len(own) else joint[-1:]), None
+
+    def _sizes(self) -> list[int]:
+        """Rows of each joint batch."""
+        together = self.batch_size * self.world_size
+        sizes = [together] * (self.n_rows // together)
+        rest = self.n_rows % together
+        lacking = self.world_size - rest
+        if sizes and 0 < rest < self.world_size <= together - lacking:
+            return [*sizes[:-1], together - lacking, self.world_size]
+        return [*sizes, rest] if rest else sizes

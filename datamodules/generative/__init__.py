@@ -1,0 +1,1 @@
+"""Data modules of a single data set of samples."""

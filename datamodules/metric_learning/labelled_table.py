@@ -1,0 +1,162 @@
+"""Rows of numbers with a class each: those of scikit-learn, or a user's own file."""
+
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn import datasets
+from sklearn.model_selection import train_test_split
+from torch import Tensor
+
+from datamodules.core.arguments import at_least
+from datamodules.core.in_memory import InMemoryDataModule, Splits
+from datamodules.core.loader import BatchLoader
+from datamodules.core.tensor_dataset import TensorPairs
+from datamodules.readers.features.arrays import Labels
+from datamodules.readers.features.files import find_features, read_features
+from datamodules.readers.features.scaling import Normalisation, fit_scaling
+
+Embedded = Literal["wine", "digits", "iris", "breast_cancer"]
+
+
+class LabelledTable(InMemoryDataModule):
+    """Rows (x, y) of float32 (n, d) and int64 (n,), cut in three by class.
+
+    Training batches are random rows; validation and test have two loaders, 0 the
+    training rows and 1 those held out, so that neighbours can be looked for among rows
+    of known class. Scaling takes its statistics from the training rows.
+
+    Args:
+        table: One of scikit-learn's ``wine`` (178 rows of 13), ``digits`` (1,797 of
+            64), ``iris`` (150 of 4), ``breast_cancer`` (569 of 30), or a file of
+            features with labels: .mat, .npz, .npy, HDF5, svmlight.
+        labels: Labels beside a .npy file.
+        normalise: See `fit_scaling`.
+        val_share: Share of the rows for validation.
+        test_share: Share of the rows for test.
+        split_seed: Seed of the cut.
+        batch_size: Rows in a batch of one process; None takes all training rows.
+        num_workers: Worker processes that slice batches; the batches are the same for
+            any number.
+        seed: Seed of the order of the training rows.
+
+    Attributes:
+        test_rows: Numbers of the test rows in the table, from 0, int64 (n,).
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The table is unknown or has no labels, or a share leaves a part
+            without a row of each class.
+
+    References:
+        https://archive.ics.uci.edu (wine 109, digits 80, iris 53, breast cancer 17).
+
+    >>> wine = LabelledTable("wine")
+    >>> wine.real("train").shape, wine.real("test").shape
+    (torch.Size([106, 13]), torch.Size([36, 13]))
+    """
+
+    reference_rows = "train"
+    test_rows: Tensor
+
+    def __init__(
+        self,
+        table: str = "wine",
+        labels: str | None = None,
+        normalise: Normalisation = "zscore",
+        val_share: float = 0.2,
+        test_share: float = 0.2,
+        split_seed: int = 0,
+        batch_size: int | None = None,
+        num_workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        if batch_size is not None:
+            at_least("batch_size", batch_size, 2)
+        super().__init__(batch_size or 1, num_workers, seed)
+        self.whole = batch_size is None
+        for key, share in (("val_share", val_share), ("test_share", test_share)):
+            if not 0 < share < 1:
+                raise ValueError(f"data.{key} must be in (0, 1), got {share}.")
+        if val_share + test_share >= 1:
+            raise ValueError(
+                "data.val_share and data.test_share leave no row to train on: set them "
+                "to less than 1 together."
+            )
+        self.table, self.labels, self.normalise = table, labels, normalise
+        self.shares, self.split_seed = (val_share, test_share), split_seed
+
+    def find(self) -> None:
+        """Checks that the file is there."""
+        if self.table not in get_args(Embedded):
+            paths = {"table": Path(self.table)}
+            find_features(paths, {"table": Path(self.labels)} if self.labels else {})
+
+    def read(self) -> Splits:
+        """All rows, scaled and cut."""
+        x, y = self._rows()
+        self.class_names, numbers = _numbered(y)
+        self.num_classes, self.shape = len(self.class_names), tuple(x.shape[1:])
+        train, val, test = (torch.from_numpy(part) for part in self._cut(numbers))
+        scale = fit_scaling(self.normalise, x[train])
+        scaled, labels = scale(x), torch.from_numpy(numbers)
+        assert isinstance(scaled, Tensor)
+        if self.whole:
+            self.batch_size = len(train) // self._processes["world_size"]
+        rows = TensorPairs(scaled, labels)
+        self.test_rows = test
+        return rows.part(train), rows.part(val), rows.part(test)
+
+    def val_dataloader(self) -> list[BatchLoader]:  # type: ignore[override]
+        """Training rows, then validation rows, each in order."""
+        return [self._in_order(part) for part in (self.train_set, self.val_set)]
+
+    def test_dataloader(self) -> list[BatchLoader]:  # type: ignore[override]
+        """Training rows, then test rows, each in order."""
+        return [self._in_order(part) for part in (self.train_set, self.test_set)]
+
+    def setup(self, stage: str | None = None) -> None:
+        """Reads the data, once, for prediction as well."""
+        super().setup(None if stage == "predict" else stage)
+
+    def predict_dataloader(self) -> BatchLoader:
+        """Test rows x and their numbers in the table, int64 (n,)."""
+        return self._in_order(TensorPairs(self.test_set.x, self.test_rows))
+
+    def _rows(self) -> tuple[Tensor, Labels]:
+        if self.table in get_args(Embedded):
+            x, y = getattr(datasets, f"load_{self.table}")(return_X_y=True)
+            return torch.from_numpy(x).float(), y.astype(np.int64)
+        beside = Path(self.labels) if self.labels else None
+        file = read_features(Path(self.table), labels=beside, key="table")
+        if file.y is None:
+            raise ValueError(
+                f"data.table: {self.table} has no labels; add them to the file, or "
+                "name them in data.labels."
+            )
+        return file.x if isinstance(file.x, Tensor) else file.x.to_dense(), file.y
+
+    def _cut(self, y: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        val, test = self.shares
+        rows = np.arange(len(y))
+        options = {"random_state": self.split_seed}
+        try:
+            rest, last = train_test_split(rows, test_size=test, stratify=y, **options)
+            first, middle = train_test_split(
+                rest, test_size=val / (1 - test), stratify=y[rest], **options
+            )
+        except ValueError as error:
+            raise ValueError(
+                f"data.table: {self.table} can't be cut so that every class is in "
+                f"every part ({error}); change data.val_share and data.test_share, or "
+                "leave out small classes."
+            ) from None
+        return [first, middle, last]
+
+
+def _numbered(y: Labels) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """Names of the classes, and labels 0 ... k - 1."""
+    names, numbers = np.unique(y, return_inverse=True)
+    return tuple(str(name) for name in names), numbers.astype(np.int64)

@@ -1,0 +1,125 @@
+"""Arrays of files as features and labels, or a sentence on what is wrong with them."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+from torch import Tensor
+
+from lightning_modules.data_contracts.sparse_rows import Rows, SparseRows
+
+Labels = NDArray[np.int64] | NDArray[np.str_]
+"""Labels (n,) as they are written: whole numbers or names."""
+Written = tuple[int, ...] | tuple[str, ...]
+"""What is written for each class, sorted."""
+
+Found = tuple[list[str], dict[str, Any]]
+"""Names of all that is in a file, and the arrays that may be features or labels."""
+
+
+class OtherFormError(ValueError):
+    """A sound file whose form isn't read; it says what follows the file's name."""
+
+
+def as_rows(name: str, array: Any, dtype: torch.dtype = torch.float32) -> Rows:
+    """A matrix (n, d) of numbers as float32 or float64, sparse if it was.
+
+    Args:
+        name: What the sentence begins with if there is something wrong.
+        array: Of NumPy, or sparse of SciPy.
+        dtype: float32 or float64; what is too large for float32 is infinite in both.
+
+    Raises:
+        ValueError: It is no matrix of finite numbers, or has no rows or no columns.
+
+    >>> as_rows("few", np.array([[1, 2]], dtype=np.uint8))
+    tensor([[1., 2.]])
+    """
+    array = array if sparse.issparse(array) else np.asarray(array)
+    if array.ndim != 2 or array.dtype.kind not in "biuf":
+        raise ValueError(
+            f"{name} is no matrix of numbers with a row for each sample, but "
+            f"{array.dtype} of shape {array.shape}; replace it."
+        )
+    if 0 in array.shape:
+        raise ValueError(f"{name} is empty (shape {array.shape}); replace it.")
+    rows = (
+        _sparse_rows(array, dtype) if sparse.issparse(array) else _floats(array, dtype)
+    )
+    values = rows.values if isinstance(rows, SparseRows) else rows
+    finite = values.float().isfinite()
+    if not finite.all():
+        raise ValueError(
+            f"{name} has a NaN or infinite feature in row {_first_row(rows, ~finite)} "
+            f"of {len(rows)}; correct it or leave out that row."
+        )
+    return rows
+
+
+def _floats(array: np.ndarray, dtype: torch.dtype) -> Tensor:
+    kind = np.float64 if dtype == torch.float64 else np.float32
+    with np.errstate(over="ignore"):  # too large for float32 is infinite
+        return torch.from_numpy(np.ascontiguousarray(array, dtype=kind))
+
+
+def _sparse_rows(array: Any, dtype: torch.dtype) -> SparseRows:
+    compressed = sparse.csr_array(array)
+    compressed.sum_duplicates()
+    starts, columns = (
+        torch.from_numpy(part.astype(np.int64))
+        for part in (compressed.indptr, compressed.indices)
+    )
+    return SparseRows(starts, columns, _floats(compressed.data, dtype), array.shape[1])
+
+
+def _first_row(rows: Rows, bad: Tensor) -> int:
+    """The first row with a bad value, counted from 1."""
+    first = int(bad.flatten().byte().argmax())
+    if isinstance(rows, SparseRows):
+        return int(torch.searchsorted(rows.starts, first, right=True))
+    return first // rows.shape[1] + 1
+
+
+def as_labels(name: str, array: Any, n: int) -> Labels:
+    """Labels as they are written, (n,), out of (n,), (n, 1) or (1, n).
+
+    Numbers become int64; of names the spaces around them are left out, which fill up
+    the rows of MATLAB.
+
+    Raises:
+        ValueError: They are neither whole numbers nor names, or not n.
+
+    >>> as_labels("few", np.array([[1.0], [-1.0]]), 2)
+    array([ 1, -1])
+    >>> as_labels("few", np.array([b"cat  ", b"horse"]), 2)
+    array(['cat', 'horse'], dtype='<U5')
+    """
+    array = np.asarray(array)
+    if array.dtype.kind not in "biufUS":
+        raise ValueError(
+            f"{name} holds {array.dtype}, and labels are whole numbers or names; save "
+            "them as integers or strings of fixed width."
+        )
+    if array.size != n or max(array.shape, default=n) != n:
+        counted = array.size if max(array.shape, default=1) == array.size else 0
+        found = f"{counted} labels" if counted else f"labels of shape {array.shape}"
+        raise ValueError(f"{name} has {found} for {n} rows; one for each is needed.")
+    if array.dtype.kind in "US":
+        return _names(name, array.ravel())
+    with np.errstate(invalid="ignore"):  # NaN is caught as being no whole number
+        whole: NDArray[np.int64] = array.astype(np.int64).ravel()
+    if (whole != array.ravel()).any():
+        raise ValueError(f"{name} has labels that are not whole numbers; number them.")
+    return whole
+
+
+def _names(name: str, array: np.ndarray) -> NDArray[np.str_]:
+    try:
+        decoded = np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{name} has labels that are no UTF-8; write them so, or number them."
+        ) from error
+    return np.char.strip(decoded)

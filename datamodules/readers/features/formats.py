@@ -1,0 +1,134 @@
+"""Arrays out of .mat, .h5, .npz, .npy and svmlight files; nothing is unpickled."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from zipfile import is_zipfile
+
+import h5py
+import numpy as np
+from scipy import sparse
+from scipy.io import loadmat, whosmat
+
+from datamodules.readers.features.arrays import Found, OtherFormError
+from datamodules.readers.features.svmlight import TEXT, read_text
+
+FEATURES = ("x", "features", "fts", "feas", "data")
+"""Names of features in files, in capitals or not; the first that is there counts."""
+LABELS = ("y", "labels", "label", "target")
+"""Names of labels in files, likewise."""
+
+
+def first_of(wanted: Iterable[str], names: Iterable[str]) -> str | None:
+    """The first of the wanted names, as it is written among the names; or None.
+
+    Raises:
+        OtherFormError: It is there in several spellings.
+
+    >>> first_of(FEATURES, ["Labels", "Fts"])
+    'Fts'
+    """
+    names = list(names)
+    for key in wanted:
+        spelled = [name for name in names if name.lower() == key]
+        if len(spelled) > 1:
+            raise OtherFormError(
+                f"holds {' and '.join(spelled)}; rename or take out all but one."
+            )
+        if spelled:
+            return spelled[0]
+    return None
+
+
+def _wanted(names: Iterable[str]) -> list[str]:
+    names = list(names)
+    found = (first_of(keys, names) for keys in (FEATURES, LABELS))
+    return [name for name in found if name is not None]
+
+
+def read_mat(path: Path) -> Found:
+    """MATLAB's own format, or HDF5, which MATLAB writes as version 7.3."""
+    if h5py.is_hdf5(path):
+        return read_hdf5(path, is_matlab=True)
+    names = [name for name, *_ in whosmat(str(path), appendmat=False)]
+    wanted = _wanted(names)
+    arrays = loadmat(str(path), appendmat=False, variable_names=wanted)
+    return names, {name: _sound(arrays[name]) for name in wanted}
+
+
+def read_hdf5(path: Path, is_matlab: bool = False) -> Found:
+    """Data sets at the top of a file; MATLAB writes them transposed."""
+    with h5py.File(path, "r") as file:
+        names = list(file)
+        return names, {key: _item(file[key], is_matlab) for key in _wanted(names)}
+
+
+def _item(item: Any, is_matlab: bool) -> Any:
+    """An array, or a sparse matrix, which MATLAB writes as a group of arrays."""
+    if isinstance(item, h5py.Dataset):
+        text = item.dtype.kind == "O" and h5py.check_string_dtype(item.dtype)
+        array = item.asstr("utf-8")[()].astype(np.str_) if text else item[()]
+        return array.T if is_matlab else array
+    if "MATLAB_sparse" not in item.attrs:
+        return np.array(list(item))  # names, which are no features
+    starts = item["jc"][()].astype(np.int64)
+    shape = (int(item.attrs["MATLAB_sparse"]), len(starts) - 1)
+    if "data" not in item:
+        return sparse.csc_array(shape)  # no entries
+    entries = (item["data"][()], item["ir"][()].astype(np.int64), starts)
+    return _sound(sparse.csc_array(entries, shape=shape))
+
+
+def _sound(array: Any) -> Any:
+    """An array; a sparse one only if its entries lie within it."""
+    compressed: Any = array
+    if sparse.issparse(array) and hasattr(array, "check_format"):
+        compressed.check_format(full_check=True)
+    return array
+
+
+def read_npz(path: Path) -> Found:
+    """NumPy's archive of arrays, or the sparse matrix that SciPy writes as one."""
+    if not is_zipfile(path):
+        raise ValueError("it is no archive")
+    with np.load(path, allow_pickle=False) as file, _without_objects():
+        if {"format", "shape", "data"} <= set(file.files):
+            return ["data"], {"data": _sparse(path)}
+        return file.files, {key: file[key] for key in _wanted(file.files)}
+
+
+def _sparse(path: Path) -> Any:
+    matrix: Any = _sound(sparse.load_npz(path))
+    return _sound(sparse.csr_array(matrix))
+
+
+def read_npy(path: Path) -> Found:
+    """One array of NumPy, as ``x``."""
+    with path.open("rb") as file, _without_objects():
+        return ["x"], {"x": np.lib.format.read_array(file, allow_pickle=False)}
+
+
+@contextmanager
+def _without_objects() -> Iterator[None]:
+    """Says what an array of Python's objects should be."""
+    try:
+        yield
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
+        raise OtherFormError(
+            "holds Python's objects, which would have to be unpickled; save them as "
+            "whole numbers or strings of fixed width."
+        ) from error
+
+
+READERS: dict[str, Callable[[Path], Found]] = {
+    ".mat": read_mat,
+    ".h5": read_hdf5,
+    ".hdf5": read_hdf5,
+    ".npz": read_npz,
+    ".npy": read_npy,
+    **dict.fromkeys(TEXT, read_text),
+}
+"""Readers by the ending of a file."""

@@ -1,0 +1,98 @@
+"""Features on the scales that the literature uses."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from datamodules.readers.features.files import FeatureFile
+from lightning_modules.data_contracts.sparse_rows import Rows, SparseRows
+
+Normalisation = Literal["none", "l1-zscore", "zscore", "l2", "binary", "log1p"]
+NORMALISATIONS: tuple[Normalisation, ...] = get_args(Normalisation)
+DENSE = ("zscore", "l1-zscore")
+EPS = torch.finfo(torch.float64).eps
+COUNTS = ("log1p", "l1-zscore")
+
+
+def check_scaling(how: Normalisation, file: FeatureFile) -> None:
+    """Refuses features that can't be scaled so.
+
+    Raises:
+        ValueError: The z-score of sparse rows was asked for, or something for counts
+            of features that are negative.
+    """
+    values = file.x.values if isinstance(file.x, SparseRows) else file.x
+    if how in DENSE and isinstance(file.x, SparseRows):
+        raise ValueError(
+            f"data.normalise: {how} leaves hardly a zero, but the rows of {file.path} "
+            "are sparse; set data.dense: true, or take none, l2, binary or log1p."
+        )
+    if how in COUNTS and values.numel() and values.min() < 0:
+        raise ValueError(
+            f"data.normalise: {how} is for counts, but {file.path} has negative "
+            "features; take none, zscore, l2 or binary."
+        )
+
+
+def fit_scaling(how: Normalisation, rows: Rows) -> Callable[[Rows], Rows]:
+    r"""What scales the rows of a domain, with the statistics of its training rows.
+
+    ``none`` changes nothing, ``l2`` divides each row by its length, ``binary`` puts 1
+    for what isn't 0, ``log1p`` takes :math:`\log(1 + x)`. ``zscore`` takes its mean off
+    each column and divides by its standard deviation (that of a population), but only
+    centres a column that is constant. ``l1-zscore`` divides each row by its sum before.
+    Rows of zeros remain zeros when divided. Both scores are float32, whatever the rows.
+
+    Args:
+        how: One of these.
+        rows: Training rows (n, d), float32 or float64; only ``zscore`` and
+            ``l1-zscore`` look.
+
+    >>> scale = fit_scaling("zscore", torch.tensor([[0.0, 7.0], [2.0, 7.0]]))
+    >>> scale(torch.tensor([[3.0, 8.0]]))
+    tensor([[2., 1.]])
+    """
+    if how not in DENSE:
+        return lambda x: _row_by_row(how, x)
+    first: Normalisation = "l1-zscore" if how == "l1-zscore" else "none"
+    shares = _dense(_row_by_row(first, rows))
+    spread, mean = torch.std_mean(shares, dim=0, correction=0)
+    varies = shares.amax(0) > shares.amin(0)
+    if shares.dtype == torch.float64:  # rounding is no variation
+        varies &= spread > len(shares) * EPS * mean.abs()
+    spread = torch.where(varies, spread, 1.0)
+    return lambda x: ((_dense(_row_by_row(first, x)) - mean) / spread).float()
+
+
+def _dense(rows: Rows) -> Tensor:
+    assert isinstance(rows, Tensor)
+    return rows
+
+
+def _row_by_row(how: Normalisation, rows: Rows) -> Rows:
+    """Everything that needs no statistics; of ``l1-zscore`` the division by the sum."""
+    if how == "none":
+        return rows
+    values = rows.values if isinstance(rows, SparseRows) else rows
+    if how == "binary":
+        scaled = (values != 0).to(values.dtype)
+    elif how == "log1p":
+        scaled = values.log1p()
+    else:
+        scaled = _divided(rows, values, power=2 if how == "l2" else 1)
+    return replace(rows, values=scaled) if isinstance(rows, SparseRows) else scaled
+
+
+def _divided(rows: Rows, values: Tensor, power: int) -> Tensor:
+    """Values over the p-norm of their row, which is its sum for counts with p = 1."""
+    if isinstance(rows, SparseRows):
+        counts = rows.starts.diff()
+        row = torch.arange(len(rows)).repeat_interleave(counts)
+        sums = values.new_zeros(len(rows)).index_add_(0, row, values.abs() ** power)
+        norms = (sums ** (1 / power))[row]
+    else:
+        norms = torch.linalg.vector_norm(values, power, dim=1, keepdim=True)
+    return values / torch.where(norms > 0, norms, 1.0)

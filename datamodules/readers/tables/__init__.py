@@ -1,0 +1,1 @@
+"""Readers of interaction and item tables."""

@@ -1,0 +1,1 @@
+"""Data modules of users and items."""

@@ -1,0 +1,155 @@
+"""Pairs that somebody has split already: the files of LightGCN's repositories."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+
+from datamodules.readers.tables.pair_table import PairTable
+from datamodules.recommendation.base import InteractionData, SplitPairs
+from datamodules.recommendation.splitting import TRAIN, VAL, in_turn, shuffled
+from lightning_modules.data_contracts.user_items import UserItems
+
+Found = tuple[Tensor, Tensor]
+FILES = {"train": "train.txt", "val": "valid.txt", "test": "test.txt"}
+
+
+class SplitFiles(InteractionData):
+    """A folder of ``train.txt``, ``valid.txt`` and ``test.txt``.
+
+    A line is ``user item item ...``. Users and items are whole numbers from 0; a user
+    without items in a part has no line there, or an empty one. This is the format of
+    LightGCN and its successors. Where there is no ``valid.txt``, as in the data sets of
+    LightGCN itself, some of each user's training items are for validation.
+
+    Args:
+        root: Folder of the files.
+        val_share: Share of a user's items in ``train.txt`` that are for validation, if
+            there is no ``valid.txt``; a user keeps one at least.
+        split_seed: Seed of that choice.
+        batch_size: Pairs in a batch of one process.
+        eval_batch_size: Users ranked at a time.
+        mask_val: Whether validation items are left out of the ranking at test; the
+            published tables of this format don't.
+        predict_users: The users that prediction ranks items for; None takes all.
+        num_workers: Worker processes that slice batches; the batches are the same for
+            any number.
+        seed: Seed of the order of the pairs.
+
+    Raises:
+        FileNotFoundError: A file is missing.
+        ValueError: A line is not whole numbers, or parts share a pair.
+
+    References:
+        LightGCN++ (doi:10.1145/3640457.3688176) for the split of Last.fm.
+    """
+
+    def __init__(
+        self,
+        root: str = "data/lastfm",
+        val_share: float = 0.1,
+        split_seed: int = 0,
+        batch_size: int = 1024,
+        eval_batch_size: int = 256,
+        mask_val: bool = False,
+        predict_users: Sequence[int | str] | None = None,
+        num_workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(
+            batch_size, eval_batch_size, mask_val, predict_users, num_workers, seed
+        )
+        if not 0 <= val_share < 1:
+            raise ValueError(f"data.val_share must be in [0, 1), got {val_share}.")
+        self.root = Path(root).expanduser()
+        self.val_share, self.split_seed = val_share, split_seed
+
+    def find(self) -> None:
+        """Checks that the files are there."""
+        for part, name in FILES.items():
+            if part != "val" and not (self.root / name).is_file():
+                raise FileNotFoundError(
+                    f"data.root: {self.root / name} does not exist; put train.txt, "
+                    "test.txt and, if there is one, valid.txt into a folder and name "
+                    "it."
+                )
+
+    def read(self) -> SplitPairs:
+        """All files."""
+        paths = {part: self.root / name for part, name in FILES.items()}
+        pairs = {part: read_lines(p) for part, p in paths.items() if p.is_file()}
+        if "val" not in pairs:
+            pairs["train"], pairs["val"] = self._held_out(*pairs["train"])
+        n_users, n_items = (_count(pairs.values(), side) for side in (0, 1))
+        made = {
+            part: UserItems.from_pairs(*found, n_users, n_items)
+            for part, found in pairs.items()
+        }
+        return SplitPairs(made["train"], made["val"], made["test"])
+
+    def _held_out(self, *pairs: Tensor) -> tuple[Found, Found]:
+        """Users and items to train on, and for validation."""
+        table = PairTable.of(*(pl.Series(side.numpy()) for side in pairs))
+        n_val = np.rint(self.val_share * table.counts).astype(np.int64)
+        n_val = np.minimum(n_val, table.counts - 1)
+        order = shuffled(table, self.split_seed)
+        parts = in_turn(table, order, n_val, np.zeros_like(n_val))
+        users, items = (
+            torch.from_numpy(ids.to_numpy()[numbers].astype(np.int64))
+            for ids, numbers in (
+                (table.user_ids, table.users),
+                (table.item_ids, table.items),
+            )
+        )
+        train, val = (torch.from_numpy(parts == part) for part in (TRAIN, VAL))
+        return (users[train], items[train]), (users[val], items[val])
+
+
+def _count(pairs: Iterable[Found], side: int) -> int:
+    """Number of users (side 0) or items (1).
+
+    Raises:
+        ValueError: The numbers have such gaps that they are ids, not rows.
+    """
+    numbers = torch.cat([found[side] for found in pairs])
+    most, used = int(numbers.max()), len(torch.unique(numbers))
+    if most > 1000 * used:
+        what = ("user", "item")[side]
+        raise ValueError(
+            f"data.root: the largest {what} is {most}, but there are only {used} "
+            "different ones: number them from 0, or take the data module Interactions."
+        )
+    return most + 1
+
+
+def read_lines(path: Path) -> tuple[Tensor, Tensor]:
+    """Users and items of all pairs in a file, int64 (n,) each.
+
+    Raises:
+        ValueError: A line is not whole numbers of at least 0; or there is no pair.
+    """
+    users: list[int] = []
+    items: list[int] = []
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        try:
+            row = [int(word) for word in line.split()]
+        except ValueError:
+            raise ValueError(
+                f"data.root: line {number} of {path} is not whole numbers; write "
+                "'user item item ...', counted from 0."
+            ) from None
+        if row and min(row) < 0:
+            raise ValueError(
+                f"data.root: line {number} of {path} has the negative number "
+                f"{min(row)}; count users and items from 0."
+            )
+        items += row[1:]
+        users += row[:1] * (len(row) - 1)
+    if not users:
+        raise ValueError(
+            f"data.root: {path} holds no pair; write 'user item item ...'."
+        )
+    return torch.tensor(users), torch.tensor(items)

@@ -1,0 +1,1 @@
+"""What makes the figures and tables of docs/, run with ``python -m``."""

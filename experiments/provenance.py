@@ -1,0 +1,53 @@
+"""Where a number comes from: the checkout, its commit, the hardware, the data."""
+
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+CODE = (
+    "lightning_modules",
+    "datamodules",
+    "callbacks",
+    "configs",
+    "wasserstein_critics",
+    "experiments",
+    "benchmarks",
+    "train.py",
+)
+
+
+def commit() -> str:
+    """The checked-out commit, with ``+`` if tracked code differs from it."""
+    git = ["git", "-C", str(ROOT)]
+    head = subprocess.run(
+        [*git, "rev-parse", "--short=12", "HEAD"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    changed = subprocess.run(
+        [*git, "diff", "--quiet", "HEAD", "--", *CODE], check=False
+    ).returncode
+    return (head.stdout.strip() or "unknown") + ("+" if changed else "")
+
+
+def hardware() -> str:
+    """Processor, cores used, and torch's version."""
+    import torch
+
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = [x for x in info.read_text().splitlines() if x.startswith("model name")]
+        model = names[0].split(":", 1)[1].strip() if names else model
+    return (
+        f"{model}, {torch.get_num_threads()} of {os.cpu_count()} cores, "
+        f"torch {torch.__version__}"
+    )
+
+
+def data_root() -> Path:
+    """Where the data sets lie: ``WASSERSTEIN_DATA``, or ``data`` here."""
+    return Path(os.environ.get("WASSERSTEIN_DATA") or "data")

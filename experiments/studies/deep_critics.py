@@ -1,0 +1,299 @@
+"""Gradients inside twelve-layer critics, clipped and penalised, and their weights."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from experiments.studies.critics import (
+    Pairs,
+    cloud,
+    module_of,
+    noisy_copies,
+    seeded,
+    train,
+)
+from experiments.studies.study import Claim, Row, Study, column, figure, select
+from lightning_modules import MLPCritic
+from lightning_modules.functional.transport import wasserstein_distance
+from lightning_modules.generative.base import GenerativeModule
+
+PENALTY = "penalty"
+STRONG = "strong penalty"  # of the paper's lambda, which can lock a critic in
+ONE_SIDED = "strong one-sided penalty"  # which can't
+BINS = 61
+TIMES = ("before", "after")
+BATCHES = 8  # over which gradient norms are averaged
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of the study.
+
+    Attributes:
+        clips: Values of c, from the largest to the smallest.
+        steps: Updates of each deep critic.
+        batch_size: Points of each kind in a batch.
+        depth: Hidden layers, of ReLU.
+        width: Neurons of each.
+        shallow_clip: c of the critics whose weights are shown.
+        shallow_steps: Updates of each of them.
+        shallow_depth: Their hidden layers.
+        lr: Learning rate of WGAN-GP; like the other it falls to a twentieth.
+        lr_clipped: Learning rate of WGAN.
+        penalty_weight: lambda of WGAN-GP: that of the authors' toy script.
+        strong_weight: lambda of two more deep critics: that of the paper.
+        seed: Seed of everything.
+    """
+
+    clips: tuple[float, ...] = (0.1, 0.01, 0.001)
+    steps: int = 1500
+    batch_size: int = 256
+    depth: int = 12
+    width: int = 128
+    shallow_clip: float = 0.01
+    shallow_steps: int = 1500
+    shallow_depth: int = 3
+    lr: float = 1e-4
+    lr_clipped: float = 5e-5
+    penalty_weight: float = 0.1
+    strong_weight: float = 10.0
+    seed: int = 0
+
+
+def measure(settings: Settings) -> list[Row]:
+    """Train critics of each kind on the Swiss roll, and look into them twice."""
+    pool = cloud("swiss_roll", settings.seed)
+    pairs = noisy_copies(pool, settings.batch_size, settings.seed)
+    rows: list[Row] = []
+    for kind in (*map(_clipped, settings.clips), PENALTY, STRONG, ONE_SIDED):
+        deep = _module(settings, kind, settings.depth, "relu")
+        rows += _norms(deep, pairs, kind, "before")
+        _train(settings, deep, pairs, settings.steps, kind)
+        rows += _norms(deep, pairs, kind, "after")
+    clipped = _clipped(settings.shallow_clip)
+    for kind, activation in (
+        (clipped, "leaky_relu"),
+        (clipped, "relu"),
+        (PENALTY, "leaky_relu"),
+    ):
+        shallow = _module(settings, kind, settings.shallow_depth, activation)
+        rows += _weights(shallow, kind, activation, "before")
+        label = f"{kind}, {activation}"
+        _train(settings, shallow, pairs, settings.shallow_steps, label)
+        rows += _weights(shallow, kind, activation, "after")
+    return rows
+
+
+def _clipped(clip: float) -> str:
+    return f"c = {clip:g}"
+
+
+def _clip(kind: str) -> float | None:
+    return None if "penalty" in kind else float(kind.removeprefix("c = "))
+
+
+def _train(
+    settings: Settings, module: GenerativeModule, pairs: Pairs, steps: int, label: str
+) -> None:
+    train(module, pairs, steps, seed=settings.seed, label=label)
+
+
+def _module(
+    settings: Settings, kind: str, depth: int, activation: str
+) -> GenerativeModule:
+    """A critic of the given kind; a clipped one begins anywhere in its box.
+
+    With the usual initial weights the first clipping would already put most of them
+    on the walls, and nobody could tell what training did.
+    """
+    clip = _clip(kind)
+
+    def make() -> nn.Module:
+        hidden = (settings.width,) * depth
+        critic = MLPCritic((2,), hidden, activation=activation)  # type: ignore[arg-type]
+        if clip is not None:
+            for weight in critic.parameters():
+                nn.init.uniform_(weight, -clip, clip)
+        return critic
+
+    critic = seeded(make, settings.seed)
+    if clip is not None:
+        return module_of("wgan", critic, settings.lr_clipped, clip=clip)
+    weight = settings.penalty_weight if kind == PENALTY else settings.strong_weight
+    penalty = {"penalty_weight": weight, "one_sided": kind == ONE_SIDED}
+    return module_of("wgan_gp", critic, settings.lr, **penalty)
+
+
+def _norms(module: GenerativeModule, pairs: Pairs, kind: str, when: str) -> list[Row]:
+    """Gradient norms over the layers, means over batches, and what was learnt."""
+    batches = [pairs() for _ in range(BATCHES)]
+    norms = np.mean([layer_norms(module, *pair) for pair in batches], axis=0)
+    real, fake = (torch.cat(sides) for sides in zip(*batches, strict=True))
+    with torch.no_grad():
+        estimate = module.critic(real).mean() - module.critic(fake).mean()
+    learnt = float(estimate / wasserstein_distance(real, fake))
+    about: Row = {"critic": kind, "when": when}
+    return [
+        {**about, "part": "estimate", "value": learnt},
+        *(
+            {**about, "part": "norm", "layer": i + 1, "value": float(norm)}
+            for i, norm in enumerate(norms)
+        ),
+    ]
+
+
+def layer_norms(module: GenerativeModule, real: Tensor, fake: Tensor) -> list[float]:
+    """Norm of the critic loss' gradient at the output of each hidden layer.
+
+    In float64, so that what underflows in float32 is still seen; of the loss without
+    the penalty, which acts on the input alone.
+    """
+    critic = MLPCritic((2,), _widths(module.critic)).double()
+    critic.load_state_dict(module.critic.state_dict())
+    activations: list[Tensor] = []
+
+    def keep(_: nn.Module, __: object, output: Tensor) -> None:
+        output.retain_grad()
+        activations.append(output)
+
+    for layer in critic.modules():
+        if isinstance(layer, nn.ReLU):
+            layer.register_forward_hook(keep)
+    loss = critic(fake.double()).mean() - critic(real.double()).mean()
+    loss.backward()
+    half = len(activations) // 2  # fake first, then real
+    pairs = zip(activations[:half], activations[half:], strict=True)
+    return [float((a.grad.norm() ** 2 + b.grad.norm() ** 2) ** 0.5) for a, b in pairs]  # type: ignore[union-attr]
+
+
+def _widths(critic: nn.Module) -> tuple[int, ...]:
+    layers = [m for m in critic.modules() if isinstance(m, nn.Linear)]
+    return tuple(layer.out_features for layer in layers[:-1])
+
+
+def _weights(
+    module: GenerativeModule, kind: str, activation: str, when: str
+) -> list[Row]:
+    """Histogram of all weights, and how many of them stand at the walls of the box."""
+    matrices = [p.detach().flatten() for p in module.critic.parameters() if p.ndim > 1]
+    values = torch.cat(matrices)
+    clip = _clip(kind)
+    about: Row = {"critic": kind, "activation": activation, "when": when}
+    rows: list[Row] = []
+    if clip is not None:
+        at_walls = float((values.abs() > 0.99 * clip).float().mean())
+        rows.append({**about, "part": "at walls", "value": at_walls})
+    # A few large weights of a penalised critic would hide the rest.
+    reach = clip or 1.5 * float(values.abs().quantile(0.99))
+    counts, edges = np.histogram(values.numpy(), BINS, (-reach, reach), density=True)
+    for x, y in zip((edges[1:] + edges[:-1]) / 2, counts, strict=True):
+        rows.append({**about, "part": "weights", "layer": float(x), "value": float(y)})
+    return rows
+
+
+def _of(rows: Sequence[Row], critic: str, when: str) -> list[float]:
+    return column(select(rows, critic=critic, part="norm", when=when), "value")
+
+
+def _spread(rows: Sequence[Row], critic: str, when: str) -> float:
+    norms = np.log10(_of(rows, critic, when))
+    return float(norms.max() - norms.min())
+
+
+def _growth(rows: Sequence[Row], critic: str, when: str) -> float:
+    norms = _of(rows, critic, when)
+    return norms[0] / norms[-1]
+
+
+def claims(rows: Sequence[Row]) -> list[Claim]:
+    """Decades between layers and weights at the walls, with what they were before."""
+    kinds = list(dict.fromkeys(str(row["critic"]) for row in rows))
+    clipped = [kind for kind in kinds if _clip(kind) is not None]
+    steep, gentle = clipped[0], clipped[-1]
+    untrained = "the same before training"
+    bound = "which the size of the box alone makes sure of"
+    found = [
+        Claim(
+            f"{gentle}: decades between the layers' gradient norms, {bound}",
+            _spread(rows, gentle, "after"),
+            low=3.0,
+        ),
+        Claim(untrained, _spread(rows, gentle, "before")),
+        Claim(
+            f"{PENALTY}: decades between the layers' gradient norms",
+            _spread(rows, PENALTY, "after"),
+            high=1.0,
+        ),
+        Claim(untrained, _spread(rows, PENALTY, "before")),
+        Claim(
+            f"{steep}: gradient norm at the first layer over that at the last (it "
+            "explodes)",
+            _growth(rows, steep, "after"),
+            low=10.0,
+        ),
+        Claim(untrained, _growth(rows, steep, "before")),
+    ]
+    for kind in kinds:
+        (row,) = select(rows, part="estimate", critic=kind, when="after")
+        about = f"{kind}, 12 layers: estimate over exact W1 (0: it has learnt nothing)"
+        found.append(Claim(about, float(row["value"])))
+    for activation in ("leaky_relu", "relu"):
+        walls = select(rows, part="at walls", activation=activation)
+        before, after = (float(select(walls, when=w)[0]["value"]) for w in TIMES)
+        kind = f"{walls[0]['critic']}, few layers of {activation}"
+        found += [
+            Claim(f"{kind}: share of weights within 1 % of +-c", after, low=0.6),
+            Claim(untrained, before),
+        ]
+    return found
+
+
+def draw(rows: Sequence[Row]) -> Figure:
+    """Norms over layers, before and after training, beside two histograms."""
+    norms = select(rows, part="norm")
+    made = figure(12, 4)
+    panel, clipped, penalised = made.subplots(1, 3)
+    for kind in dict.fromkeys(str(r["critic"]) for r in norms):
+        own = select(norms, critic=kind)
+        layers = column(select(own, when="after"), "layer")
+        (line,) = panel.plot(layers, _of(rows, kind, "after"), "o-", label=kind)
+        panel.plot(layers, _of(rows, kind, "before"), ":", color=line.get_color())
+    panel.set(
+        yscale="log",
+        xlabel="hidden layer, from the input",
+        ylabel="gradient norm of the critic's loss",
+        title="12 layers on the Swiss roll (dotted: untrained)",
+    )
+    panel.title.set_size(10)
+    panel.legend(fontsize=8)
+    weights = select(rows, part="weights", activation="leaky_relu")
+    kinds = dict.fromkeys(str(r["critic"]) for r in weights)
+    for axes, kind in zip((clipped, penalised), kinds, strict=True):
+        for when, colour in zip(TIMES, ("#c9ced4", "#30638e"), strict=True):
+            own = select(weights, critic=kind, when=when)
+            places, heights = column(own, "layer"), column(own, "value")
+            wide = places[1] - places[0]
+            axes.bar(places, heights, wide, color=colour, alpha=0.8, label=when)
+        axes.set(
+            title=f"weights, few layers of leaky ReLU, {kind}",
+            xlabel="value",
+            yticks=[],
+        )
+        axes.title.set_size(10)
+        axes.legend(fontsize=8)
+    return made
+
+
+STUDY = Study(
+    "deep_critics",
+    "Gulrajani et al. 2017, figure 1b: gradients in twelve-layer critics, and where "
+    "the weights of shallow ones go",
+    Settings,
+    measure,
+    claims,
+    draw,
+)

@@ -1,0 +1,171 @@
+"""How close a critic trained to the end on fixed points comes to their exact W1."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from experiments.studies.critics import (
+    batches_of,
+    cloud,
+    critic_steps,
+    module_of,
+    seeded,
+)
+from experiments.studies.study import Claim, Row, Study, column, figure, select
+from lightning_modules import MLPCritic
+from lightning_modules.core.random import Noise
+from lightning_modules.functional.slope import estimate_on_plan
+from lightning_modules.functional.transport import wasserstein_distance
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of the study.
+
+    Attributes:
+        sizes: n, the points of each kind.
+        weights: Values of lambda.
+        spreads: Standard deviations of the noise that makes data into samples.
+        steps: Updates of each critic.
+        batch_size: Points of each kind in a batch.
+        width: Neurons in each of three hidden layers.
+        lr: Learning rate; it falls to a twentieth.
+        seed: Seed of everything.
+    """
+
+    sizes: tuple[int, ...] = (250, 1000, 2000)
+    weights: tuple[float, ...] = (0.1, 1.0, 10.0)
+    spreads: tuple[float, ...] = (0.2, 1.0)
+    steps: int = 6000
+    batch_size: int = 256
+    width: int = 128
+    lr: float = 3e-3
+    seed: int = 0
+
+
+def measure(settings: Settings) -> list[Row]:
+    """A critic for every n, lambda and spread."""
+    pool = cloud("gaussians25", settings.seed)
+    rows: list[Row] = []
+    for n in settings.sizes:
+        floor = float(wasserstein_distance(pool[:n], pool[n : 2 * n]))
+        for spread in settings.spreads:
+            noise = Noise(settings.seed, n, "samples").normal(n, 2)
+            real, fake = pool[:n], pool[n : 2 * n] + spread * noise
+            rows += [
+                _row(settings, real, fake, weight, spread, floor)
+                for weight in settings.weights
+            ]
+    return rows
+
+
+def _row(
+    settings: Settings,
+    real: Tensor,
+    fake: Tensor,
+    weight: float,
+    spread: float,
+    floor: float,
+) -> Row:
+    def make() -> nn.Module:
+        return MLPCritic((2,), (settings.width,) * 3)
+
+    seed = settings.seed
+    critic = seeded(make, seed)
+    module = module_of("wgan_gp", critic, settings.lr, penalty_weight=weight)
+    draw = batches_of(real, fake, size=settings.batch_size, seed=seed)
+
+    def pairs() -> tuple[Tensor, Tensor]:
+        x, y = draw()
+        return x, y
+
+    label = f"n = {len(real)}, spread = {spread:g}, lambda = {weight:g}"
+    epsilon = torch.rand(len(real), generator=torch.Generator().manual_seed(seed))
+    steps = settings.steps
+    for step in critic_steps(module, pairs, steps, seed=seed, label=label):
+        if step == steps // 2:
+            half_way = estimate_on_plan(critic, real, fake, epsilon)
+    found = estimate_on_plan(critic, real, fake, epsilon)
+    return {
+        "half_way": float(half_way.per_slope),
+        "n": len(real),
+        "spread": spread,
+        "weight": weight,
+        "estimate": float(found.raw),
+        "slope": float(found.slope),
+        "per_slope": float(found.per_slope),
+        "exact": float(found.exact),
+        "floor": floor,
+    }
+
+
+def ratio(row: Row) -> float:
+    """Estimate per slope over exact W1."""
+    return float(row["per_slope"]) / float(row["exact"])
+
+
+def claims(rows: Sequence[Row]) -> list[Claim]:
+    """Each lambda and spread at the largest n, and how far training had come."""
+    n = max(column(rows, "n"))
+    judged = sorted(
+        select(rows, n=n), key=lambda row: (-float(row["spread"]), row["weight"])
+    )
+    found = [
+        Claim(
+            f"most points, noise {row['spread']:g}, lambda {row['weight']:g}: estimate "
+            "per slope over exact W1",
+            ratio(row),
+            low=0.8,
+            high=1.2,
+        )
+        for row in judged
+    ]
+    late = [float(row["per_slope"]) / float(row["half_way"]) - 1 for row in judged]
+    growth = "what the second half of the updates added to the estimate per slope"
+    least, most = min(late), max(late)
+    return [
+        *found,
+        Claim(f"of these, least of {growth}, as a share", least),
+        Claim(f"of these, most of {growth}, as a share", most),
+    ]
+
+
+def draw(rows: Sequence[Row]) -> Figure:
+    """Per spread: raw and normalised estimates over lambda, for each n."""
+    spreads = sorted({float(r["spread"]) for r in rows})
+    made = figure(5.5 * len(spreads), 4.2)
+    for panel, spread in zip(made.subplots(1, len(spreads)), spreads, strict=True):
+        for n in sorted({float(r["n"]) for r in rows}):
+            own = select(rows, n=n, spread=spread)
+            weights = column(own, "weight")
+            ratios = [ratio(r) for r in own]
+            (line,) = panel.plot(weights, ratios, "o-", label=f"n = {n:.0f}")
+            floor = float(own[0]["floor"]) / float(own[0]["exact"])
+            panel.axhline(floor, color=line.get_color(), linestyle=":", linewidth=1)
+            raw = [float(r["estimate"]) / float(r["exact"]) for r in own]
+            panel.plot(weights, raw, "x", color=line.get_color(), alpha=0.5)
+        panel.axhspan(0.8, 1.2, color="#9aa3ad", alpha=0.25)
+        panel.set(
+            xscale="log",
+            yscale="log",
+            ylim=(0.09, 6),
+            xlabel="lambda",
+            ylabel="over exact W1",
+            title=f"25 Gaussians, noise {spread:g}; dotted: data against data",
+        )
+        panel.legend(fontsize=8)
+    return made
+
+
+STUDY = Study(
+    "optimal_critics",
+    "25 Gaussians: estimate per slope (lines) and raw (crosses) of critics trained to "
+    "the end on fixed points, over their exact W1",
+    Settings,
+    measure,
+    claims,
+    draw,
+)

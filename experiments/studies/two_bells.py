@@ -1,0 +1,186 @@
+"""A discriminator and a critic between two Gaussians on a line."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from experiments.studies.critics import module_of, seeded, train
+from experiments.studies.study import Claim, Row, Study, column, figure
+from lightning_modules import MLPCritic
+from lightning_modules.core.random import Noise
+from lightning_modules.functional.kantorovich import OptimalCritic
+
+FLAT = 0.01  # below this slope of D the minimax cost (2) hardly teaches
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of the study.
+
+    Attributes:
+        real_mean: Mean of the data.
+        fake_mean: Mean of the generator's samples.
+        std: Standard deviation of both.
+        steps: Updates of each.
+        batch_size: Points of each kind in a batch.
+        width: Neurons in each of two hidden layers.
+        lr: Learning rate; it falls to a twentieth.
+        lr_clipped: Learning rate of WGAN.
+        penalty_weight: lambda of WGAN-GP.
+        n_exact: Points of each kind of the exact potential.
+        seed: Seed of everything.
+    """
+
+    real_mean: float = 3.0
+    fake_mean: float = -3.0
+    std: float = 0.7
+    steps: int = 2000
+    batch_size: int = 256
+    width: int = 64
+    lr: float = 1e-3
+    lr_clipped: float = 5e-5
+    penalty_weight: float = 10.0
+    n_exact: int = 1000
+    seed: int = 0
+
+
+def measure(settings: Settings) -> list[Row]:
+    """D, D's slope, the critic and the exact potential along the line."""
+    noise = Noise(settings.seed, 0, "bells")
+
+    def pairs(n: int = settings.batch_size) -> tuple[Tensor, Tensor]:
+        real, fake = settings.std * noise.normal(2, n, 1)
+        return real + settings.real_mean, fake + settings.fake_mean
+
+    def make() -> nn.Module:
+        return MLPCritic((1,), (settings.width,) * 2)
+
+    trained = {}
+    for method in ("gan", "wgan", "wgan_gp"):
+        lr = settings.lr_clipped if method == "wgan" else settings.lr
+        weight = {"penalty_weight": settings.penalty_weight}
+        extra = weight if method == "wgan_gp" else {}
+        module = module_of(method, seeded(make, settings.seed), lr, **extra)
+        train(module, pairs, settings.steps, seed=settings.seed, label=method)
+        trained[method] = module.critic
+    real, fake = pairs(settings.n_exact)
+    line = torch.linspace(-6, 6, 241)[:, None].requires_grad_(True)
+    d = trained["gan"](line).sigmoid()
+    f, clipped = trained["wgan_gp"](line), trained["wgan"](line)
+    exact = OptimalCritic(real, fake)(line.detach()).detach()
+    slopes = [torch.autograd.grad(v.sum(), line)[0].squeeze(1) for v in (d, f)]
+    columns = {
+        "x": line.detach().squeeze(1),
+        "discriminator": d.detach(),
+        "discriminator_slope": slopes[0],
+        "critic": f.detach() - f.detach().mean(),
+        "critic_slope": slopes[1],
+        "clipped": clipped.detach() - clipped.detach().mean(),
+        "overshoot": _overshoot(settings).expand(len(line)),
+        "exact": exact - exact.mean(),
+        "real_density": _bell(line.detach(), settings.real_mean, settings.std),
+        "fake_density": _bell(line.detach(), settings.fake_mean, settings.std),
+    }
+    values = torch.stack([c.double() for c in columns.values()], 1).tolist()
+    return [dict(zip(columns, row, strict=True)) for row in values]
+
+
+def _overshoot(settings: Settings) -> Tensor:
+    """Slope of the penalised problem's optimum, 1 + t / (2 lambda): docs/theory.md."""
+    shift = settings.real_mean - settings.fake_mean
+    return torch.tensor(1 + shift / (2 * settings.penalty_weight))
+
+
+def _bell(x: Tensor, mean: float, std: float) -> Tensor:
+    return torch.exp(-((x.squeeze(1) - mean) ** 2) / (2 * std**2)) / std / 2.5066
+
+
+def _between(rows: Sequence[Row]) -> list[Row]:
+    """The rows between the two means."""
+    x = np.array(column(rows, "x"))
+    low, high = (
+        x[np.argmax(column(rows, f"{kind}_density"))] for kind in ("fake", "real")
+    )
+    return [row for row in rows if low <= float(row["x"]) <= high]
+
+
+def claims(rows: Sequence[Row]) -> list[Claim]:
+    """Saturation against a straight line."""
+    fakes = np.array(column(rows, "fake_density"))
+    flat = np.abs(column(rows, "discriminator_slope")) < FLAT
+    middle = _between(rows)
+    slopes = np.array(column(rows, "critic_slope"))
+    off = np.abs(slopes / float(rows[0]["overshoot"]) - 1)
+    return [
+        Claim(
+            f"share of generated samples where D is flat (slope below {FLAT})",
+            float(fakes[flat].sum() / fakes.sum()),
+            low=0.9,
+        ),
+        *(
+            Claim(
+                f"{name} between the means: R squared of a straight line",
+                _straightness(middle, key),
+                low=0.99,
+            )
+            for name, key in (("WGAN", "clipped"), ("WGAN-GP", "critic"))
+        ),
+        Claim(
+            "share of generated samples where WGAN-GP's slope is within 5 % of the "
+            f"optimum of the penalised problem, {float(rows[0]['overshoot']):g}",
+            float(fakes[off < 0.05].sum() / fakes.sum()),
+            low=0.9,
+        ),
+    ]
+
+
+def _straightness(rows: Sequence[Row], key: str) -> float:
+    x, f = np.array(column(rows, "x")), np.array(column(rows, key))
+    residual = f - np.polyval(np.polyfit(x, f, 1), x)
+    return float(1 - residual.var() / f.var())
+
+
+def draw(rows: Sequence[Row]) -> Figure:
+    """Densities below, D and critic above."""
+    made = figure(10, 4.5)
+    left = made.subplots()
+    x = column(rows, "x")
+    for kind, colour in (("real", "#d1495b"), ("fake", "#30638e")):
+        left.fill_between(
+            x,
+            column(rows, f"{kind}_density"),
+            alpha=0.25,
+            color=colour,
+            label=f"density, {kind}",
+        )
+    left.plot(x, column(rows, "discriminator"), color="black", label="D")
+    left.set(xlabel="x", ylabel="D and densities", ylim=(0, 1.05))
+    right = left.twinx()
+    right.plot(x, column(rows, "critic"), color="#2e8b57", label="critic, WGAN-GP")
+    clipped = np.array(column(rows, "clipped"))
+    size = float(np.ptp(column(rows, "exact")) / np.ptp(clipped))
+    label = f"critic, WGAN, times {size:.2g}"
+    right.plot(x, size * clipped, color="#e0a030", label=label)
+    right.plot(x, column(rows, "exact"), "--", color="grey", label="exact potential")
+    right.set_ylabel("critic and potential, centred")
+    handles = [axes.get_legend_handles_labels() for axes in (left, right)]
+    left.legend(
+        handles[0][0] + handles[1][0], handles[0][1] + handles[1][1], loc="upper left"
+    )
+    left.set_title("D saturates; critics rise in straight lines")
+    return made
+
+
+STUDY = Study(
+    "two_bells",
+    "Arjovsky et al. 2017 (arXiv:1701.07875), figure 2: a discriminator and a critic "
+    "between two Gaussians, trained to the end",
+    Settings,
+    measure,
+    claims,
+    draw,
+)

@@ -1,0 +1,211 @@
+"""Value surfaces of clipped and of penalised critics against a fixed generator."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from experiments.studies.critics import (
+    NAMES,
+    cloud,
+    module_of,
+    noisy_copies,
+    seeded,
+    train,
+)
+from experiments.studies.study import Claim, Row, Study, column, figure, select
+from lightning_modules import MLPCritic
+from lightning_modules.functional.kantorovich import OptimalCritic
+
+METHODS = ("wgan", "wgan_gp")
+TITLES = {
+    "gaussians8": "8 Gaussians",
+    "gaussians25": "25 Gaussians",
+    "swiss_roll": "Swiss roll",
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of the study.
+
+    Attributes:
+        data: Names of point clouds.
+        steps: Updates of each critic.
+        batch_size: Points of each kind in a batch.
+        width: Neurons in each of three hidden layers.
+        lr: Learning rate of WGAN-GP; it falls to a twentieth.
+        lr_clipped: Learning rates of WGAN; the critic of the largest estimate stays.
+        penalty_weight: lambda of WGAN-GP.
+        clip: c of WGAN.
+        spread: Standard deviation of the generator's noise.
+        n_measured: Points of each kind whose exact potentials are compared.
+        resolution: Points of the surface along each axis.
+        seed: Seed of everything.
+    """
+
+    data: tuple[str, ...] = ("gaussians8", "gaussians25", "swiss_roll")
+    steps: int = 4000
+    batch_size: int = 256
+    width: int = 256
+    lr: float = 1e-3
+    lr_clipped: tuple[float, ...] = (5e-5, 5e-4)
+    penalty_weight: float = 0.1
+    clip: float = 0.01
+    spread: float = 1.0
+    n_measured: int = 1000
+    resolution: int = 40
+    seed: int = 0
+
+
+def measure(settings: Settings) -> list[Row]:
+    """Surfaces and their agreement with the exact potential."""
+    rows: list[Row] = []
+    for name in settings.data:
+        pool = cloud(name, settings.seed)
+        pair = noisy_copies(
+            pool, settings.n_measured, settings.seed + 9, settings.spread
+        )
+        real, fake = pair()
+        exact = OptimalCritic(real, fake)
+        for method in METHODS:
+            critic = _trained(settings, name, method, pool)
+            rows += _surface(settings, name, method, critic)
+            rows.append(_agreement(name, method, critic, exact, real, fake))
+        rows += _points(name, real, fake)
+    return rows
+
+
+def _trained(
+    settings: Settings, name: str, method: str, pool: Tensor
+) -> torch.nn.Module:
+    """The critic; of several clipped ones that of the largest estimate."""
+
+    def make() -> torch.nn.Module:
+        return MLPCritic((2,), (settings.width,) * 3)
+
+    clipped = method == "wgan"
+    kind = (
+        {"clip": settings.clip}
+        if clipped
+        else {"penalty_weight": settings.penalty_weight}
+    )
+    found = []
+    for lr in settings.lr_clipped if clipped else (settings.lr,):
+        module = module_of(method, seeded(make, settings.seed), lr, **kind)
+        pairs = noisy_copies(pool, settings.batch_size, settings.seed, settings.spread)
+        label = f"{name}, {method}, {lr:g}"
+        train(module, pairs, settings.steps, seed=settings.seed, label=label)
+        with torch.no_grad():
+            real, fake = noisy_copies(pool, settings.n_measured, settings.seed + 8)()
+            estimate = module.critic(real).mean() - module.critic(fake).mean()
+        found.append((float(estimate), module.critic))
+    return max(found, key=lambda pair: pair[0])[1]
+
+
+@torch.no_grad()
+def _surface(
+    settings: Settings, name: str, method: str, critic: torch.nn.Module
+) -> list[Row]:
+    line = torch.linspace(-2.0, 2.0, settings.resolution)
+    points = torch.cartesian_prod(line, line)
+    values = critic(points)
+    values = (values - values.mean()) / values.std()
+    return [
+        {"data": name, "method": method, "part": "surface", "x": x, "y": y, "value": v}
+        for (x, y), v in zip(points.tolist(), values.tolist(), strict=True)
+    ]
+
+
+@torch.no_grad()
+def _agreement(
+    name: str,
+    method: str,
+    critic: torch.nn.Module,
+    exact: OptimalCritic,
+    real: Tensor,
+    fake: Tensor,
+) -> Row:
+    both = torch.cat([real, fake])
+    values = torch.stack([critic(both).double(), exact(both)])
+    return {
+        "data": name,
+        "method": method,
+        "part": "correlation",
+        "value": float(values.corrcoef()[0, 1]),
+    }
+
+
+def _points(name: str, real: Tensor, fake: Tensor) -> list[Row]:
+    return [
+        {"data": name, "part": part, "x": x, "y": y}
+        for part, cloud_ in (("real", real[:300]), ("fake", fake[:300]))
+        for x, y in cloud_.tolist()
+    ]
+
+
+def claims(rows: Sequence[Row]) -> list[Claim]:
+    """How well each critic knows the exact potential."""
+    found = {
+        m: column(select(rows, part="correlation", method=m), "value") for m in METHODS
+    }
+    return [
+        Claim(
+            "penalised critics: least correlation with the exact Kantorovich "
+            "potential over the three data sets",
+            min(found["wgan_gp"]),
+            low=0.9,
+        ),
+        Claim(
+            "share of the potential's variance that a penalised critic leaves "
+            "unexplained over the clipped critic's share, largest of the three",
+            max(
+                (1 - a**2) / (1 - b**2)
+                for a, b in zip(found["wgan_gp"], found["wgan"], strict=True)
+            ),
+            high=0.75,
+        ),
+    ]
+
+
+def draw(rows: Sequence[Row]) -> Figure:
+    """A row of panels per method, a column per data set."""
+    names = list(dict.fromkeys(str(r["data"]) for r in rows))
+    made = figure(3 * len(names), 6.6)
+    panels = made.subplots(2, len(names), squeeze=False)
+    for line, method in zip(panels, METHODS, strict=True):
+        for panel, name in zip(line, names, strict=True):
+            own = select(rows, data=name, method=method, part="surface")
+            side = round(len(own) ** 0.5)
+            grids = (
+                np.array(column(own, key)).reshape(side, side)
+                for key in ("x", "y", "value")
+            )
+            panel.contour(*grids, levels=24, cmap="viridis", linewidths=1.2)
+            real = select(rows, data=name, part="real")
+            panel.scatter(
+                column(real, "x"), column(real, "y"), s=6, color="#d1495b", alpha=0.7
+            )
+            (row,) = select(rows, data=name, method=method, part="correlation")
+            panel.set(
+                title=f"{TITLES.get(name, name)}, {NAMES[method]}\n"
+                f"correlation {float(row['value']):.2f}",
+                aspect="equal",
+                xlim=(-2, 2),
+                ylim=(-2, 2),
+            )
+    return made
+
+
+STUDY = Study(
+    "value_surfaces",
+    "Gulrajani et al. 2017 (arXiv:1704.00028), figure 1a: critics trained against a "
+    "generator that is fixed at data plus noise",
+    Settings,
+    measure,
+    claims,
+    draw,
+)

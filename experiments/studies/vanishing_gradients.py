@@ -1,0 +1,313 @@
+"""What a generator learns from a discriminator that has become too good."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import mean
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from scipy.ndimage import uniform_filter1d
+from torch import Tensor, nn
+
+from datamodules import MNIST, Digits
+from experiments.studies.critics import (
+    batches_of,
+    critic_steps,
+    in_double,
+    module_of,
+    seeded,
+)
+from experiments.studies.study import Claim, Row, Study, column, figure, select
+from lightning_modules import GAN, ConvCritic, ConvGenerator
+from lightning_modules.core.random import Noise
+from lightning_modules.functional.adversarial import (
+    non_saturating_generator_loss,
+    saturating_generator_loss,
+    wasserstein_generator_loss,
+)
+
+COSTS: dict[str, tuple[str, Callable[[Tensor], Tensor]]] = {
+    "log(1 - D)": ("gan", saturating_generator_loss),
+    "-log D": ("gan", non_saturating_generator_loss),
+    "-f": ("wgan_gp", wasserstein_generator_loss),
+}
+SMOOTH = 9  # measurements under the running mean that is drawn
+WARM_UP = 0.1  # share of the updates in which a critic finds its feet
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of the study.
+
+    Attributes:
+        data: ``digits`` or ``mnist``.
+        data_root: Directory of MNIST's files.
+        epochs: Epochs after which the generator is frozen.
+        steps: Updates of each discriminator and critic, from scratch.
+        every: Updates between two measurements.
+        batch_size: Pictures of each kind in a batch.
+        n_probe: Samples in a measured gradient.
+        width: Channels of the first layer.
+        latent_dim: Width of the noise.
+        lr: Learning rate of the discriminator and of the critic.
+        seeds: The whole is done once with each.
+    """
+
+    data: str = "digits"
+    data_root: str = "data"
+    epochs: tuple[int, ...] = (1, 10, 25)
+    steps: int = 2000
+    every: int = 20
+    batch_size: int = 64
+    n_probe: int = 256
+    width: int = 16
+    latent_dim: int = 32
+    lr: float = 2e-4
+    seeds: tuple[int, ...] = (0, 1, 2)
+
+
+def measure(settings: Settings) -> list[Row]:
+    """Gradient norms of three costs for generators of several ages."""
+    return [row for seed in settings.seeds for row in _measure(settings, seed)]
+
+
+def _measure(settings: Settings, seed: int) -> list[Row]:
+    data = _data(settings, seed)
+    generators = _generators(settings, data, seed)
+    real = data.real("train")
+    rows: list[Row] = []
+    for epoch, generator in generators.items():
+        for method in ("gan", "wgan_gp"):
+            rows += _probe(settings, real, epoch, generator, method, seed)
+    return [{"seed": seed, **row} for row in rows]
+
+
+def _data(settings: Settings, seed: int) -> Digits | MNIST:
+    size = settings.batch_size
+    if settings.data == "mnist":
+        data: Digits | MNIST = MNIST(settings.data_root, batch_size=size, seed=seed)
+    elif settings.data == "digits":
+        data = Digits(size, n_held_out=0, seed=seed)
+    else:
+        raise SystemExit(f"error: data must be digits or mnist, got {settings.data}.")
+    data.prepare_data()
+    data.setup("fit")
+    return data
+
+
+class _Snapshots(pl.Callback):
+    """Keeps the generator as it was after certain epochs."""
+
+    def __init__(self, epochs: Sequence[int]) -> None:
+        self.epochs = epochs
+        self.kept: dict[int, nn.Module] = {}
+
+    def on_train_epoch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule
+    ) -> None:
+        epoch = trainer.current_epoch + 1
+        if epoch in self.epochs:
+            assert isinstance(pl_module, GAN)
+            self.kept[epoch] = in_double(pl_module.generator).float()
+
+
+def _generators(
+    settings: Settings, data: pl.LightningDataModule, seed: int
+) -> dict[int, nn.Module]:
+    """A DCGAN's generator after several epochs of its usual training."""
+    shape = data.shape  # type: ignore[attr-defined]
+    side: Any = {"smallest_side": 2 if shape[1] < 16 else 4, "width": settings.width}
+
+    def generator() -> nn.Module:
+        return ConvGenerator(settings.latent_dim, shape, norm="batch", **side)
+
+    def critic() -> nn.Module:
+        return ConvCritic(shape, norm="batch", **side)
+
+    module = GAN(seeded(generator, seed), seeded(critic, seed + 1))
+    snapshots = _Snapshots(settings.epochs)
+    pl.seed_everything(seed, verbose=False)
+    pl.Trainer(
+        max_epochs=max(settings.epochs),
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        limit_val_batches=0,
+        callbacks=[snapshots],
+    ).fit(module, datamodule=data)
+    return snapshots.kept
+
+
+def _probe(
+    settings: Settings,
+    real: Tensor,
+    epoch: int,
+    generator: nn.Module,
+    method: str,
+    seed: int,
+) -> list[Row]:
+    """Train a critic from scratch and look at the generator's gradient meanwhile."""
+    shape: Any = tuple(real.shape[1:])
+    side: Any = {"smallest_side": 2 if shape[1] < 16 else 4, "width": settings.width}
+    norm: Any = "batch" if method == "gan" else "none"
+
+    def make() -> nn.Module:
+        return ConvCritic(shape, norm=norm, **side)
+
+    label = f"seed {seed}, {epoch} epochs, {method}"
+    seed += 2
+    module = module_of(method, seeded(make, seed), settings.lr)
+    latents, probe = Noise(seed, epoch, "latents"), Noise(seed, epoch, "probe")
+    draw = batches_of(real, size=settings.batch_size, seed=seed)
+
+    @torch.no_grad()
+    def pairs() -> tuple[Tensor, Tensor]:
+        (batch,) = draw()
+        return batch, generator(latents.normal(len(batch), settings.latent_dim))
+
+    costs = {name: cost for name, (of, cost) in COSTS.items() if of == method}
+    rows: list[Row] = []
+    for step in critic_steps(
+        module, pairs, settings.steps, seed=seed, final_rate=1.0, label=label
+    ):
+        if step % settings.every == 0:
+            z = probe.normal(settings.n_probe, settings.latent_dim)
+            norms = gradient_norms(generator, module.critic, z, costs)
+            rows += [
+                {"epochs": epoch, "cost": name, "step": step, "norm": norm}
+                for name, norm in norms.items()
+            ]
+    return rows
+
+
+def gradient_norms(
+    generator: nn.Module,
+    critic: nn.Module,
+    latents: Tensor,
+    costs: dict[str, Callable[[Tensor], Tensor]],
+) -> dict[str, float]:
+    """Euclidean norm of each cost's gradient in the generator's weights, in float64."""
+    generator, critic = in_double(generator), in_double(critic)
+    scores = critic(generator(latents.double()))
+    weights = list(generator.parameters())
+    found = {}
+    for name, cost in costs.items():
+        grads = torch.autograd.grad(cost(scores), weights, retain_graph=True)
+        found[name] = float(nn.utils.get_total_norm(grads))
+    return found
+
+
+def trend(rows: Sequence[Row]) -> float:
+    """Slope of log10 of the norm, in decades per 1,000 updates, after the start."""
+    step, norm = np.array(column(rows, "step")), np.array(column(rows, "norm"))
+    late = step >= WARM_UP * step.max()
+    return float(np.polyfit(step[late], np.log10(norm[late]), 1)[0] * 1000)
+
+
+def jump_growth(rows: Sequence[Row], relative: bool = False) -> float:
+    """How much more the norm jumps from one measurement to the next, late than early.
+
+    Standard deviation of the jumps, which leave the trend out, in the last third over
+    that in the first third after the warm-up; of the logarithm's jumps if ``relative``.
+    """
+    norm = np.array(column(rows, "norm"))
+    jumps = np.diff((np.log(norm) if relative else norm)[int(WARM_UP * len(norm)) :])
+    third = len(jumps) // 3
+    return float(jumps[-third:].std() / jumps[:third].std())
+
+
+def _over_runs(
+    rows: Sequence[Row], cost: str, number: Callable[[Sequence[Row]], float]
+) -> list[float]:
+    """A number for each age of the generator, mean over the seeds."""
+    own = select(rows, cost=cost)
+    seeds = sorted(set(column(own, "seed")))
+    return [
+        mean(number(select(own, epochs=epoch, seed=seed)) for seed in seeds)
+        for epoch in sorted(set(column(own, "epochs")))
+    ]
+
+
+def claims(rows: Sequence[Row]) -> list[Claim]:
+    """Figures 2 and 3 of the paper as numbers, and the critic's counterpart."""
+    trends = {cost: _over_runs(rows, cost, trend) for cost in COSTS}
+    jumps = _over_runs(rows, "-log D", jump_growth)
+    relative = _over_runs(rows, "-log D", lambda own: jump_growth(own, relative=True))
+    ages, seeds = len(jumps), len({row["seed"] for row in rows})
+    unit = "decades per 1,000 updates"
+    return [
+        Claim(
+            f"log(1 - D): steepest rise of the gradient norm over {ages} generators "
+            f"(each a mean of {seeds} seeds), {unit} (it decays)",
+            max(trends["log(1 - D)"]),
+            high=-0.1,
+        ),
+        Claim(
+            f"-log D: rise, mean over the generators, {unit} (it grows)",
+            mean(trends["-log D"]),
+            low=0.1,
+        ),
+        Claim(
+            "-log D: least growth of the jumps from one measurement to the next (their "
+            "standard deviation, last third over first: the variance grows)",
+            min(jumps),
+            low=1.0,
+        ),
+        Claim("-log D: the same relative to the norm", min(relative), low=1.0),
+        Claim(
+            f"WGAN-GP critic: largest change, {unit} (it stays)",
+            max(abs(t) for t in trends["-f"]),
+            high=0.1,
+        ),
+        Claim(
+            f"least rise of -log D less that largest change, {unit}",
+            min(trends["-log D"]) - max(abs(t) for t in trends["-f"]),
+            low=0.0,
+        ),
+    ]
+
+
+def draw(rows: Sequence[Row]) -> Figure:
+    """One panel per cost, one line per age of the generator."""
+    made = figure(12, 4)
+    panels = made.subplots(1, 3, sharey=True)
+    titles = (
+        "log(1 - D), eq. 2: vanishes",
+        "-log D, eq. 3: grows",
+        "-f of a WGAN-GP critic, eq. 35: stays",
+    )
+    for panel, cost, title in zip(panels, COSTS, titles, strict=True):
+        for epoch in sorted({float(row["epochs"]) for row in rows}):
+            own = select(rows, cost=cost, epochs=epoch, seed=rows[0]["seed"])
+            steps, norms = column(own, "step"), np.array(column(own, "norm"))
+            (line,) = panel.plot(steps, norms, alpha=0.3, linewidth=0.8)
+            panel.plot(
+                steps,
+                _running(norms),
+                color=line.get_color(),
+                label=f"after {epoch:.0f} epoch{'s' if epoch > 1 else ''}",
+            )
+        panel.set(title=title, xlabel="updates of the critic", yscale="log")
+    panels[0].set_ylabel("gradient norm of the generator's cost")
+    panels[0].legend(fontsize=8)
+    return made
+
+
+def _running(values: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    """Geometric mean of the measurements around each."""
+    return np.exp(uniform_filter1d(np.log(values), SMOOTH, mode="nearest"))
+
+
+STUDY = Study(
+    "vanishing_gradients",
+    "Arjovsky and Bottou 2017 (arXiv:1701.04862), figures 2 and 3: a discriminator "
+    "trained from scratch against a frozen DCGAN",
+    Settings,
+    measure,
+    claims,
+    draw,
+)

@@ -1,0 +1,1 @@
+"""Domain adaptation: WDGRL and its baselines."""

@@ -1,0 +1,58 @@
+"""DANN (Ganin et al. 2016, arXiv:1505.07818)."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lightning_modules.adaptation.base import AdaptationModule, Features
+from lightning_modules.functional.adaptation import reverse_gradient
+from lightning_modules.functional.adversarial import discriminator_loss
+
+
+class DANN(AdaptationModule):
+    r"""Features from which a discriminator can't tell the domain.
+
+    Discriminator, extractor and classifier step together, from one backward pass: the
+    discriminator descends the cross-entropy of the domain, and the gradient that
+    reaches the extractor is reversed and multiplied by lambda.
+
+    Args:
+        extractor: Maps samples (n, ...) to features (n, d).
+        classifier: Maps features (n, d) to logits (n, n_classes).
+        discriminator: Maps features (n, d) to logits (n,), positive for the source.
+        n_classes: Number of classes.
+        **options: Lambda (``transfer_weight``), its ramp (the paper's is ``sigmoid``)
+            and the rest of `AdaptationModule`.
+    """
+
+    def __init__(
+        self,
+        extractor: nn.Module,
+        classifier: nn.Module,
+        discriminator: nn.Module,
+        n_classes: int,
+        **options: Any,
+    ) -> None:
+        super().__init__(extractor, classifier, n_classes, **options)
+        self.adapted["discriminator"] = discriminator
+        self.save_hyperparameters()
+
+    @property
+    def judges(self) -> dict[str, nn.Module]:
+        """The discriminator."""
+        return {"discriminator": self.adapted["discriminator"]}
+
+    def player_objective(self, batch: Features) -> Tensor:
+        """Cross-entropy of the classes plus that of the domains."""
+        rows = torch.cat([batch.source, batch.target])
+        logits = self.adapted["discriminator"](reverse_gradient(rows, self.strength()))
+        n = len(batch.source)
+        # mean over 2 n rows: log 2 when the domains can't be told apart
+        domain = discriminator_loss(logits[:n], logits[n:]) / 2
+        self.record(domain_loss=domain)
+        return super().player_objective(batch) + domain
+
+    def transfer_loss(self, features: Features) -> Tensor | None:  # noqa: ARG002
+        """None: lambda stands in the reversal of the gradient."""
+        return None

@@ -1,0 +1,55 @@
+"""DeepJDOT (Damodaran et al. 2018, arXiv:1803.10081)."""
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from lightning_modules.adaptation.base import AdaptationModule, Features
+from lightning_modules.core.validation import not_negative
+from lightning_modules.functional.adaptation import joint_transport_cost
+
+
+class DeepJDOT(AdaptationModule):
+    """Exact transport of features and labels between the two batches.
+
+    The plan needs the costs on the CPU, so each step waits for the device.
+
+    Args:
+        extractor: Maps samples (n, ...) to features (n, d).
+        classifier: Maps features (n, d) to logits (n, n_classes).
+        n_classes: Number of classes.
+        feature_weight: Alpha, the weight of squared distances of features.
+        label_weight: The weight of the cross-entropy of transported labels.
+        **options: ``transfer_weight`` multiplies both; see `AdaptationModule`.
+
+    Raises:
+        ValueError: If a setting is out of its range.
+    """
+
+    def __init__(
+        self,
+        extractor: nn.Module,
+        classifier: nn.Module,
+        n_classes: int,
+        feature_weight: float = 0.001,
+        label_weight: float = 0.0001,
+        **options: Any,
+    ) -> None:
+        super().__init__(extractor, classifier, n_classes, **options)
+        not_negative(feature_weight=feature_weight, label_weight=label_weight)
+        self.feature_weight, self.label_weight = feature_weight, label_weight
+        self.save_hyperparameters()
+
+    def transfer_loss(self, features: Features) -> Tensor:
+        """The cost of the optimal plan of the batch."""
+        joint = self.of_all_ranks(features)
+        loss = joint_transport_cost(
+            joint.source,
+            joint.labels,
+            joint.target,
+            self.classifier(joint.target),
+            feature_weight=self.feature_weight,
+            label_weight=self.label_weight,
+        )
+        self.record(transport_cost=loss)
+        return loss

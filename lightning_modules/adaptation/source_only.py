@@ -1,0 +1,34 @@
+"""No adaptation: the row that every other one is compared with."""
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from lightning_modules.adaptation.base import AdaptationModule, Features
+
+
+class SourceOnly(AdaptationModule):
+    """Learns from the source alone and hopes for the target.
+
+    Args:
+        extractor: Maps samples (n, ...) to features (n, d).
+        classifier: Maps features (n, d) to logits (n, n_classes).
+        n_classes: Number of classes.
+        **options: See `AdaptationModule`; ``transfer_weight`` has nothing to weigh.
+    """
+
+    uses_target = False
+
+    def __init__(
+        self,
+        extractor: nn.Module,
+        classifier: nn.Module,
+        n_classes: int,
+        **options: Any,
+    ) -> None:
+        super().__init__(extractor, classifier, n_classes, **options)
+        self.save_hyperparameters()
+
+    def transfer_loss(self, features: Features) -> Tensor | None:  # noqa: ARG002
+        """None."""
+        return None

@@ -1,0 +1,1 @@
+"""What data modules hand to methods: batch types and protocols."""

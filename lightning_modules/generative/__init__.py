@@ -1,0 +1,1 @@
+"""Generative methods: GAN, WGAN, WGAN-GP."""

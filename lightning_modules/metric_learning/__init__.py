@@ -1,0 +1,1 @@
+"""Supervised methods: metric learning and classification."""

@@ -1,0 +1,209 @@
+"""Metric learning on labelled rows (eq. 46-50): LMNN, triplets, pairs."""
+
+import math
+from typing import Any, ClassVar, Literal, get_args
+
+import torch
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor, nn
+
+from lightning_modules.core.distributed import joined_rows
+from lightning_modules.core.module import TrackedModule
+from lightning_modules.core.validation import above_zero, one_of
+from lightning_modules.functional import metric_learning as F
+from lightning_modules.functional.distance import cosine_distance, pairwise
+from lightning_modules.functional.mining import Mining, mine_triplets, pairs
+from lightning_modules.metrics.neighbours import (
+    NearestNeighbourAccuracy,
+    NeighbourDistance,
+)
+
+Loss = Literal["lmnn", "triplet", "improved_triplet", "contrastive"]
+NORMS = {"euclidean": 2.0, "manhattan": 1.0, "chebyshev": math.inf}
+
+
+class MetricLearner(TrackedModule):
+    r"""Learns a map under which rows of one class are near and others are not.
+
+    With a `LinearMap` it learns a Mahalanobis distance (eq. 46), with ``loss: lmnn``
+    the large margin nearest neighbours of eq. 50:
+
+    .. math:: (1 - \mu) \, \mathcal L_{pull} + \mu \, \mathcal L_{push}
+
+    Pairs and triplets are those of the batch: take batches in which every class has
+    several rows, or all of a small data set at once. Several processes see the rows of
+    all of them. LMNN's target neighbours are the
+    nearest rows of the same class in the batch before the map, as in the paper.
+
+    Validation and test take two loaders: 0 the rows among which neighbours are looked
+    for, 1 the rows asked about. They log the k-nearest-neighbour accuracy after the map
+    (``knn_accuracy``) and before it (``input_knn_accuracy``), shares in [0, 1].
+
+    Args:
+        network: Maps samples (n, ...) to points (n, d).
+        loss: ``lmnn`` (eq. 50), ``triplet`` (eq. 48), ``improved_triplet`` (eq. 49) or
+            ``contrastive`` (eq. 47).
+        distance: Between points: ``euclidean``, ``manhattan``, ``chebyshev`` or
+            ``cosine``.
+        margin: alpha > 0; in units of the distance, for ``lmnn`` of its square.
+        k: Neighbours: targets of ``lmnn``, and those that validation asks.
+        push_weight: mu of ``lmnn``, in (0, 1).
+        mining: Triplets of a batch: ``all``, ``semi-hard`` or ``hard``.
+        optimizer: Makes the optimizer.
+        scheduler: Makes its learning-rate schedule, stepped once per update, or None.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    References:
+        Weinberger and Saul 2009, JMLR 10, 207-244.
+
+    Example:
+        >>> from lightning_modules.networks import LinearMap
+        >>> MetricLearner(LinearMap((13,)), loss="lmnn").k
+        3
+    """
+
+    monitor: ClassVar[str] = "val/knn_accuracy"
+    mode: ClassVar[str] = "max"
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: Loss = "lmnn",
+        distance: NeighbourDistance = "euclidean",
+        margin: float = 1.0,
+        k: int = 3,
+        push_weight: float = 0.5,
+        mining: Mining = "hard",
+        optimizer: OptimizerCallable = lambda p: torch.optim.Adam(p, lr=1e-2),
+        scheduler: LRSchedulerCallable | None = None,
+    ) -> None:
+        super().__init__()
+        one_of("loss", loss, get_args(Loss))
+        one_of("distance", distance, get_args(NeighbourDistance))
+        one_of("mining", mining, get_args(Mining))
+        above_zero(margin=margin)
+        if not 0 < push_weight < 1:
+            raise ValueError(f"push_weight must be in (0, 1), got {push_weight}.")
+        self.save_hyperparameters()
+        self.network = network
+        self.loss, self.distance, self.mining = loss, distance, mining
+        self.margin, self.k, self.push_weight = margin, k, push_weight
+        self._factories = optimizer, scheduler
+        self.after = NearestNeighbourAccuracy(k, distance)
+        self.before = NearestNeighbourAccuracy(k, distance)
+        self._known: dict[str, Tensor] = {}
+
+    def setup(self, stage: str) -> None:  # noqa: ARG002
+        """Forget how near the rows of other data were."""
+        self._known = {}
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Points (n, d) of samples (n, ...)."""
+        points: Tensor = self.network(x)
+        return points
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer, and its schedule if there is one."""
+        make, schedule = self._factories
+        optimizer = make(self.network.parameters())
+        if schedule is None:
+            return optimizer
+        return [optimizer], [{"scheduler": schedule(optimizer), "interval": "step"}]
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:  # noqa: ARG002
+        """The loss of a batch (x, y)."""
+        x, labels = (joined_rows(part) for part in batch)
+        self.recording = self.is_logged(self.global_step + 1)
+        z = joined_rows(self(batch[0]))
+        apart = self._apart(z)
+        loss = (
+            self._lmnn(x, apart, labels)
+            if self.loss == "lmnn"
+            else self._ranked(apart, labels)
+        )
+        self.record(loss=loss)
+        return loss
+
+    def _apart(self, z: Tensor) -> Tensor:
+        """Distances (n, n) between all rows."""
+        if self.distance == "cosine":
+            return pairwise(cosine_distance, z, z)
+        exactly = "donot_use_mm_for_euclid_dist"  # else near rows would lose digits
+        return torch.cdist(z, z, NORMS[self.distance], compute_mode=exactly)
+
+    def _lmnn(self, x: Tensor, apart: Tensor, labels: Tensor) -> Tensor:
+        before = self._apart(x.flatten(1))
+        rows, real = F.target_neighbours(before, labels, min(self.k, len(x) - 1))
+        targets, (_, different) = apart.gather(1, rows), pairs(labels)
+        pull = F.lmnn_pull(targets, real)
+        push = F.lmnn_push(targets, apart, different, self.margin, real)
+        self.record(pull=pull, push=push)
+        return (1 - self.push_weight) * pull + self.push_weight * push
+
+    def _ranked(self, apart: Tensor, labels: Tensor) -> Tensor:
+        if self.loss == "contrastive":
+            same, different = pairs(labels)
+            return F.contrastive_loss(apart, same, self.margin, same | different)
+        found = mine_triplets(apart, labels, self.mining)
+        loss = F.triplet_loss if self.loss == "triplet" else F.improved_triplet_loss
+        return loss(found.positive, found.negative, self.margin, found.mask)
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Publish the step's values once it is counted."""
+        self.publish_records()
+
+    def validation_step(
+        self,
+        batch: tuple[Tensor, Tensor],
+        batch_idx: int,  # noqa: ARG002
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Keep the points of reference rows (loader 0) and of rows asked about (1)."""
+        x, labels = batch
+        self.after.update(self(x), labels, reference=dataloader_idx == 0)
+        if "val" not in self._known or self.trainer.testing:
+            self.before.update(x.flatten(1), labels, reference=dataloader_idx == 0)
+
+    test_step = validation_step
+
+    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:  # noqa: ARG002
+        """Points (n, d) of a batch whose first part is samples."""
+        points: Tensor = self(batch[0])
+        return points
+
+    def on_validation_epoch_end(self) -> None:
+        """Log ``val/knn_accuracy`` and ``val/input_knn_accuracy``."""
+        self._report("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Log ``test/knn_accuracy`` and ``test/input_knn_accuracy``."""
+        self._report("test")
+
+    def _report(self, stage: str) -> None:
+        found = self._known.get("val") if stage == "val" else None
+        before = self.before.compute() if found is None else found
+        if stage == "val" and not self.trainer.sanity_checking:
+            self._known["val"] = before  # the rows stay where they are
+        self.log_evaluation(
+            {
+                f"{stage}/knn_accuracy": self.after.compute(),
+                f"{stage}/input_knn_accuracy": before,
+            }
+        )
+        self.after.reset()
+        self.before.reset()
+
+    def check_data(self, data: Any) -> None:
+        """Refuse data without labelled reference rows.
+
+        Raises:
+            ValueError: If validation has a single loader.
+        """
+        if not hasattr(data, "reference_rows"):
+            raise ValueError(
+                f"MetricLearner learns from labelled rows, and {type(data).__name__} "
+                "does not say which ones neighbours are looked for among: set data to "
+                "LabelledTable."
+            )

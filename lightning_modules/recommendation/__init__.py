@@ -1,0 +1,1 @@
+"""Recommendation: CML and its baselines."""

@@ -1,0 +1,83 @@
+"""Embarrassingly shallow autoencoders (Steck 2019, arXiv:1905.03375)."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from scipy.sparse import csr_matrix
+from torch import Tensor
+
+from lightning_modules.core.validation import above_zero
+from lightning_modules.data_contracts.user_items import UserItems
+from lightning_modules.recommendation.fitted import FittedRanker, as_csr
+
+
+class EASE(FittedRanker):
+    r"""The linear map from items taken to items taken that may not use the item itself.
+
+    .. math:: \min_B \lVert X - X B \rVert_F^2 + \lambda \lVert B \rVert_F^2, \quad
+              B_{jj} = 0; \qquad
+              B_{ij} = -P_{ij} / P_{jj}, \quad P = (X^\top X + \lambda I)^{-1}
+
+    The matrix of all pairs of items is kept: 4 n^2 bytes for n items. It costs 2 n^3
+    operations, or where there are fewer users than items 2 m^3 for m users, and for
+    each of their pairs m + n.
+
+    Args:
+        l2: Lambda.
+        ks: Cut-offs of the measures.
+        item_chunk: Items ranked at a time; None ranks all at once.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Example:
+        >>> EASE(l2=100.0).l2
+        100.0
+    """
+
+    weights: Tensor
+
+    def __init__(
+        self,
+        l2: float = 500.0,
+        ks: Sequence[int] = (10, 20, 50),
+        item_chunk: int | None = None,
+    ) -> None:
+        super().__init__(ks, item_chunk)
+        above_zero(l2=l2)
+        self.save_hyperparameters()
+        self.l2 = l2
+
+    def solve(self, train: UserItems) -> Mapping[str, Tensor]:
+        """B (n_items, n_items)."""
+        x = as_csr(train)
+        weights = self._by_users(x) if x.shape[0] < x.shape[1] else self._by_items(x)
+        weights.fill_diagonal_(0)
+        return {"weights": weights}
+
+    def _by_items(self, x: csr_matrix) -> Tensor:
+        """B from P, but for its diagonal."""
+        weights = _inverse(x.T @ x, self.l2)
+        return weights.div_(-weights.diagonal().clone())
+
+    def _by_users(self, x: csr_matrix) -> Tensor:
+        """The same, as P = (I - M) / lambda with M = X^T (X X^T + lambda I)^-1 X."""
+        half = (x.T @ _inverse(x @ x.T, self.l2).numpy()).T
+        weights = torch.from_numpy(x.T @ half)
+        return weights.div_(1 - weights.diagonal())
+
+    def scores(self, users: Tensor, part: slice) -> Tensor:
+        """Rows of X B (n, m)."""
+        taken = self.known("train").of(users)
+        rows = torch.zeros(len(users), self.n_items, device=users.device)
+        rows[taken.rows, taken.items] = 1
+        return rows @ self.weights[:, part]
+
+
+def _inverse(gram: csr_matrix, l2: float) -> Tensor:
+    """(G + lambda I)^-1."""
+    dense = torch.from_numpy(gram.toarray())
+    dense.diagonal().add_(l2)
+    factor = torch.linalg.cholesky(dense)
+    del dense
+    return torch.cholesky_inverse(factor)

@@ -1,1 +1,0 @@
-"""The note's experiments: each file is one study, `scripts/figures.py` runs them."""

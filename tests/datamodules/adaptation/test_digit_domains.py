@@ -1,0 +1,242 @@
+"""Pairs of digit data sets, tried on small files in the original formats."""
+
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from torch import Tensor
+
+from datamodules.adaptation.digit_domains import FILES, DigitDomains, DigitName
+from datamodules.readers.images.convert import grey, same_form
+from datamodules.readers.images.digit_files import Parts
+from tests.support import digit_sets as sets
+from tests.support.dense_domains import batches, equal, parts
+
+NAMES: tuple[DigitName, ...] = ("mnist", "usps", "mnist_m", "svhn")
+SHAPES = {
+    "mnist": (1, 28, 28),
+    "usps": (1, 16, 16),
+    "mnist_m": (3, 32, 32),
+    "svhn": (3, 32, 32),
+}
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    sets.write_mnist(tmp_path)
+    sets.write_usps(tmp_path)
+    sets.write_mnist_m(tmp_path)
+    sets.write_svhn(tmp_path, monkeypatch)
+    return tmp_path
+
+
+def domains(
+    root: Path, source: DigitName, target: DigitName, **options: Any
+) -> DigitDomains:
+    settings = {"n_val": 5, "batch_size": 4, "batches_per_epoch": 6, **options}
+    return DigitDomains(source, target, str(root), **settings)
+
+
+def read(name: str, root: Path) -> Parts:
+    files = FILES[name](root, False)
+    files.find()
+    return files.read()
+
+
+def written(name: str, part: str) -> Tensor:
+    channels, *size = SHAPES[name]
+    if channels == 1:
+        return torch.from_numpy(sets.pixels(part, *size))[:, None]
+    return torch.from_numpy(sets.pixels(part, *size, 3)).permute(0, 3, 1, 2)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pictures_and_labels_come_as_they_were_written(root: Path, name: str) -> None:
+    for pairs, part in zip(read(name, root), sets.PARTS, strict=True):
+        assert torch.equal(pairs.x, written(name, part))
+        assert pairs.y.tolist() == sets.labels(part).tolist()
+        assert (pairs.x.dtype, pairs.y.dtype) == (torch.uint8, torch.int64)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_files_in_the_root_itself_are_found_too(root: Path, name: str) -> None:
+    assert equal(
+        [part.x for part in read(name, root)],
+        [part.x for part in read(name, root / name)],
+    )
+
+
+@pytest.mark.parametrize("folder", ["mnist_m", "MNIST-M/processed", "."])
+def test_mnist_m_is_read_from_tensors_too(tmp_path: Path, folder: str) -> None:
+    sets.write_mnist_m_tensors(tmp_path / folder)
+    for pairs, part in zip(read("mnist_m", tmp_path), sets.PARTS, strict=True):
+        x = torch.from_numpy(sets.pixels(part, 28, 28, 3)).permute(0, 3, 1, 2)
+        assert torch.equal(pairs.x, x)
+        assert pairs.y.tolist() == sets.labels(part).tolist()
+
+
+@pytest.mark.parametrize(
+    ("source", "target"), [pair for pair in product(NAMES, NAMES) if len(set(pair)) > 1]
+)
+def test_both_domains_take_the_same_form_and_the_standard_parts(
+    root: Path, source: DigitName, target: DigitName
+) -> None:
+    data = domains(root, source, target, image_size=16, channels=3)
+    found = parts(data)
+    assert data.shape == (3, 16, 16)
+    assert data.domain_names == (source, target)
+    assert found.source.x.shape == (15, *data.shape)
+    assert found.source_val.x.shape == (5, *data.shape)
+    assert found.target.shape == (20, *data.shape)
+    assert found.target_test.x.shape == (12, *data.shape)
+    assert found.source.x.dtype == found.target.dtype == torch.uint8
+    assert found.source.y.tolist() == sets.labels("train")[:15].tolist()
+    assert found.source_val.y.tolist() == sets.labels("train")[15:].tolist()
+    assert found.target_test.y.tolist() == sets.labels("test").tolist()
+
+
+@pytest.mark.parametrize("size", [16, 28, 32])
+def test_rows_of_each_part_are_those_of_its_files_in_the_wanted_form(
+    root: Path, size: Any
+) -> None:
+    found = parts(domains(root, "mnist", "svhn", image_size=size))
+    source = same_form(written("mnist", "train"), size, 1)
+    assert torch.equal(torch.cat([found.source.x, found.source_val.x]), source)
+    assert torch.equal(found.target, same_form(written("svhn", "train"), size, 1))
+    test = same_form(written("svhn", "test"), size, 1)
+    assert torch.equal(found.target_test.x, test)
+
+
+def test_the_same_data_set_twice_trains_with_its_own_labels(root: Path) -> None:
+    found = parts(domains(root, "usps", "usps", image_size=16))
+    assert torch.equal(found.target[:15], found.source.x)
+    assert torch.equal(found.target_test.x, written("usps", "test"))
+
+
+def test_a_limit_keeps_the_first_rows_of_training_and_all_of_evaluation(
+    root: Path,
+) -> None:
+    whole = parts(domains(root, "usps", "mnist"))
+    found = parts(domains(root, "usps", "mnist", limit=7))
+    assert torch.equal(found.source.x, whole.source.x[:7])
+    assert torch.equal(found.source.y, whole.source.y[:7])
+    assert torch.equal(found.target, whole.target[:7])
+    assert torch.equal(found.source_val.x, whole.source_val.x)
+    assert torch.equal(found.target_test.x, whole.target_test.x)
+
+
+def test_batches_do_not_depend_on_the_number_of_workers(root: Path) -> None:
+    runs = [batches(domains(root, "mnist", "usps", num_workers=w), 2) for w in (0, 2)]
+    assert len(runs[0]) == 12
+    assert equal(*runs)
+
+
+@pytest.mark.parametrize(("source", "target"), [("mnist", "usps"), ("usps", "mnist")])
+def test_labels_of_the_target_reach_no_training_batch(
+    tmp_path: Path, source: DigitName, target: DigitName
+) -> None:
+    write = {"mnist": sets.write_mnist, "usps": sets.write_usps}
+    runs, tests = [], []
+    for garbage in (False, True):
+        root = tmp_path / str(garbage)
+        write[source](root)
+        write[target](root, garbage=garbage)
+        data = domains(root, source, target)
+        runs.append(batches(data))
+        tests.append(parts(data).target_test.y)
+    assert equal(*runs)
+    assert not torch.equal(*tests)
+
+
+@given(
+    size=st.sampled_from([16, 28, 32]),
+    old=st.sampled_from([16, 28, 32]),
+    channels=st.sampled_from([1, 3]),
+    seed=st.integers(0, 99),
+)
+def test_sizes_change_as_in_pillow(
+    size: int, old: int, channels: int, seed: int
+) -> None:
+    draw = np.random.default_rng(seed)
+    pixels = draw.integers(0, 256, (old, old, 3), dtype=np.uint8)
+    picture = Image.fromarray(pixels if channels == 3 else pixels[..., 0])
+    seen = np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR))
+    expected = torch.from_numpy(seen.copy()).view(size, size, channels)
+    x = torch.from_numpy(pixels[..., :channels]).permute(2, 0, 1)[None]
+    found = same_form(x, size, channels)[0].permute(1, 2, 0)
+    off = (found.int() - expected.int()).abs()
+    assert off.max() <= 2  # both round twice, to whole numbers, with short weights
+    assert off.float().mean() < 0.2
+
+
+def test_grey_is_the_luma_of_pillow() -> None:
+    draw = np.random.default_rng(0)
+    pixels = draw.integers(0, 256, (100, 100, 3), dtype=np.uint8)
+    expected = np.asarray(Image.fromarray(pixels).convert("L"))
+    found = grey(torch.from_numpy(pixels).permute(2, 0, 1)[None])[0, 0]
+    assert np.abs(found.numpy().astype(int) - expected).max() <= 1
+    assert (found.numpy() == expected).mean() > 0.99
+
+
+def test_colour_of_a_grey_picture_is_three_times_the_same() -> None:
+    x = written("mnist", "train")
+    assert torch.equal(same_form(x, 28, 3), x.expand(-1, 3, -1, -1))
+
+
+def test_many_pictures_are_converted_like_few() -> None:
+    draw = torch.Generator().manual_seed(0)
+    x = torch.randint(0, 256, (5_000, 3, 8, 8), generator=draw).to(torch.uint8)
+    whole = same_form(x, 16, 1)
+    assert torch.equal(whole[4_090:4_100], same_form(x[4_090:4_100], 16, 1))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("source", "mnits"),
+        ("target", "emnist"),
+        ("image_size", 64),
+        ("channels", 2),
+        ("n_val", -1),
+        ("limit", 0),
+    ],
+)
+def test_arguments_out_of_range_are_refused_by_their_key(
+    key: str, value: object
+) -> None:
+    with pytest.raises(ValueError, match=rf"data\.{key} is {value}"):
+        DigitDomains(**{key: value})  # type: ignore[arg-type]
+
+
+def test_a_validation_part_that_leaves_nothing_is_refused(root: Path) -> None:
+    with pytest.raises(ValueError, match=r"data\.n_val is 20"):
+        domains(root, "mnist", "usps", n_val=20).setup()
+
+
+@pytest.mark.data
+def test_the_real_files_hold_the_published_counts(real_data: Path) -> None:
+    data = DigitDomains(root=str(real_data), image_size=16)
+    data.prepare_data()
+    found = parts(data)
+    assert (len(found.source.y), len(found.source_val.y)) == (59_000, 1_000)
+    assert found.target.shape == (7_291, 1, 16, 16)
+    counts = [359, 264, 198, 166, 200, 160, 170, 147, 166, 177]
+    assert found.target_test.y.bincount().tolist() == counts
+
+
+@pytest.mark.data
+def test_the_nearest_neighbour_on_real_usps_is_as_good_as_published(
+    real_data: Path,
+) -> None:
+    data = DigitDomains("usps", "usps", str(real_data), image_size=16, n_val=0)
+    found = parts(data)
+    train, test = (x.flatten(1).float() for x in (found.source.x, found.target_test.x))
+    nearest = torch.cdist(test, train).argmin(1)
+    accuracy = (found.source.y[nearest] == found.target_test.y).float().mean()
+    assert accuracy.item() == pytest.approx(0.944, abs=0.001)

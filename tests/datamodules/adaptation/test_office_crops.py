@@ -1,0 +1,169 @@
+"""Random crops and mirror images of training pictures, and of no others."""
+
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torchvision.transforms.v2.functional import center_crop, normalize
+
+from datamodules.adaptation.augmentation import RandomRows
+from datamodules.adaptation.base import PairedRows
+from datamodules.adaptation.office_images import IMAGENET_MEAN, IMAGENET_STD
+from tests.support.dense_domains import batches, dense, equal, parts
+from tests.support.office_sets import (
+    CROP,
+    SIZE,
+    office,
+    write,
+)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    write(tmp_path, "amazon")
+    write(tmp_path, "dslr")
+    return tmp_path
+
+
+def crops(x: Tensor, size: int) -> dict[bytes, tuple[int, int, bool]]:
+    """Every crop of a picture and of its mirror image, and where it was."""
+    places = range(x.shape[-1] - size + 1)
+    return {
+        (part.flip(-1) if mirrored else part).contiguous().numpy().tobytes(): place
+        for top in places
+        for left in places
+        for mirrored in (False, True)
+        for place in [(top, left, mirrored)]
+        for part in [x[:, top : top + size, left : left + size]]
+    }
+
+
+@pytest.mark.parametrize("options", [{}, {"crop": CROP}, {"crop": CROP, "flip": True}])
+def test_batches_do_not_depend_on_the_number_of_workers(
+    root: Path, options: dict[str, Any]
+) -> None:
+    runs = [batches(office(root, num_workers=w, **options), 2) for w in (0, 2)]
+    assert len(runs[0]) == 10
+    assert equal(*runs)
+
+
+@pytest.mark.parametrize("position", [(0, 3), (1, 0), (2, 4)])
+def test_a_resumed_run_sees_the_crops_it_would_have_seen(
+    root: Path, position: tuple[int, int]
+) -> None:
+    whole = batches(office(root, crop=CROP, flip=True), epochs=3)
+    data = office(root, crop=CROP, flip=True)
+    data.setup("fit")
+    data.load_state_dict(dict(zip(("epoch", "batch"), position, strict=True)))
+    rest = [list(map(dense, batch)) for batch in data.train_dataloader()]
+    first = 5 * position[0] + position[1]
+    assert equal(rest, whole[first : 5 * (position[0] + 1)])
+
+
+def test_the_draws_of_two_processes_join_to_those_of_one() -> None:
+    def rows(size: int, rank: int, world: int) -> list[Any]:
+        paired = PairedRows(
+            (20, 30), size, steps=4, seed=1, epoch=2, rank=rank, world_size=world
+        )
+        return list(RandomRows(paired, 5, True))
+
+    alone, first, second = rows(6, 0, 1), rows(3, 0, 2), rows(3, 1, 2)
+    for (numbers, draws), one, other in zip(alone, first, second, strict=True):
+        for domain in (0, 1):
+            halves = one[0][domain], other[0][domain]
+            assert torch.equal(numbers[domain], torch.cat(halves))
+            for name in ("top", "left", "mirrored"):
+                pair = [getattr(part[1][domain], name) for part in (one, other)]
+                assert torch.equal(getattr(draws[domain], name), torch.cat(pair))
+
+
+def test_every_batch_of_every_epoch_and_seed_has_draws_of_its_own() -> None:
+    seen = set()
+    for seed, epoch in product((0, 1), range(3)):
+        rows = PairedRows((20, 30), 8, steps=4, seed=seed, epoch=epoch)
+        for _, draws in RandomRows(rows, 9, True):
+            seen |= {tuple(draw.top.tolist() + draw.left.tolist()) for draw in draws}
+    assert len(seen) == 2 * 3 * 4 * 2
+
+
+def test_training_rows_are_crops_of_their_pictures_at_all_places_alike(
+    root: Path,
+) -> None:
+    data = office(root, crop=CROP, flip=True, batches_per_epoch=400)
+    found = parts(data)
+    places: list[list[tuple[int, int, bool]]] = []
+    for domain, x in ((0, found.source.x), (2, found.target)):
+        of: dict[bytes, tuple[int, int, bool]] = {}
+        for picture in x:
+            of |= crops(picture, SIZE - CROP)
+        drawn = [row for batch in batches(data) for row in batch[domain]]
+        places.append([of[row.contiguous().numpy().tobytes()] for row in drawn])
+    for domain_places in places:
+        at = torch.tensor(domain_places).float()  # 1600 rows
+        assert set(at[:, 0].tolist()) == set(at[:, 1].tolist()) == set(range(CROP + 1))
+        assert torch.allclose(at.mean(0), torch.tensor([2.0, 2.0, 0.5]), atol=0.15)
+        between = at.T.corrcoef() - torch.eye(3)
+        assert between.abs().max() < 0.15
+    assert places[0] != places[1]
+
+
+def test_labels_stay_with_their_crops(root: Path) -> None:
+    data = office(root, crop=CROP, flip=True)
+    label_of: dict[bytes, int] = {}
+    source = parts(data).source
+    for picture, label in zip(source.x, source.y.tolist(), strict=True):
+        label_of |= dict.fromkeys(crops(picture, SIZE - CROP), label)
+    for x, y, _ in batches(data):
+        found = [label_of[row.contiguous().numpy().tobytes()] for row in x]
+        assert found == y.tolist()
+
+
+def test_each_of_crop_and_flip_works_without_the_other(root: Path) -> None:
+    flipped, cropped = office(root, flip=True), office(root, crop=CROP)
+    for data, mirrors in ((flipped, True), (cropped, False)):
+        whole = parts(data).source.x
+        allowed: dict[bytes, tuple[int, int, bool]] = {}
+        for picture in whole:
+            allowed |= crops(picture, data.shape[-1])
+        seen = {
+            allowed[row.contiguous().numpy().tobytes()][2]
+            for x, _, _ in batches(data)
+            for row in x
+        }
+        assert seen == ({False, True} if mirrors else {False})
+
+
+def test_other_seeds_give_other_crops(root: Path) -> None:
+    runs = [batches(office(root, crop=CROP, flip=True, seed=s)) for s in (0, 0, 1)]
+    assert equal(runs[0], runs[1])
+    assert not equal(runs[0], runs[2])
+
+
+@pytest.mark.parametrize("crop", [0, 3, CROP])
+def test_all_other_batches_are_cropped_in_the_centre(root: Path, crop: int) -> None:
+    data = office(root, crop=crop, flip=True, target_test_share=0.25)
+    found = parts(data)
+    loaders = [*data.val_dataloader(), *data.test_dataloader()]
+    kept = [found.source_val.x, found.target_test.x, found.target] * 2
+    for loader, x in zip(loaders, kept, strict=True):
+        seen = torch.cat([data.on_after_batch_transfer(b, 0)[0] for b in loader])
+        middle = center_crop(x[..., : SIZE - crop % 2, : SIZE - crop % 2], SIZE - crop)
+        assert torch.allclose(seen, middle / 127.5 - 1, atol=1e-6)
+        assert seen.shape[1:] == data.shape
+    generator = torch.Generator().manual_seed(0)
+    assert dense(data.random_rows("train", 3, generator)[0]).shape[1:] == data.shape
+
+
+def test_normalising_for_imagenet_is_that_of_torchvision(root: Path) -> None:
+    data = office(root, crop=CROP, normalise="imagenet")
+    batch = batches(data)[0]
+    x, y, target = data.on_after_batch_transfer(tuple(batch), 0)
+    for seen, kept in ((x, batch[0]), (target, batch[2])):
+        expected = normalize(
+            kept.float() / 255, list(IMAGENET_MEAN), list(IMAGENET_STD)
+        )
+        assert torch.allclose(seen, expected, atol=1e-6)
+    assert torch.equal(y, batch[1])

@@ -1,0 +1,309 @@
+"""Interrupted anywhere, a run goes on with the batches it would have seen."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor, nn
+
+from datamodules.core.in_memory import InMemoryDataModule, Splits
+from datamodules.core.tensor_dataset import TensorPairs
+
+N_BATCHES = 4  # of an epoch
+Seen = list[list[int]]
+
+
+class Numbered(InMemoryDataModule):
+    """Rows that are their own numbers."""
+
+    shape = (1,)
+    rows = 11
+
+    def read(self) -> Splits:
+        numbers = torch.arange(self.rows)
+        pairs = TensorPairs(numbers[:, None].float(), numbers)
+        return pairs, pairs, pairs
+
+
+class Recorder(LightningModule):
+    """Writes down the rows of every batch that it steps on, a file per process."""
+
+    def __init__(self, log: Path, step_every: int = 1) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.weight = nn.Parameter(torch.zeros(()))
+        self.log_to, self.step_every = log, step_every
+
+    def training_step(self, batch: list[Tensor], batch_idx: int) -> None:
+        with self.file_of(self.global_rank).open("a") as file:
+            file.write(" ".join(str(row) for row in batch[1].tolist()) + "\n")
+        if (batch_idx + 1) % self.step_every == 0:
+            optimizer: Any = self.optimizers()
+            optimizer.zero_grad()
+            self.manual_backward(self.weight**2 + 0 * batch[0].sum())
+            optimizer.step()
+
+    def validation_step(self, batch: list[Tensor], batch_idx: int) -> None:
+        pass
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+    def file_of(self, rank: int) -> Path:
+        return self.log_to.with_suffix(f".{rank}")
+
+
+class SaveAt(Callback):
+    """Saves a checkpoint in one hook, at one batch counted over all epochs."""
+
+    def __init__(self, path: Path, hook: str, batch: int) -> None:
+        self.path, self.batch, self.count = path, batch, 0
+        setattr(self, hook, self._save)
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        self.count += 1
+
+    def _save(self, trainer: Trainer, *_: Any) -> None:
+        if self.count == self.batch and not trainer.sanity_checking:
+            trainer.save_checkpoint(self.path)
+
+
+def fit(
+    log: Path,
+    *,
+    workers: int = 0,
+    devices: int = 1,
+    callbacks: list[Callback] | None = None,
+    ckpt_path: Path | None = None,
+    step_every: int = 1,
+    saved: Path | None = None,
+    **trainer: Any,
+) -> list[Seen]:
+    """The rows of each batch, for every process."""
+    data = Numbered(batch_size=2 // devices, num_workers=workers, seed=3)
+    data.rows = 2 * N_BATCHES + 1
+    distributed = {"strategy": "ddp_fork"} if devices > 1 else {}
+    limits = {} if "max_steps" in trainer else {"max_epochs": 3}
+    module = Recorder(log, step_every)
+    run = Trainer(
+        accelerator="cpu",
+        devices=devices,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=callbacks,
+        **{"num_sanity_val_steps": 0, **distributed, **limits, **trainer},
+    )
+    run.fit(module, data, ckpt_path=ckpt_path)
+    if saved is not None:
+        run.save_checkpoint(saved)
+    return [
+        [[int(row) for row in line.split()] for line in text.splitlines()]
+        for rank in range(devices)
+        for text in [module.file_of(rank).read_text()]
+    ]
+
+
+def assert_resumes(tmp_path: Path, hook: str, batch: int, **how: Any) -> None:
+    """Saves at the given batch, starts again from the file, compares what is seen."""
+    checkpoint = tmp_path / "saved.ckpt"
+    whole = fit(tmp_path / "whole", callbacks=[SaveAt(checkpoint, hook, batch)], **how)
+    rest = fit(tmp_path / "rest", ckpt_path=checkpoint, **how)
+    assert rest == [seen[batch:] for seen in whole]
+    assert all(len(seen) == 3 * N_BATCHES for seen in whole)
+
+
+@pytest.mark.parametrize(
+    ("workers", "batch"),
+    [(0, batch) for batch in range(1, 3 * N_BATCHES)]
+    + [(2, 1), (2, 3), (2, 4), (2, 6)],
+)
+def test_a_run_saved_after_any_batch_goes_on_with_the_next(
+    tmp_path: Path, batch: int, workers: int
+) -> None:
+    assert_resumes(tmp_path, "on_train_batch_end", batch, workers=workers)
+
+
+@pytest.mark.parametrize(("workers", "batch"), [(0, 3), (0, 8), (2, 3), (2, 4)])
+def test_each_of_two_processes_goes_on_with_its_own_next_batch(
+    tmp_path: Path, batch: int, workers: int
+) -> None:
+    assert_resumes(tmp_path, "on_train_batch_end", batch, workers=workers, devices=2)
+
+
+@pytest.mark.parametrize("batch", [2, 4, 6, 8])
+@pytest.mark.parametrize("how", [{"max_epochs": 3}, {"max_steps": 12}])
+@pytest.mark.parametrize("hook", ["on_train_batch_end", "on_validation_end"])
+def test_validation_does_not_move_the_place_where_a_run_goes_on(
+    tmp_path: Path, hook: str, batch: int, how: dict[str, Any]
+) -> None:
+    assert_resumes(tmp_path, hook, batch, val_check_interval=2, **how)
+
+
+@pytest.mark.parametrize("how", [{"max_epochs": 3}, {"max_steps": 12}])
+@pytest.mark.parametrize("hook", ["on_train_epoch_end", "on_train_start"])
+def test_a_run_saved_between_epochs_goes_on_with_the_next_epoch(
+    tmp_path: Path, hook: str, how: dict[str, Any]
+) -> None:
+    batch = 0 if hook == "on_train_start" else 4
+    assert_resumes(tmp_path, hook, batch, **how)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 5, 8, 11])
+def test_steps_that_take_several_batches_go_on_in_the_right_place(
+    tmp_path: Path, batch: int
+) -> None:
+    assert_resumes(
+        tmp_path, "on_train_batch_end", batch, step_every=3, max_steps=4, max_epochs=3
+    )
+
+
+@pytest.mark.parametrize(
+    "save", ["on_train_batch_end", "on_train_epoch_end", "on_train_end"]
+)
+def test_a_finished_run_can_be_prolonged_from_the_middle_of_an_epoch(
+    tmp_path: Path, save: str
+) -> None:
+    whole = fit(tmp_path / "whole", max_steps=12)
+    checkpoint = tmp_path / "saved.ckpt"
+    first = fit(
+        tmp_path / "first", callbacks=[SaveAt(checkpoint, save, 6)], max_steps=6
+    )
+    rest = fit(tmp_path / "rest", ckpt_path=checkpoint, max_steps=12)
+    assert first[0] + rest[0] == whole[0]
+
+
+@pytest.mark.parametrize(
+    "save", ["on_train_batch_end", "on_train_epoch_end", "on_train_end", "afterwards"]
+)
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("validate", [1, 1000, 3])
+def test_a_finished_run_can_be_prolonged_from_the_end_of_an_epoch(
+    tmp_path: Path, save: str, workers: int, validate: int
+) -> None:
+    """Lightning then goes on in that epoch by a batch, if it has not validated."""
+    steps = 2 * N_BATCHES
+    how: dict[str, Any] = {"check_val_every_n_epoch": validate}
+    if validate == 3:
+        how = {"check_val_every_n_epoch": None, "val_check_interval": 3}
+    whole = fit(tmp_path / "whole", max_steps=steps + N_BATCHES + 2, **how)
+    checkpoint = tmp_path / "saved.ckpt"
+    first = fit(
+        tmp_path / "first",
+        callbacks=[SaveAt(checkpoint, save, steps)],
+        max_steps=steps,
+        saved=checkpoint if save == "afterwards" else None,
+        **how,
+    )
+    rest = fit(
+        tmp_path / "rest",
+        ckpt_path=checkpoint,
+        max_steps=steps + N_BATCHES + 2,
+        workers=workers,
+        **how,
+    )
+    assert first[0] + rest[0] == whole[0]
+
+
+@pytest.mark.parametrize(
+    "how", [{"limit_train_batches": 3}, {"reload_dataloaders_every_n_epochs": 1}]
+)
+@pytest.mark.parametrize("batch", [2, 3, 4, 5])
+def test_shortened_and_reloaded_epochs_resume_too(
+    tmp_path: Path, batch: int, how: dict[str, Any]
+) -> None:
+    checkpoint = tmp_path / "saved.ckpt"
+    save = SaveAt(checkpoint, "on_train_batch_end", batch)
+    whole = fit(tmp_path / "whole", callbacks=[save], **how)[0]
+    assert fit(tmp_path / "rest", ckpt_path=checkpoint, **how)[0] == whole[batch:]
+
+
+def test_every_epoch_has_another_order_and_no_row_twice(tmp_path: Path) -> None:
+    seen = fit(tmp_path / "log", max_epochs=50)[0]
+    epochs = [
+        [row for batch in seen[i : i + N_BATCHES] for row in batch]
+        for i in range(0, len(seen), N_BATCHES)
+    ]
+    assert all(len(set(epoch)) == 2 * N_BATCHES for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 50
+    assert set().union(*epochs) == set(range(2 * N_BATCHES + 1))
+
+
+def test_the_batches_of_two_processes_join_to_those_of_one(tmp_path: Path) -> None:
+    alone = fit(tmp_path / "one")[0]
+    first, second = fit(tmp_path / "two", devices=2)
+    assert [a + b for a, b in zip(first, second, strict=True)] == alone
+
+
+def test_overfitting_sees_the_same_batches_in_every_epoch(tmp_path: Path) -> None:
+    seen = fit(tmp_path / "log", overfit_batches=2)[0]
+    assert seen == [[0, 1], [2, 3]] * 3
+
+
+def test_a_second_run_with_the_same_data_module_starts_from_the_first_epoch(
+    tmp_path: Path,
+) -> None:
+    data = Numbered(batch_size=2)
+    logs = [tmp_path / "a", tmp_path / "b"]
+    for log in logs:
+        Trainer(
+            accelerator="cpu",
+            max_epochs=2,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        ).fit(Recorder(log), data)
+    first, second = (log.with_suffix(".0").read_text() for log in logs)
+    assert first == second
+
+
+class SaveInTheMiddleOfAStep(Callback):
+    """Saves before the module has used the batch, as at an interruption."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_train_batch_start(self, trainer: Trainer, *args: Any) -> None:
+        if args[-1] == 2:
+            trainer.save_checkpoint(self.path)
+
+
+def test_a_batch_that_was_fetched_but_not_used_comes_again(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "saved.ckpt"
+    save = SaveInTheMiddleOfAStep(checkpoint)
+    whole = fit(tmp_path / "whole", callbacks=[save], max_epochs=1)[0]
+    again = tmp_path / "again.ckpt"
+    save_again = SaveAt(again, "on_train_start", 0)
+    rest = fit(
+        tmp_path / "rest", ckpt_path=checkpoint, callbacks=[save_again], max_epochs=1
+    )[0]
+    assert rest == whole[2:]
+    # a run that has not trained yet since it was resumed is still where it was
+    assert torch.load(again, weights_only=True)["Numbered"] == {"epoch": 0, "batch": 2}
+
+
+def test_a_checkpoint_names_the_next_batch(tmp_path: Path) -> None:
+    for batch, position in [(3, (0, 3)), (4, (1, 0)), (5, (1, 1))]:
+        path = tmp_path / f"{batch}.ckpt"
+        fit(
+            tmp_path / f"{batch}", callbacks=[SaveAt(path, "on_train_batch_end", batch)]
+        )
+        saved = torch.load(path, weights_only=True)["Numbered"]
+        assert saved == {"epoch": position[0], "batch": position[1]}
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_global_random_numbers_are_left_alone(workers: int) -> None:
+    data = Numbered(batch_size=2, num_workers=workers)
+    data.setup("fit")
+    torch.manual_seed(0)
+    list(data.train_dataloader())
+    assert torch.initial_seed() == 0
+    assert torch.equal(
+        torch.rand(1), torch.rand(1, generator=torch.Generator().manual_seed(0))
+    )

@@ -1,0 +1,159 @@
+"""The three forms of the MovieLens files."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from torch import Tensor
+
+from datamodules import MovieLens
+from tests.support.pair_files import of_user, pairs, ready, written
+
+RATED = [(1, 10, 5, 3), (1, 20, 2, 1), (1, 30, 4, 2), (1, 40, 3, 4), (2, 10, 1, 9)]
+FILMS = [
+    (10, "Misérables, Les (1995)", ("Drama", "War")),
+    (20, "2001: A Space Odyssey", ("Sci-Fi",)),
+    (30, "Nothing, Known of", ()),
+    (40, "Heat", ("Action",)),
+    (50, "Never rated", ("Western",)),
+]
+FLAGS = ("Action", "Drama", "Sci-Fi", "War", "Western")
+FLAG_PLACE = {"Action": 1, "Drama": 8, "Sci-Fi": 15, "War": 17, "Western": 18}
+
+
+def flags(genres: tuple[str, ...]) -> str:
+    held = {FLAG_PLACE[genre] for genre in genres} or {0}
+    return "|".join(str(int(place in held)) for place in range(19))
+
+
+def write_100k(root: Path) -> None:
+    written(root / "u.data", *("\t".join(map(str, row)) for row in RATED))
+    lines = [f"{n}|{t}|01-Jan-1995||url|{flags(g)}" for n, t, g in FILMS]
+    (root / "u.item").write_bytes("\n".join(lines).encode("latin-1"))
+
+
+def write_1m(root: Path) -> None:
+    written(root / "ratings.dat", *("::".join(map(str, row)) for row in RATED))
+    lines = [f"{n}::{t}::{'|'.join(g) or 'unknown'}" for n, t, g in FILMS]
+    (root / "movies.dat").write_bytes("\n".join(lines).encode("latin-1"))
+
+
+def write_csv(root: Path) -> None:
+    head = "userId,movieId,rating,timestamp"
+    written(root / "ratings.csv", head, *(",".join(map(str, row)) for row in RATED))
+    none = "(no genres listed)"
+    lines = [f'{n},"{t}",{"|".join(g) or none}' for n, t, g in FILMS]
+    written(root / "movies.csv", "movieId,title,genres", *lines)
+
+
+WRITERS = {"100k": write_100k, "1m": write_1m, "10m": write_1m, "25m": write_csv}
+
+
+def read(root: Path, **options: Any) -> MovieLens:
+    data = ready(MovieLens(str(root), **options))
+    assert isinstance(data, MovieLens)
+    return data
+
+
+@pytest.mark.parametrize("variant", list(WRITERS))
+def test_all_forms_say_the_same(tmp_path: Path, variant: str) -> None:
+    (tmp_path / f"ml-{variant}").mkdir()
+    WRITERS[variant](tmp_path / f"ml-{variant}")
+    data = read(tmp_path, variant=variant)
+    found = data.catalogue.features
+    assert isinstance(found, Tensor)
+    assert pairs(data) == {(user, film) for user, film, _, _ in RATED}
+    assert data.catalogue.named([0, 1, 2, 3]) == [title for _, title, _ in FILMS[:4]]
+    held = [
+        {data.catalogue.feature_names[c] for c in row.nonzero().flatten().tolist()}
+        for row in found
+    ]
+    assert held == [set(genres) for _, _, genres in FILMS[:4]]
+    assert len(of_user(data, 1)[2]) == 1
+
+
+def test_a_threshold_and_times_are_used(tmp_path: Path) -> None:
+    write_1m(tmp_path)
+    options = {"variant": "1m", "split": "leave_one_out"}
+    data = read(tmp_path, rating_threshold=3, **options)
+    assert of_user(data, 1) == [{30}, {10}, {40}]
+    data = read(tmp_path, features="none", **options)
+    assert data.catalogue.features is None
+    assert data.catalogue.named([1]) == ["2001: A Space Odyssey"]
+
+
+def test_a_threshold_that_nobody_reaches_is_refused(tmp_path: Path) -> None:
+    write_100k(tmp_path)
+    with pytest.raises(ValueError, match=r"data.rating_threshold: no row of .*u\.data"):
+        read(tmp_path, rating_threshold=6.0)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"variant": "2m"}, "data.variant is '2m'; use 100k, 1m"),
+        ({"features": "tags"}, "data.features is 'tags'; use genres, none"),
+        ({"variant": "1m"}, "ratings.dat does not exist; put the files of ml-1m there"),
+        ({"k_core": 0}, "data.k_core is 0"),
+    ],
+)
+def test_what_is_not_there_is_named(
+    tmp_path: Path, options: dict[str, Any], says: str
+) -> None:
+    with pytest.raises((ValueError, FileNotFoundError), match=says):
+        read(tmp_path, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("u.item", "", "u.item is empty"),
+        ("u.item", "1|Toy Story\n", "u.item: line 1 is no film"),
+        ("u.data", "", "u.data is empty"),
+        ("u.data", "1 2 3 4\n", "u.data"),
+    ],
+)
+def test_files_of_another_form_are_refused(
+    tmp_path: Path, name: str, text: str, says: str
+) -> None:
+    write_100k(tmp_path)
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ValueError, match=f"data.root: .*{says}"):
+        read(tmp_path)
+
+
+@pytest.mark.data
+def test_ml_100k_is_cut_as_in_the_published_table(real_data: Path) -> None:
+    data = read(real_data / "ml-100k")
+    assert (data.n_users, data.n_items) == (943, 1_682)
+    raw = np.loadtxt(real_data / "ml-100k" / "u.data", dtype=int)
+    assert pairs(data) == {(user, film) for user, film, _, _ in raw.tolist()}
+    counts = np.unique(raw[:, 0], return_counts=True)[1]
+    learnt = data.train_pairs.counts + data.val_pairs.counts
+    assert learnt.tolist() == [round(0.75 * n) for n in counts.tolist()]
+    assert data.catalogue.named([0]) == ["Toy Story (1995)"]
+    assert any("Misérables" in name for name in data.catalogue.item_names)
+    lines = (real_data / "ml-100k" / "u.item").read_text("latin-1").splitlines()
+    genres = np.array([line.split("|")[6:] for line in lines], dtype=float)
+    written_names = (real_data / "ml-100k" / "u.genre").read_text().splitlines()
+    names = [line.split("|")[0] for line in written_names]
+    order = [names.index(name) - 1 for name in data.catalogue.feature_names]
+    assert isinstance(data.catalogue.features, Tensor)
+    assert data.catalogue.features.tolist() == genres[:, order].tolist()
+
+
+@pytest.mark.data
+def test_ratings_of_four_are_the_usual_implicit_pairs(real_data: Path) -> None:
+    data = read(real_data, rating_threshold=4)
+    assert len(pairs(data)) == 55_375
+
+
+@pytest.mark.data
+def test_films_left_out_last_are_the_newest_of_each_user(real_data: Path) -> None:
+    data = read(real_data, split="leave_one_out")
+    raw = np.loadtxt(real_data / "ml-100k" / "u.data", dtype=int)
+    when = {(user, film): time for user, film, _, time in raw.tolist()}
+    last = {user: max(raw[raw[:, 0] == user, 3]) for user in range(1, 944)}
+    for pair in pairs(data, "test"):
+        assert when[pair] == last[pair[0]]

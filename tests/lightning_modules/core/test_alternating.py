@@ -1,0 +1,275 @@
+"""Who steps when, what counts as a step, and that nobody else moves."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.plugins import MixedPrecision
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LinearLR, ReduceLROnPlateau
+from torch.utils.data import DataLoader
+
+from lightning_modules import GAN, WGAN, WGANGP, MLPCritic, MLPGenerator
+from lightning_modules.core.alternating import frozen
+from lightning_modules.generative.base import GenerativeModule
+from lightning_modules.optim.paper_defaults import AdaptationAdam
+
+pytestmark = pytest.mark.filterwarnings(
+    # these fits have nothing to validate
+    "ignore:You defined a `validation_step` but have no `val_dataloader`",
+)
+
+
+def networks() -> tuple[MLPGenerator, MLPCritic]:
+    torch.manual_seed(0)
+    return MLPGenerator(3, (2,), hidden=(8,)), MLPCritic((2,), hidden=(8,))
+
+
+def batches(n: int, size: int = 4) -> DataLoader[Tensor]:
+    x = torch.randn(n * size, 2, generator=torch.Generator().manual_seed(1))
+    return DataLoader(x, batch_size=size)  # type: ignore[arg-type]
+
+
+def trainer(**options: Any) -> Trainer:
+    defaults = {
+        "accelerator": "cpu",
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "max_epochs": 1,
+    }
+    return Trainer(**{**defaults, **options})
+
+
+class Ledger(Callback):
+    """Writes down after each batch what has moved."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[bool, bool, bool, int, int]] = []
+        self.before: dict[str, Tensor] = {}
+
+    def on_train_batch_start(
+        self, _: Trainer, pl_module: LightningModule, *__: object
+    ) -> None:
+        self.before = {k: v.clone() for k, v in pl_module.state_dict().items()}
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, *_: object
+    ) -> None:
+        assert isinstance(pl_module, GenerativeModule)
+        moved = {
+            k.split(".")[0]
+            for k, v in pl_module.state_dict().items()
+            if not torch.equal(v, self.before[k])
+        }
+        self.rows.append(
+            (
+                "critic" in moved,
+                "generator" in moved,
+                pl_module.player_stepped,
+                trainer.global_step,
+                pl_module.critic_updates,
+            )
+        )
+
+
+class Norms(Callback):
+    """Gradient norms of both sides as the last update found them."""
+
+    def __init__(self) -> None:
+        self.norms: dict[str, float] = {}
+
+    def on_train_batch_end(
+        self, _: Trainer, pl_module: LightningModule, *__: object
+    ) -> None:
+        for side in ("critic", "generator"):
+            found = [p.grad for p in getattr(pl_module, side).parameters()]
+            grads = [g for g in found if g is not None]
+            self.norms[side] = nn.utils.get_total_norm(grads).item()
+
+
+@pytest.mark.parametrize("n_critic", [1, 2, 5])
+@pytest.mark.parametrize("method", [GAN, WGAN, WGANGP])
+def test_global_step_counts_generator_updates(
+    method: Callable[..., GenerativeModule], n_critic: int
+) -> None:
+    ledger = Ledger()
+    module = method(*networks(), n_critic=n_critic)
+    trainer(callbacks=[ledger]).fit(module, batches(11))
+    for i, row in enumerate(ledger.rows, start=1):
+        due = i % n_critic == 0
+        assert row == (True, due, due, i // n_critic, i)
+
+
+def test_max_steps_counts_generator_updates_over_epochs() -> None:
+    ledger = Ledger()
+    t = trainer(callbacks=[ledger], max_steps=4, max_epochs=-1)
+    t.fit(WGAN(*networks(), n_critic=5), batches(3))
+    assert t.global_step == 4
+    assert len(ledger.rows) == 20  # the count of batches goes on over 7 epochs
+
+
+def test_warmup_trains_the_critic_longer_at_first_and_now_and_then() -> None:
+    module = WGAN(*networks(), warmup=True, n_critic=2)
+    assert module.warmup is not None
+    module.warmup = module.warmup._replace(batches=4, first=2, every=5)
+    ledger = Ledger()
+    trainer(callbacks=[ledger], max_steps=7, max_epochs=-1).fit(module, batches(30))
+    gaps = torch.tensor([i for i, row in enumerate(ledger.rows) if row[2]]).diff()
+    #         update: 2  3  4  5  6  7
+    assert gaps.tolist() == [4, 2, 2, 2, 4, 2]
+
+
+def test_the_authors_warmup_is_the_default() -> None:
+    assert WGAN(*networks(), warmup=True).warmup == (100, 25, 500)
+    assert WGAN(*networks()).warmup is None
+
+
+def test_repeated_critic_steps_use_the_same_batch() -> None:
+    """The (n, 1) schedule of domain adaptation."""
+    module = GAN(*networks())
+    module.critic_steps = 3
+    seen: list[Tensor] = []
+    objective = module.critic_objective
+    module.critic_objective = lambda batch: (seen.append(batch), objective(batch))[1]  # type: ignore[method-assign,func-returns-value]
+    t = trainer()
+    t.fit(module, batches(2))
+    assert t.global_step == 2
+    assert module.critic_updates == 6
+    assert torch.equal(seen[0], seen[2])
+    assert not torch.equal(seen[2], seen[3])
+
+
+@pytest.mark.parametrize("method", [GAN, WGAN, WGANGP])
+def test_an_update_leaves_gradients_only_where_it_acts(
+    method: Callable[..., GenerativeModule],
+) -> None:
+    module = method(*networks())
+    t = trainer(max_steps=1, max_epochs=-1)
+    t.fit(module, batches(1))
+    module.zero_grad()
+    module.critic_objective(torch.randn(4, 2)).backward()  # type: ignore[no-untyped-call]
+    assert all(p.grad is None for p in module.generator.parameters())
+    assert all(p.grad is not None for p in module.critic.parameters())
+    module.zero_grad()
+    with frozen(module.critic):
+        module.player_objective(torch.randn(4, 2)).backward()  # type: ignore[no-untyped-call]
+    assert all(p.grad is None for p in module.critic.parameters())
+    assert all(p.grad is not None for p in module.generator.parameters())
+
+
+def test_frozen_gives_back_what_it_found() -> None:
+    net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    net[1].requires_grad_(False)
+    with frozen(net):
+        assert not any(p.requires_grad for p in net.parameters())
+    assert [p.requires_grad for p in net.parameters()] == [True, True, False, False]
+
+
+def test_both_schedulers_step_once_per_generator_update() -> None:
+    def falling(optimizer: torch.optim.Optimizer) -> LinearLR:
+        return LinearLR(optimizer, start_factor=1.0, end_factor=0.0, total_iters=4)
+
+    module = WGANGP(
+        *networks(), n_critic=5, critic_scheduler=falling, generator_scheduler=falling
+    )
+    t = trainer()
+    t.fit(module, batches(15))
+    rates = [o.param_groups[0]["lr"] for o in t.optimizers]
+    assert rates == [pytest.approx(1e-4 / 4)] * 2  # 3 of 4 updates made
+
+
+@pytest.mark.parametrize(
+    ("which", "other"), [("critic", "generator"), ("generator", "critic")]
+)
+def test_clip_norm_bounds_the_gradient_of_its_own_side(which: str, other: str) -> None:
+    limit: dict[str, Any] = {f"{which}_clip_norm": 1e-3}
+    measured = Norms()
+    trainer(callbacks=[measured]).fit(GAN(*networks(), **limit), batches(1))
+    assert measured.norms[which] == pytest.approx(1e-3, rel=1e-3)
+    assert measured.norms[other] > 2e-3
+
+
+@pytest.mark.parametrize("which", ["critic", "generator"])
+@pytest.mark.parametrize("fused", [False, True])
+def test_gradients_are_clipped_on_their_own_scale(which: str, fused: bool) -> None:
+    """A fused optimizer unscales them itself, in its step after the clipping."""
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    measured = Norms()
+    limit: dict[str, Any] = {f"{which}_clip_norm": 1e-3}
+    if fused:
+        limit |= dict.fromkeys(
+            ("critic_optimizer", "generator_optimizer"), AdaptationAdam
+        )
+    trainer(
+        callbacks=[measured],
+        plugins=[MixedPrecision("16-mixed", "cpu", scaler=scaler)],
+    ).fit(GAN(*networks(), **limit), batches(1))
+    assert measured.norms[which] == pytest.approx(1e-3, rel=1e-2)
+
+
+def test_weights_of_a_checkpoint_start_a_new_run(tmp_path: Path) -> None:
+    """Its noise and its place in the schedule belong to the run that it came from."""
+    module = WGANGP(*networks(), n_critic=2)
+    trainer(max_steps=2).fit(module, batches(5))
+    path = tmp_path / "one.ckpt"
+    module.trainer.save_checkpoint(path)
+    loaded = WGANGP.load_from_checkpoint(path)
+    assert loaded.critic_updates == 4
+    loaded._noise_states = torch.zeros(2, 1)  # as two processes would have left it
+    trainer(max_steps=1).fit(loaded, batches(5))
+    assert loaded.critic_updates == 2
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: GAN(*networks(), n_critic=0), "n_critic must be at least 1"),
+        (lambda: WGAN(*networks(), clip=0.0), "clip must be above 0"),
+        (lambda: GAN(*networks(), loss="least_squares"), "loss must be"),  # type: ignore[arg-type]
+        (lambda: GAN(*networks(), critic_clip_norm=0.0), "critic_clip_norm must be"),
+        (lambda: GAN(*networks(), generator_clip_norm=-1.0), "generator_clip_norm"),
+        (lambda: WGANGP(*networks(), norm_order=0.5), "norm_order must be"),
+        (lambda: WGANGP(*networks(), penalty_weight=-1.0), "penalty_weight"),
+        (lambda: WGAN(*networks(), clip=math.nan), "clip must be .* got nan"),
+        (lambda: GAN(nn.Linear(2, 2), networks()[1]), "latent_dim"),
+    ],
+)
+def test_impossible_settings_are_refused_by_name(
+    make: Callable[[], object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("penalty_weight", "slope", "norm_order"),
+        *("critic_clip_norm", "generator_clip_norm"),
+    ],
+)
+def test_what_is_no_number_is_refused_by_name(key: str) -> None:
+    settings: dict[str, Any] = {key: math.nan}
+    with pytest.raises(ValueError, match=f"^{key} must be .* got nan"):
+        WGANGP(*networks(), **settings)
+
+
+def test_a_schedule_that_wants_a_metric_is_refused() -> None:
+    module = GAN(*networks(), critic_scheduler=ReduceLROnPlateau)
+    with pytest.raises(ValueError, match="ReduceLROnPlateau"):
+        module.configure_optimizers()
+
+
+def test_values_are_recorded_only_at_multiples_of_log_every_n_steps() -> None:
+    seen: list[tuple[int, set[str]]] = []
+    module = WGANGP(*networks(), n_critic=2)
+    module.publish = lambda values: seen.append((module.global_step, set(values)))  # type: ignore[method-assign]
+    trainer(log_every_n_steps=3).fit(module, batches(15))
+    names = {"critic_loss", "wasserstein", "penalty", "generator_loss"}
+    assert seen == [(step, {f"train/{n}" for n in names}) for step in (3, 6)]

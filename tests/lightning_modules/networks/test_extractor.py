@@ -1,0 +1,82 @@
+"""Networks of domain adaptation."""
+
+import pytest
+import torch
+from torch import nn
+
+from lightning_modules.core.recipe import build, recipe_of
+from lightning_modules.networks import (
+    ConvExtractor,
+    LinearClassifier,
+    MLPExtractor,
+)
+from lightning_modules.networks.initialisation import RowLinear, initialise
+
+
+@pytest.mark.parametrize(
+    ("network", "shape", "width"),
+    [
+        (MLPExtractor((3, 2), (7, 5)), (3, 2), 5),
+        (ConvExtractor((1, 8, 8), (2, 3), 9), (1, 8, 8), 9),
+        (ConvExtractor((3, 28, 28), (2, 3), 4), (3, 28, 28), 4),
+        (LinearClassifier(6, 3), (6,), 3),
+    ],
+)
+def test_networks_map_samples_to_rows_and_remember_how_they_were_built(
+    network: nn.Module, shape: tuple[int, ...], width: int
+) -> None:
+    assert network(torch.randn(4, *shape)).shape == (4, width)
+    recipe = recipe_of(network)
+    assert recipe is not None
+    again = build(recipe)
+    again.load_state_dict(network.state_dict())
+    x = torch.randn(4, *shape)
+    assert torch.equal(again(x), network(x))
+
+
+def test_truncated_weights_stay_within_two_deviations_and_biases_are_a_tenth() -> None:
+    torch.manual_seed(0)
+    layer = RowLinear(50, 2000)
+    initialise(layer, "truncated")
+    deviation = (2 / 50) ** 0.5
+    assert layer.weight.abs().max() <= 2 * deviation
+    # a normal law cut at two deviations has 0.774 of its variance left
+    assert layer.weight.var().item() == pytest.approx(0.774 * 2 / 50, rel=0.02)
+    assert (layer.bias == 0.1).all()
+
+
+def test_the_layer_of_rows_is_torchs_linear_layer() -> None:
+    rows, linear = RowLinear(6, 4), nn.Linear(6, 4)
+    with torch.no_grad():
+        linear.weight.copy_(rows.weight.T)
+        linear.bias.copy_(rows.bias)
+    x = torch.randn(5, 2, 3)
+    torch.testing.assert_close(rows(x), linear(x.flatten(1)))
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_dropout_follows_every_activation_and_only_in_training(dropout: float) -> None:
+    network = MLPExtractor((4,), (300, 300), dropout=dropout)
+    layers = [m for m in network.modules() if isinstance(m, nn.Dropout)]
+    assert len(layers) == (2 if dropout else 0)
+    x = torch.randn(3, 4)
+    assert torch.equal(network.eval()(x), network(x))
+    assert torch.equal(network.train()(x), network(x)) == (dropout == 0)
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: MLPExtractor((4,), ()), "hidden must name at least one width"),
+        (lambda: MLPExtractor((4,), (3, 0)), "hidden .0. must be at least 1, got 0"),
+        (lambda: MLPExtractor((4,), dropout=1.0), "dropout must be in .0, 1., got 1.0"),
+        (lambda: ConvExtractor((1, 8, 8), dropout=-0.1), "dropout must be in"),
+        (lambda: ConvExtractor((1, 3, 8)), "shape must be at least"),
+        (lambda: ConvExtractor((1, 8, 8), num_features=0), "num_features must be"),
+        (lambda: LinearClassifier(0, 2), "n_features must be at least 1"),
+    ],
+)
+def test_sizes_that_make_no_network_are_refused(call: object, says: str) -> None:
+    assert callable(call)
+    with pytest.raises(ValueError, match=says):
+        call()

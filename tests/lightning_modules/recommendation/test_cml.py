@@ -1,0 +1,455 @@
+"""Collaborative metric learning: a step by hand, its guards, and what it recovers."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from lightning.pytorch.callbacks import EarlyStopping
+from torch import Tensor
+
+from callbacks import ExactResume
+from datamodules.recommendation.base import InteractionData
+from lightning_modules.core.random import Noise
+from lightning_modules.data_contracts.user_items import UserItems
+from lightning_modules.functional.collaborative import covariance_penalty
+from lightning_modules.optim.rowwise_adagrad import RowwiseAdagrad
+from lightning_modules.recommendation.cml import CML
+from lightning_modules.recommendation.negatives import Negatives
+from tests.support.ranking_data import Given, planted, trainer
+
+data = planted
+
+
+def trained(
+    model: CML, steps: int = 3, given: InteractionData | None = None, **options: Any
+) -> pl.Trainer:
+    pl.seed_everything(0, verbose=False)
+    run = trainer(max_steps=steps, **options)
+    run.fit(model, given or data())
+    return run
+
+
+def points(model: CML) -> tuple[Tensor, Tensor]:
+    return model.users.weight.detach().clone(), model.items.weight.detach().clone()
+
+
+def prepared(**options: Any) -> CML:
+    """A model with tables and data, before any step."""
+    model = CML(dim=3, **options)
+    trained(model, 0)
+    run = trainer(max_steps=0)
+    run.fit(model, data())
+    model.noise = Noise(0, 0, "train")
+    return model
+
+
+def chosen(model: CML, users: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
+    known = model.known("train")
+    return model.choose(
+        users, items, *model.negatives(users, items, known, model.noise)
+    )
+
+
+def test_a_step_is_that_of_loops_over_the_pairs() -> None:
+    """Hinge, rank weight, covariance term, Adagrad by rows and projection."""
+    model = CML(dim=3, margin=0.8, n_negatives=5, covariance_weight=0.7)
+    given = data()
+    before: list[Tensor] = []
+    batches: list[tuple[Tensor, Tensor]] = []
+    drawn: list[Tensor] = []
+    step, draw = model.training_step, model.negatives.draw
+
+    def training_step(batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        with torch.no_grad():
+            model.users.weight.mul_(8)  # so that the ball matters
+        before.extend(points(model))
+        batches.append(batch)
+        step(batch, batch_idx)
+
+    def remembered(*given: Any) -> Tensor:
+        drawn.append(draw(*given))
+        return drawn[-1]
+
+    model.training_step = training_step  # type: ignore[method-assign]
+    model.negatives.draw = remembered  # type: ignore[method-assign, assignment]
+    trained(model, 1, given)
+
+    u0, v0 = (table.double().requires_grad_() for table in before)
+    (users, items), (candidates,) = batches[0], drawn
+    total = torch.zeros(()).double()
+    all_points: list[list[Tensor]] = [[], [], []]
+    for n, (i, j) in enumerate(zip(users.tolist(), items.tolist(), strict=True)):
+        liked = set(given.train_pairs.of(torch.tensor([i])).items.tolist())
+        usable = [k for k in candidates[n].tolist() if k not in liked]
+        near = (u0[i] - v0[j]).square().sum()
+        far = {k: (u0[i] - v0[k]).square().sum() for k in usable}
+        impostors = sum(bool(0.8 + near - far[k] > 0) for k in usable)
+        k = min(usable, key=lambda item: float(far[item].detach()))
+        weight = math.log(math.floor(40 * impostors / len(usable)) + 1)
+        total = total + weight * (0.8 + near - far[k]).clamp_min(0) / len(users)
+        for found, point in zip(all_points, (u0[i], v0[j], v0[k]), strict=True):
+            found.append(point)
+    rows = torch.stack([point for found in all_points for point in found])
+    loss = total + 0.7 * covariance_penalty(rows)
+    for table, start, gradient in zip(
+        points(model), (u0, v0), torch.autograd.grad(loss, (u0, v0)), strict=True
+    ):
+        spread = gradient.square().mean(1, keepdim=True).sqrt() + 1e-10
+        moved = start.detach() - 0.1 * gradient / spread
+        touched = gradient.abs().sum(1) > 0
+        expected = moved / moved.norm(dim=1, keepdim=True).clamp_min(1)
+        torch.testing.assert_close(
+            table[touched].double(), expected[touched], atol=1e-5, rtol=1e-4
+        )
+        assert torch.equal(table[~touched], start.detach().float()[~touched])
+
+
+def test_known_positives_are_never_negatives() -> None:
+    model = prepared(n_negatives=200)
+    given = data()
+    given.setup()
+    pairs = given.train_pairs
+    negatives, weight = chosen(model, pairs.users, pairs.items)
+    assert not pairs.contain(pairs.users, negatives)[weight > 0].any()
+    assert (weight > 0).any()
+
+
+def test_pairs_of_a_user_who_takes_everything_have_no_weight() -> None:
+    model = prepared(n_negatives=50)
+    everything = torch.arange(40)
+    users = torch.zeros_like(everything)
+    known = model.known("train")
+    model._known["train"] = type(known).from_pairs(users, everything, 30, 40)
+    _, weight = chosen(model, users, everything)
+    assert not weight.any()
+
+
+def test_without_rank_weights_every_impostor_counts_once() -> None:
+    model = prepared(rank_weighted=False)
+    pairs = model.known("train")
+    _, weight = chosen(model, pairs.users, pairs.items)
+    assert set(weight.tolist()) <= {0.0, 1.0}
+
+
+@pytest.mark.parametrize(
+    ("options", "power"),
+    [
+        ({"sampling": "popularity", "popularity_power": 1.0}, 1.0),
+        ({"sampling": "popularity", "popularity_power": 0.5}, 0.5),
+        ({"sampling": "batch"}, 1.0),
+        ({"sampling": "uniform"}, 0.0),
+    ],
+)
+def test_items_are_drawn_as_often_as_asked_for(
+    options: dict[str, Any], power: float
+) -> None:
+    model = prepared(n_negatives=400, **options)
+    pairs = model.known("train")
+    drawn = model.negatives.draw(pairs.items, pairs, model.noise).flatten()
+    shares = torch.bincount(drawn, minlength=40) / len(drawn)
+    taken = torch.bincount(pairs.items, minlength=40).clamp_min(1).double() ** power
+    expected = taken / taken.sum()
+    assert (shares - expected).abs().max() < 6e-3
+
+
+def test_what_nobody_took_is_drawn_like_what_was_taken_once() -> None:
+    train = torch.tensor([[1, 1, 0, 0], [1, 0, 1, 0], [1, 0, 0, 0]])
+    users, items = train.nonzero(as_tuple=True)
+    taken = UserItems.from_pairs(users, items, n_users=3, n_items=4)
+    draws = Negatives(4000, "popularity", power=1.0)
+    drawn = draws.draw(items, taken, Noise(0, 0, "train")).flatten()
+    shares = torch.bincount(drawn, minlength=4) / len(drawn)
+    expected = torch.tensor([3, 1, 1, 1]) / 6
+    torch.testing.assert_close(shares, expected, atol=0.01, rtol=0)
+
+
+def test_a_step_leaves_rows_alone_that_it_does_not_touch() -> None:
+    model = CML(dim=3, n_negatives=1)
+    seen: list[Tensor] = []
+    step = model.training_step
+
+    def training_step(batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        seen.extend([batch[0], *points(model)])
+        step(batch, batch_idx)
+
+    model.training_step = training_step  # type: ignore[method-assign]
+    trained(model, 1, data(batch_size=2))
+    users, items = points(model)
+    moved = (users != seen[1]).any(1).nonzero().flatten()
+    assert set(moved.tolist()) <= set(seen[0].tolist())
+    assert 0 < int((items != seen[2]).any(1).sum()) <= 4
+
+
+@pytest.mark.parametrize("ball", [True, False])
+def test_points_stay_in_the_ball_if_they_are_to(ball: bool) -> None:
+    model = CML(
+        dim=3, ball=ball, margin=4.0, optimizer=lambda p: RowwiseAdagrad(p, lr=1.0)
+    )
+    trained(model, 30)
+    longest = max(float(table.norm(dim=1).max()) for table in points(model))
+    assert (longest <= 1 + 1e-6) == ball
+
+
+def test_evaluation_ranks_all_items_but_those_seen() -> None:
+    model, given = CML(dim=3, ks=(5,), item_chunk=7), data()
+    run = trained(model, 20, given)
+    (found, *_) = run.test(model, given, verbose=False)
+    users, items = points(model)
+    recalls: list[float] = []
+    shown: list[int] = []
+    popular: list[float] = []
+    for i in range(30):
+        one = torch.tensor([i])
+        seen, wanted = given.seen_pairs.of(one).items, given.test_pairs.of(one).items
+        apart = (users[i] - items).norm(dim=1)
+        apart[seen] = math.inf
+        top = set(apart.argsort()[:5].tolist())
+        recalls.append(len(top & set(wanted.tolist())) / len(wanted))
+        shown += list(top)
+        popular += [float((given.train_pairs.items == item).sum()) for item in top]
+    assert len(given.seen_pairs) == 30 * 8
+    assert found["test/coverage@5"] == pytest.approx(len(set(shown)) / 40)
+    counts = torch.bincount(given.train_pairs.items, minlength=40).float()
+    usual = float(counts.square().sum() / counts.sum())
+    mean = sum(popular) / len(popular)
+    assert found["test/popularity@5"] == pytest.approx(mean / usual, rel=1e-5)
+    assert found["test/recall@5"] == pytest.approx(sum(recalls) / 30)
+
+
+def test_a_checkpoint_brings_its_tables(tmp_path: Path) -> None:
+    model = CML(dim=3)
+    trained(model, 3).save_checkpoint(tmp_path / "one.ckpt")
+    again = CML.load_from_checkpoint(tmp_path / "one.ckpt")
+    for one, other in zip(points(model), points(again), strict=True):
+        assert torch.equal(one, other)
+    ranked, scores = again.rank(torch.tensor([4]), 3)
+    assert ranked.shape == scores.shape == (1, 3)
+
+
+def test_a_resumed_run_ends_with_the_points_of_an_uninterrupted_one(
+    tmp_path: Path,
+) -> None:
+    whole, first, again = (CML(dim=3, sampling="popularity") for _ in range(3))
+    trained(whole, 25)
+    trained(first, 11).save_checkpoint(tmp_path / "one.ckpt")
+    trainer(max_steps=25).fit(
+        again, data(), ckpt_path=tmp_path / "one.ckpt", weights_only=True
+    )
+    for one, other in zip(points(whole), points(again), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_two_processes_equal_one_on_the_joined_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Joined(Noise):
+        def __init__(self) -> None:
+            self.parts = [Noise(0, rank, "train") for rank in (0, 1)]
+
+        def integers(self, high: int, *shape: int) -> Tensor:
+            half = shape[0] // 2, *shape[1:]
+            return torch.cat([part.integers(high, *half) for part in self.parts])
+
+    together, single = CML(dim=3), CML(dim=3)
+    for model in (together, single):
+        torch.manual_seed(3)
+        model._make(30, 40, 0)  # forked ranks bring weights back, not modules
+    trained(together, 6, data(batch_size=8), devices=2, strategy="ddp_fork")
+    start = single.on_fit_start
+
+    def on_fit_start() -> None:
+        start()
+        single.noise = Joined()
+
+    monkeypatch.setattr(single, "on_fit_start", on_fit_start)
+    trained(single, 6, data(batch_size=16))
+    for one, other in zip(points(single), points(together), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
+
+
+def featured(**options: Any) -> Given:
+    """Four groups of items with a feature each; the last item of a group is new."""
+    group = torch.arange(40) % 4
+    users = torch.arange(24)
+    likes = (users[:, None] % 4) == group
+    draw = torch.rand(24, 40, generator=torch.Generator().manual_seed(1))
+    new = torch.arange(40) >= 36
+    features = torch.nn.functional.one_hot(group, 4).float()
+    train = likes & (draw < 0.6) & ~new
+    return Given(train, likes & ~train & new, features, **options)
+
+
+def test_a_step_with_features_is_that_of_loops() -> None:
+    """Eq. 52 and 54, at the points f(x) + what the table holds, in the ball."""
+    options: dict[str, Any] = {"feature_hidden": (6,), "feature_dropout": 0.0}
+    model = CML(dim=3, feature_weight=0.5, n_negatives=4, **options)
+    losses: list[tuple[Tensor, ...]] = []
+    inner = model.objective
+
+    def objective(*given: Tensor) -> tuple[Tensor, Tensor]:
+        with torch.no_grad():
+            model.items.weight.normal_()  # so that the ball and eq. 54 matter
+        own, placed = model.items.weight.detach().clone(), model.places(model.features)
+        loss, moved = inner(*given)
+        points = model.users.weight.detach().clone()
+        losses.append((own, placed.detach(), points, loss.detach(), moved, *given))
+        return loss, moved
+
+    model.objective = objective  # type: ignore[method-assign, assignment]
+    trained(model, 1, featured())
+    own, placed, u, loss, moved, users, items, drawn, allowed = losses[0]
+    v = placed + own
+    v = v / v.norm(dim=1, keepdim=True).clamp_min(1)
+    total, negatives = 0.0, moved[len(items) :].tolist()
+    for n, (i, j) in enumerate(zip(users.tolist(), items.tolist(), strict=True)):
+        usable = [k for k, ok in zip(drawn[n].tolist(), allowed[n], strict=True) if ok]
+        usable = [k for k in usable if k < 36]  # nobody took the others
+        near = float((u[i] - v[j]).square().sum())
+        far = {k: float((u[i] - v[k]).square().sum()) for k in usable}
+        impostors = sum(1 + near - far[k] > 0 for k in usable)
+        if impostors:
+            weight = math.log(math.floor(40 * impostors / len(usable)) + 1)
+            assert negatives[n] == min(usable, key=lambda k: far[k])
+            total += weight * max(0.0, 1 + near - far[negatives[n]]) / len(users)
+    apart = float(own[moved].square().sum(1).mean())
+    assert float(loss) == pytest.approx(total + 0.5 * apart, rel=1e-4)
+
+
+def test_items_begin_at_their_features_and_what_moves_one_teaches_f() -> None:
+    model = CML(dim=3, feature_weight=0.5, feature_hidden=(6,))
+    run = trained(model, 0, featured())
+    placed = model.places.every(model.features)
+    torch.testing.assert_close(model.item_points, model._held(placed))
+    trained(model, 2, featured())
+    del run
+    assert not torch.equal(model.places.every(model.features), placed)
+
+
+def test_dropout_of_the_features_is_active_in_training_only() -> None:
+    model = CML(dim=3, feature_weight=0.5, feature_hidden=(64,), feature_dropout=0.5)
+    trained(model, 2, featured())
+    model.train()
+    once, again = (model.places(model.features) for _ in range(2))
+    assert not torch.equal(once, again)
+    found = model.places.every(model.features)
+    assert model.places.training
+    model.eval()
+    assert torch.equal(found, model.places(model.features))
+
+
+def test_a_checkpoint_says_where_items_are_without_their_features(
+    tmp_path: Path,
+) -> None:
+    model = CML(dim=3, feature_weight=0.5)
+    trained(model, 5, featured()).save_checkpoint(tmp_path / "one.ckpt")
+    again = CML.load_from_checkpoint(tmp_path / "one.ckpt", weights_only=True)
+    users = torch.arange(24)
+    for one, other in zip(model.rank(users, 5), again.rank(users, 5), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_data_without_the_features_of_the_model_is_refused(tmp_path: Path) -> None:
+    model, given = CML(dim=3, feature_weight=0.5), featured()
+    trained(model, 2, given).save_checkpoint(tmp_path / "one.ckpt")
+    again = CML.load_from_checkpoint(tmp_path / "one.ckpt", weights_only=True)
+    train, test, _ = given.given
+    with pytest.raises(ValueError, match="trained with item features"):
+        trainer().test(again, Given(train, test), verbose=False)
+
+
+def test_items_that_nobody_took_are_found_by_their_features() -> None:
+    """Cold start: without features the new items are at chance."""
+    found = {}
+    for weight in (0.0, 1.0):
+        options: dict[str, Any] = {"feature_hidden": (16,), "feature_dropout": 0.0}
+        model = CML(dim=4, feature_weight=weight, ks=(10,), **options)
+        given = featured(batch_size=16)
+        run = trained(model, 300, given)
+        (scores, *_) = run.test(model, given, verbose=False)
+        found[weight] = scores["test/recall@10"]
+    assert found[1.0] > 0.9
+    assert found[0.0] < 0.6
+
+
+def test_a_model_with_features_resumes_exactly(tmp_path: Path) -> None:
+    """With the command line's callback, which keeps the dropout's random state."""
+    whole, first, again = (CML(dim=3, feature_weight=0.3) for _ in range(3))
+    trained(whole, 25, featured(), callbacks=[ExactResume()])
+    run = trained(first, 11, featured(), callbacks=[ExactResume()])
+    run.save_checkpoint(tmp_path / "one.ckpt")
+    trainer(max_steps=25, callbacks=[ExactResume()]).fit(
+        again, featured(), ckpt_path=tmp_path / "one.ckpt", weights_only=True
+    )
+    for one, other in zip(whole.parameters(), again.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5])
+def test_a_kept_model_is_asked_in_another_precision(
+    weight: float, tmp_path: Path
+) -> None:
+    """A checkpoint's points of items are float32 on the CPU, the model elsewhere."""
+    model, given = CML(dim=3, feature_weight=weight, ks=(4,)), featured()
+    trained(model, 2, given).save_checkpoint(tmp_path / "one.ckpt")
+    again = CML.load_from_checkpoint(tmp_path / "one.ckpt", weights_only=True)
+    run = trainer(precision="64-true")
+    (first, *_) = run.predict(again, given)  # type: ignore[misc]
+    assert first[1].dtype == torch.float64
+
+
+def test_data_that_was_not_trained_on_is_refused(tmp_path: Path) -> None:
+    model, data_of = CML(dim=3, ks=(4,)), featured()
+    trained(model, 2, data_of).save_checkpoint(tmp_path / "one.ckpt")
+    train, test, features = data_of.given
+    moved = Given(test, train, features)
+    for load in (True, False):  # before the data is known, and after
+        again = CML(dim=3, ks=(4,))
+        options: dict[str, Any] = {"verbose": False, "weights_only": True}
+        if load:
+            again = CML.load_from_checkpoint(tmp_path / "one.ckpt", weights_only=True)
+        else:
+            options["ckpt_path"] = tmp_path / "one.ckpt"
+        with pytest.raises(ValueError, match="The training pairs of the data are not"):
+            trainer().test(again, moved, **options)
+    again = CML.load_from_checkpoint(tmp_path / "one.ckpt", weights_only=True)
+    assert trainer().predict(again, moved) is not None
+
+
+def test_a_monitor_that_is_not_measured_is_refused_before_training() -> None:
+    model = CML(dim=3, ks=(5, 100))
+    with pytest.raises(ValueError, match=r"monitors 'val/ndcg@20': add 20 to model.ks"):
+        trained(model, 1, data(), callbacks=[EarlyStopping(monitor="val/ndcg@20")])
+    with pytest.raises(ValueError, match="at least one cut-off"):
+        CML(dim=3, ks=())
+
+
+def test_features_that_the_data_lacks_are_asked_for() -> None:
+    with pytest.raises(ValueError, match=r"model.feature_weight is above 0, but"):
+        trained(CML(dim=3, feature_weight=1.0), 1)
+
+
+def test_data_of_another_size_is_refused() -> None:
+    model = CML(dim=3)
+    trained(model, 1)
+    with pytest.raises(ValueError, match="has 30 users and 40 items, the data 31"):
+        trained(model, 1, data(n_users=31))
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"dim": 0}, "dim must be at least 1"),
+        ({"margin": 0.0}, "margin must be above 0"),
+        ({"n_negatives": 0}, "n_negatives must be at least 1"),
+        ({"covariance_weight": -1.0}, "covariance_weight must be a finite number"),
+        ({"sampling": "hard"}, "sampling must be one of uniform"),
+        ({"item_chunk": -1}, "item_chunk must be at least 1"),
+        ({"ks": (0,)}, "cut-off must be at least 1"),
+    ],
+)
+def test_what_is_out_of_range_is_refused(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        CML(**options)

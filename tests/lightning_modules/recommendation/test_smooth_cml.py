@@ -1,0 +1,104 @@
+"""The smooth hinge in training: a step by hand, shared candidates, what it recovers."""
+
+from typing import Any
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from torch import Tensor
+
+from datamodules.recommendation.planted import PlantedInteractions
+from lightning_modules.core.random import Noise
+from lightning_modules.data_contracts.user_items import UserItems
+from lightning_modules.recommendation.negatives import Negatives
+from lightning_modules.recommendation.smooth_cml import SmoothCML
+from tests.support.ranking_data import planted, trainer
+
+
+def run(model: SmoothCML, data: PlantedInteractions, **options: Any) -> pl.Trainer:
+    pl.seed_everything(0, verbose=False)
+    made = trainer(**options)
+    made.fit(model, data)
+    return made
+
+
+def test_a_step_is_that_of_loops_over_pairs_and_candidates() -> None:
+    model = SmoothCML(dim=3, n_negatives=7, temperature=0.3, margin=0.4)
+    seen: list[tuple[Tensor, ...]] = []
+    inner = model.objective
+
+    def objective(*given: Tensor) -> tuple[Tensor, Tensor]:
+        tables = model.users.weight, model.items.weight
+        loss, moved = inner(*given)
+        seen.append(
+            (*given, *(t.detach().clone() for t in tables), loss.detach(), moved)
+        )
+        return loss, moved
+
+    model.objective = objective  # type: ignore[method-assign, assignment]
+    run(model, planted(), max_steps=1)
+    users, items, drawn, _, u, v, loss, moved = seen[0]
+    data = planted()
+    data.setup()
+    total = 0.0
+    for n, (i, j) in enumerate(zip(users.tolist(), items.tolist(), strict=True)):
+        liked = set(data.train_pairs.of(torch.tensor([i])).items.tolist())
+        near = float((u[i] - v[j]).square().sum())
+        far = [
+            float((u[i] - v[k]).square().sum())
+            for k in drawn[n].tolist()
+            if k not in liked
+        ]
+        over = torch.tensor([(0.4 + near - one) / 0.3 for one in far])
+        total += float(0.3 * torch.log(1 + over.exp().sum()))
+    assert float(loss) == pytest.approx(total / len(users), rel=1e-5)
+    assert moved.tolist() == items.tolist() + drawn[0].tolist()
+    assert bool((drawn == drawn[0]).all())
+
+
+def test_shared_candidates_are_allowed_as_single_ones_are() -> None:
+    """Also where an item is drawn twice, and where a user has taken nothing."""
+    generator = torch.Generator().manual_seed(0)
+    matrix = torch.rand(9, 12, generator=generator) < 0.4
+    matrix[4] = False
+    users, items = matrix.nonzero(as_tuple=True)
+    taken = UserItems.from_pairs(users, items, 9, 12)
+    asked = torch.tensor([3, 4, 4, 0, 8])
+    draws = Negatives(30, shared=True)
+    drawn, allowed = draws(asked, asked, taken, Noise(0, 0, "train"))
+    assert drawn.shape == allowed.shape == (5, 30)
+    assert len(torch.unique(drawn[0])) < 30
+    assert torch.equal(allowed, ~matrix[asked[:, None], drawn])
+
+
+def test_a_low_temperature_is_the_hinge_at_the_hardest_candidate() -> None:
+    model = SmoothCML(dim=3, n_negatives=7, temperature=1e-4, margin=0.4)
+    points = torch.randn(11, 3, generator=torch.Generator().manual_seed(0))
+    user, positive, negative = points[:2], points[2:4], points[4:]
+    allowed = torch.tensor([[True] * 7, [True, False] * 3 + [True]])
+    loss = model.metric_loss(user, positive, negative, allowed)
+    near = (user - positive).square().sum(1)
+    far = torch.cdist(user, negative).square().masked_fill(~allowed, torch.inf)
+    expected = (0.4 + near - far.amin(1)).clamp_min(0).mean()
+    assert float(loss) == pytest.approx(float(expected), abs=1e-3)
+
+
+def test_the_ball_holds_what_a_step_touched() -> None:
+    model = SmoothCML(dim=2, n_negatives=20, margin=1.0)
+    run(model, planted(), max_steps=40)
+    norms = model.items.weight.detach().norm(dim=1)
+    assert float(norms.max()) <= 1 + 1e-6
+    assert float(norms.max()) > 0.5, "nothing has moved"
+
+
+def test_planted_places_are_recovered() -> None:
+    model, data = SmoothCML(dim=4, n_negatives=40, ks=(10,)), planted()
+    before = run(model, data, max_steps=0).test(model, data, verbose=False)
+    after = run(model, data, max_steps=300).test(model, data, verbose=False)
+    assert after[0]["test/recall@10"] > 1.5 * before[0]["test/recall@10"]
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0])
+def test_a_temperature_that_is_not_positive_is_refused(temperature: float) -> None:
+    with pytest.raises(ValueError, match="temperature"):
+        SmoothCML(temperature=temperature)

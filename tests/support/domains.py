@@ -1,0 +1,88 @@
+"""Two small domains and networks for them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from lightning.pytorch import Trainer
+from torch import Tensor
+
+from datamodules.adaptation.base import Domains, LabelledRows, TwoDomains
+from lightning_modules import (
+    CORAL,
+    DANN,
+    MMD,
+    WDGRL,
+    DeepJDOT,
+    LinearClassifier,
+    MLPCritic,
+    MLPExtractor,
+    SourceOnly,
+)
+from lightning_modules.adaptation.base import AdaptationModule
+from lightning_modules.data_contracts.sparse_rows import SparseRows
+
+METHODS: dict[str, Callable[..., AdaptationModule]] = {
+    "source_only": SourceOnly,
+    "mmd": MMD,
+    "coral": CORAL,
+    "dann": DANN,
+    "deepjdot": DeepJDOT,
+    "wdgrl": WDGRL,
+}
+
+
+class Pair(TwoDomains):
+    """Two classes in the plane; the target is turned a little and moved."""
+
+    shape = (2,)
+    num_classes = 2
+    class_names = ("left", "right")
+
+    def __init__(self, *, sparse: bool = False, garbage: bool = False, **options: Any):
+        super().__init__(**{"batch_size": 8, "batches_per_epoch": 5, **options})
+        self.sparse, self.garbage = sparse, garbage
+
+    def read(self) -> Domains:
+        g = torch.Generator().manual_seed(0)
+        y = torch.randint(2, (60,), generator=g)
+        x = torch.randn(60, 2, generator=g) + 4 * y[:, None]
+        target = x @ torch.tensor([[0.9, 0.4], [-0.4, 0.9]]) + 1
+        labels = (7 * torch.arange(60)) % 2 if self.garbage else y
+        if self.sparse:
+            rows = SparseRows.from_dense(x), SparseRows.from_dense(target)
+            source = LabelledRows(rows[0], y)
+            return Domains(source, source, rows[1], LabelledRows(rows[1], labels))
+        source = LabelledRows(x[:40], y[:40])
+        held_out = LabelledRows(x[40:], y[40:])
+        return Domains(source, held_out, target, LabelledRows(target, labels))
+
+
+def module(name: str, **options: Any) -> AdaptationModule:
+    """The method on fresh small networks, always the same ones."""
+    torch.manual_seed(0)
+    extractor, classifier = MLPExtractor((2,), (6,)), LinearClassifier(6, 2)
+    against = [MLPCritic((6,), (5,))] if name in ("wdgrl", "dann") else []
+    return METHODS[name](extractor, classifier, *against, n_classes=2, **options)
+
+
+def fit(
+    model: AdaptationModule, data: TwoDomains, steps: int, **options: Any
+) -> Trainer:
+    settings: dict[str, Any] = {
+        "accelerator": "cpu",
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "limit_val_batches": 0,
+        "max_steps": steps,
+        "max_epochs": -1,
+    }
+    trainer = Trainer(**{**settings, **options})
+    trainer.fit(model, data)
+    return trainer
+
+
+def weights(model: AdaptationModule) -> dict[str, Tensor]:
+    return {k: v.clone() for k, v in model.state_dict().items()}

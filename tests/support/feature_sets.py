@@ -1,0 +1,93 @@
+"""Small feature files in every format, and what two domains made of them look like."""
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import torch
+from scipy import sparse
+from scipy.io import savemat
+from sklearn.datasets import dump_svmlight_file
+from torch import Tensor
+
+from datamodules.adaptation.base import TwoDomains
+from lightning_modules.data_contracts.sparse_rows import SparseRows
+
+DENSE = (".mat", ".npz", ".npy", ".h5", ".hdf5")
+TEXT = (".svmlight", ".libsvm", ".svm")
+
+
+def counts(n: int, d: int, seed: int = 0, share: float = 0.5) -> np.ndarray:
+    """Counts (n, d), some of them 0, with entries in the first and the last column."""
+    draw = np.random.default_rng(seed)
+    x = draw.integers(1, 9, (n, d)) * (draw.random((n, d)) < share)
+    x[0, 0], x[-1, -1] = 3, 5
+    return x
+
+
+def labels(n: int, written: tuple[int, ...] = (-1, 1), seed: int = 0) -> np.ndarray:
+    """Labels in random order, each as often as the others."""
+    return np.random.default_rng(seed).permutation(np.resize(written, n))
+
+
+def write(
+    path: Path, x: Any, y: Any = None, names: tuple[str, str] = ("fts", "labels")
+) -> Path:
+    """A file in the format of its ending."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrays = {names[0]: x} if y is None else dict(zip(names, (x, y), strict=True))
+    if path.suffix == ".mat":
+        savemat(path, arrays)
+    elif path.suffix == ".npz":
+        np.savez(path, **arrays)
+    elif path.suffix == ".npy":
+        np.save(path, x)
+        if y is not None:
+            np.save(path.with_name(f"{path.stem}_labels.npy"), y)
+    elif path.suffix in TEXT:
+        y = np.zeros(len(x)) if y is None else y
+        dump_svmlight_file(x, y, str(path), zero_based=True)
+    else:
+        with h5py.File(path, "w") as file:
+            for name, array in arrays.items():
+                file[name] = array
+    return path
+
+
+def write_matlab_7_3(path: Path, x: Any, y: np.ndarray) -> Path:
+    """HDF5 behind 512 bytes of header, transposed, sparse matrices as groups."""
+    with h5py.File(path, "w", userblock_size=512) as file:
+        file["labels"] = y.reshape(1, -1).astype(float)
+        if not sparse.issparse(x):
+            file["fts"] = x.T.astype(float)
+            return path
+        entries: Any = x
+        columns = entries.tocsc()
+        group = file.create_group("fts")
+        group.attrs["MATLAB_sparse"] = columns.shape[0]
+        group["jc"] = columns.indptr.astype(np.uint64)
+        if columns.nnz:
+            group["data"] = columns.data.astype(float)
+            group["ir"] = columns.indices.astype(np.uint64)
+    return path
+
+
+def filled(x: Any) -> Tensor:
+    """Rows with their zeros."""
+    if isinstance(x, SparseRows):
+        return x.to_dense()
+    assert isinstance(x, Tensor)
+    return x
+
+
+def seen_in_training(data: TwoDomains) -> list[list[Tensor]]:
+    """All that a method gets of the target, and of the source: batches and loader 2."""
+    data.setup("fit")
+    batches = [[filled(part) for part in batch] for batch in data.train_dataloader()]
+    return batches + [[filled(x)] for (x,) in data.val_dataloader()[2]]
+
+
+def measured(data: TwoDomains) -> Tensor:
+    """Labels of the target that accuracy is made from."""
+    return torch.cat([y for _, y in data.val_dataloader()[1]])

@@ -1,0 +1,107 @@
+"""A small shop whose customers and goods have names, and models of it."""
+
+from typing import Any
+
+import numpy as np
+import polars
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from torch import Tensor
+
+from datamodules.recommendation.base import Catalogue, SplitPairs
+from datamodules.recommendation.planted import PlantedInteractions
+from lightning_modules.recommendation.cml import CML
+
+N_USERS, N_ITEMS = 23, 40
+USERS = np.array([f"customer {n:03d}" for n in range(N_USERS)][::-1])
+ITEMS = np.array([2**40 + 7 * n for n in range(N_ITEMS)])
+NAMES = [f"*good* | {n}\n$x_{n}$" for n in range(N_ITEMS)]
+
+
+class Shop(PlantedInteractions):
+    """Users with ids in words, items with ids beyond float32 and names for people."""
+
+    named = True
+
+    def __init__(self, **options: Any) -> None:
+        sizes = {"n_users": N_USERS, "n_items": N_ITEMS, "n_taken": 10, "dim": 2}
+        super().__init__(**(sizes | {"batch_size": 16, "eval_batch_size": 5} | options))
+
+    def read(self) -> SplitPairs:
+        found = super().read()
+        weights = torch.linspace(0, 2, N_ITEMS)
+        features = torch.stack([weights, (weights > 1).float()], dim=1)
+        names = NAMES if self.named else ()
+        catalogue = Catalogue(USERS, ITEMS, names, features, ("weight", "heavy"))
+        return SplitPairs(found.train, found.val, found.test, catalogue)
+
+
+class NamelessShop(Shop):
+    """The same without names of items."""
+
+    named = False
+
+
+class Warehouse(PlantedInteractions):
+    """Data without any ids, where every user takes all items but three."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(n_users=6, n_items=20, n_taken=17, batch_size=8, **options)
+
+
+class Nothing(LightningModule):
+    """A module that ranks nothing."""
+
+    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:  # noqa: ARG002
+        return torch.zeros(len(batch))
+
+    def training_step(self, batch: Any, batch_idx: int) -> None:
+        pass
+
+    def configure_optimizers(self) -> None:
+        pass
+
+
+def placed(n_users: int = N_USERS, n_items: int = N_ITEMS, **options: Any) -> CML:
+    """A model whose points are where they begin."""
+    torch.manual_seed(0)
+    model = CML(**{"dim": 3, "ks": (4,), **options})
+    model._make(n_users, n_items, 2)
+    return model
+
+
+def trainer(*callbacks: Any, **options: Any) -> Trainer:
+    settings: dict[str, Any] = {
+        "accelerator": "cpu",
+        "devices": 1,
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 0,
+        "max_steps": 6,
+        "max_epochs": -1,
+        "use_distributed_sampler": False,
+        "callbacks": list(callbacks),
+    }
+    return Trainer(**{**settings, **options})
+
+
+def expected_tops(model: CML, data: PlantedInteractions, k: int) -> dict[int, Any]:
+    """Items and their distances by user, computed one user at a time."""
+    data.setup()
+    users, items = model.users.weight.detach(), model.items.weight.detach()
+    tops = {}
+    for user in range(len(users)):
+        apart = (users[user] - items).norm(dim=1)
+        taken = data.taken_pairs.of(torch.tensor([user])).items
+        left = sorted(set(range(len(items))) - set(taken.tolist()))
+        best = sorted(left, key=lambda item: float(apart[item]))[:k]
+        tops[user] = [(item, float(apart[item])) for item in best]
+    return tops
+
+
+def read(path: Any) -> polars.DataFrame:
+    if path.suffix == ".csv":
+        return polars.read_csv(path)
+    return polars.read_parquet(path)

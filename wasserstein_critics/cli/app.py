@@ -1,0 +1,209 @@
+"""Train, validate, test and sample from the command line.
+
+python train.py fit --config configs/wgan_gp/digits.yaml
+python train.py predict --config configs/wgan_gp/digits.yaml --ckpt_path last.ckpt
+"""
+
+import logging
+import os
+import shutil
+import sys
+import warnings
+from argparse import ArgumentError
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from lightning.pytorch import (
+    Callback,
+    LightningDataModule,
+    LightningModule,
+    Trainer,
+)
+from lightning.pytorch.callbacks import ProgressBar
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+
+import datamodules  # noqa: F401  its classes get short names by being imported
+from callbacks import ExactResume, RunConfig, UpdateProgress, run_directory
+from callbacks.runs.wandb_run import continue_wandb_run
+from wasserstein_critics.cli.checks import check_config, check_run
+from wasserstein_critics.cli.errors import UsageError, explain
+from wasserstein_critics.cli.parser_messages import explain_parse_error
+
+DESCRIPTION = "Train, measure and use what learns against a Wasserstein critic."
+SUBCOMMANDS = {
+    "fit": "Train a model; --ckpt_path resumes a run.",
+    "validate": "Measure a checkpoint on the validation data.",
+    "test": "Measure a checkpoint on the test data.",
+    "predict": "Draw samples from a checkpoint, or label the rows of a target.",
+}
+MORE = (
+    "Options may also stand in files after --config, which are read in order; "
+    "--model.help WGANGP, --data.help MNIST and so on list the keys of a class."
+)
+
+
+class CLI(LightningCLI):
+    """LightningCLI that complains in one sentence, and before anything is written."""
+
+    def setup_parser(self, *args: Any) -> None:
+        """Describe the subcommands in the words of this project, not of Lightning."""
+        super().setup_parser(*args)
+        subcommands = self.parser._subcommands_action
+        assert subcommands is not None
+        for choice in subcommands._choices_actions:
+            choice.help = SUBCOMMANDS[choice.dest]
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Parse, and say what is wrong in one sentence."""
+        words = list(map(str, args if isinstance(args, list) else sys.argv[1:]))
+        try:
+            self.config = parser.parse_args(words)
+        except (ArgumentError, UnicodeDecodeError) as error:
+            actions = next(iter(self._subcommand_parsers.values()))._actions
+            known = {action.dest for action in actions}
+            raise UsageError(explain_parse_error(error, words, known)) from error
+        check_config(self.config[self.config.subcommand])
+
+    def _parse_ckpt_path(self) -> None:
+        # Lightning would let the checkpoint's arguments win over the command line's;
+        # here the config says what the model is, and the checkpoint has to fit.
+        pass
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Give a fit a bar that counts player updates, if it wants one of ours."""
+        assert self.subcommand is not None
+        wanted = self.config_init[self.subcommand].trainer
+        own = any(isinstance(one, ProgressBar) for one in wanted.callbacks or [])
+        if (
+            self.subcommand == "fit"
+            and wanted.enable_progress_bar is not False
+            and not own
+        ):
+            kwargs["enable_progress_bar"] = False
+            self.trainer_defaults["callbacks"].append(UpdateProgress())
+        return super().instantiate_trainer(**kwargs)
+
+    def run_checked(self, **kwargs: Any) -> None:
+        """Run the subcommand, if data and networks go together."""
+        assert self.subcommand is not None
+        check_run(self.trainer, self.model, self.datamodule, self.subcommand)
+        if self.subcommand != "fit" and not kwargs["ckpt_path"]:
+            sys.stderr.write("note: without --ckpt_path the networks are untrained.\n")
+        if self.subcommand == "fit":
+            continue_wandb_run(self.trainer, kwargs["ckpt_path"])
+        measures = self.subcommand in ("validate", "test")
+        if measures:
+            kwargs["verbose"] = False  # Lightning's table has a column for each loader
+        with no_half_written_run(self.trainer):
+            getattr(self.trainer, self.subcommand)(**kwargs)
+        if measures and self.trainer.is_global_zero:
+            sys.stdout.writelines(measured(self.trainer.callback_metrics))
+
+    fit = validate = test = predict = run_checked
+
+
+def measured(metrics: Mapping[str, Any]) -> Iterator[str]:
+    """A line for each metric of a validation or test."""
+    named = {name: value for name, value in metrics.items() if "/" in name}
+    width = max(map(len, named), default=0)
+    for name in sorted(named):
+        yield f"{name:{width}}  {float(named[name]):.6g}\n"
+
+
+@contextmanager
+def no_half_written_run(trainer: Trainer) -> Iterator[None]:
+    """Remove the run's new directory if a user's mistake ends it before it starts.
+
+    Loggers make it before set-up; `RunConfig` writes the config when training starts.
+    """
+    directory = run_directory(trainer)
+    new = [p for p in (directory, *directory.parents) if not p.exists()]
+    try:
+        yield
+    except Exception as error:
+        # W&B names the run's own directory only later, below this one.
+        begun = any(directory.rglob("config.yaml"))
+        if new and not begun and trainer.is_global_zero and explain(error):
+            shutil.rmtree(directory, ignore_errors=True)
+            with suppress(OSError):  # a directory that others use by now is not empty
+                for parent in new[1:]:
+                    parent.rmdir()
+        raise
+
+
+def silence() -> None:
+    """Drop what Lightning says that is wrong or of no use here."""
+    for message in (
+        ".*does not have many workers.*",  # data is in memory, sliced by whole batches
+        ".*smaller than the logging interval.*",  # values are logged by step, not epoch
+        ".*treespec, LeafSpec.*",  # Lightning's own use of torch
+        ".*The dirpath has changed.*",  # every run has its own directory
+        "(?s).*Grad strides do not match bucket.*",  # copies, harmless
+    ):
+        warnings.filterwarnings("ignore", message)
+    logger = logging.getLogger("lightning.pytorch.utilities.rank_zero")
+    logger.addFilter(is_no_advertisement)
+
+
+def is_no_advertisement(record: logging.LogRecord) -> bool:
+    """False for Lightning's tips to install something else."""
+    return "💡" not in record.getMessage()
+
+
+def command_line(
+    args: list[str] | None = None, callbacks: Sequence[Callback] = ()
+) -> CLI:
+    """Run the command line and return what it built; mistakes raise.
+
+    Args:
+        args: Command line; ``sys.argv`` if None.
+        callbacks: More callbacks than the config has, for scripts.
+
+    Returns:
+        The CLI, with ``trainer``, ``model`` and ``datamodule``.
+    """
+    silence()
+    return CLI(
+        LightningModule,
+        LightningDataModule,
+        save_config_callback=RunConfig,
+        trainer_defaults={"callbacks": [ExactResume(), *callbacks]},
+        seed_everything_default=0,
+        parser_kwargs={
+            "exit_on_error": False,
+            "allow_abbrev": False,
+            "prog": "python train.py",
+            "description": DESCRIPTION,
+            **{k: {"description": f"{v} {MORE}"} for k, v in SUBCOMMANDS.items()},
+        },
+        subclass_mode_model=True,
+        subclass_mode_data=True,
+        args=args,
+        auto_configure_optimizers=False,
+    )
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        args: Command line; ``sys.argv`` if None.
+
+    Returns:
+        Exit code: 0, or 2 after a mistake of the user, told on stderr in one sentence.
+        ``WASSERSTEIN_TRACEBACK=1`` in the environment shows the traceback instead.
+    """
+    try:
+        command_line(args)
+    except Exception as error:
+        sentence = explain(error)
+        if sentence is None or os.environ.get("WASSERSTEIN_TRACEBACK"):
+            raise
+        sys.stderr.write(f"error: {sentence}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
