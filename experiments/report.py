@@ -21,8 +21,8 @@ FIGURES = RESULTS.parent / "figures"
 MANY = 40  # cells that would make a paragraph nobody reads
 HEADER = """# Results
 
-Made by `python -m experiments.results page` from the cells in `docs/results/`; each cell
-is one file with its command, commit, hardware, seconds and peak memory. `make
+Made by `python -m experiments.results page` from the cells in `docs/results/`; each
+cell is one file with its command, commit, hardware, seconds and peak memory. `make
 results-<table>` measures the cells that are missing. "Ours" is the mean ± standard
 deviation over seeds at the last step, sampled from the averaged generator; "s.e." is
 the standard error of that mean. The time is that of training alone, per cell.

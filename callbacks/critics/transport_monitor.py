@@ -11,7 +11,7 @@ from callbacks.core.scalars import at_least_one, due, log_scalars
 from callbacks.plotting.images import log_picture
 from callbacks.plotting.plots import curves
 from lightning_modules.core.alternating import CriticModule, evaluating
-from lightning_modules.core.random import Noise
+from lightning_modules.core.random import RandomStream
 from lightning_modules.data_contracts.sparse_rows import SparseRows
 from lightning_modules.functional.slope import PlanEstimate, estimate_on_plan
 from lightning_modules.functional.transport import wasserstein_distance
@@ -163,7 +163,7 @@ class TransportMonitor(pl.Callback):
         draw = getattr(getattr(trainer, "datamodule", None), "random_rows", None)
         if draw is None:
             return batch, None
-        noise = Noise(self.seed, step, "transport_monitor_rows")
+        noise = RandomStream(self.seed, step, "transport_monitor_rows")
         n = self.n * (2 if self.floor else 1)
         drawn = draw("train", n, noise.generator)  # a tensor, or one per domain
         drawn = move_data_to_device(drawn, samples_of(batch).device)
@@ -178,7 +178,7 @@ class TransportMonitor(pl.Callback):
     def measure(self, pl_module: CriticModule, batch: Any, step: int) -> PlanEstimate:
         """Measure on a batch; the same step draws the same numbers."""
         device = samples_of(batch).device
-        noise = Noise(self.seed, step, "transport_monitor", device)
+        noise = RandomStream(self.seed, step, "transport_monitor", device)
         seed = int(noise.uniform(1).item() * 2**24)
         real, fake = pl_module.transport_samples(batch, seed)
         real, fake = real[: self.n], fake[: self.n]

@@ -1,13 +1,12 @@
 """Which rows make up which batch."""
 
-import zlib
 from collections.abc import Iterator
 
-import numpy as np
 import torch
 from torch.utils.data import Sampler
 
 from datamodules.core.tensor_dataset import Rows
+from lightning_modules.core.random import seed_of
 
 
 def seeded_generator(stream: str, *key: int) -> torch.Generator:
@@ -17,9 +16,7 @@ def seeded_generator(stream: str, *key: int) -> torch.Generator:
     >>> first.initial_seed() == second.initial_seed()
     False
     """
-    entropy = [zlib.crc32(stream.encode()), *(number % 2**63 for number in key)]
-    seed = int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0])
-    return torch.Generator().manual_seed(seed % 2**63)
+    return torch.Generator().manual_seed(seed_of(stream, *key))
 
 
 class TrainingRows(Sampler[Rows]):

@@ -1,1 +1,1 @@
-"""The experiments of docs/theory.md: each file is one study, run with ``python -m experiments.studies``."""
+"""The studies of docs/theory.md, one file each: ``python -m experiments.studies``."""

@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LinearLR
 
 from datamodules import PointClouds
 from lightning_modules import GAN, WGAN, WGANGP, GANAdam, WGANGPAdam, WGANRMSprop
-from lightning_modules.core.random import Noise
+from lightning_modules.core.random import RandomStream
 from lightning_modules.generative.base import GenerativeModule
 
 Pairs = Callable[[], tuple[Tensor, Tensor]]
@@ -71,7 +71,7 @@ def critic_steps(
         final_rate: What the learning rate falls to, as a share of the first.
         label: What the progress bar says.
     """
-    module.noise = Noise(seed, 0, "train")
+    module.noise = RandomStream(seed, 0, "train")
     optimizer = module._optimizer_factories[0](module.critic.parameters())
     decay = LinearLR(optimizer, 1.0, final_rate, total_iters=steps)
     yield 0
@@ -100,7 +100,7 @@ def cloud(name: str, seed: int) -> Tensor:
 
 def batches_of(*pools: Tensor, size: int, seed: int) -> Callable[[], list[Tensor]]:
     """Draws rows of each pool, independently, with replacement."""
-    noise = Noise(seed, 0, "batches")
+    noise = RandomStream(seed, 0, "batches")
 
     def draw() -> list[Tensor]:
         return [
@@ -113,7 +113,10 @@ def batches_of(*pools: Tensor, size: int, seed: int) -> Callable[[], list[Tensor
 
 def noisy_copies(pool: Tensor, size: int, seed: int, spread: float = 1.0) -> Pairs:
     """Data beside fresh data with normal noise: a fixed generator of figure 1a."""
-    draw, noise = batches_of(pool, pool, size=size, seed=seed), Noise(seed, 1, "noise")
+    draw, noise = (
+        batches_of(pool, pool, size=size, seed=seed),
+        RandomStream(seed, 1, "noise"),
+    )
 
     def pair() -> tuple[Tensor, Tensor]:
         real, other = draw()

@@ -17,7 +17,7 @@ from experiments.studies.critics import NAMES
 from experiments.studies.players import digits_players, fit_watched
 from experiments.studies.study import Claim, Row, Study, column, figure, select
 from lightning_modules import GAN
-from lightning_modules.core.random import Noise
+from lightning_modules.core.random import RandomStream
 from lightning_modules.functional.adversarial import (
     discriminator_loss,
     jensen_shannon_estimate,
@@ -96,7 +96,7 @@ def _look(module: GenerativeModule, data: Digits, step: int) -> Row:
     if isinstance(module, GAN):
         loss = discriminator_loss(module.critic(real), module.critic(fake))
         return {"estimate": float(jensen_shannon_estimate(loss)), "exact": exact}
-    epsilon = Noise(data.seed, step, "plan").uniform(len(real))
+    epsilon = RandomStream(data.seed, step, "plan").uniform(len(real))
     found = estimate_on_plan(module.critic, real, fake[: len(real)], epsilon)
     return {
         "estimate": float(found.raw),

@@ -16,7 +16,7 @@ from experiments.studies.critics import (
 )
 from experiments.studies.study import Claim, Row, Study, column, figure, select
 from lightning_modules import MLPCritic
-from lightning_modules.core.random import Noise
+from lightning_modules.core.random import RandomStream
 from lightning_modules.functional.slope import estimate_on_plan
 from lightning_modules.functional.transport import wasserstein_distance
 
@@ -53,7 +53,7 @@ def measure(settings: Settings) -> list[Row]:
     for n in settings.sizes:
         floor = float(wasserstein_distance(pool[:n], pool[n : 2 * n]))
         for spread in settings.spreads:
-            noise = Noise(settings.seed, n, "samples").normal(n, 2)
+            noise = RandomStream(settings.seed, n, "samples").normal(n, 2)
             real, fake = pool[:n], pool[n : 2 * n] + spread * noise
             rows += [
                 _row(settings, real, fake, weight, spread, floor)

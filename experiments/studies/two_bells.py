@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from experiments.studies.critics import module_of, seeded, train
 from experiments.studies.study import Claim, Row, Study, column, figure
 from lightning_modules import MLPCritic
-from lightning_modules.core.random import Noise
+from lightning_modules.core.random import RandomStream
 from lightning_modules.functional.kantorovich import OptimalCritic
 
 FLAT = 0.01  # below this slope of D the minimax cost (2) hardly teaches
@@ -50,7 +50,7 @@ class Settings:
 
 def measure(settings: Settings) -> list[Row]:
     """D, D's slope, the critic and the exact potential along the line."""
-    noise = Noise(settings.seed, 0, "bells")
+    noise = RandomStream(settings.seed, 0, "bells")
 
     def pairs(n: int = settings.batch_size) -> tuple[Tensor, Tensor]:
         real, fake = settings.std * noise.normal(2, n, 1)

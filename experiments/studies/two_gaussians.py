@@ -33,7 +33,7 @@ from callbacks.runs.run_config import git_commit
 from experiments.provenance import ROOT
 from lightning_modules import WGAN, WGANGP, MLPCritic, WGANGPAdam, WGANRMSprop
 from lightning_modules.core.files import write_whole
-from lightning_modules.core.random import Noise
+from lightning_modules.core.random import RandomStream
 from lightning_modules.functional.lipschitz import gradient_norm, interpolate
 from lightning_modules.functional.slope import estimate_on_plan
 from lightning_modules.functional.transport import optimal_pairs
@@ -119,8 +119,8 @@ def train_critic(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module = module_of(method, width, penalty_weight)
-    module.noise = Noise(seed, 0, "train")
-    data = Noise(seed, 0, "data")
+    module.noise = RandomStream(seed, 0, "train")
+    data = RandomStream(seed, 0, "data")
     optimizer = module._optimizer_factories[0](module.critic.parameters())
     decay = LinearLR(optimizer, 1.0, 0.05, total_iters=steps)
     for _ in range(steps):
@@ -133,7 +133,7 @@ def train_critic(
     return _measure(module, method, shift, width, seed)
 
 
-def _real(noise: Noise, n: int, shift: float) -> Tensor:
+def _real(noise: RandomStream, n: int, shift: float) -> Tensor:
     return noise.normal(n, 2) + torch.tensor([shift, 0.0])
 
 
@@ -141,7 +141,7 @@ def _real(noise: Noise, n: int, shift: float) -> Tensor:
 def _measure(
     module: WGAN | WGANGP, method: Method, shift: float, width: int, seed: int
 ) -> Row:
-    critic, noise = module.critic, Noise(seed, 0, "measure")
+    critic, noise = module.critic, RandomStream(seed, 0, "measure")
     real, fake = _real(noise, 100_000, shift), noise.normal(100_000, 2)
     estimate = float(critic(real).mean() - critic(fake).mean())
     real, fake = real[:1000], fake[:1000]

@@ -22,7 +22,7 @@ from experiments.studies.critics import (
 )
 from experiments.studies.study import Claim, Row, Study, column, figure, select
 from lightning_modules import GAN, ConvCritic, ConvGenerator
-from lightning_modules.core.random import Noise
+from lightning_modules.core.random import RandomStream
 from lightning_modules.functional.adversarial import (
     non_saturating_generator_loss,
     saturating_generator_loss,
@@ -161,7 +161,10 @@ def _probe(
     label = f"seed {seed}, {epoch} epochs, {method}"
     seed += 2
     module = module_of(method, seeded(make, seed), settings.lr)
-    latents, probe = Noise(seed, epoch, "latents"), Noise(seed, epoch, "probe")
+    latents, probe = (
+        RandomStream(seed, epoch, "latents"),
+        RandomStream(seed, epoch, "probe"),
+    )
     draw = batches_of(real, size=settings.batch_size, seed=seed)
 
     @torch.no_grad()

@@ -1,4 +1,4 @@
-"""Settings among which `experiments.tuning.adaptation` chooses without target labels."""
+"""Settings that `experiments.tuning.adaptation` chooses from without target labels."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

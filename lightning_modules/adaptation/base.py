@@ -14,7 +14,7 @@ from lightning_modules.adaptation.evaluation import EvaluatedOnDomains
 from lightning_modules.adaptation.scores import Selection
 from lightning_modules.core.alternating import evaluating, trainable
 from lightning_modules.core.distributed import joined_rows
-from lightning_modules.core.validation import not_negative, one_of
+from lightning_modules.core.validation import check_choice, check_nonnegative
 from lightning_modules.data_contracts.sparse_rows import join
 from lightning_modules.optim.paper_defaults import AdaptationAdam
 
@@ -96,8 +96,8 @@ class AdaptationModule(EvaluatedOnDomains):
             player_clip_norm=clip_norm,
             **critic_options,
         )
-        not_negative(transfer_weight=transfer_weight, weight_decay=weight_decay)
-        one_of("ramp", ramp, get_args(Ramp))
+        check_nonnegative(transfer_weight=transfer_weight, weight_decay=weight_decay)
+        check_choice("ramp", ramp, get_args(Ramp))
         self.transfer_weight, self.ramp = transfer_weight, ramp
         self.weight_decay = weight_decay
         self.adapted = nn.ModuleDict({"extractor": extractor, "classifier": classifier})

@@ -5,7 +5,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from lightning_modules.adaptation.base import AdaptationModule, Features
-from lightning_modules.core.validation import not_negative
+from lightning_modules.core.validation import check_nonnegative
 from lightning_modules.functional.adaptation import joint_transport_cost
 
 
@@ -36,7 +36,7 @@ class DeepJDOT(AdaptationModule):
         **options: Any,
     ) -> None:
         super().__init__(extractor, classifier, n_classes, **options)
-        not_negative(feature_weight=feature_weight, label_weight=label_weight)
+        check_nonnegative(feature_weight=feature_weight, label_weight=label_weight)
         self.feature_weight, self.label_weight = feature_weight, label_weight
         self.save_hyperparameters()
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from lightning_modules.adaptation.scores import DomainScores, Selection
 from lightning_modules.core.alternating import CriticModule
-from lightning_modules.core.validation import one_of
+from lightning_modules.core.validation import check_choice
 from lightning_modules.data_contracts.sparse_rows import Rows
 
 SOURCE, TARGET, UNLABELLED = range(3)
@@ -41,7 +41,7 @@ class EvaluatedOnDomains(CriticModule):
         super().__init__(**options)
         if n_classes < 2:
             raise ValueError(f"n_classes must be at least 2, got {n_classes}.")
-        one_of("selection", selection, get_args(Selection))
+        check_choice("selection", selection, get_args(Selection))
         self.n_classes = n_classes
         self.scores = DomainScores(n_classes, selection)
         self._class_names: tuple[str, ...] = ()

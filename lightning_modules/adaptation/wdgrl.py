@@ -10,7 +10,7 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from lightning_modules.adaptation.base import AdaptationModule, Features
 from lightning_modules.core.alternating import evaluating
-from lightning_modules.core.validation import not_negative
+from lightning_modules.core.validation import check_nonnegative
 from lightning_modules.data_contracts.sparse_rows import join
 from lightning_modules.functional import adversarial as F
 from lightning_modules.functional.lipschitz import (
@@ -76,7 +76,7 @@ class WDGRL(AdaptationModule):
     ) -> None:
         if n_critic < 1:
             raise ValueError(f"n_critic must be at least 1, got {n_critic}.")
-        not_negative(penalty_weight=penalty_weight)
+        check_nonnegative(penalty_weight=penalty_weight)
         if any(isinstance(module, _BatchNorm) for module in critic.modules()):
             raise ValueError(
                 "critic has BatchNorm, which mixes the rows of a batch, while the "

@@ -14,7 +14,7 @@ from torch.optim.optimizer import ParamsT
 from lightning_modules.core.compiled import Compiled, P, R
 from lightning_modules.core.module import TrackedModule
 from lightning_modules.core.strategies import prepare_strategy
-from lightning_modules.core.validation import above_zero
+from lightning_modules.core.validation import check_positive
 
 
 class Warmup(NamedTuple):
@@ -103,8 +103,8 @@ class CriticModule(TrackedModule):
         self._optimizer_factories = (critic_optimizer, player_optimizer)
         self._scheduler_factories = (critic_scheduler, player_scheduler)
         self._clip_norms = (critic_clip_norm, player_clip_norm)
-        above_zero(critic_clip_norm=critic_clip_norm)
-        above_zero(**{f"{self.player_key}clip_norm": player_clip_norm})
+        check_positive(critic_clip_norm=critic_clip_norm)
+        check_positive(**{f"{self.player_key}clip_norm": player_clip_norm})
         if critic_steps < 0:
             raise ValueError(f"n_critic must not be negative, got {critic_steps}.")
         if player_every < 1:

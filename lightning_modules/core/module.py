@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lightning_modules.core.distributed import data_ranks, rows_of_all_ranks
 from lightning_modules.core.hparams import plain_arguments
-from lightning_modules.core.random import Noise
+from lightning_modules.core.random import RandomStream
 
 
 class TrackedModule(LightningModule):
@@ -31,7 +31,7 @@ class TrackedModule(LightningModule):
 
     monitor: ClassVar[str]
     mode: ClassVar[str] = "min"
-    noise: Noise
+    noise: RandomStream
 
     def __init__(self) -> None:
         super().__init__()
@@ -139,7 +139,7 @@ class TrackedModule(LightningModule):
         for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
             scheduler.step()  # type: ignore[call-arg, unused-ignore]
 
-    # Noise --------------------------------------------------------------------------
+    # Random numbers -----------------------------------------------------------------
 
     @property
     def starts_anew(self) -> bool:
@@ -158,7 +158,7 @@ class TrackedModule(LightningModule):
             # asks torch to, and takes half a millisecond not to find it.
             os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
         rank = data_ranks(self.trainer)["rank"]
-        self.noise = Noise(torch.initial_seed(), rank, "train", self.device)
+        self.noise = RandomStream(torch.initial_seed(), rank, "train", self.device)
         if self._noise_states is None:
             return
         saved, ranks = self._noise_states, self.trainer.world_size

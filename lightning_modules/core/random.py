@@ -7,11 +7,22 @@ import torch
 from torch import Tensor
 
 
-class Noise:
+def seed_of(*key: int | str) -> int:
+    """A seed for one purpose, different for every key.
+
+    >>> seed_of("order", 0, 1) == seed_of("order", 1, 0)
+    False
+    """
+    entropy = [zlib.crc32(k.encode()) if isinstance(k, str) else k % 2**63 for k in key]
+    mixed = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
+    return int(mixed) % 2**63
+
+
+class RandomStream:
     """The random numbers of one (seed, rank, stream).
 
     ``seed_everything`` gives every process the same stream, so each rank of a
-    DDP run would draw the same latents. A `Noise` is keyed by rank as well, is
+    DDP run would draw the same latents. A `RandomStream` is keyed by rank as well, is
     independent of torch's global generator, and its `state` is a tensor that a
     checkpoint can hold.
 
@@ -22,19 +33,18 @@ class Noise:
             give independent numbers.
         device: Where the numbers are drawn and returned.
 
-    >>> a, b = Noise(0, 0, "train"), Noise(0, 0, "train")
+    >>> a, b = RandomStream(0, 0, "train"), RandomStream(0, 0, "train")
     >>> bool((a.normal(2, 3) == b.normal(2, 3)).all())
     True
-    >>> bool((a.normal(2, 3) == Noise(0, 1, "train").normal(2, 3)).any())
+    >>> bool((a.normal(2, 3) == RandomStream(0, 1, "train").normal(2, 3)).any())
     False
     """
 
     def __init__(
         self, seed: int, rank: int, stream: str, device: torch.device | str = "cpu"
     ) -> None:
-        key = [seed % 2**63, rank, zlib.crc32(stream.encode())]
-        mixed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0])
-        self.generator = torch.Generator(device).manual_seed(mixed % 2**63)
+        seed = seed_of(seed, rank, stream)
+        self.generator = torch.Generator(device).manual_seed(seed)
 
     def normal(self, *shape: int) -> Tensor:
         """Standard normal numbers of the given shape."""

@@ -1,10 +1,10 @@
-"""The numbers and words that a method may be given; NaN is none of them."""
+"""Argument validation: numbers in range, words from a list; NaN is never in range."""
 
 import math
 from collections.abc import Sequence
 
 
-def not_negative(**values: float) -> None:
+def check_nonnegative(**values: float) -> None:
     """Refuse a negative or infinite number, with a ValueError."""
     for key, value in values.items():
         if not 0 <= value < math.inf:
@@ -13,21 +13,32 @@ def not_negative(**values: float) -> None:
             )
 
 
-def above_zero(**values: float | None) -> None:
+def check_positive(**values: float | None) -> None:
     """Refuse a number that is not above 0, with a ValueError; None is fine."""
     for key, value in values.items():
         if value is not None and not value > 0:
             raise ValueError(f"{key} must be above 0, got {value}.")
 
 
-def at_least_one(**values: int | None) -> None:
-    """Refuse a whole number below 1, with a ValueError; None is fine."""
+def check_at_least(least: int, prefix: str = "", **values: int | None) -> None:
+    """Refuse a whole number below ``least``, with a ValueError; None is fine.
+
+    Args:
+        least: The smallest that is taken.
+        prefix: What stands before the keys on the command line, such as ``data.``.
+        **values: Numbers by their keys.
+
+    >>> check_at_least(1, "data.", batch_size=0)
+    Traceback (most recent call last):
+    ...
+    ValueError: data.batch_size must be at least 1, got 0.
+    """
     for key, value in values.items():
-        if value is not None and value < 1:
-            raise ValueError(f"{key} must be at least 1, got {value}.")
+        if value is not None and value < least:
+            raise ValueError(f"{prefix}{key} must be at least {least}, got {value}.")
 
 
-def one_of(key: str, word: str, known: Sequence[str]) -> None:
-    """Refuse a word that is not known, with a ValueError."""
-    if word not in known:
-        raise ValueError(f"{key} must be one of {', '.join(known)}, got '{word}'.")
+def check_choice(key: str, value: str, choices: Sequence[str]) -> None:
+    """Refuse a word that is none of the choices, with a ValueError."""
+    if value not in choices:
+        raise ValueError(f"{key} must be one of {', '.join(choices)}, got '{value}'.")

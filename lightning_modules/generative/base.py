@@ -9,7 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torchmetrics import Metric
 
 from lightning_modules.core.alternating import CriticModule, Warmup, evaluating
-from lightning_modules.core.random import Noise
+from lightning_modules.core.random import RandomStream
 from lightning_modules.generative.shapes import check_shapes
 from lightning_modules.metrics import SlicedWassersteinDistance, WassersteinDistance
 
@@ -140,7 +140,7 @@ class GenerativeModule(CriticModule):
         Returns:
             Samples (n, ...) on the module's device, images in [-1, 1].
         """
-        noise = Noise(seed, 0, "sample", self.device)
+        noise = RandomStream(seed, 0, "sample", self.device)
         latents = noise.normal(n, self.latent_dim)
         with evaluating(self.generator):
             return torch.cat([self(part) for part in torch.split(latents, _CHUNK)])
@@ -161,7 +161,9 @@ class GenerativeModule(CriticModule):
             Samples (n, ...).
         """
         seed = torch.initial_seed()
-        rows = [Noise(seed, int(i), "predict").normal(self.latent_dim) for i in batch]
+        rows = [
+            RandomStream(seed, int(i), "predict").normal(self.latent_dim) for i in batch
+        ]
         return cast(Tensor, self(torch.stack(rows).to(self.device)))
 
     # Evaluation ---------------------------------------------------------------------
@@ -191,7 +193,7 @@ class GenerativeModule(CriticModule):
 
     def _start_evaluation(self) -> None:
         seed, rank = torch.initial_seed(), self.global_rank
-        self._evaluation_noise = Noise(seed, rank, "evaluation", self.device)
+        self._evaluation_noise = RandomStream(seed, rank, "evaluation", self.device)
         for metric in self._distances.values():
             metric.to(self.device).reset()
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from lightning_modules.core.alternating import Warmup
-from lightning_modules.core.validation import above_zero
+from lightning_modules.core.validation import check_positive
 from lightning_modules.functional import adversarial as F
 from lightning_modules.functional.lipschitz import clip_weights_
 from lightning_modules.generative.base import GenerativeModule
@@ -57,7 +57,7 @@ class WGAN(GenerativeModule):
             warmup=Warmup() if warmup else None,
             **options,
         )
-        above_zero(clip=clip)
+        check_positive(clip=clip)
         self.clip = clip
         self.clip_norm_layers = clip_norm_layers
         self.save_hyperparameters()

@@ -6,7 +6,7 @@ from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from lightning_modules.core.validation import at_least_one, not_negative
+from lightning_modules.core.validation import check_at_least, check_nonnegative
 from lightning_modules.functional import adversarial as F
 from lightning_modules.functional.lipschitz import gradient_penalty
 from lightning_modules.generative.base import GenerativeModule
@@ -70,10 +70,10 @@ class WGANGP(GenerativeModule):
                 "gradient penalty needs the slope at each sample alone: use norm "
                 "'layer' or 'none'."
             )
-        not_negative(penalty_weight=penalty_weight, slope=slope)
+        check_nonnegative(penalty_weight=penalty_weight, slope=slope)
         if not norm_order >= 1:
             raise ValueError(f"norm_order must be at least 1, got {norm_order}.")
-        at_least_one(penalty_every=penalty_every)
+        check_at_least(1, penalty_every=penalty_every)
         self.penalty_weight = penalty_weight
         self.penalty_every = penalty_every
         self.one_sided = one_sided

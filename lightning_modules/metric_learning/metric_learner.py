@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lightning_modules.core.distributed import joined_rows
 from lightning_modules.core.module import TrackedModule
-from lightning_modules.core.validation import above_zero, one_of
+from lightning_modules.core.validation import check_choice, check_positive
 from lightning_modules.functional import metric_learning as F
 from lightning_modules.functional.distance import cosine_distance, pairwise
 from lightning_modules.functional.mining import Mining, mine_triplets, pairs
@@ -80,10 +80,10 @@ class MetricLearner(TrackedModule):
         scheduler: LRSchedulerCallable | None = None,
     ) -> None:
         super().__init__()
-        one_of("loss", loss, get_args(Loss))
-        one_of("distance", distance, get_args(NeighbourDistance))
-        one_of("mining", mining, get_args(Mining))
-        above_zero(margin=margin)
+        check_choice("loss", loss, get_args(Loss))
+        check_choice("distance", distance, get_args(NeighbourDistance))
+        check_choice("mining", mining, get_args(Mining))
+        check_positive(margin=margin)
         if not 0 < push_weight < 1:
             raise ValueError(f"push_weight must be in (0, 1), got {push_weight}.")
         self.save_hyperparameters()

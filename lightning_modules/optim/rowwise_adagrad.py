@@ -9,7 +9,7 @@ from torch.distributed.tensor import DTensor
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
-from lightning_modules.core.validation import not_negative
+from lightning_modules.core.validation import check_nonnegative
 
 
 class RowwiseAdagrad(Optimizer):
@@ -50,7 +50,7 @@ class RowwiseAdagrad(Optimizer):
         initial: float = 0.0,
         eps: float = 1e-10,
     ) -> None:
-        not_negative(lr=lr, initial=initial, eps=eps)
+        check_nonnegative(lr=lr, initial=initial, eps=eps)
         super().__init__(params, {"lr": lr, "initial": initial, "eps": eps})
         for group in self.param_groups:
             for weight in group["params"]:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lightning_modules.core.module import TrackedModule
-from lightning_modules.core.validation import at_least_one
+from lightning_modules.core.validation import check_at_least
 from lightning_modules.data_contracts.sparse_rows import Rows
 from lightning_modules.data_contracts.user_items import UserItems
 from lightning_modules.functional.ranking import top_items
@@ -45,7 +45,7 @@ class ItemRanker(TrackedModule):
     def __init__(self, ks: Sequence[int], item_chunk: int | None = None) -> None:
         super().__init__()
         self.automatic_optimization = False
-        at_least_one(item_chunk=item_chunk)
+        check_at_least(1, item_chunk=item_chunk)
         self.item_chunk = item_chunk
         self.ranking = RankingMetrics(ks)
         self._trained_on: dict[str, str] = {}

@@ -7,7 +7,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 from torch.nn import functional
 
-from lightning_modules.core.validation import not_negative
+from lightning_modules.core.validation import check_nonnegative
 from lightning_modules.optim.rowwise_adagrad import RowwiseAdagrad
 from lightning_modules.recommendation.negatives import Negatives, Sampling
 from lightning_modules.recommendation.pairwise import BiasedRanker
@@ -54,7 +54,7 @@ class BPR(BiasedRanker):
     ) -> None:
         negatives = Negatives(1, sampling, popularity_power)
         super().__init__(dim, negatives, optimizer, scheduler, ks, item_chunk)
-        not_negative(decay=decay)
+        check_nonnegative(decay=decay)
         self.save_hyperparameters()
         self.decay = decay
 

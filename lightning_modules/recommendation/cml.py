@@ -7,7 +7,7 @@ import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 
-from lightning_modules.core.validation import not_negative
+from lightning_modules.core.validation import check_nonnegative
 from lightning_modules.functional import collaborative as F
 from lightning_modules.optim.rowwise_adagrad import RowwiseAdagrad
 from lightning_modules.recommendation.hinge import HingeRanker, Negative
@@ -93,7 +93,9 @@ class CML(HingeRanker):
             ks=ks,
             item_chunk=item_chunk,
         )
-        not_negative(covariance_weight=covariance_weight, feature_weight=feature_weight)
+        check_nonnegative(
+            covariance_weight=covariance_weight, feature_weight=feature_weight
+        )
         if not feature_hidden or min(feature_hidden) < 1:
             raise ValueError("feature_hidden must name at least one width above 0.")
         if not 0 <= feature_dropout < 1:

@@ -6,7 +6,7 @@ import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor
 
-from lightning_modules.core.validation import above_zero
+from lightning_modules.core.validation import check_positive
 from lightning_modules.data_contracts.user_items import UserItems
 from lightning_modules.recommendation.fitted import FittedRanker, as_csr
 
@@ -44,7 +44,7 @@ class EASE(FittedRanker):
         item_chunk: int | None = None,
     ) -> None:
         super().__init__(ks, item_chunk)
-        above_zero(l2=l2)
+        check_positive(l2=l2)
         self.save_hyperparameters()
         self.l2 = l2
 

@@ -5,7 +5,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from lightning_modules.core.validation import above_zero, one_of
+from lightning_modules.core.validation import check_choice, check_positive
 from lightning_modules.functional import collaborative as F
 from lightning_modules.recommendation.pairwise import PairRanker
 
@@ -32,8 +32,8 @@ class HingeRanker(PairRanker):
         self, margin: float, negative: Negative, rank_weighted: bool, **options: Any
     ) -> None:
         super().__init__(**options)
-        above_zero(margin=margin)
-        one_of("negative", negative, get_args(Negative))
+        check_positive(margin=margin)
+        check_choice("negative", negative, get_args(Negative))
         self.margin, self.negative = margin, negative
         self.rank_weighted = rank_weighted
 

@@ -9,7 +9,11 @@ import torch
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from lightning_modules.core.validation import above_zero, at_least_one, not_negative
+from lightning_modules.core.validation import (
+    check_at_least,
+    check_nonnegative,
+    check_positive,
+)
 from lightning_modules.data_contracts.sparse_rows import SparseRows
 from lightning_modules.data_contracts.user_items import UserItems
 from lightning_modules.recommendation.fitted import FittedRanker, as_csr
@@ -60,7 +64,7 @@ class ItemKNN(FittedRanker):
         item_chunk: int | None = None,
     ) -> None:
         super().__init__(ks, item_chunk)
-        at_least_one(k=k)
+        check_at_least(1, k=k)
         self.save_hyperparameters()
         self.k = k
 
@@ -154,9 +158,9 @@ class WRMF(_Factors):
         item_chunk: int | None = None,
     ) -> None:
         super().__init__(ks, item_chunk)
-        at_least_one(dim=dim, sweeps=sweeps)
-        not_negative(l2=l2)
-        above_zero(alpha=alpha)
+        check_at_least(1, dim=dim, sweeps=sweeps)
+        check_nonnegative(l2=l2)
+        check_positive(alpha=alpha)
         self.save_hyperparameters()
         self.dim, self.l2, self.alpha, self.sweeps = dim, l2, alpha, sweeps
 
@@ -205,9 +209,9 @@ class ImplicitBPR(_Factors):
         item_chunk: int | None = None,
     ) -> None:
         super().__init__(ks, item_chunk)
-        at_least_one(dim=dim, epochs=epochs)
-        above_zero(lr=lr)
-        not_negative(l2=l2)
+        check_at_least(1, dim=dim, epochs=epochs)
+        check_positive(lr=lr)
+        check_nonnegative(l2=l2)
         self.save_hyperparameters()
         self.dim, self.lr, self.l2, self.epochs = dim, lr, l2, epochs
 

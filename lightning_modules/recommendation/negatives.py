@@ -5,8 +5,12 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from lightning_modules.core.random import Noise
-from lightning_modules.core.validation import at_least_one, not_negative, one_of
+from lightning_modules.core.random import RandomStream
+from lightning_modules.core.validation import (
+    check_at_least,
+    check_choice,
+    check_nonnegative,
+)
 from lightning_modules.data_contracts.sparse_rows import entries_of, starts_of
 from lightning_modules.data_contracts.user_items import UserItems
 
@@ -33,7 +37,7 @@ class Negatives:
     >>> taken = torch.tensor([0]), torch.tensor([2])
     >>> liked = UserItems.from_pairs(*taken, n_users=1, n_items=3)
     >>> draws = Negatives(50)
-    >>> items, allowed = draws(*taken, liked, Noise(0, 0, "train"))
+    >>> items, allowed = draws(*taken, liked, RandomStream(0, 0, "train"))
     >>> items.shape, bool((allowed == (items != 2)).all())
     (torch.Size([1, 50]), True)
     """
@@ -45,9 +49,9 @@ class Negatives:
         power: float = 0.75,
         shared: bool = False,
     ) -> None:
-        at_least_one(n_negatives=n)
-        not_negative(popularity_power=power)
-        one_of("sampling", sampling, get_args(Sampling))
+        check_at_least(1, n_negatives=n)
+        check_nonnegative(popularity_power=power)
+        check_choice("sampling", sampling, get_args(Sampling))
         self.n, self.sampling, self.power, self.shared = n, sampling, power, shared
         self._shares: Tensor | None = None
 
@@ -56,7 +60,7 @@ class Negatives:
         self._shares = None
 
     def __call__(
-        self, users: Tensor, items: Tensor, taken: UserItems, noise: Noise
+        self, users: Tensor, items: Tensor, taken: UserItems, noise: RandomStream
     ) -> tuple[Tensor, Tensor]:
         """Candidates of pairs (users, items), int64 (n,) each.
 
@@ -70,7 +74,11 @@ class Negatives:
         return drawn.expand(len(users), -1), ~_has(taken, users, drawn)
 
     def draw(
-        self, items: Tensor, taken: UserItems, noise: Noise, lines: int | None = None
+        self,
+        items: Tensor,
+        taken: UserItems,
+        noise: RandomStream,
+        lines: int | None = None,
     ) -> Tensor:
         """Items int64 (n, U) for liked items (n,), or (lines, U), whoever took them."""
         shape = lines or len(items), self.n

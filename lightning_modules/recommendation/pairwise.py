@@ -8,7 +8,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 
 from lightning_modules.core.distributed import rows_of_all_ranks
-from lightning_modules.core.validation import at_least_one
+from lightning_modules.core.validation import check_at_least
 from lightning_modules.optim.linear_decay import LinearDecay
 from lightning_modules.recommendation.base import ItemRanker
 from lightning_modules.recommendation.embedding_table import RowTable
@@ -43,7 +43,7 @@ class PairRanker(ItemRanker):
         item_chunk: int | None,
     ) -> None:
         super().__init__(ks, item_chunk)
-        at_least_one(dim=dim)
+        check_at_least(1, dim=dim)
         self.dim, self.negatives = dim, negatives
         self._factories = optimizer, scheduler
         self.users: RowTable

@@ -7,7 +7,7 @@ import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 
-from lightning_modules.core.validation import above_zero
+from lightning_modules.core.validation import check_positive
 from lightning_modules.functional.shared_hinge import shared_smooth_hinge
 from lightning_modules.optim.rowwise_adagrad import RowwiseAdagrad
 from lightning_modules.recommendation.cml import CML
@@ -87,7 +87,7 @@ class SmoothCML(CML):
             "feature_optimizer": feature_optimizer,
         }
         super().__init__(**options)
-        above_zero(temperature=temperature)
+        check_positive(temperature=temperature)
         self.save_hyperparameters()
         self.temperature = temperature
         self.negatives = Negatives(n_negatives, sampling, popularity_power, shared=True)

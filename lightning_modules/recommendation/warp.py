@@ -6,7 +6,7 @@ import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 
-from lightning_modules.core.validation import not_negative
+from lightning_modules.core.validation import check_nonnegative
 from lightning_modules.functional.collaborative import metric_hinge
 from lightning_modules.optim.rowwise_adagrad import RowwiseAdagrad
 from lightning_modules.recommendation.hinge import HingeRanker, Negative
@@ -73,7 +73,7 @@ class WARP(HingeRanker, BiasedRanker):
             ks=ks,
             item_chunk=item_chunk,
         )
-        not_negative(decay=decay)
+        check_nonnegative(decay=decay)
         self.save_hyperparameters()
         self.decay = decay
 

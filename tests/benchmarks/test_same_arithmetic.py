@@ -12,7 +12,7 @@ from benchmarks.flops import count
 from benchmarks.generative import Game, Method, Pair, Step
 from benchmarks.wdgrl_speed import Reviews
 from lightning_modules import MLPCritic, MLPGenerator
-from lightning_modules.core.random import Noise
+from lightning_modules.core.random import RandomStream
 
 SMALL = Pair(
     (2,), 16, lambda: (MLPGenerator(3, (2,), (8,)), MLPCritic((2,), (8,))), "small"
@@ -53,12 +53,12 @@ def test_the_bare_loop_has_the_gradient_of_our_module(
     method: Method, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ours = generative.module(method, SMALL)
-    ours.noise = Noise(0, 0, "test")
+    ours.noise = RandomStream(0, 0, "test")
     latent, epsilon = ours.noise.normal(16, ours.latent_dim), ours.noise.uniform(16)
     monkeypatch.setattr(ours.noise, "normal", lambda *_: latent)
     monkeypatch.setattr(ours.noise, "uniform", lambda *_: epsilon)
     monkeypatch.setattr(ours, "record", lambda **_: None)
-    real = Noise(9, 0, "test").normal(16, 2)
+    real = RandomStream(9, 0, "test").normal(16, 2)
     expected = torch.autograd.grad(
         ours.critic_objective(real), list(ours.critic.parameters())
     )
@@ -75,7 +75,7 @@ def test_the_bare_loop_has_the_gradient_of_our_module(
 def test_our_work_is_that_of_the_bare_loop() -> None:
     pair = generative.PAIRS["digits"]
     ours, game = generative.module("wgan_gp", pair), Game.of("wgan_gp", pair)
-    ours.noise = Noise(0, 0, "test")
+    ours.noise = RandomStream(0, 0, "test")
     ours.record = lambda **_: None  # type: ignore[method-assign]
     real = next(game.batches())
     bare = count(lambda: generative.bare_critic(game, real))

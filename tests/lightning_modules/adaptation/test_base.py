@@ -23,7 +23,7 @@ from lightning_modules import (
     SourceOnly,
 )
 from lightning_modules.adaptation.base import AdaptationModule, Features
-from lightning_modules.core.random import Noise
+from lightning_modules.core.random import RandomStream
 from lightning_modules.data_contracts.sparse_rows import SparseRows
 from lightning_modules.functional.adaptation import (
     coral_distance,
@@ -174,9 +174,9 @@ def test_weight_decay_spares_biases_and_the_critic() -> None:
 def test_two_processes_equal_one_on_the_joined_batch(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Joined(Noise):
+    class Joined(RandomStream):
         def __init__(self) -> None:
-            self.parts = [Noise(7, rank, "train") for rank in (0, 1)]
+            self.parts = [RandomStream(7, rank, "train") for rank in (0, 1)]
 
         def uniform(self, *shape: int) -> Tensor:
             return torch.cat([part.uniform(shape[0] // 2) for part in self.parts])

@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from lightning_modules import WDGRL, LinearClassifier, MLPCritic, MLPExtractor
 from lightning_modules.adaptation.base import Features
-from lightning_modules.core.random import Noise
+from lightning_modules.core.random import RandomStream
 from tests.support.domains import Pair, fit, module, weights
 
 STEPS = 4
@@ -31,7 +31,7 @@ def by_hand(
     """The published algorithm, features computed anew in every step."""
     model = wdgrl()
     g, c, f = model.extractor, model.classifier, model.critic
-    noise = Noise(seed, 0, "train")
+    noise = RandomStream(seed, 0, "train")
     critic = torch.optim.Adam(f.parameters(), 1e-4)
     player = torch.optim.Adam([*g.parameters(), *c.parameters()], 1e-4)
     data.setup("fit")
@@ -78,7 +78,7 @@ def test_training_follows_algorithm_1(ends: bool, decay: float) -> None:
 def prepared(model: WDGRL, n: int = 8) -> Features:
     g = torch.Generator().manual_seed(1)
     xs, xt = torch.randn(n, 2, generator=g), torch.randn(n, 2, generator=g)
-    model.noise = Noise(0, 0, "train")
+    model.noise = RandomStream(0, 0, "train")
     return model.prepare((xs, torch.zeros(n, dtype=torch.int64), xt))
 
 
@@ -143,7 +143,7 @@ def test_the_critic_sees_the_extractors_eval_mode_and_the_player_its_training_mo
     extractor.rest.append(layer)
     model = WDGRL(extractor, LinearClassifier(6, 2), MLPCritic((6,), (5,)), 2)
     model.train()
-    model.noise = Noise(0, 0, "train")
+    model.noise = RandomStream(0, 0, "train")
     x = torch.ones(8, 2) * torch.arange(1, 9)[:, None]
     batch = (x, torch.zeros(8, dtype=torch.int64), x)
     model.prepare(batch)

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from lightning_modules import GAN, WGAN, WGANGP, MLPCritic, MLPGenerator
-from lightning_modules.core.random import Noise
+from lightning_modules.core.random import RandomStream
 from lightning_modules.generative.base import GenerativeModule
 
 SEED = 7
@@ -39,12 +39,12 @@ class Halves(LightningDataModule):
         return DataLoader(mine, batch_size=None)  # type: ignore[arg-type]
 
 
-class JoinedNoise(Noise):
+class JoinedNoise(RandomStream):
     """What rank 0 and rank 1 draw, one below the other."""
 
     def __init__(self) -> None:
         super().__init__(SEED, 0, "train")
-        self.parts = [Noise(SEED, rank, "train") for rank in (0, 1)]
+        self.parts = [RandomStream(SEED, rank, "train") for rank in (0, 1)]
 
     def normal(self, *shape: int) -> Tensor:
         n, *rest = shape

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from experiments.studies import critics, two_gaussians
 from lightning_modules import MLPCritic
-from lightning_modules.core.random import Noise
+from lightning_modules.core.random import RandomStream
 from lightning_modules.functional.lipschitz import gradient_norm, interpolate
 from lightning_modules.functional.slope import (
     estimate_on_plan,
@@ -152,7 +152,7 @@ def test_a_trained_critic_has_its_optimal_slope_on_nearly_all_lines_of_the_plan(
     None
 ):
     """The proposition under eq. 36, line by line, for a penalty that hardly gives."""
-    noise, shift, weight = Noise(0, 0, "lines"), 3.0, 100.0
+    noise, shift, weight = RandomStream(0, 0, "lines"), 3.0, 100.0
 
     def pairs(n: int = 256) -> tuple[Tensor, Tensor]:
         return noise.normal(n, 2) + torch.tensor([shift, 0.0]), noise.normal(n, 2)

@@ -23,7 +23,7 @@ from lightning_modules import (
     MLPCritic,
     MLPGenerator,
 )
-from lightning_modules.core.random import Noise
+from lightning_modules.core.random import RandomStream
 from lightning_modules.core.strategies import prepare_strategy
 from lightning_modules.functional.transport import wasserstein_distance
 from lightning_modules.generative.base import GenerativeModule
@@ -56,28 +56,30 @@ def points(n: int = 8) -> DataLoader[Tensor]:
     return DataLoader(torch.randn(n, 2), batch_size=4)  # type: ignore[arg-type]
 
 
-# Noise ------------------------------------------------------------------------------
+# Random streams -----------------------------------------------------------------------
 
 
 def test_noise_differs_by_seed_rank_and_stream_and_repeats() -> None:
     keys = [(0, 0, "train"), (1, 0, "train"), (0, 1, "train"), (0, 0, "sample")]
-    draws = [Noise(*key).normal(8) for key in keys]
+    draws = [RandomStream(*key).normal(8) for key in keys]
     for i, one in enumerate(draws):
-        assert torch.equal(one, Noise(*keys[i]).normal(8))
+        assert torch.equal(one, RandomStream(*keys[i]).normal(8))
         assert all(not torch.equal(one, other) for other in draws[i + 1 :])
 
 
 def test_noise_goes_on_from_its_state() -> None:
-    noise = Noise(0, 0, "train")
+    noise = RandomStream(0, 0, "train")
     noise.normal(5)
     state, ahead = noise.state, noise.uniform(7)
-    other = Noise(9, 9, "x")
-    other.state = torch.stack([Noise(1, 1, "y").state, state])[1]  # one rank's row
+    other = RandomStream(9, 9, "x")
+    other.state = torch.stack([RandomStream(1, 1, "y").state, state])[
+        1
+    ]  # one rank's row
     assert torch.equal(other.uniform(7), ahead)
 
 
 def test_noise_has_the_laws_it_names() -> None:
-    noise = Noise(0, 0, "law")
+    noise = RandomStream(0, 0, "law")
     normal, uniform = noise.normal(200_000), noise.uniform(200_000)
     assert normal.mean().abs() < 0.01
     assert normal.std() == pytest.approx(1, abs=0.01)
@@ -124,7 +126,7 @@ def test_sampling_leaves_every_layer_in_the_mode_it_was_in() -> None:
 
 def test_many_samples_are_made_in_parts_with_the_same_result() -> None:
     module = GAN(*networks())
-    latents = Noise(0, 0, "sample").normal(2500, 3)
+    latents = RandomStream(0, 0, "sample").normal(2500, 3)
     torch.testing.assert_close(module.sample(2500), module(latents).detach())
 
 
@@ -147,7 +149,7 @@ def test_validation_logs_the_exact_distance_between_samples_and_data() -> None:
         DataLoader(x, batch_size=50),  # type: ignore[arg-type]
         verbose=False,
     )
-    noise = Noise(torch.initial_seed(), 0, "evaluation")
+    noise = RandomStream(torch.initial_seed(), 0, "evaluation")
     fake = module(noise.normal(50, 3)).detach()
     assert values["val/wasserstein"] == pytest.approx(
         wasserstein_distance(x, fake).item(), rel=1e-5

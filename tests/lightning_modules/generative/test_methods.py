@@ -19,7 +19,7 @@ from lightning_modules import (
     WGANGPAdam,
     WGANRMSprop,
 )
-from lightning_modules.core.random import Noise
+from lightning_modules.core.random import RandomStream
 from lightning_modules.generative.base import GenerativeModule
 
 pytestmark = pytest.mark.filterwarnings(
@@ -60,7 +60,7 @@ def by_hand(
 ) -> dict[str, Tensor]:
     """The published algorithm in plain PyTorch, without any of our functions."""
     g, f = networks()
-    noise = Noise(torch.initial_seed(), 0, "train")
+    noise = RandomStream(torch.initial_seed(), 0, "train")
     made: Callable[[object], torch.optim.Optimizer] = {
         "gan": lambda p: torch.optim.Adam(p, 2e-4, (0.5, 0.999)),
         "wgan": lambda p: torch.optim.RMSprop(p, 5e-5),

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from callbacks import ExactResume
 from datamodules.recommendation.base import InteractionData
-from lightning_modules.core.random import Noise
+from lightning_modules.core.random import RandomStream
 from lightning_modules.data_contracts.user_items import UserItems
 from lightning_modules.functional.collaborative import covariance_penalty
 from lightning_modules.optim.rowwise_adagrad import RowwiseAdagrad
@@ -42,7 +42,7 @@ def prepared(**options: Any) -> CML:
     trained(model, 0)
     run = trainer(max_steps=0)
     run.fit(model, data())
-    model.noise = Noise(0, 0, "train")
+    model.noise = RandomStream(0, 0, "train")
     return model
 
 
@@ -160,7 +160,7 @@ def test_what_nobody_took_is_drawn_like_what_was_taken_once() -> None:
     users, items = train.nonzero(as_tuple=True)
     taken = UserItems.from_pairs(users, items, n_users=3, n_items=4)
     draws = Negatives(4000, "popularity", power=1.0)
-    drawn = draws.draw(items, taken, Noise(0, 0, "train")).flatten()
+    drawn = draws.draw(items, taken, RandomStream(0, 0, "train")).flatten()
     shares = torch.bincount(drawn, minlength=4) / len(drawn)
     expected = torch.tensor([3, 1, 1, 1]) / 6
     torch.testing.assert_close(shares, expected, atol=0.01, rtol=0)
@@ -245,9 +245,9 @@ def test_a_resumed_run_ends_with_the_points_of_an_uninterrupted_one(
 def test_two_processes_equal_one_on_the_joined_batch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    class Joined(Noise):
+    class Joined(RandomStream):
         def __init__(self) -> None:
-            self.parts = [Noise(0, rank, "train") for rank in (0, 1)]
+            self.parts = [RandomStream(0, rank, "train") for rank in (0, 1)]
 
         def integers(self, high: int, *shape: int) -> Tensor:
             half = shape[0] // 2, *shape[1:]

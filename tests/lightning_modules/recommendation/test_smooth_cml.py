@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from datamodules.recommendation.planted import PlantedInteractions
-from lightning_modules.core.random import Noise
+from lightning_modules.core.random import RandomStream
 from lightning_modules.data_contracts.user_items import UserItems
 from lightning_modules.recommendation.negatives import Negatives
 from lightning_modules.recommendation.smooth_cml import SmoothCML
@@ -65,7 +65,7 @@ def test_shared_candidates_are_allowed_as_single_ones_are() -> None:
     taken = UserItems.from_pairs(users, items, 9, 12)
     asked = torch.tensor([3, 4, 4, 0, 8])
     draws = Negatives(30, shared=True)
-    drawn, allowed = draws(asked, asked, taken, Noise(0, 0, "train"))
+    drawn, allowed = draws(asked, asked, taken, RandomStream(0, 0, "train"))
     assert drawn.shape == allowed.shape == (5, 30)
     assert len(torch.unique(drawn[0])) < 30
     assert torch.equal(allowed, ~matrix[asked[:, None], drawn])

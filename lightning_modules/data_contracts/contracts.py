@@ -1,0 +1,244 @@
+"""What flows from a data module to a method: kinds of data, batches, and protocols.
+
+This page is the whole contract. A data module says what ``kind`` of data it gives, a
+method says which kind it ``takes``, and `check_kind` refuses a pair that can't work. A
+data module without a ``kind`` (a user's own `LightningDataModule`, plain loaders) is
+taken at its word: its batches have to be those of the table in docs/architecture.md.
+
+Protocols name what callbacks and methods ask of a data module or of a method beyond its
+batches; ``isinstance`` asks whether an object has it all.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor, nn
+
+from lightning_modules.data_contracts.sparse_rows import Rows
+from lightning_modules.data_contracts.user_items import UserItems
+
+DataKind = Literal["samples", "labelled_rows", "two_domains", "interactions"]
+
+DESCRIPTIONS: Mapping[DataKind, tuple[str, str]] = {
+    "samples": ("one set of samples", "Digits, PointClouds or ImageFolder"),
+    "labelled_rows": ("labelled rows with reference rows", "LabelledTable"),
+    "two_domains": ("a source and a target domain", "DigitsShift or DomainFeatures"),
+    "interactions": (
+        "interactions of users and items",
+        "Interactions, SplitFiles or PlantedInteractions",
+    ),
+}
+"""What each kind is called in a sentence, and data modules that give it."""
+
+
+# Batches ------------------------------------------------------------------------------
+
+
+class LabelledBatch(NamedTuple):
+    """Samples (n, ...) and their labels, int64 (n,)."""
+
+    x: Rows
+    y: Tensor
+
+
+class TwoDomainBatch(NamedTuple):
+    """Source samples (n, ...), their labels int64 (n,), target samples (m, ...)."""
+
+    source: Rows
+    labels: Tensor
+    target: Rows
+
+
+class UnlabelledBatch(NamedTuple):
+    """Samples (n, ...) without labels."""
+
+    x: Rows
+
+
+class NumberedBatch(NamedTuple):
+    """Row numbers in the data, int64 (n,), and the samples (n, ...) of these rows."""
+
+    rows: Tensor
+    x: Rows
+
+
+class InteractionBatch(NamedTuple):
+    """Users and the items that they interacted with, int64 (n,) each."""
+
+    users: Tensor
+    items: Tensor
+
+
+def samples_of(batch: Any) -> Tensor:
+    """The samples of a batch ``x`` or ``(x, ...)``."""
+    found: Tensor = batch if isinstance(batch, Tensor) else batch[0]
+    return found
+
+
+# Data modules -------------------------------------------------------------------------
+
+
+@runtime_checkable
+class KnownData(Protocol):
+    """Says which kind of data it gives."""
+
+    kind: ClassVar[DataKind]
+
+
+@runtime_checkable
+class SampleShape(Protocol):
+    """Knows the shape of one sample."""
+
+    shape: tuple[int, ...]
+
+
+@runtime_checkable
+class SampleSource(Protocol):
+    """Hands out real samples, (n, *shape) on the model's scale, on the CPU."""
+
+    def real(self, split: Any, n: int | None = None) -> Tensor:
+        """The first n samples of a split, in order."""
+
+
+@runtime_checkable
+class RandomRows(Protocol):
+    """Hands out rows of a split drawn at random, as a training batch holds them."""
+
+    def random_rows(self, split: Any, n: int, generator: torch.Generator) -> Any:
+        """A batch of n rows, none twice, on the model's scale, on the CPU."""
+
+
+@runtime_checkable
+class KnownModes(Protocol):
+    """Data drawn around known centres (k, d); None where it has none."""
+
+    modes: Tensor | None
+    mode_std: float
+
+
+@runtime_checkable
+class ReferenceRows(Protocol):
+    """Names the split among whose rows neighbours are looked for."""
+
+    reference_rows: str
+
+
+@runtime_checkable
+class TwoDomainData(Protocol):
+    """A labelled source and a target; labels are 0 ... num_classes - 1."""
+
+    domain_names: tuple[str, str]
+    batch_size: int
+
+    @property
+    def row_columns(self) -> Mapping[str, Sequence[int | str]]:
+        """What a table of predictions says of the target's test rows, by column."""
+
+
+@runtime_checkable
+class KnownClasses(Protocol):
+    """Has been read, and knows its classes."""
+
+    num_classes: int
+    class_names: tuple[str, ...]
+
+
+@runtime_checkable
+class InteractionSource(Protocol):
+    """Interactions of users and items in three splits, and what the rows stand for."""
+
+    seen_at: Mapping[str, str]
+    predict_items: str
+
+
+class ReadInteractions(InteractionSource, Protocol):
+    """The same after ``setup``: sizes, splits, catalogue and fingerprints."""
+
+    n_users: int
+    n_items: int
+    catalogue: Any
+    fingerprints: Mapping[str, str]
+
+    def interactions(self, split: str) -> UserItems:
+        """Those of ``train``, ``val``, ``test``, ``seen`` or ``all``."""
+
+
+# Methods ------------------------------------------------------------------------------
+
+
+@runtime_checkable
+class ComparesSamples(Protocol):
+    """A method whose critic compares two sets of samples, named by ``sides``."""
+
+    critic: nn.Module
+    sides: ClassVar[tuple[str, str]]
+
+    def transport_samples(self, batch: Any, seed: int) -> tuple[Tensor, Tensor]:
+        """Two sets (n, ...), the one with the larger scores first."""
+
+
+@runtime_checkable
+class HasFeatures(Protocol):
+    """A method that maps samples to features (n, d)."""
+
+    def features(self, x: Rows) -> Tensor:
+        """Features of samples (n, ...)."""
+
+
+@runtime_checkable
+class ClipsWeights(Protocol):
+    """A method that holds its critic's weights in [-clip, clip]."""
+
+    clip: float
+
+    def clipped_parameters(self) -> list[nn.Parameter]:
+        """The weights that are held."""
+
+
+@runtime_checkable
+class Monitored(Protocol):
+    """A method that knows which of its metrics matters, and which way it is better."""
+
+    monitor: ClassVar[str]
+    mode: ClassVar[str]
+
+
+# The check ----------------------------------------------------------------------------
+
+
+def data_of(trainer: pl.Trainer | None) -> Any:
+    """The trainer's data module; None where there is none."""
+    # The attribute exists only once a run has begun.
+    return getattr(trainer, "datamodule", None)
+
+
+def check_kind(method: type, takes: Sequence[DataKind], data: object) -> None:
+    """Refuse data of a kind that a method does not take.
+
+    Args:
+        method: The class of the method.
+        takes: The kinds that it takes.
+        data: A data module; one without a ``kind`` is not refused.
+
+    Raises:
+        ValueError: In one sentence that names both and what to set.
+
+    >>> class Shop:
+    ...     kind = "interactions"
+    >>> class WGAN: ...
+    >>> check_kind(WGAN, ["samples"], Shop())
+    Traceback (most recent call last):
+    ...
+    ValueError: WGAN takes one set of samples, but Shop gives interactions of users ...
+    """
+    if not isinstance(data, KnownData) or data.kind in takes:
+        return
+    wanted = " or ".join(DESCRIPTIONS[kind][0] for kind in takes)
+    examples = ", or ".join(DESCRIPTIONS[kind][1] for kind in takes)
+    raise ValueError(
+        f"{method.__name__} takes {wanted}, but {type(data).__name__} gives "
+        f"{DESCRIPTIONS[data.kind][0]}: set data to {examples}, or choose a model "
+        "for this data."
+    )
