@@ -5,8 +5,9 @@
     python -m experiments.tuning.adaptation amazon --one averaged
 
 The candidates stand in adaptation_candidates.py: changes of WDGRL's settings, and
-weights of the baselines' losses on top of what was chosen for WDGRL. Every candidate trains the
-tasks of the table with two seeds; a baseline's weight is tried on four of the tasks.
+weights of the baselines' losses on top of what was chosen for WDGRL. Every candidate
+trains the tasks of the table with two seeds; a baseline's weight is tried on four of
+the tasks.
 The labels of the target are blanked out before anything is trained, so neither this
 script nor who reads its output can see a target accuracy. The rule is that of
 docs/decisions/0009: of the candidates whose mean accuracy on the *source's* validation
