@@ -6,6 +6,7 @@ from lightning_modules.adaptation.deep_jdot import DeepJDOT
 from lightning_modules.adaptation.mmd import MMD
 from lightning_modules.adaptation.source_only import SourceOnly
 from lightning_modules.adaptation.wdgrl import WDGRL
+from lightning_modules.core.recipe import load_network, remembers, save_network
 from lightning_modules.generative.gan import GAN
 from lightning_modules.generative.wgan import WGAN
 from lightning_modules.generative.wgan_gp import WGANGP
@@ -25,7 +26,6 @@ from lightning_modules.networks import (
     ResNetCritic,
     ResNetGenerator,
 )
-from lightning_modules.optim.linear_decay import LinearDecay
 from lightning_modules.optim.paper_defaults import (
     AdaptationAdam,
     GANAdam,
@@ -33,6 +33,7 @@ from lightning_modules.optim.paper_defaults import (
     WGANRMSprop,
 )
 from lightning_modules.optim.rowwise_adagrad import RowwiseAdagrad
+from lightning_modules.optim.schedules import LinearDecay, OneCycle
 from lightning_modules.recommendation.bpr import BPR
 from lightning_modules.recommendation.cml import CML
 from lightning_modules.recommendation.ease import EASE
@@ -76,6 +77,7 @@ __all__ = [
     "MLPExtractor",
     "MLPGenerator",
     "MetricLearner",
+    "OneCycle",
     "Popularity",
     "ResNetCritic",
     "ResNetGenerator",
@@ -84,4 +86,7 @@ __all__ = [
     "SourceOnly",
     "WGANGPAdam",
     "WGANRMSprop",
+    "load_network",
+    "remembers",
+    "save_network",
 ]

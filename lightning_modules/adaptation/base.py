@@ -1,21 +1,30 @@
 """A classifier that learns from one domain and is used on another."""
 
 import math
-from typing import Any, ClassVar, Literal, NamedTuple, get_args
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal, NamedTuple, cast, get_args
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.optimizer import ParamsT
+from typing_extensions import override
 
-from lightning_modules.adaptation.checks import check_domains
-from lightning_modules.adaptation.evaluation import EvaluatedOnDomains
+from lightning_modules.adaptation.checks import check_domains, check_rows
+from lightning_modules.adaptation.evaluation import DomainEvaluator
 from lightning_modules.adaptation.scores import Selection
 from lightning_modules.core.alternating import evaluating, trainable
 from lightning_modules.core.distributed import joined_rows
-from lightning_modules.core.validation import check_choice, check_nonnegative
-from lightning_modules.data_contracts.sparse_rows import join
+from lightning_modules.core.module import AlternatingModule
+from lightning_modules.core.optimisation import Learner, OptimizerSpec, check_specs
+from lightning_modules.core.validation import (
+    check_at_least,
+    check_choice,
+    check_nonnegative,
+)
+from lightning_modules.data_contracts.contracts import DataKind
+from lightning_modules.data_contracts.sparse_rows import Rows, join
 from lightning_modules.optim.paper_defaults import AdaptationAdam
 
 Ramp = Literal["constant", "sigmoid"]
@@ -29,8 +38,8 @@ class Features(NamedTuple):
     target: Tensor
 
 
-class AdaptationModule(EvaluatedOnDomains):
-    r"""Extractor and classifier that learn from labelled source and bare target rows.
+class AdaptationModule(AlternatingModule):
+    r"""Extractor and classifier that learn from labelled source and unlabelled target.
 
     .. math:: \min_{\theta_g, \theta_c} \mathcal L_c + \lambda_t \, T(h^s, h^t)
 
@@ -39,7 +48,7 @@ class AdaptationModule(EvaluatedOnDomains):
     features of a batch come from one pass over both domains; one optimizer serves
     extractor and classifier. A batch is ``(source_x, source_y, target_x)``.
 
-    See `EvaluatedOnDomains` for what validation and test log.
+    See `DomainEvaluator` for what validation and test log.
 
     Args:
         extractor: Maps samples (n, ...) to features (n, d).
@@ -56,17 +65,23 @@ class AdaptationModule(EvaluatedOnDomains):
         optimizer: Makes the optimizer of extractor and classifier.
         scheduler: Makes its learning-rate schedule, or None.
         clip_norm: Largest gradient norm of their update, or None.
-        **critic_options: The critic's part, see `CriticModule`.
+        compile: Have torch compile what the objectives are made of.
 
     Raises:
         ValueError: If an argument is out of its range.
     """
 
-    player_name: ClassVar[str] = "adapted"
+    monitor: ClassVar[str] = "val/target_im"
+    mode: ClassVar[str] = "max"
+    takes: ClassVar[Sequence[DataKind]] = ("two_domains",)
+    averaged_name: ClassVar[str | None] = "adapted"
     sides: ClassVar[tuple[str, str]] = ("source", "target")
+    """What a critic compares."""
     uses_target: ClassVar[bool] = True
-    least_rows: int = 1
+    min_batch_size: int = 1
     """Rows of each domain that the transfer term needs in a step of all processes."""
+
+    evaluator: DomainEvaluator
 
     def __init__(
         self,
@@ -81,26 +96,19 @@ class AdaptationModule(EvaluatedOnDomains):
         optimizer: OptimizerCallable = lambda p: AdaptationAdam(p),
         scheduler: LRSchedulerCallable | None = None,
         clip_norm: float | None = None,
-        critic_steps: int = 0,
-        critic_optimizer: OptimizerCallable = lambda p: AdaptationAdam(p),
-        **critic_options: Any,
+        compile: bool = False,
     ) -> None:
-        super().__init__(
-            n_classes,
-            selection,
-            critic_steps=critic_steps,
-            player_every=1,
-            critic_optimizer=critic_optimizer,
-            player_optimizer=optimizer,
-            player_scheduler=scheduler,
-            player_clip_norm=clip_norm,
-            **critic_options,
-        )
+        check_at_least(2, n_classes=n_classes)
+        check_choice("selection", selection, get_args(Selection))
         check_nonnegative(transfer_weight=transfer_weight, weight_decay=weight_decay)
         check_choice("ramp", ramp, get_args(Ramp))
+        super().__init__(DomainEvaluator(n_classes, selection), compile=compile)
+        self.n_classes = n_classes
         self.transfer_weight, self.ramp = transfer_weight, ramp
         self.weight_decay = weight_decay
         self.adapted = nn.ModuleDict({"extractor": extractor, "classifier": classifier})
+        self._factories = optimizer, scheduler, clip_norm
+        check_specs([OptimizerSpec("", [], *self._factories)])
 
     @property
     def extractor(self) -> nn.Module:
@@ -115,18 +123,25 @@ class AdaptationModule(EvaluatedOnDomains):
     # What a method defines ----------------------------------------------------------
 
     @property
-    def judges(self) -> dict[str, nn.Module]:
-        """What scores features: the critic, if there is one."""
-        return {"critic": self.critic} if self.critic_steps else {}
+    def discriminators(self) -> dict[str, nn.Module]:
+        """What scores features (n, d) with one number each, by its argument's name."""
+        return {}
 
     def transfer_loss(self, features: Features) -> Tensor | None:
-        """T, what the player descends besides the classification loss."""
+        """T, what is descended besides the classification loss."""
         raise NotImplementedError
 
     # Training -----------------------------------------------------------------------
 
+    @override
+    def learners(self) -> list[Learner]:
+        """Extractor and classifier together, once per batch."""
+        spec = OptimizerSpec("", self._weights(), *self._factories)
+        return [Learner("adapted", self.objective, [spec], waits=True, counts=True)]
+
+    @override
     def prepare(self, batch: Any) -> Features:
-        """Features of both domains from one pass; all steps of the batch use them."""
+        """Features of both domains from one pass; all updates of the batch use them."""
         source, labels, target = batch
         if not self.uses_target:
             features = self.features(source)
@@ -134,32 +149,30 @@ class AdaptationModule(EvaluatedOnDomains):
         features = self.features(join(source, target))
         return Features(features[: len(labels)], labels, features[len(labels) :])
 
-    def player_objective(self, batch: Features) -> Tensor:
+    def objective(self, batch: Features) -> Tensor:
         """Cross-entropy of the source (eq. 44) plus lambda times the transfer term."""
         loss = F.cross_entropy(self.classifier(batch.source), batch.labels)
         self.record(classification_loss=loss)
         transfer = self.transfer_loss(batch) if self.transfer_weight else None
-        return loss if transfer is None else loss + self.strength() * transfer
+        if transfer is None:
+            return loss
+        return loss + self.current_transfer_weight() * transfer
 
     def of_all_ranks(self, features: Features) -> Features:
         """The features of all processes, for a term that is no mean over rows."""
         return Features(*(joined_rows(part) for part in features))
 
-    def strength(self) -> float:
+    def current_transfer_weight(self) -> float:
         """Lambda at this step."""
         if self.ramp == "constant":
             return self.transfer_weight
         done = self.global_step / self.trainer.max_steps
         return self.transfer_weight * (2 / (1 + math.exp(-10 * done)) - 1)
 
-    def check_data(self, data: Any) -> None:
-        """See `check_domains`."""
-        check_domains(self, data)
-
-    def weights_of(self, network: nn.Module) -> ParamsT:
+    def _weights(self) -> ParamsT:
         """Matrices with weight decay and the rest without, as two groups."""
-        weights = trainable(network)
-        if network is not self.player or not self.weight_decay:
+        weights = trainable(self.adapted)
+        if not self.weight_decay:
             return weights
         decays = {"weight_decay": self.weight_decay}
         return [
@@ -167,28 +180,47 @@ class AdaptationModule(EvaluatedOnDomains):
             {"params": [w for w in weights if w.ndim < 2], "weight_decay": 0.0},
         ]
 
-    def transport_samples(self, batch: Any, seed: int) -> tuple[Tensor, Tensor]:  # noqa: ARG002
-        """Features of source and target rows, in eval mode."""
-        with torch.no_grad(), evaluating(self.extractor):
-            return self.features(batch[0]), self.features(batch[-1])
-
+    @override
     def on_fit_start(self) -> None:
-        """Refuse a ramp without an end, and data that the networks don't fit."""
+        """Refuse a ramp without an end, and batches that are too small."""
         super().on_fit_start()
-        data = getattr(self.trainer, "datamodule", None)
-        if data is not None:
-            self.check_data(data)
-            self._check_rows(data)
+        check_rows(self)
         if self.ramp != "constant" and self.trainer.max_steps < 1:
             raise ValueError(
                 f"model.ramp '{self.ramp}' rises until trainer.max_steps: set that."
             )
 
-    def _check_rows(self, data: Any) -> None:
-        rows = getattr(data, "batch_size", self.least_rows)
-        if self.transfer_weight and rows * self.trainer.world_size < self.least_rows:
-            raise ValueError(
-                f"data.batch_size is {rows}, but {type(self).__name__} needs "
-                f"{self.least_rows} rows of each domain: set it to {self.least_rows} "
-                "or more."
-            )
+    @override
+    def check_data(self, data: Any) -> None:
+        """Refuse other kinds of data, and domains that the networks don't fit."""
+        super().check_data(data)
+        with evaluating(self), torch.no_grad():
+            check_domains(self, data)
+
+    # Use ----------------------------------------------------------------------------
+
+    def features(self, x: Rows) -> Tensor:
+        """Features (n, d) of samples (n, ...)."""
+        return cast(Tensor, self.extractor(x))
+
+    @override
+    def forward(self, x: Rows) -> Tensor:
+        """Logits (n, n_classes) of samples (n, ...)."""
+        return cast(Tensor, self.classifier(self.features(x)))
+
+    @override
+    def transport_samples(self, batch: Any, seed: int) -> tuple[Tensor, Tensor]:
+        """Features of source and target rows (n, d), in eval mode.
+
+        Args:
+            batch: A batch of the data module, or as many rows as wanted.
+            seed: Not used: nothing is drawn.
+        """
+        with torch.no_grad(), evaluating(self.extractor):
+            return self.features(batch[0]), self.features(batch[-1])
+
+    @override
+    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Probabilities (n, n_classes) of rows ``(numbers, x)``."""
+        probabilities: Tensor = self(batch[1]).softmax(1)
+        return probabilities

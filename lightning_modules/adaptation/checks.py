@@ -1,50 +1,75 @@
-"""What can be wrong with a domain adaptation, said before it starts."""
+"""Checks of networks and data of a domain adaptation, before it starts."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from lightning_modules.core.alternating import evaluating
+from lightning_modules.adaptation.evaluation import DomainClassifier
+from lightning_modules.data_contracts.contracts import (
+    KnownClasses,
+    RandomRows,
+    TwoDomainData,
+    data_of,
+)
 from lightning_modules.data_contracts.sparse_rows import Rows, join
 
-if TYPE_CHECKING:
-    from lightning_modules.adaptation.base import AdaptationModule
+
+class Adapts(DomainClassifier, Protocol):
+    """A module whose networks are checked against the data."""
+
+    n_classes: int
+    transfer_weight: float
+    min_batch_size: int
+
+    @property
+    def discriminators(self) -> Mapping[str, nn.Module]:
+        """What scores features (n, d), by its argument's name."""
 
 
-def check_domains(module: "AdaptationModule", data: Any) -> None:
-    """Refuse data that is not two domains, or that the networks don't fit.
+def check_domains(module: Adapts, data: Any) -> None:
+    """Refuse two domains, once read, that the networks (in eval mode) don't fit.
 
     Raises:
         ValueError: Naming what does not fit.
     """
-    if not hasattr(data, "domain_names"):
-        raise ValueError(
-            f"{type(module).__name__} adapts a source to a target, and "
-            f"{type(data).__name__} is a single data set: set data to one of two "
-            "domains, such as DigitsShift."
-        )
-    if not hasattr(data, "num_classes"):
-        return  # not read yet
+    if not isinstance(data, KnownClasses) or not isinstance(data, RandomRows):
+        return
     if data.num_classes != module.n_classes:
         raise ValueError(
             f"model.n_classes is {module.n_classes}, but the data has "
             f"{data.num_classes} classes: set --model.n_classes {data.num_classes} "
             f"--model.classifier.n_classes {data.num_classes}."
         )
-    both = data.random_rows("train", 1, torch.Generator())
-    with evaluating(module), torch.no_grad():
-        _check_networks(module, join(*(rows.to(module.device) for rows in both)))
+    batch = data.random_rows("train", 1, torch.Generator())
+    both = (batch[0].to(module.device), batch[-1].to(module.device))
+    _check_networks(module, join(*both))
 
 
-def _check_networks(module: "AdaptationModule", rows: Rows) -> None:
-    features = _tried(
+def check_rows(module: Adapts) -> None:
+    """Refuse batches with fewer rows than the transfer term needs.
+
+    Raises:
+        ValueError: Naming ``data.batch_size``.
+    """
+    data, needed = data_of(module.trainer), module.min_batch_size
+    if not module.transfer_weight or not isinstance(data, TwoDomainData):
+        return
+    if data.batch_size * module.trainer.world_size < needed:
+        raise ValueError(
+            f"data.batch_size is {data.batch_size}, but {type(module).__name__} needs "
+            f"{needed} rows of each domain: set it to {needed} or more."
+        )
+
+
+def _check_networks(module: Adapts, rows: Rows) -> None:
+    features = _call_or_raise(
         lambda: module.features(rows),
         f"The extractor doesn't take samples of shape {list(rows.shape[1:])}",
         "make the shape of model.extractor",
     )
-    logits = _tried(
+    logits = _call_or_raise(
         lambda: module.classifier(features),
         f"The classifier doesn't take features of shape {list(features.shape[1:])}",
         "make the shape of model.classifier",
@@ -54,9 +79,9 @@ def _check_networks(module: "AdaptationModule", rows: Rows) -> None:
             f"The classifier gives logits of shape {list(logits.shape[1:])} for "
             f"{module.n_classes} classes: set its n_classes to {module.n_classes}."
         )
-    for key, judge in module.judges.items():
-        scores = _tried(
-            lambda judge=judge: judge(features),  # type: ignore[misc]
+    for key, network in module.discriminators.items():
+        scores = _call_or_raise(
+            lambda network=network: network(features),  # type: ignore[misc]
             f"The {key} doesn't take features of shape {list(features.shape[1:])}",
             f"make the shape of model.{key}",
         )
@@ -67,8 +92,8 @@ def _check_networks(module: "AdaptationModule", rows: Rows) -> None:
             )
 
 
-def _tried(call: Callable[[], Tensor], wrong: str, mend: str) -> Tensor:
+def _call_or_raise(call: Callable[[], Tensor], problem: str, hint: str) -> Tensor:
     try:
         return call()
     except (RuntimeError, TypeError, AttributeError) as error:
-        raise ValueError(f"{wrong}: {mend} fit ({error}).") from error
+        raise ValueError(f"{problem}: {hint} fit ({error}).") from error

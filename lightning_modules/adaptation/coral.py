@@ -21,7 +21,7 @@ class CORAL(AdaptationModule):
         **options: Lambda (``transfer_weight``) and the rest of `AdaptationModule`.
     """
 
-    least_rows = 2  # a covariance
+    min_batch_size = 2  # a covariance
 
     def __init__(
         self,

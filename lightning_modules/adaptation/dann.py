@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from lightning_modules.adaptation.base import AdaptationModule, Features
 from lightning_modules.functional.adaptation import reverse_gradient
@@ -39,20 +40,23 @@ class DANN(AdaptationModule):
         self.save_hyperparameters()
 
     @property
-    def judges(self) -> dict[str, nn.Module]:
+    def discriminators(self) -> dict[str, nn.Module]:
         """The discriminator."""
         return {"discriminator": self.adapted["discriminator"]}
 
-    def player_objective(self, batch: Features) -> Tensor:
+    @override
+    def objective(self, batch: Features) -> Tensor:
         """Cross-entropy of the classes plus that of the domains."""
         rows = torch.cat([batch.source, batch.target])
-        logits = self.adapted["discriminator"](reverse_gradient(rows, self.strength()))
+        reversed_rows = reverse_gradient(rows, self.current_transfer_weight())
+        logits = self.adapted["discriminator"](reversed_rows)
         n = len(batch.source)
         # mean over 2 n rows: log 2 when the domains can't be told apart
         domain = discriminator_loss(logits[:n], logits[n:]) / 2
         self.record(domain_loss=domain)
-        return super().player_objective(batch) + domain
+        return super().objective(batch) + domain
 
-    def transfer_loss(self, features: Features) -> Tensor | None:  # noqa: ARG002
+    @override
+    def transfer_loss(self, features: Features) -> Tensor | None:
         """None: lambda stands in the reversal of the gradient."""
         return None

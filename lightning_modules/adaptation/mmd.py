@@ -43,7 +43,7 @@ class MMD(AdaptationModule):
         super().__init__(extractor, classifier, n_classes, **options)
         check_widths(widths)
         self.widths, self.unbiased = tuple(widths), unbiased
-        self.least_rows = 2 if unbiased else 1
+        self.min_batch_size = 2 if unbiased else 1
         self.save_hyperparameters()
 
     def transfer_loss(self, features: Features) -> Tensor:

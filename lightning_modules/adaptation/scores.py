@@ -1,4 +1,4 @@
-"""What a validation of two domains finds, with and without target labels."""
+"""Scores of a validation on two domains, with and without target labels."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -39,8 +39,8 @@ class DomainScores(nn.Module):
     def __init__(self, n_classes: int, selection: Selection) -> None:
         super().__init__()
         self.selection = selection
-        self.source_hits = MulticlassConfusionMatrix(n_classes, ignore_index=-1)
-        self.target_hits = MulticlassConfusionMatrix(n_classes, ignore_index=-1)
+        self.source_confusion = MulticlassConfusionMatrix(n_classes, ignore_index=-1)
+        self.target_confusion = MulticlassConfusionMatrix(n_classes, ignore_index=-1)
         self.unlabelled = MetricCollection(
             {f"target_{key}": made() for key, made in SCORES.items()},
             compute_groups=False,
@@ -59,7 +59,7 @@ class DomainScores(nn.Module):
         if labels is None:
             self.unlabelled.update(logits.float())
         else:
-            hits = self.target_hits if role else self.source_hits
+            hits = self.target_confusion if role else self.source_confusion
             hits.update(logits, labels)
 
     def update_distances(self, role: int, features: Tensor) -> None:
@@ -69,8 +69,8 @@ class DomainScores(nn.Module):
 
     def compute(self) -> dict[str, Tensor | float]:
         """Accuracies where there are labels, and the scores."""
-        found = _accuracies("source", self.source_hits)
-        found |= _accuracies("target", self.target_hits)
+        found = _accuracies("source", self.source_confusion)
+        found |= _accuracies("target", self.target_confusion)
         rows = any(score.update_called for score in self.unlabelled.values())
         return found | (self.unlabelled.compute() if rows else {})
 
@@ -102,7 +102,12 @@ class DomainScores(nn.Module):
 
     def reset(self) -> None:
         """Forget all batches."""
-        for metric in (self.source_hits, self.target_hits, self.unlabelled, self.apart):
+        for metric in (
+            self.source_confusion,
+            self.target_confusion,
+            self.unlabelled,
+            self.apart,
+        ):
             metric.reset()
 
 

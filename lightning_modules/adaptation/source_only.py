@@ -1,14 +1,15 @@
-"""No adaptation: the row that every other one is compared with."""
+"""Source-only baseline: no adaptation."""
 
 from typing import Any
 
 from torch import Tensor, nn
+from typing_extensions import override
 
 from lightning_modules.adaptation.base import AdaptationModule, Features
 
 
 class SourceOnly(AdaptationModule):
-    """Learns from the source alone and hopes for the target.
+    """Source-only baseline: a classifier of the source, used on the target as it is.
 
     Args:
         extractor: Maps samples (n, ...) to features (n, d).
@@ -29,6 +30,7 @@ class SourceOnly(AdaptationModule):
         super().__init__(extractor, classifier, n_classes, **options)
         self.save_hyperparameters()
 
-    def transfer_loss(self, features: Features) -> Tensor | None:  # noqa: ARG002
+    @override
+    def transfer_loss(self, features: Features) -> Tensor | None:
         """None."""
         return None

@@ -1,23 +1,24 @@
 """WDGRL (Shen, Qu, Zhang, Yu 2018, arXiv:1707.01217), eq. 41-45."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.dropout import _DropoutNd
+from typing_extensions import override
 
 from lightning_modules.adaptation.base import AdaptationModule, Features
-from lightning_modules.core.alternating import evaluating
-from lightning_modules.core.validation import check_nonnegative
+from lightning_modules.core.alternating import evaluating, trainable
+from lightning_modules.core.lightning_internals import (
+    has_stochastic_layers,
+    mixes_rows,
+)
+from lightning_modules.core.optimisation import Learner, OptimizerSpec, check_specs
+from lightning_modules.core.penalty import GradientPenalty, check_penalised
+from lightning_modules.core.validation import check_at_least
 from lightning_modules.data_contracts.sparse_rows import join
 from lightning_modules.functional import adversarial as F
-from lightning_modules.functional.lipschitz import (
-    interpolate,
-    penalising,
-    scores_and_slopes,
-)
+from lightning_modules.functional.lipschitz import penalising, scores_and_slopes
 from lightning_modules.optim.paper_defaults import AdaptationAdam
 
 
@@ -60,6 +61,8 @@ class WDGRL(AdaptationModule):
         5
     """
 
+    penalised: ClassVar[bool] = True
+
     def __init__(
         self,
         extractor: nn.Module,
@@ -74,37 +77,41 @@ class WDGRL(AdaptationModule):
         critic_clip_norm: float | None = None,
         **options: Any,
     ) -> None:
-        if n_critic < 1:
-            raise ValueError(f"n_critic must be at least 1, got {n_critic}.")
-        check_nonnegative(penalty_weight=penalty_weight)
-        if any(isinstance(module, _BatchNorm) for module in critic.modules()):
-            raise ValueError(
-                "critic has BatchNorm, which mixes the rows of a batch, while the "
-                "gradient penalty needs the slope at each row alone: use norm 'layer' "
-                "or 'none'."
-            )
-        super().__init__(
-            extractor,
-            classifier,
-            n_classes,
-            critic_steps=n_critic,
-            critic_optimizer=critic_optimizer,
-            critic_scheduler=critic_scheduler,
-            critic_clip_norm=critic_clip_norm,
-            **options,
+        check_at_least(1, n_critic=n_critic)
+        check_penalised(critic)
+        super().__init__(extractor, classifier, n_classes, **options)
+        self.critic, self.n_critic, self.ends = critic, n_critic, ends
+        self.penalty = GradientPenalty(penalty_weight)
+        self.critic_spec = OptimizerSpec(
+            "critic_",
+            trainable(critic),
+            critic_optimizer,
+            critic_scheduler,
+            critic_clip_norm,
         )
-        self.critic = critic
-        self.n_critic = n_critic
-        self.penalty_weight = penalty_weight
-        self.ends = ends
-        self._extractor_varies = any(
-            isinstance(m, _BatchNorm | _DropoutNd)
-            or type(m).__name__ in ("StochasticDepth", "DropPath")
-            for m in extractor.modules()
+        check_specs([self.critic_spec])
+        self._extractor_varies = mixes_rows(extractor) or has_stochastic_layers(
+            extractor
         )
         self._fixed: Features
         self.save_hyperparameters()
 
+    @property
+    @override
+    def discriminators(self) -> dict[str, nn.Module]:
+        """The critic."""
+        return {"critic": self.critic}
+
+    @override
+    def learners(self) -> list[Learner]:
+        """The critic's steps, then extractor and classifier against the frozen one."""
+        critic = Learner(
+            "critic", self.critic_objective, [self.critic_spec], steps=self.n_critic
+        )
+        (adapted,) = super().learners()
+        return [critic, adapted._replace(against=[self.critic])]
+
+    @override
     def prepare(self, batch: Any) -> Features:
         """Features with their graph, and those that the critic's steps see."""
         features = super().prepare(batch)
@@ -118,22 +125,22 @@ class WDGRL(AdaptationModule):
         self._fixed = Features(both[: len(labels)], labels, both[len(labels) :])
         return features
 
-    def critic_objective(self, batch: Features) -> Tensor:  # noqa: ARG002
+    def critic_objective(self, _features: Features) -> Tensor:
         """Negated distance plus penalty (eq. 42-43)."""
-        source, _, target = self._fixed
-        epsilon = self.noise.uniform(len(source))
-        gap, penalty = self.compiled(self._terms)(source, target, epsilon)
-        loss = gap + self.penalty_weight * penalty
+        source, target = self._fixed.source, self._fixed.target
+        uniform = self.penalty.draw(source, self.noise)
+        gap, penalty = self.compiled(self._terms)(source, target, uniform)
+        loss = self.penalty.added_to(gap, penalty)
         if self.recording:
             self.record(critic_loss=loss, wasserstein=-gap, penalty=penalty)
         return loss
 
     def _terms(
-        self, source: Tensor, target: Tensor, epsilon: Tensor
+        self, source: Tensor, target: Tensor, uniform: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Negated distance, and the penalty without its weight, from one pass."""
         n = len(source)
-        lines = interpolate(source, target, epsilon)
+        lines = self.penalty.points(source, target, uniform)
         with penalising(source.device):
             if self.ends:
                 points = torch.cat([source, target, lines])
@@ -144,7 +151,7 @@ class WDGRL(AdaptationModule):
                 _, slopes = scores_and_slopes(self.critic, lines, create_graph=True)
                 scores = self.critic(torch.cat([source, target]))
             gap = F.wasserstein_critic_loss(scores[:n], scores[n : 2 * n])
-            return gap, (slopes - 1).square().mean()
+            return gap, self.penalty.excess(slopes)
 
     def transfer_loss(self, features: Features) -> Tensor:
         """The critic's estimate of the distance (eq. 42), without the penalty."""

@@ -1,12 +1,12 @@
-"""Functions that torch compiles, and goes without where the compiler cannot."""
+"""torch.compile with eager fallback."""
 
 import warnings
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import torch
-from torch._functorch import config as functorch
 
+from lightning_modules.core.lightning_internals import compiling_backward_at_once
 from lightning_modules.functional.piecewise import PiecewiseLinear
 
 P = ParamSpec("P")
@@ -61,7 +61,7 @@ class Compiled(Generic[P, R]):
         bent = _bent(self.function)
         self._fast = torch.compile(bent, dynamic=False, fullgraph=True)
         # The backward pass too, so that what can't be compiled of it fails here.
-        with functorch.patch(force_non_lazy_backward_lowering=True):
+        with compiling_backward_at_once():
             return self._fast(*args, **kwargs)
 
     def _tell(self, error: Exception) -> None:
@@ -78,6 +78,27 @@ class Compiled(Generic[P, R]):
     def __reduce__(self) -> Any:
         """What torch compiled belongs to this process."""
         return Compiled, (self.function, self._told)
+
+
+class Compiler:
+    """The functions of one module, each compiled once.
+
+    Args:
+        enabled: False leaves every function as it is.
+    """
+
+    def __init__(self, enabled: bool) -> None:
+        self.enabled = enabled
+        self._functions: dict[Callable[..., Any], Any] = {}
+        self._told: set[str] = set()
+
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        """The function, compiled if that is asked for."""
+        if not self.enabled:
+            return function
+        new = Compiled(function, self._told)
+        compiled: Callable[P, R] = self._functions.setdefault(function, new)
+        return compiled
 
 
 def _bent(function: Callable[P, R]) -> Callable[P, R]:

@@ -5,6 +5,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, distributed
 
+from lightning_modules.core.lightning_internals import device_mesh
+
 
 def rows_of_all_ranks(row: Tensor) -> Tensor:
     """One row per rank, in the order of ranks; call it on all ranks.
@@ -46,7 +48,7 @@ def data_ranks(trainer: Any) -> dict[str, int]:
 
     Processes that hold one model together get the same batches.
     """
-    mesh = getattr(trainer.strategy, "_device_mesh", None)
+    mesh = device_mesh(trainer.strategy)
     if mesh is None:
         return {"rank": trainer.global_rank, "world_size": trainer.world_size}
     data = mesh["data_parallel"]

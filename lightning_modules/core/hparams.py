@@ -9,6 +9,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from lightning_modules.core.public_names import class_path
 from lightning_modules.core.recipe import recipe_of
 
 INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
@@ -32,8 +33,7 @@ def plain_arguments(cls: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
             recipe = None
         if recipe is not None:
             plain[key] = recipe
-    path = f"{cls.__module__}.{cls.__qualname__}"
-    return {**plain, "_class_path": path, "_instantiator": INSTANTIATOR}
+    return {**plain, "_class_path": class_path(cls), "_instantiator": INSTANTIATOR}
 
 
 def _is_plain(value: Any) -> bool:
@@ -60,5 +60,4 @@ def _factory_recipe(
             init_args[name] = list(value) if isinstance(value, tuple) else value
         elif parameter.default is parameter.empty:
             return None
-    path = f"{type(made).__module__}.{type(made).__qualname__}"
-    return {"class_path": path, "init_args": init_args}
+    return {"class_path": class_path(type(made)), "init_args": init_args}

@@ -1,58 +1,389 @@
-"""What every module of the library keeps track of: arguments, noise, records."""
+"""The base of every method: learners, evaluation, records, exact resume."""
 
 import inspect
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any, ClassVar, Self
 
 import torch
 from lightning.pytorch import LightningModule
-from lightning.pytorch.core.mixins.hparams_mixin import HyperparametersMixin
 from lightning.pytorch.core.optimizer import LightningOptimizer
-from lightning.pytorch.utilities.parsing import collect_init_args
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from typing_extensions import override
 
+from lightning_modules.core.alternating import Turns, Warmup, frozen
+from lightning_modules.core.compiled import Compiler, P, R
 from lightning_modules.core.distributed import data_ranks, rows_of_all_ranks
+from lightning_modules.core.evaluation import Evaluator, Values
 from lightning_modules.core.hparams import plain_arguments
+from lightning_modules.core.lightning_internals import (
+    built_by_cli,
+    constructor_arguments,
+    is_resumed,
+)
+from lightning_modules.core.old_files import count_steps_manually, load_upgraded
+from lightning_modules.core.optimisation import (
+    Learner,
+    OptimizerSpec,
+    clip_gradients,
+    make_optimizers,
+    steps_of_run,
+)
 from lightning_modules.core.random import RandomStream
+from lightning_modules.core.strategies import prepare_strategy
+from lightning_modules.data_contracts.contracts import DataKind, check_kind, data_of
 
 
-class TrackedModule(LightningModule):
-    """A LightningModule whose checkpoints load without pickled code and resume exactly.
+class AlternatingModule(LightningModule):
+    """Learners that take turns, by manual optimisation.
+
+    A method states its `learners`: what descends which objective, how often and
+    against whom. On each batch they take their turns in that order; those that wait
+    do so until a counted step is due, every ``batches_per_step`` batches.
+    ``trainer.global_step``, ``max_steps``, checkpoint intervals and the loggers' axis
+    count these steps, the unit of the papers: generator updates, encoder updates.
+
+    Checkpoints load without pickled code and resume exactly.
+
+    Args:
+        evaluator: Validation and test.
+        batches_per_step: Batches between two counted steps.
+        warmup: More batches before certain steps, or None.
+        compile: Have torch compile what the objectives are made of. The first step
+            then takes a minute or so; losses are the same up to rounding.
 
     Attributes:
-        monitor: The validation metric that means something for this method.
+        monitor: The validation metric that matters for this method.
         mode: ``"min"`` or ``"max"``: which way ``monitor`` is better.
+        takes: Kinds of data that it learns from.
         noise: Random numbers of this rank for training, saved in the checkpoint.
         recording: True while the values of the running step will be logged.
+        step_ended: Whether the last batch ended a counted step.
+        turns: The place in the schedule.
+
+    Raises:
+        ValueError: If an argument is out of its range.
     """
 
     monitor: ClassVar[str]
     mode: ClassVar[str] = "min"
+    takes: ClassVar[Sequence[DataKind]] = ("samples",)
+    penalised: ClassVar[bool] = False
+    """Whether an objective has a second derivative in it."""
+    alternates: ClassVar[bool] = True
+    """Whether some weights get no gradients in some backward passes."""
+    averaged_name: ClassVar[str | None] = None
+    """The network whose running average is worth having, or None."""
     noise: RandomStream
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        evaluator: Evaluator[Any],
+        *,
+        batches_per_step: int = 1,
+        warmup: Warmup | None = None,
+        compile: bool = False,
+    ) -> None:
         super().__init__()
-        self.recording = False
+        self.automatic_optimization = False
+        self.evaluator, evaluator.module = evaluator, self
+        self.turns = Turns(batches_per_step, warmup)
+        self.recording = self.step_ended = False
+        self._compiler = Compiler(compile)
         self._log_every = 0
         self._records: dict[str, Tensor] = {}
         self._noise_states: Tensor | None = None
         self._steps_loaded = 0
 
+    # What a method defines ----------------------------------------------------------
+
+    def learners(self) -> list[Learner]:
+        """In the order of their turns; empty for a method without steps."""
+        raise NotImplementedError
+
+    def prepare(self, batch: Any) -> Any:
+        """What all objectives of this batch are made from; computed once."""
+        return batch
+
+    def check_data(self, data: Any) -> None:
+        """Refuse a data module of another kind, or one that the networks don't fit.
+
+        Raises:
+            ValueError: Naming what does not fit.
+        """
+        check_kind(type(self), self.takes, data)
+        self.evaluator.check_data(data)
+
+    def transport_samples(self, batch: Any, seed: int) -> tuple[Tensor, Tensor]:
+        """Two sets of samples whose distance the critic estimates, without gradients.
+
+        Args:
+            batch: A batch of the data module, or as many rows as wanted.
+            seed: Key of random numbers, if there are any.
+
+        Returns:
+            Two tensors (n, ...), the one with the larger scores first.
+        """
+        raise NotImplementedError
+
+    # Training -----------------------------------------------------------------------
+
+    @override
+    def training_step(self, batch: Any, batch_idx: int) -> None:
+        """One batch: a turn of each learner that is due."""
+        due = self.turns.due(self.global_step)
+        self.recording = due and self.is_logged(self.global_step + 1)
+        prepared = self.prepare(batch)
+        optimizers = iter(self.optimizer_list())
+        for learner in self._learners:
+            own = [next(optimizers) for _ in learner.optimizers]
+            for _ in range(learner.steps if due or not learner.waits else 0):
+                self._update(learner, own, prepared)
+        if due:
+            self.step_schedulers()
+        self.turns.end()
+        self.step_ended = due
+        self.publish_records()
+
+    def _update(
+        self, learner: Learner, optimizers: Sequence[LightningOptimizer], batch: Any
+    ) -> None:
+        with frozen(*learner.against):
+            loss = learner.objective(batch)
+            for optimizer in optimizers:
+                optimizer.zero_grad()
+            self.manual_backward(loss)
+        for optimizer in optimizers[1 if learner.counts else 0 :]:
+            # LightningOptimizer.step() counts into global_step; the strategy's doesn't.
+            self.trainer.strategy.optimizer_step(optimizer.optimizer, lambda: None)
+        if learner.counts:
+            optimizers[0].step()
+        self.turns.updates[learner.name] += 1
+        if learner.after_update is not None:
+            learner.after_update()
+
+    def optimizer_specs(self) -> list[OptimizerSpec]:
+        """What is optimised, in the order of the optimizers."""
+        return [spec for learner in self.learners() for spec in learner.optimizers]
+
+    @override
+    def configure_optimizers(self) -> Any:
+        """Optimizers and schedules of all learners, in their order."""
+        self._learners = self.learners()
+        self._specs = self.optimizer_specs()
+        return make_optimizers(
+            self._specs, lambda: steps_of_run(self.trainer, self.turns)
+        )
+
+    @override
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Clip the gradient norm of the learner that is about to step."""
+        if not any(spec.clip_norm for spec in self._specs):
+            return
+        steps = [one.optimizer for one in self.optimizer_list()]
+        limit = self._specs[steps.index(optimizer)].clip_norm
+        if limit is not None:
+            clip_gradients(self.trainer, optimizer, limit)
+
+    def optimizer_list(self) -> list[LightningOptimizer]:
+        """The optimizers, in the order in which they were configured."""
+        optimizers = self.optimizers()
+        several = optimizers if isinstance(optimizers, list) else [optimizers]
+        assert all(isinstance(one, LightningOptimizer) for one in several)
+        return several
+
+    def step_schedulers(self) -> None:
+        """Move every learning-rate schedule on by one step."""
+        schedulers = self.lr_schedulers() or []
+        for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
+            scheduler.step()  # type: ignore[call-arg, unused-ignore]
+
+    def compiled(self, function: Callable[P, R]) -> Callable[P, R]:
+        """A network or a method of this module, compiled if that is asked for.
+
+        A method that is compiled reads networks and settings, and changes nothing.
+        """
+        return self._compiler(function)
+
+    @property
+    def averaged(self) -> nn.Module | None:
+        """The network whose running average is worth having, or None."""
+        return self.get_submodule(self.averaged_name) if self.averaged_name else None
+
+    # Evaluation ---------------------------------------------------------------------
+
+    @override
+    def on_validation_start(self) -> None:
+        """Refuse data that is not what the weights were trained on."""
+        self.evaluator.check_checkpoint()
+
+    on_test_start = on_predict_start = on_validation_start
+
+    @override
+    def on_validation_epoch_start(self) -> None:
+        """Forget what an earlier validation left."""
+        self.evaluator.start("val")
+
+    @override
+    def on_test_epoch_start(self) -> None:
+        """Forget what an earlier test left."""
+        self.evaluator.start("test")
+
+    @override
+    def validation_step(
+        self, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> Any:
+        """Take in a validation batch."""
+        return self.evaluator.update("val", batch, dataloader_idx)
+
+    @override
+    def test_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> Any:
+        """Take in a test batch."""
+        return self.evaluator.update("test", batch, dataloader_idx)
+
+    @override
+    def predict_step(self, batch: Any, batch_idx: int) -> Any:
+        """What the evaluator predicts for a batch."""
+        return self.evaluator.predict(batch)
+
+    @override
+    def on_validation_epoch_end(self) -> None:
+        """Log the metrics under ``val/``."""
+        self._evaluated("val")
+
+    @override
+    def on_test_epoch_end(self) -> None:
+        """Log the metrics under ``test/``."""
+        self._evaluated("test")
+
+    def _evaluated(self, stage: str) -> None:
+        values = self.evaluator.compute(stage)
+        self.log_evaluation({f"{stage}/{key}": value for key, value in values.items()})
+
+    def log_evaluation(self, values: Values) -> None:
+        """Log values of a validation or test run on the axis of counted steps.
+
+        Call it in an epoch-end hook, on all ranks, with values that agree.
+        """
+        # A test counts no steps of its own: the checkpoint knows how many were made.
+        step = self.global_step or self._steps_loaded
+        stamped = {**values, "step": float(step)}
+        self.log_dict(stamped, on_epoch=True, sync_dist=True)
+
+    # Records ------------------------------------------------------------------------
+
+    def is_logged(self, step: int) -> bool:
+        """Whether values of counted step ``step`` (from 1) are logged."""
+        every = self._log_every
+        return every > 0 and step % every == 0
+
+    def record(self, **values: Tensor) -> None:
+        """Log ``train/<name>`` for this step, if it is one that is logged.
+
+        Values stay on their device until the end of the step. Work that only a
+        record needs belongs behind ``if self.recording``.
+        """
+        if self.recording:
+            self._records.update({f"train/{k}": v.detach() for k, v in values.items()})
+
+    def publish(self, values: Values) -> None:
+        """Send values to all loggers at once, on the axis of counted steps."""
+        numbers = {key: float(value) for key, value in values.items()}
+        for logger in self.loggers:
+            logger.log_metrics(numbers, step=self.global_step)
+
+    def publish_records(self) -> None:
+        """Send what the step recorded to progress bar and loggers."""
+        if self._records:
+            self.log_dict(self._records, prog_bar=True, logger=False)
+            self.publish(self._records)
+            self._records = {}
+        self.recording = False
+
+    # Beginning and resuming ---------------------------------------------------------
+
+    @property
+    def is_fresh_fit(self) -> bool:
+        """Whether this fit goes on with no other: its weights may be a checkpoint's."""
+        return not is_resumed(self.trainer) and self.trainer.global_step == 0
+
+    @override
+    def setup(self, stage: str) -> None:
+        """Refuse a strategy that can't work, and let plain ``ddp`` work."""
+        super().setup(stage)
+        if self.alternates:
+            prepare_strategy(self.trainer.strategy)
+        self.evaluator.setup()
+
+    @override
+    def on_fit_start(self) -> None:
+        """Start the schedule and this rank's noise, or go on from the checkpoint."""
+        if self.is_fresh_fit:
+            self._noise_states = None
+            self.turns.reset()
+        self._log_every = int(self.trainer.log_every_n_steps)  # type: ignore[attr-defined]
+        if not torch.cuda.is_available():
+            # Else every optimizer step looks for the driver's library, as Lightning
+            # asks torch to, and takes half a millisecond not to find it.
+            os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
+        rank = data_ranks(self.trainer)["rank"]
+        self.noise = RandomStream(torch.initial_seed(), rank, "train", self.device)
+        self._resume_noise()
+        self.evaluator.on_fit_start(fresh=self.is_fresh_fit)
+        data = data_of(self.trainer)
+        if data is not None:
+            self.check_data(data)
+
+    def _resume_noise(self) -> None:
+        if self._noise_states is None:
+            return
+        saved, ranks = self._noise_states, self.trainer.world_size
+        if saved.shape != (ranks, len(self.noise.state)):
+            raise ValueError(
+                f"The checkpoint holds the random state of {len(saved)} process(es) on "
+                f"another kind of device or number of processes than these {ranks}: "
+                "resume on the same devices, or start a new run from its weights."
+            )
+        self.noise.state = saved[self.global_rank]
+        self._noise_states = None
+
+    @override
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the place in the schedule, and the noise of every rank."""
+        checkpoint["schedule"] = self.turns.state()
+        if "noise" in self.__dict__:
+            state = self.noise.state.to(self.device)
+            checkpoint["noise"] = rows_of_all_ranks(state).cpu()
+        self.evaluator.save(checkpoint)
+
+    @override
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on from the place in the schedule; noise waits until the fit starts."""
+        self.turns.load(checkpoint.get("schedule", {}))
+        self._noise_states = checkpoint.get("noise")
+        self._steps_loaded = checkpoint.get("global_step", 0)
+        count_steps_manually(checkpoint)
+        self.evaluator.load(checkpoint)
+
     # Arguments ----------------------------------------------------------------------
 
     @classmethod
-    def load_from_checkpoint(cls, *args: Any, **kwargs: Any) -> Self:
+    def load_from_checkpoint(
+        cls, checkpoint_path: Any, *args: Any, **kwargs: Any
+    ) -> Self:
         """Lightning's, with ``weights_only=True``: nothing in the file is unpickled."""
         kwargs.setdefault("weights_only", True)
         with warnings.catch_warnings():
             # Lightning 2.6 calls jsonargparse by a name that is going away.
             for text in ("instantiate_classes", "JSONARGPARSE_DEPRECATION_WARNINGS"):
                 warnings.filterwarnings("ignore", f"(?s).*{text}")
-            return super().load_from_checkpoint(*args, **kwargs)
+            file = load_upgraded(cls, checkpoint_path)
+            return super().load_from_checkpoint(file, *args, **kwargs)
 
+    @override
     def save_hyperparameters(
         self,
         *args: Any,
@@ -66,125 +397,6 @@ class TrackedModule(LightningModule):
             assert current is not None
             frame = current.f_back
         assert frame is not None
-        if not args and not _built_by_cli():
-            found = collect_init_args(frame, [], classes=(HyperparametersMixin,))
-            arguments = {k: v for part in found for k, v in part.items()}
-            args = (plain_arguments(type(self), arguments),)
+        if not args and not built_by_cli():
+            args = (plain_arguments(type(self), constructor_arguments(frame)),)
         super().save_hyperparameters(*args, ignore=ignore, frame=frame, logger=logger)
-
-    def check_data(self, data: Any) -> None:
-        """Refuse a data module that the networks don't fit.
-
-        Raises:
-            ValueError: Naming what does not fit.
-        """
-
-    # Records ------------------------------------------------------------------------
-
-    def is_logged(self, step: int) -> bool:
-        """Whether values of player update ``step`` (counted from 1) are logged."""
-        every = self._log_every
-        return every > 0 and step % every == 0
-
-    def record(self, **values: Tensor) -> None:
-        """Log ``train/<name>`` for this step, if it is one that is logged.
-
-        Values stay on their device until the end of the step. Work that only a
-        record needs belongs behind ``if self.recording``.
-        """
-        if self.recording:
-            self._records.update({f"train/{k}": v.detach() for k, v in values.items()})
-
-    def publish(self, values: Mapping[str, Tensor | float]) -> None:
-        """Send values to all loggers at once, on the axis of player updates."""
-        numbers = {key: float(value) for key, value in values.items()}
-        for logger in self.loggers:
-            logger.log_metrics(numbers, step=self.global_step)
-
-    def publish_records(self) -> None:
-        """Send what the step recorded to progress bar and loggers."""
-        if self._records:
-            self.log_dict(self._records, prog_bar=True, logger=False)
-            self.publish(self._records)
-            self._records = {}
-        self.recording = False
-
-    def log_evaluation(self, values: Mapping[str, Tensor | float]) -> None:
-        """Log values of a validation or test run on the axis of player updates.
-
-        Call it in an epoch-end hook, on all ranks, with values that agree.
-        """
-        # A test counts no steps of its own: the checkpoint knows how many were made.
-        step = self.global_step or self._steps_loaded
-        stamped = {**values, "step": float(step)}
-        self.log_dict(stamped, on_epoch=True, sync_dist=True)
-
-    # Updates ------------------------------------------------------------------------
-
-    def learning(self) -> list[LightningOptimizer]:
-        """The optimizers, in the order in which they were configured."""
-        found = self.optimizers()
-        several = found if isinstance(found, list) else [found]
-        assert all(isinstance(one, LightningOptimizer) for one in several)
-        return several
-
-    def step_uncounted(self, optimizer: LightningOptimizer) -> None:
-        """Update what the optimizer holds without counting into ``global_step``."""
-        # LightningOptimizer.step() counts; the strategy's step does not.
-        self.trainer.strategy.optimizer_step(optimizer.optimizer, lambda: None)
-
-    def step_schedulers(self) -> None:
-        """Move every learning-rate schedule on by one update."""
-        schedulers = self.lr_schedulers() or []
-        for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
-            scheduler.step()  # type: ignore[call-arg, unused-ignore]
-
-    # Random numbers -----------------------------------------------------------------
-
-    @property
-    def starts_anew(self) -> bool:
-        """Whether this fit goes on with no other: its weights may be a checkpoint's."""
-        trainer: Any = self.trainer
-        resumed = trainer.ckpt_path or trainer._checkpoint_connector._hpc_resume_path
-        return not resumed and trainer.global_step == 0
-
-    def on_fit_start(self) -> None:
-        """Start this rank's noise, or go on where the checkpoint stopped."""
-        if self.starts_anew:
-            self._noise_states = None
-        self._log_every = int(self.trainer.log_every_n_steps)  # type: ignore[attr-defined]
-        if not torch.cuda.is_available():
-            # Else every optimizer step looks for the driver's library, as Lightning
-            # asks torch to, and takes half a millisecond not to find it.
-            os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
-        rank = data_ranks(self.trainer)["rank"]
-        self.noise = RandomStream(torch.initial_seed(), rank, "train", self.device)
-        if self._noise_states is None:
-            return
-        saved, ranks = self._noise_states, self.trainer.world_size
-        if saved.shape != (ranks, len(self.noise.state)):
-            raise ValueError(
-                f"The checkpoint holds the random state of {len(saved)} process(es) on "
-                f"another kind of device or number of processes than these {ranks}: "
-                "resume on the same devices, or start a new run from its weights."
-            )
-        self.noise.state = saved[self.global_rank]
-        self._noise_states = None
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Gather the noise state of every rank; called on all ranks."""
-        if hasattr(self, "noise"):
-            state = self.noise.state.to(self.device)
-            checkpoint["noise"] = rows_of_all_ranks(state).cpu()
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Remember the noise states until the fit starts."""
-        self._noise_states = checkpoint.get("noise")
-        self._steps_loaded = checkpoint.get("global_step", 0)
-
-
-def _built_by_cli() -> bool:
-    """Whether LightningCLI is building a module, and so knows its config."""
-    from lightning.pytorch.core.mixins import hparams_mixin
-
-    return hparams_mixin._given_hyperparameters.get() is not None

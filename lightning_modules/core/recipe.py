@@ -1,10 +1,10 @@
-"""Networks remember how they were built, so that files need no pickled code."""
+"""Networks that remember how they were built, so that files need no pickled code."""
 
 import functools
 import inspect
 import json
 import os
-from importlib import import_module
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,15 +13,20 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from lightning_modules.core.files import write_whole
+from lightning_modules.core.public_names import class_path, public_path
+
 Recipe = dict[str, Any]
 Network = TypeVar("Network", bound=type[nn.Module])
+_remembering: list[type[nn.Module]] = []
 
 
 def remembers(cls: Network) -> Network:
     """Class decorator: instances keep their constructor arguments as ``recipe``.
 
     A recipe is ``{"class_path": ..., "init_args": {...}}``, the form that a YAML
-    config has, so the same object can be written to JSON and built again.
+    config has, so the same object can be written to JSON and built again. An argument
+    that is itself a network is kept as its recipe.
     """
     original = cls.__init__
     signature = inspect.signature(original)
@@ -32,71 +37,97 @@ def remembers(cls: Network) -> Network:
         if type(self) is cls:
             bound = signature.bind(self, *args, **kwargs)
             bound.apply_defaults()
-            self.recipe = {  # type: ignore[assignment]
-                "class_path": f"{cls.__module__}.{cls.__qualname__}",
-                "init_args": {
-                    key: _plain(value)
-                    for key, value in list(bound.arguments.items())[1:]
-                },
-            }
+            arguments = dict(list(bound.arguments.items())[1:])
+            self.recipe_arguments = arguments  # type: ignore[assignment]
 
     cls.__init__ = __init__  # type: ignore[method-assign]
+    _remembering.append(cls)
     return cls
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
-    return value
-
-
 def recipe_of(network: nn.Module) -> Recipe | None:
-    """The recipe of a network, or None where its class does not remember one."""
-    recipe = getattr(network, "recipe", None)
-    return recipe if isinstance(recipe, dict) else None
+    """The recipe of a network, or None where it has none, see `check_savable`."""
+    try:
+        return check_savable(network)
+    except ValueError:
+        return None
+
+
+def check_savable(network: nn.Module) -> Recipe:
+    """The recipe of a network that `save_network` can write.
+
+    Raises:
+        ValueError: Naming the class, or the argument, that can't be written.
+    """
+    cls = type(network)
+    if cls not in _remembering:
+        raise ValueError(
+            f"{cls.__name__} keeps no recipe: decorate the class with "
+            "lightning_modules.remembers to export it."
+        )
+    # The decorator has set it; modules type what they hold as Tensor or Module.
+    arguments: Any = network.recipe_arguments
+    init_args = {key: _plain(cls, key, value) for key, value in arguments.items()}
+    return {"class_path": class_path(cls), "init_args": init_args}
+
+
+def _plain(cls: type, key: str, value: Any) -> Any:
+    if isinstance(value, nn.Module):
+        return check_savable(value)
+    if isinstance(value, tuple | list):
+        return [_plain(cls, key, item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(k): _plain(cls, key, item) for k, item in value.items()}
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise ValueError(
+        f"{key} of {cls.__name__} is a {type(value).__name__}, which no file can hold: "
+        "build the network from numbers, strings, lists and networks to export it."
+    )
 
 
 def build(recipe: Recipe) -> nn.Module:
     """Build the network that a recipe describes, with fresh weights.
 
-    Only classes of ``lightning_modules.networks`` are built: a recipe may come from a
-    file that a stranger wrote.
+    Only classes that this program has decorated with `remembers` are built, those of
+    this library among them, and nothing is imported: a recipe may come from a file that
+    a stranger wrote.
 
     Raises:
         ValueError: If the recipe names anything else.
     """
-    path = str(recipe.get("class_path"))
-    module, _, name = path.rpartition(".")
-    ours = module.startswith("lightning_modules.networks.")
-    cls = getattr(import_module(module), name, None) if ours else None
-    if not (isinstance(cls, type) and issubclass(cls, nn.Module)):
+    path = public_path(str(recipe.get("class_path")))
+    cls = {class_path(known): known for known in _remembering}.get(path)
+    if cls is None:
         raise ValueError(
-            f"class_path '{path}' is not a network of lightning_modules.networks; "
-            "build it yourself and load the tensors with safetensors.torch.load_file."
+            f"class_path '{path}' is not a network of lightning_modules, nor a class "
+            "decorated with lightning_modules.remembers that is imported: import it, "
+            "or build the network yourself and load the tensors with "
+            "safetensors.torch.load_file."
         )
-    return cls(**recipe["init_args"])
+    arguments = {key: _built(value) for key, value in recipe["init_args"].items()}
+    return cls(**arguments)
+
+
+def _built(value: Any) -> Any:
+    if isinstance(value, dict):
+        if value.keys() == {"class_path", "init_args"}:
+            return build(value)
+        return {key: _built(item) for key, item in value.items()}
+    return [_built(item) for item in value] if isinstance(value, list) else value
 
 
 def save_network(network: nn.Module, path: str | os.PathLike[str]) -> Path:
     """Write weights and recipe as one safetensors file, whole or not at all.
 
     Raises:
-        ValueError: If the network's class does not remember its arguments.
+        ValueError: If the network can't be built from a file, see `check_savable`.
     """
-    recipe = recipe_of(network)
-    if recipe is None:
-        raise ValueError(
-            f"{type(network).__name__} keeps no recipe: decorate the class with "
-            "lightning_modules.core.recipe.remembers to export it."
-        )
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    recipe = check_savable(network)
     tensors = {
         k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()
     }
-    partial = target.with_name(f".{target.name}.{os.getpid()}")
-    partial.write_bytes(save(tensors, metadata={"recipe": json.dumps(recipe)}))
-    return partial.replace(target)
+    return write_whole(path, save(tensors, metadata={"recipe": json.dumps(recipe)}))
 
 
 def load_network(path: str | os.PathLike[str]) -> nn.Module:
@@ -104,7 +135,7 @@ def load_network(path: str | os.PathLike[str]) -> nn.Module:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is damaged or holds no recipe.
+        ValueError: If the file is damaged, or holds no recipe that can be built.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no network file at '{path}'.")
@@ -113,7 +144,7 @@ def load_network(path: str | os.PathLike[str]) -> nn.Module:
             recipe = json.loads((file.metadata() or {}).get("recipe", "null"))
             tensors: dict[str, Tensor] = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
-        raise ValueError(f"'{path}' is no whole safetensors file: {error}.") from None
+        raise ValueError(f"'{path}' is no valid safetensors file: {error}.") from None
     if recipe is None:
         raise ValueError(f"'{path}' holds no recipe, so it was not exported from here.")
     with torch.random.fork_rng(devices=[]):

@@ -2,6 +2,8 @@
 
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 
+from lightning_modules.core.lightning_internals import ddp_options
+
 _REFUSED = {
     "FSDPStrategy": "FSDP supports no manual optimisation with two optimizers",
     "ModelParallelStrategy": "FSDP2 gives a wrong gradient penalty without a warning",
@@ -26,7 +28,7 @@ def prepare_strategy(strategy: Strategy) -> None:
                 f"player ({reason}): use trainer.strategy 'ddp'."
             )
     if isinstance(strategy, DDPStrategy):
-        options = strategy._ddp_kwargs
+        options = ddp_options(strategy)
         if not options.setdefault("find_unused_parameters", True):
             raise ValueError(
                 "trainer.strategy with find_unused_parameters false cannot train a "

@@ -197,13 +197,49 @@ def gradient_penalty(
     """
     with penalising(real.device):
         points = interpolate(real, fake, epsilon)
-        excess = (
-            gradient_norm(critic, points, norm_order=norm_order, create_graph=True)
-            - slope
-        )
-        if one_sided:
-            excess = excess.clamp_min(0)
-        return excess.square().mean()
+        norms = gradient_norm(critic, points, norm_order=norm_order, create_graph=True)
+        return squared_excess(norms, slope=slope, one_sided=one_sided)
+
+
+def squared_excess(
+    norms: Float[Tensor, " n"], *, slope: float = 1.0, one_sided: bool = False
+) -> Float[Tensor, ""]:
+    """Mean square of how far norms (n,) are from a slope, or only of those above it.
+
+    >>> squared_excess(torch.tensor([0.0, 3.0]), one_sided=True)
+    tensor(2.)
+    """
+    excess = norms - slope
+    if one_sided:
+        excess = excess.clamp_min(0)
+    return excess.square().mean()
+
+
+def surroundings(
+    data: Float[Tensor, "n ..."],
+    uniform: Float[Tensor, "n ..."],
+    spread: float = 0.5,
+) -> Float[Tensor, "n ..."]:
+    r"""Points around the data, where DRAGAN measures the slope.
+
+    .. math:: \hat x_i = x_i + c \, \sigma(x) \, u_i
+
+    Args:
+        data: Samples, shape (n, ...).
+        uniform: u, numbers in [0, 1], of the same shape.
+        spread: c, in units of the standard deviation of all entries of the batch.
+
+    Returns:
+        Points of the shape of ``data``, cut off from any graph.
+
+    References:
+        Kodali et al. 2017, arXiv:1705.07215, and the authors' code.
+
+    >>> surroundings(torch.tensor([[0.0], [2.0]]), torch.ones(2, 1)).flatten()
+    tensor([0.5000, 2.5000])
+    """
+    data = data.detach()
+    return data + spread * data.std(correction=0) * uniform.to(data.dtype)
 
 
 @contextmanager

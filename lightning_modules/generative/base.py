@@ -4,19 +4,24 @@ from typing import Any, ClassVar, cast
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torchmetrics import Metric
+from typing_extensions import override
 
-from lightning_modules.core.alternating import CriticModule, Warmup, evaluating
+from lightning_modules.core.alternating import Warmup, evaluating, trainable
+from lightning_modules.core.lightning_internals import mixes_rows
+from lightning_modules.core.module import AlternatingModule
+from lightning_modules.core.optimisation import Learner, OptimizerSpec, check_specs
+from lightning_modules.core.penalty import GradientPenalty, check_penalised
 from lightning_modules.core.random import RandomStream
+from lightning_modules.data_contracts.contracts import SampleShape, samples_of
+from lightning_modules.generative.evaluation import GenerativeEvaluator
 from lightning_modules.generative.shapes import check_shapes
-from lightning_modules.metrics import SlicedWassersteinDistance, WassersteinDistance
 
-_CHUNK = 1024  # samples generated at a time
+CHUNK = 1024  # samples generated at a time
 
 
-class GenerativeModule(CriticModule):
+class GenerativeModule(AlternatingModule):
     """A generator that learns to make samples which a critic can't tell from data.
 
     A batch is ``x`` or ``(x, y)`` with ``x`` of shape (n, ...); labels are not used.
@@ -37,11 +42,18 @@ class GenerativeModule(CriticModule):
         generator_clip_norm: Largest gradient norm of a generator update, or None.
         warmup: Longer critic training at certain generator updates, or None.
         compile: Have torch compile what the objectives are made of.
+
+    Raises:
+        ValueError: If an argument is out of its range, or the generator has no
+            ``latent_dim``.
     """
 
     monitor: ClassVar[str] = "val/sliced_wasserstein"
-    player_name: ClassVar[str] = "generator"
-    player_key: ClassVar[str] = "generator_"
+    averaged_name: ClassVar[str | None] = "generator"
+    sides: ClassVar[tuple[str, str]] = ("real", "generated")
+    """What the critic compares."""
+
+    evaluator: GenerativeEvaluator
 
     def __init__(
         self,
@@ -59,14 +71,8 @@ class GenerativeModule(CriticModule):
         compile: bool = False,
     ) -> None:
         super().__init__(
-            critic_steps=1,
-            player_every=n_critic,
-            critic_optimizer=critic_optimizer,
-            player_optimizer=generator_optimizer,
-            critic_scheduler=critic_scheduler,
-            player_scheduler=generator_scheduler,
-            critic_clip_norm=critic_clip_norm,
-            player_clip_norm=generator_clip_norm,
+            GenerativeEvaluator(),
+            batches_per_step=n_critic,
             warmup=warmup,
             compile=compile,
         )
@@ -75,14 +81,34 @@ class GenerativeModule(CriticModule):
                 f"generator {type(generator).__name__} needs an integer attribute "
                 "latent_dim, the width of the noise that it maps to samples."
             )
-        self.generator = generator
-        self.critic = critic
+        self.generator, self.critic = generator, critic
+        self.penalty: GradientPenalty | None = None
         self.latent_dim = cast(int, generator.latent_dim)
-        self._critic_mixes = any(isinstance(m, _BatchNorm) for m in critic.modules())
-        self._distances: dict[str, Metric] = {
-            "sliced_wasserstein": SlicedWassersteinDistance(),
-            "wasserstein": WassersteinDistance(),
-        }
+        self.critic_spec = OptimizerSpec(
+            "critic_",
+            trainable(critic),
+            critic_optimizer,
+            critic_scheduler,
+            critic_clip_norm,
+        )
+        self.generator_spec = OptimizerSpec(
+            "generator_",
+            trainable(generator),
+            generator_optimizer,
+            generator_scheduler,
+            generator_clip_norm,
+        )
+        check_specs([self.critic_spec, self.generator_spec])
+        self._critic_mixes = mixes_rows(critic)
+
+    def penalise(self, penalty: GradientPenalty) -> None:
+        """Give the critic a gradient penalty, for `penalised_scores`.
+
+        Raises:
+            ValueError: If the critic has BatchNorm.
+        """
+        check_penalised(self.critic)
+        self.penalty = penalty
 
     # What a method defines ----------------------------------------------------------
 
@@ -94,9 +120,48 @@ class GenerativeModule(CriticModule):
         """What the generator descends: of the frozen critic's scores of its samples."""
         raise NotImplementedError
 
-    # The game -----------------------------------------------------------------------
+    def after_critic_update(self) -> None:
+        """Called after each critic update; weight clipping goes here."""
 
-    def forward(self, latent: Tensor) -> Tensor:
+    def latents(self, n: int, stream: RandomStream, batch: Any = None) -> Any:
+        """What n samples are made from; every sample of a run comes from here.
+
+        A conditional generator overrides this alone: it may return a tuple or a dict
+        of tensors (n, ...), which is handed to the generator as it is.
+
+        Args:
+            n: Number of samples.
+            stream: Source of random numbers.
+            batch: The training or validation batch that the samples stand beside;
+                None where samples are drawn for their own sake.
+        """
+        del batch  # for generators with a condition
+        return stream.normal(n, self.latent_dim)
+
+    # Alternating optimisation -------------------------------------------------------
+
+    @override
+    def learners(self) -> list[Learner]:
+        """The critic on every batch, then the generator against the frozen critic."""
+        return [
+            Learner(
+                "critic",
+                self.critic_objective,
+                [self.critic_spec],
+                after_update=self.after_critic_update,
+            ),
+            Learner(
+                "generator",
+                self.generator_objective,
+                [self.generator_spec],
+                waits=True,
+                counts=True,
+                against=[self.critic],
+            ),
+        ]
+
+    @override
+    def forward(self, latent: Any) -> Tensor:
         """Map latents (n, latent_dim) to samples (n, ...)."""
         return cast(Tensor, self.generator(latent))
 
@@ -104,19 +169,34 @@ class GenerativeModule(CriticModule):
         """Loss of the critic against fresh samples, drawn without gradients."""
         real = samples_of(batch)
         with torch.no_grad():
-            fake = self.compiled(self.forward)(self._latents(len(real)))
+            latents = self.latents(len(real), self.noise, batch)
+            fake = self.compiled(self.forward)(latents)
         return self.critic_loss(real, fake)
 
-    def player_objective(self, batch: Any) -> Tensor:
+    def generator_objective(self, batch: Any) -> Tensor:
         """Loss of the generator on as many fresh samples as the batch has."""
-        latents = self._latents(len(samples_of(batch)))
-        return self.generator_loss(self.compiled(self._judged)(latents))
+        latents = self.latents(len(samples_of(batch)), self.noise, batch)
+        return self.generator_loss(self.compiled(self._fake_scores)(latents))
 
-    def _latents(self, n: int) -> Tensor:
-        return self.noise.normal(n, self.latent_dim)
-
-    def _judged(self, latents: Tensor) -> Tensor:
+    def _fake_scores(self, latents: Any) -> Tensor:
         return cast(Tensor, self.critic(self(latents)))
+
+    def penalised_scores(
+        self, real: Tensor, fake: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Scores (n,) of both, and the penalty without weight, or None if not due."""
+        penalty, update = self.penalty, self.turns.updates["critic"] + 1
+        if penalty is None or not penalty.due(update):
+            return *self.compiled(self.score_pair)(real, fake), None
+        uniform = penalty.draw(real, self.noise)
+        return self.compiled(self._scores_and_penalty)(real, fake, uniform)
+
+    def _scores_and_penalty(
+        self, real: Tensor, fake: Tensor, uniform: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        assert self.penalty is not None
+        penalty = self.penalty(self.critic, real, fake, uniform)
+        return *self.score_pair(real, fake), penalty
 
     def score_pair(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """Scores of real and fake, in one call of the critic where that is the same."""
@@ -124,6 +204,16 @@ class GenerativeModule(CriticModule):
             return self.critic(real), self.critic(fake)
         scores = self.critic(torch.cat([real, fake.to(real.dtype)]))
         return scores[: len(real)], scores[len(real) :]
+
+    def with_penalty(self, loss: Tensor, penalty: Tensor | None) -> Tensor:
+        """The critic's loss with its weighted penalty, recorded."""
+        if self.penalty is not None:
+            if penalty is None:  # a loss without its penalty is another curve
+                return loss
+            loss = self.penalty.added_to(loss, penalty)
+            self.record(penalty=penalty)
+        self.record(critic_loss=loss)
+        return loss
 
     # Samples ------------------------------------------------------------------------
 
@@ -140,17 +230,25 @@ class GenerativeModule(CriticModule):
         Returns:
             Samples (n, ...) on the module's device, images in [-1, 1].
         """
-        noise = RandomStream(seed, 0, "sample", self.device)
-        latents = noise.normal(n, self.latent_dim)
+        latents = self.latents(n, RandomStream(seed, 0, "sample", self.device))
         with evaluating(self.generator):
-            return torch.cat([self(part) for part in torch.split(latents, _CHUNK)])
+            return torch.cat(
+                [self(_rows(latents, i)) for i in range(0, max(n, 1), CHUNK)]
+            )
 
+    @override
     def transport_samples(self, batch: Any, seed: int) -> tuple[Tensor, Tensor]:
-        """Data and as many fresh samples (n, ...)."""
+        """Data and as many fresh samples (n, ...), whose distance the critic estimates.
+
+        Args:
+            batch: A batch of the data module, or as many rows as wanted.
+            seed: Key of the latents.
+        """
         real = samples_of(batch).detach()
         return real, self.sample(len(real), seed)
 
-    def predict_step(self, batch: Tensor, batch_idx: int) -> Tensor:  # noqa: ARG002
+    @override
+    def predict_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         """Samples with the given numbers: sample i is the same in every batching.
 
         Args:
@@ -161,80 +259,34 @@ class GenerativeModule(CriticModule):
             Samples (n, ...).
         """
         seed = torch.initial_seed()
-        rows = [
-            RandomStream(seed, int(i), "predict").normal(self.latent_dim) for i in batch
-        ]
-        return cast(Tensor, self(torch.stack(rows).to(self.device)))
+        streams = [RandomStream(seed, int(i), "predict") for i in batch]
+        latents = _joined([self.latents(1, stream) for stream in streams])
+        on_device = apply_to_collection(latents, Tensor, lambda t: t.to(self.device))
+        return cast(Tensor, self(on_device))
 
-    # Evaluation ---------------------------------------------------------------------
-
-    def on_fit_start(self) -> None:
-        """Check the networks against the data before anything is written."""
-        super().on_fit_start()
-        data = getattr(self.trainer, "datamodule", None)
-        if data is not None:
-            self.check_data(data)
-
+    @override
     def check_data(self, data: Any) -> None:
-        """Refuse two domains, and networks that do not fit the data's shape."""
-        if hasattr(data, "domain_names"):
-            raise ValueError(
-                f"{type(self).__name__} learns one data set, and {type(data).__name__} "
-                "has two domains: set data to one such as Digits, or model to WDGRL."
-            )
-        if hasattr(data, "shape"):
+        """Refuse other kinds of data, and networks that don't fit the data's shape."""
+        super().check_data(data)
+        if isinstance(data, SampleShape):
             self.check_shape(data.shape)
 
     def check_shape(self, shape: tuple[int, ...]) -> None:
         """Refuse networks that do not fit samples of this shape (ValueError)."""
-        made = self.sample(2)
+        samples = self.sample(2)
         with evaluating(self.critic):
-            check_shapes(made, self.critic, shape)
-
-    def _start_evaluation(self) -> None:
-        seed, rank = torch.initial_seed(), self.global_rank
-        self._evaluation_noise = RandomStream(seed, rank, "evaluation", self.device)
-        for metric in self._distances.values():
-            metric.to(self.device).reset()
-
-    def _evaluate(self, batch: Any) -> None:
-        real = samples_of(batch)
-        fake = self(self._evaluation_noise.normal(len(real), self.latent_dim))
-        for metric in self._distances.values():
-            metric.update(real, real=True)
-            metric.update(fake, real=False)
-
-    def _finish_evaluation(self, stage: str) -> None:
-        values = {f"{stage}/{k}": m.compute() for k, m in self._distances.items()}
-        self.log_evaluation(values)
-        for metric in self._distances.values():
-            metric.reset()
-
-    def on_validation_epoch_start(self) -> None:
-        """Validation samples come from the same latents every time."""
-        self._start_evaluation()
-
-    def on_test_epoch_start(self) -> None:
-        """Like `on_validation_epoch_start`."""
-        self._start_evaluation()
-
-    def validation_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
-        """Collect as many samples as the batch has data."""
-        self._evaluate(batch)
-
-    def test_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
-        """Like `validation_step`."""
-        self._evaluate(batch)
-
-    def on_validation_epoch_end(self) -> None:
-        """Log exact and sliced Wasserstein distance to the data."""
-        self._finish_evaluation("val")
-
-    def on_test_epoch_end(self) -> None:
-        """Like `on_validation_epoch_end`."""
-        self._finish_evaluation("test")
+            check_shapes(samples, self.critic, shape)
 
 
-def samples_of(batch: Any) -> Tensor:
-    """The samples of a batch ``x`` or ``(x, y)``."""
-    return cast(Tensor, batch if isinstance(batch, Tensor) else batch[0])
+def _rows(latents: Any, start: int) -> Any:
+    return apply_to_collection(latents, Tensor, lambda t: t[start : start + CHUNK])
+
+
+def _joined(parts: list[Any]) -> Any:
+    """Latents of single samples as those of one batch."""
+    first = parts[0]
+    if isinstance(first, Tensor):
+        return torch.cat(parts)
+    if isinstance(first, dict):
+        return {key: _joined([part[key] for part in parts]) for key in first}
+    return tuple(_joined(list(same)) for same in zip(*parts, strict=True))

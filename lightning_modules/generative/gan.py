@@ -1,17 +1,21 @@
-"""GAN (Goodfellow et al. 2014, arXiv:1406.2661), eq. 1-3 of the theory page."""
+"""GAN (Goodfellow et al. 2014, arXiv:1406.2661), eq. 1-3 of docs/theory.md."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
 
+from lightning_modules.core.penalty import GradientPenalty, Where
+from lightning_modules.core.validation import check_choice
 from lightning_modules.functional import adversarial as F
 from lightning_modules.generative.base import GenerativeModule
 from lightning_modules.optim.paper_defaults import GANAdam
 
+Loss = Literal["non_saturating", "saturating"]
+
 
 class GAN(GenerativeModule):
-    """The original game, on logits.
+    """The original generative adversarial network, on logits.
 
     Args:
         generator: Maps latents (n, latent_dim) to samples (n, ...).
@@ -21,6 +25,11 @@ class GAN(GenerativeModule):
         n_critic: Discriminator updates per generator update.
         critic_optimizer: Makes the discriminator's optimizer.
         generator_optimizer: Makes the generator's optimizer.
+        penalty_weight: Weight of a gradient penalty of the logits, 0 for none; R1
+            (arXiv:1801.04406) is the default kind, with half its gamma as weight.
+        penalty_where: Where its slope is measured, see `GradientPenalty`.
+        slope: Its target slope.
+        penalty_every: Take it on every k-th discriminator update only.
         **options: Schedules and gradient clipping of `GenerativeModule`.
 
     Example:
@@ -29,14 +38,20 @@ class GAN(GenerativeModule):
         torch.Size([16, 2])
     """
 
+    penalised: ClassVar[bool] = True
+
     def __init__(
         self,
         generator: nn.Module,
         critic: nn.Module,
-        loss: Literal["non_saturating", "saturating"] = "non_saturating",
+        loss: Loss = "non_saturating",
         n_critic: int = 1,
         critic_optimizer: OptimizerCallable = lambda p: GANAdam(p),
         generator_optimizer: OptimizerCallable = lambda p: GANAdam(p),
+        penalty_weight: float = 0.0,
+        penalty_where: Where = "data",
+        slope: float = 0.0,
+        penalty_every: int = 1,
         **options: Any,
     ) -> None:
         super().__init__(
@@ -47,19 +62,22 @@ class GAN(GenerativeModule):
             generator_optimizer=generator_optimizer,
             **options,
         )
-        if loss not in ("non_saturating", "saturating"):
-            raise ValueError(
-                f"loss must be non_saturating or saturating, got '{loss}'."
-            )
+        penalty = GradientPenalty(
+            penalty_weight, penalty_where, slope, every=penalty_every
+        )
+        if penalty_weight:
+            self.penalise(penalty)
+        check_choice("loss", loss, get_args(Loss))
         self.loss = loss
         self.save_hyperparameters()
 
     def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Cross entropy of the discriminator (eq. 1)."""
-        loss = F.discriminator_loss(*self.compiled(self.score_pair)(real, fake))
+        """Cross entropy of the discriminator (eq. 1), and its penalty."""
+        *scores, penalty = self.penalised_scores(real, fake)
+        loss = F.discriminator_loss(*scores)
         if self.recording:
-            self.record(critic_loss=loss, js_estimate=F.jensen_shannon_estimate(loss))
-        return loss
+            self.record(js_estimate=F.jensen_shannon_estimate(loss))
+        return self.with_penalty(loss, penalty)
 
     def generator_loss(self, scores: Tensor) -> Tensor:
         """Eq. 3, or eq. 2 where the constructor asks for it."""

@@ -4,9 +4,9 @@ from typing import Any
 
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from lightning_modules.core.alternating import Warmup
+from lightning_modules.core.lightning_internals import is_normalisation
 from lightning_modules.core.validation import check_positive
 from lightning_modules.functional import adversarial as F
 from lightning_modules.functional.lipschitz import clip_weights_
@@ -64,20 +64,14 @@ class WGAN(GenerativeModule):
 
     def clipped_parameters(self) -> list[nn.Parameter]:
         """The critic's weights that are kept in [-clip, clip]; never its buffers."""
-        norms = (
-            _BatchNorm,
-            nn.GroupNorm,
-            nn.LayerNorm,
-            nn.modules.instancenorm._InstanceNorm,
-        )
         return [
             parameter
             for module in self.critic.modules()
-            if self.clip_norm_layers or not isinstance(module, norms)
+            if self.clip_norm_layers or not is_normalisation(module)
             for parameter in module.parameters(recurse=False)
         ]
 
-    def after_critic_step(self) -> None:
+    def after_critic_update(self) -> None:
         """Clip the critic's weights (Algorithm 1, line 7)."""
         clip_weights_(self.clipped_parameters(), self.clip)
 

@@ -1,14 +1,12 @@
 """WGAN-GP (Gulrajani et al. 2017, arXiv:1704.00028), eq. 36-40."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
-from lightning_modules.core.validation import check_at_least, check_nonnegative
+from lightning_modules.core.penalty import GradientPenalty, Where
 from lightning_modules.functional import adversarial as F
-from lightning_modules.functional.lipschitz import gradient_penalty
 from lightning_modules.generative.base import GenerativeModule
 from lightning_modules.optim.paper_defaults import WGANGPAdam
 
@@ -29,6 +27,7 @@ class WGANGP(GenerativeModule):
         n_critic: Critic updates per generator update.
         critic_optimizer: Makes the critic's optimizer.
         generator_optimizer: Makes the generator's optimizer.
+        penalty_where: Where the slope is measured, see `GradientPenalty`.
         **options: Schedules and gradient clipping of `GenerativeModule`.
 
     Raises:
@@ -38,9 +37,11 @@ class WGANGP(GenerativeModule):
 
     Example:
         >>> from lightning_modules.networks import MLPCritic, MLPGenerator
-        >>> WGANGP(MLPGenerator(2, (2,)), MLPCritic((2,))).penalty_weight
+        >>> WGANGP(MLPGenerator(2, (2,)), MLPCritic((2,))).penalty.weight
         10.0
     """
+
+    penalised: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -54,6 +55,7 @@ class WGANGP(GenerativeModule):
         n_critic: int = 5,
         critic_optimizer: OptimizerCallable = lambda p: WGANGPAdam(p),
         generator_optimizer: OptimizerCallable = lambda p: WGANGPAdam(p),
+        penalty_where: Where = "lines",
         **options: Any,
     ) -> None:
         super().__init__(
@@ -64,51 +66,17 @@ class WGANGP(GenerativeModule):
             generator_optimizer=generator_optimizer,
             **options,
         )
-        if any(isinstance(module, _BatchNorm) for module in critic.modules()):
-            raise ValueError(
-                "critic has BatchNorm, which mixes the samples of a batch, while the "
-                "gradient penalty needs the slope at each sample alone: use norm "
-                "'layer' or 'none'."
-            )
-        check_nonnegative(penalty_weight=penalty_weight, slope=slope)
-        if not norm_order >= 1:
-            raise ValueError(f"norm_order must be at least 1, got {norm_order}.")
-        check_at_least(1, penalty_every=penalty_every)
-        self.penalty_weight = penalty_weight
-        self.penalty_every = penalty_every
-        self.one_sided = one_sided
-        self.slope = slope
-        self.norm_order = norm_order
+        kind = penalty_where, slope, one_sided, norm_order, penalty_every
+        self.penalise(GradientPenalty(penalty_weight, *kind))
         self.save_hyperparameters()
 
     def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         """Negated dual estimate plus penalty (eq. 40)."""
-        if (self.critic_updates + 1) % self.penalty_every:
-            gap = F.wasserstein_critic_loss(*self.compiled(self.score_pair)(real, fake))
-            if self.recording:
-                self.record(wasserstein=-gap)
-            return gap
-        epsilon = self.noise.uniform(len(real))
-        gap, penalty = self.compiled(self._terms)(real, fake, epsilon)
-        loss = gap + self.penalty_weight * self.penalty_every * penalty
+        *scores, penalty = self.penalised_scores(real, fake)
+        gap = F.wasserstein_critic_loss(*scores)
         if self.recording:
-            self.record(critic_loss=loss, wasserstein=-gap, penalty=penalty)
-        return loss
-
-    def _terms(
-        self, real: Tensor, fake: Tensor, epsilon: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Negated dual estimate, and the penalty without its weight."""
-        penalty = gradient_penalty(
-            self.critic,
-            real,
-            fake,
-            epsilon,
-            slope=self.slope,
-            one_sided=self.one_sided,
-            norm_order=self.norm_order,
-        )
-        return F.wasserstein_critic_loss(*self.score_pair(real, fake)), penalty
+            self.record(wasserstein=-gap)
+        return self.with_penalty(gap, penalty)
 
     def generator_loss(self, scores: Tensor) -> Tensor:
         """The generator's part of the dual (eq. 35)."""

@@ -1,6 +1,5 @@
-"""A classifier of real images, whose features and shares judge generated ones."""
+"""Image classification: features and class shares for evaluating generators."""
 
-import math
 from typing import Any, ClassVar
 
 import torch
@@ -9,24 +8,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
+from typing_extensions import override
 
-from lightning_modules.core.module import TrackedModule
-
-WARM_UP = 0.25
-
-
-def one_cycle(progress: float) -> float:
-    """Share of the peak learning rate after a share of the run (Smith and Topin).
-
-    Straight up over the first quarter, then down to 0 along half a cosine.
-
-    >>> [round(one_cycle(t), 3) for t in (0.0, 0.125, 0.25, 0.625, 1.0, 2.0)]
-    [0.0, 0.5, 1.0, 0.5, 0.0, 0.0]
-    """
-    if progress < WARM_UP:
-        return progress / WARM_UP
-    falling = min(1.0, (progress - WARM_UP) / (1 - WARM_UP))
-    return (1 + math.cos(math.pi * falling)) / 2
+from lightning_modules.core.alternating import trainable
+from lightning_modules.core.evaluation import Evaluator, Values
+from lightning_modules.core.module import AlternatingModule
+from lightning_modules.core.optimisation import Learner, OptimizerSpec
+from lightning_modules.core.validation import check_at_least
+from lightning_modules.optim.schedules import OneCycle
 
 
 def shifted(x: Tensor, down: Tensor, right: Tensor) -> Tensor:
@@ -50,10 +39,10 @@ def shifted(x: Tensor, down: Tensor, right: Tensor) -> Tensor:
     return x[at, :, rows[:, :, None], cols[:, None, :]].permute(0, 3, 1, 2)
 
 
-class Classifier(TrackedModule):
+class Classifier(AlternatingModule):
     """Trains a network on labelled images by cross-entropy, with random shifts.
 
-    The learning rate follows `one_cycle`, so a run must know its length: set
+    The learning rate follows `OneCycle`, so a run must know its length: set
     ``max_epochs`` or ``max_steps``.
 
     Logs ``train/loss`` and ``{val,test}/accuracy`` (share in [0, 1]) and ``loss``
@@ -75,6 +64,9 @@ class Classifier(TrackedModule):
 
     monitor: ClassVar[str] = "val/accuracy"
     mode: ClassVar[str] = "max"
+    alternates: ClassVar[bool] = False
+
+    evaluator: "ClassificationEvaluator"
 
     def __init__(
         self,
@@ -83,43 +75,34 @@ class Classifier(TrackedModule):
         optimizer: OptimizerCallable = lambda p: torch.optim.AdamW(p, lr=5e-3),
         shift: int = 2,
     ) -> None:
-        super().__init__()
-        if shift < 0:
-            raise ValueError(f"shift must be at least 0, got {shift}.")
-        if n_classes < 2:
-            raise ValueError(f"n_classes must be at least 2, got {n_classes}.")
+        check_at_least(0, shift=shift)
+        check_at_least(2, n_classes=n_classes)
+        super().__init__(ClassificationEvaluator(n_classes))
         self.save_hyperparameters()
         self.network = network
         self.shift = shift
         self._optimizer_factory = optimizer
-        self.accuracy = MulticlassAccuracy(n_classes, average="micro")
-        self.loss = MeanMetric()
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         """Images (n, c, h, w) in [-1, 1] to logits (n, n_classes)."""
         logits: Tensor = self.network(x)
         return logits
 
-    def configure_optimizers(self) -> Any:
-        """The optimizer, and its learning rate along `one_cycle`."""
-        total = self.trainer.estimated_stepping_batches
-        if math.isinf(total):
-            raise ValueError(
-                "The learning rate of Classifier depends on the length of the run: set "
-                "trainer.max_epochs or trainer.max_steps."
-            )
-        optimizer = self._optimizer_factory(self.network.parameters())
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            # Half a step in, so that neither the first nor the last rate is 0.
-            optimizer,
-            lambda step: one_cycle((step + 0.5) / total),
+    @override
+    def learners(self) -> list[Learner]:
+        """The network, on every batch."""
+        spec = OptimizerSpec(
+            "",
+            trainable(self.network),
+            self._optimizer_factory,
+            lambda optimizer: OneCycle(optimizer),
         )
-        return [optimizer], [{"scheduler": schedule, "interval": "step"}]
+        return [Learner("network", self.objective, [spec], waits=True, counts=True)]
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:  # noqa: ARG002
+    def objective(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         """Cross-entropy of the shifted batch."""
         x, y = batch
-        self.recording = self.is_logged(self.global_step + 1)
         if self.shift:
             offsets = self.noise.uniform(2, len(x)) * (2 * self.shift + 1)
             down, right = (offsets.long() - self.shift).to(x.device)
@@ -128,42 +111,35 @@ class Classifier(TrackedModule):
         self.record(loss=loss)
         return loss
 
-    def on_train_batch_end(self, *_: Any) -> None:
-        """Publish the step's values once it is counted."""
-        self.publish_records()
+    @override
+    def predict_step(self, batch: Any, batch_idx: int) -> None:
+        """Refused: predicting means drawing samples, and a classifier draws none."""
+        raise ValueError("Classifier draws no samples: use `validate` or `test`.")
 
-    def _evaluate(self, batch: tuple[Tensor, Tensor]) -> None:
+
+class ClassificationEvaluator(Evaluator[Classifier]):
+    """Accuracy, a share in [0, 1], and cross-entropy in nats.
+
+    Args:
+        n_classes: Number of classes.
+    """
+
+    def __init__(self, n_classes: int) -> None:
+        self.accuracy = MulticlassAccuracy(n_classes, average="micro")
+        self.loss = MeanMetric()
+
+    @override
+    def start(self, stage: str) -> None:
+        for metric in (self.accuracy, self.loss):
+            metric.to(self.module.device).reset()
+
+    @override
+    def update(self, stage: str, batch: Any, loader: int) -> None:
         x, y = batch
-        logits = self(x)
+        logits = self.module(x)
         self.accuracy.update(logits, y)
         self.loss.update(F.cross_entropy(logits, y), len(y))
 
-    def _report(self, stage: str) -> None:
-        self.log_evaluation(
-            {
-                f"{stage}/accuracy": self.accuracy.compute(),
-                f"{stage}/loss": self.loss.compute(),
-            }
-        )
-        self.accuracy.reset()
-        self.loss.reset()
-
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:  # noqa: ARG002
-        """Count hits and loss of a validation batch."""
-        self._evaluate(batch)
-
-    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:  # noqa: ARG002
-        """Count hits and loss of a test batch."""
-        self._evaluate(batch)
-
-    def on_validation_epoch_end(self) -> None:
-        """Log ``val/accuracy`` and ``val/loss``."""
-        self._report("val")
-
-    def on_test_epoch_end(self) -> None:
-        """Log ``test/accuracy`` and ``test/loss``."""
-        self._report("test")
-
-    def predict_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
-        """Refused: predicting means drawing samples, and a classifier draws none."""
-        raise ValueError("Classifier draws no samples: use `validate` or `test`.")
+    @override
+    def compute(self, stage: str) -> Values:
+        return {"accuracy": self.accuracy.compute(), "loss": self.loss.compute()}

@@ -1,15 +1,20 @@
 """Metric learning on labelled rows (eq. 46-50): LMNN, triplets, pairs."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
+from typing_extensions import override
 
 from lightning_modules.core.distributed import joined_rows
-from lightning_modules.core.module import TrackedModule
+from lightning_modules.core.evaluation import Evaluator, Values
+from lightning_modules.core.module import AlternatingModule
+from lightning_modules.core.optimisation import Learner, OptimizerSpec
 from lightning_modules.core.validation import check_choice, check_positive
+from lightning_modules.data_contracts.contracts import DataKind
 from lightning_modules.functional import metric_learning as F
 from lightning_modules.functional.distance import cosine_distance, pairwise
 from lightning_modules.functional.mining import Mining, mine_triplets, pairs
@@ -22,7 +27,7 @@ Loss = Literal["lmnn", "triplet", "improved_triplet", "contrastive"]
 NORMS = {"euclidean": 2.0, "manhattan": 1.0, "chebyshev": math.inf}
 
 
-class MetricLearner(TrackedModule):
+class MetricLearner(AlternatingModule):
     r"""Learns a map under which rows of one class are near and others are not.
 
     With a `LinearMap` it learns a Mahalanobis distance (eq. 46), with ``loss: lmnn``
@@ -66,6 +71,10 @@ class MetricLearner(TrackedModule):
 
     monitor: ClassVar[str] = "val/knn_accuracy"
     mode: ClassVar[str] = "max"
+    takes: ClassVar[Sequence[DataKind]] = ("labelled_rows",)
+    alternates: ClassVar[bool] = False
+
+    evaluator: "NeighbourEvaluator"
 
     def __init__(
         self,
@@ -79,7 +88,7 @@ class MetricLearner(TrackedModule):
         optimizer: OptimizerCallable = lambda p: torch.optim.Adam(p, lr=1e-2),
         scheduler: LRSchedulerCallable | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(NeighbourEvaluator(k, distance))
         check_choice("loss", loss, get_args(Loss))
         check_choice("distance", distance, get_args(NeighbourDistance))
         check_choice("mining", mining, get_args(Mining))
@@ -91,119 +100,100 @@ class MetricLearner(TrackedModule):
         self.loss, self.distance, self.mining = loss, distance, mining
         self.margin, self.k, self.push_weight = margin, k, push_weight
         self._factories = optimizer, scheduler
-        self.after = NearestNeighbourAccuracy(k, distance)
-        self.before = NearestNeighbourAccuracy(k, distance)
-        self._known: dict[str, Tensor] = {}
 
-    def setup(self, stage: str) -> None:  # noqa: ARG002
-        """Forget how near the rows of other data were."""
-        self._known = {}
-
+    @override
     def forward(self, x: Tensor) -> Tensor:
         """Points (n, d) of samples (n, ...)."""
         points: Tensor = self.network(x)
         return points
 
-    def configure_optimizers(self) -> Any:
-        """The optimizer, and its schedule if there is one."""
-        make, schedule = self._factories
-        optimizer = make(self.network.parameters())
-        if schedule is None:
-            return optimizer
-        return [optimizer], [{"scheduler": schedule(optimizer), "interval": "step"}]
+    @override
+    def learners(self) -> list[Learner]:
+        """The network, on every batch."""
+        weights = list(self.network.parameters())
+        spec = OptimizerSpec("", weights, *self._factories)
+        return [Learner("network", self.objective, [spec], waits=True, counts=True)]
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:  # noqa: ARG002
-        """The loss of a batch (x, y)."""
+    def objective(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+        """The loss of a batch (x, y), and of those of all processes."""
         x, labels = (joined_rows(part) for part in batch)
-        self.recording = self.is_logged(self.global_step + 1)
         z = joined_rows(self(batch[0]))
-        apart = self._apart(z)
+        distances = self._pairwise_distances(z)
         loss = (
-            self._lmnn(x, apart, labels)
+            self._lmnn(x, distances, labels)
             if self.loss == "lmnn"
-            else self._ranked(apart, labels)
+            else self._ranked(distances, labels)
         )
         self.record(loss=loss)
         return loss
 
-    def _apart(self, z: Tensor) -> Tensor:
+    def _pairwise_distances(self, z: Tensor) -> Tensor:
         """Distances (n, n) between all rows."""
         if self.distance == "cosine":
             return pairwise(cosine_distance, z, z)
         exactly = "donot_use_mm_for_euclid_dist"  # else near rows would lose digits
         return torch.cdist(z, z, NORMS[self.distance], compute_mode=exactly)
 
-    def _lmnn(self, x: Tensor, apart: Tensor, labels: Tensor) -> Tensor:
-        before = self._apart(x.flatten(1))
+    def _lmnn(self, x: Tensor, distances: Tensor, labels: Tensor) -> Tensor:
+        before = self._pairwise_distances(x.flatten(1))
         rows, real = F.target_neighbours(before, labels, min(self.k, len(x) - 1))
-        targets, (_, different) = apart.gather(1, rows), pairs(labels)
+        targets, (_, different) = distances.gather(1, rows), pairs(labels)
         pull = F.lmnn_pull(targets, real)
-        push = F.lmnn_push(targets, apart, different, self.margin, real)
+        push = F.lmnn_push(targets, distances, different, self.margin, real)
         self.record(pull=pull, push=push)
         return (1 - self.push_weight) * pull + self.push_weight * push
 
-    def _ranked(self, apart: Tensor, labels: Tensor) -> Tensor:
+    def _ranked(self, distances: Tensor, labels: Tensor) -> Tensor:
         if self.loss == "contrastive":
             same, different = pairs(labels)
-            return F.contrastive_loss(apart, same, self.margin, same | different)
-        found = mine_triplets(apart, labels, self.mining)
+            return F.contrastive_loss(distances, same, self.margin, same | different)
+        found = mine_triplets(distances, labels, self.mining)
         loss = F.triplet_loss if self.loss == "triplet" else F.improved_triplet_loss
         return loss(found.positive, found.negative, self.margin, found.mask)
 
-    def on_train_batch_end(self, *_: Any) -> None:
-        """Publish the step's values once it is counted."""
-        self.publish_records()
-
-    def validation_step(
-        self,
-        batch: tuple[Tensor, Tensor],
-        batch_idx: int,  # noqa: ARG002
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Keep the points of reference rows (loader 0) and of rows asked about (1)."""
-        x, labels = batch
-        self.after.update(self(x), labels, reference=dataloader_idx == 0)
-        if "val" not in self._known or self.trainer.testing:
-            self.before.update(x.flatten(1), labels, reference=dataloader_idx == 0)
-
-    test_step = validation_step
-
-    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:  # noqa: ARG002
+    @override
+    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Points (n, d) of a batch whose first part is samples."""
         points: Tensor = self(batch[0])
         return points
 
-    def on_validation_epoch_end(self) -> None:
-        """Log ``val/knn_accuracy`` and ``val/input_knn_accuracy``."""
-        self._report("val")
 
-    def on_test_epoch_end(self) -> None:
-        """Log ``test/knn_accuracy`` and ``test/input_knn_accuracy``."""
-        self._report("test")
+class NeighbourEvaluator(Evaluator[MetricLearner]):
+    """Accuracy of k nearest neighbours, after the map and before it.
 
-    def _report(self, stage: str) -> None:
-        found = self._known.get("val") if stage == "val" else None
-        before = self.before.compute() if found is None else found
-        if stage == "val" and not self.trainer.sanity_checking:
-            self._known["val"] = before  # the rows stay where they are
-        self.log_evaluation(
-            {
-                f"{stage}/knn_accuracy": self.after.compute(),
-                f"{stage}/input_knn_accuracy": before,
-            }
-        )
-        self.after.reset()
-        self.before.reset()
+    Loader 0 has the rows among which neighbours are looked for, loader 1 the queries.
 
-    def check_data(self, data: Any) -> None:
-        """Refuse data without labelled reference rows.
+    Args:
+        k: Neighbours.
+        distance: Between points.
+    """
 
-        Raises:
-            ValueError: If validation has a single loader.
-        """
-        if not hasattr(data, "reference_rows"):
-            raise ValueError(
-                f"MetricLearner learns from labelled rows, and {type(data).__name__} "
-                "does not say which ones neighbours are looked for among: set data to "
-                "LabelledTable."
-            )
+    def __init__(self, k: int, distance: NeighbourDistance) -> None:
+        self.after = NearestNeighbourAccuracy(k, distance)
+        self.before = NearestNeighbourAccuracy(k, distance)
+        self._before_of_val: Tensor | None = None
+
+    @override
+    def setup(self) -> None:
+        self._before_of_val = None
+
+    @override
+    def start(self, stage: str) -> None:
+        for metric in (self.after, self.before):
+            metric.to(self.module.device).reset()
+
+    @override
+    def update(self, stage: str, batch: Any, loader: int) -> None:
+        x, labels = batch
+        self.after.update(self.module(x), labels, reference=loader == 0)
+        if stage == "test" or self._before_of_val is None:
+            self.before.update(x.flatten(1), labels, reference=loader == 0)
+
+    @override
+    def compute(self, stage: str) -> Values:
+        before = self._before_of_val if stage == "val" else None
+        if before is None:
+            before = self.before.compute()
+        if stage == "val" and not self.module.trainer.sanity_checking:
+            self._before_of_val = before  # the rows stay where they are
+        return {"knn_accuracy": self.after.compute(), "input_knn_accuracy": before}

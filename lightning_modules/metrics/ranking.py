@@ -100,11 +100,12 @@ class Exposure(Metric):
     """What the tops of the rankings show, whoever likes it.
 
     ``coverage@k`` is the share of the catalogue that stands in somebody's top k.
-    ``popularity@k`` is how often an item shown was taken in training, on average, over
-    the same of the pairs trained on: 1 shows the popular as often as they were taken.
+    ``popularity@k`` is the mean number of training interactions of an item shown, over
+    the same of the pairs trained on: 1 is the popularity of what
+    users interact with.
 
     Args:
-        popularity: How often each item was taken in training, (n_items,).
+        popularity: Training interactions of each item, (n_items,).
         k: Cut-off.
         kwargs: See torchmetrics.Metric.
 
@@ -139,9 +140,9 @@ class Exposure(Metric):
 
     def compute(self) -> dict[str, Tensor]:
         """Both, float32 scalars."""
-        taken = self.popularity
-        usual = taken.square().sum() / taken.sum()
-        mean = (self.shown * taken).sum() / self.shown.sum()
+        counts = self.popularity
+        usual = counts.square().sum() / counts.sum()
+        mean = (self.shown * counts).sum() / self.shown.sum()
         return {
             f"coverage@{self.k}": (self.shown > 0).float().mean(),
             f"popularity@{self.k}": (mean / usual).float(),

@@ -1,6 +1,7 @@
 """Embarrassingly shallow autoencoders (Steck 2019, arXiv:1905.03375)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from scipy.sparse import csr_matrix
@@ -12,7 +13,7 @@ from lightning_modules.recommendation.fitted import FittedRanker, as_csr
 
 
 class EASE(FittedRanker):
-    r"""The linear map from items taken to items taken that may not use the item itself.
+    r"""A linear map from seen items to seen items that may not use the item itself.
 
     .. math:: \min_B \lVert X - X B \rVert_F^2 + \lambda \lVert B \rVert_F^2, \quad
               B_{jj} = 0; \qquad
@@ -24,8 +25,7 @@ class EASE(FittedRanker):
 
     Args:
         l2: Lambda.
-        ks: Cut-offs of the measures.
-        item_chunk: Items ranked at a time; None ranks all at once.
+        **options: Cut-offs and chunks of `FittedRanker`.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -40,10 +40,9 @@ class EASE(FittedRanker):
     def __init__(
         self,
         l2: float = 500.0,
-        ks: Sequence[int] = (10, 20, 50),
-        item_chunk: int | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(ks, item_chunk)
+        super().__init__(**options)
         check_positive(l2=l2)
         self.save_hyperparameters()
         self.l2 = l2
@@ -68,9 +67,9 @@ class EASE(FittedRanker):
 
     def scores(self, users: Tensor, part: slice) -> Tensor:
         """Rows of X B (n, m)."""
-        taken = self.known("train").of(users)
-        rows = torch.zeros(len(users), self.n_items, device=users.device)
-        rows[taken.rows, taken.items] = 1
+        seen = self.evaluator.interactions("train").of(users)
+        rows = torch.zeros(len(users), self.evaluator.n_items, device=users.device)
+        rows[seen.rows, seen.items] = 1
         return rows @ self.weights[:, part]
 
 

@@ -1,4 +1,4 @@
-"""Tables of which a step touches few rows, on one device or spread over several."""
+"""Embedding table with sparse gradients, optionally sharded."""
 
 from typing import Any, cast
 
@@ -6,12 +6,13 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.tensor import DTensor, Shard, distribute_tensor
+from typing_extensions import override
 
 
-class RowTable(nn.Embedding):
+class EmbeddingTable(nn.Embedding):
     """Rows (n, d) that are looked up by number, with sparse gradients.
 
-    Spread over a mesh of processes, each holds a block of rows, its gradients and what
+    Sharded over a mesh of processes, each holds a block of rows, its gradients and what
     the optimizer keeps of them. Gradients are then as large as the block; see
     docs/decisions/0012.
 
@@ -19,7 +20,7 @@ class RowTable(nn.Embedding):
         n: Number of rows.
         dim: d.
 
-    >>> table = RowTable(5, 2)
+    >>> table = EmbeddingTable(5, 2)
     >>> table(torch.tensor([[3, 3, 0]])).shape, table.part(slice(1, 4)).shape
     (torch.Size([1, 3, 2]), torch.Size([3, 2]))
     """
@@ -27,14 +28,14 @@ class RowTable(nn.Embedding):
     def __init__(self, n: int, dim: int) -> None:
         super().__init__(n, dim, sparse=True)
 
-    def spread(self, mesh: DeviceMesh) -> None:
+    def shard(self, mesh: DeviceMesh) -> None:
         """Give each process of a mesh its block of rows; all call it alike."""
         if not isinstance(self.weight, DTensor):
             block = distribute_tensor(self.weight.detach(), mesh, [Shard(0)])
             self.weight = nn.Parameter(block)
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Rows (..., d) for their numbers int64 (...); spread, all ask for the same."""
+        """Rows (..., d) of numbers int64 (...); sharded, all ask for the same."""
         if not isinstance(self.weight, DTensor):
             return super().forward(rows)
         block = self.weight.to_local()
@@ -74,11 +75,13 @@ class _Sum(torch.autograd.Function):
     """The sum over processes, all of which go on alike."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, group: Any) -> Tensor:  # noqa: ARG004
+    @override
+    def forward(ctx: Any, x: Tensor, group: Any) -> Tensor:
         total = x.clone()
         distributed.all_reduce(total, group=group)
         return total
 
     @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:  # noqa: ARG004
+    @override
+    def backward(ctx: Any, *grads: Any) -> Any:
         return grads[0], None

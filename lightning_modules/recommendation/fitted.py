@@ -1,44 +1,75 @@
-"""Rankers without steps: solved or counted once, from all training pairs."""
+"""Rankers without steps: solved or counted once, from all training interactions."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor
+from typing_extensions import override
 
+from lightning_modules.core.module import AlternatingModule
+from lightning_modules.core.optimisation import Learner
+from lightning_modules.data_contracts.contracts import DataKind
 from lightning_modules.data_contracts.user_items import UserItems
-from lightning_modules.recommendation.base import ItemRanker
+from lightning_modules.recommendation.evaluation import RankingEvaluator, Sizes
 
 
-class FittedRanker(ItemRanker):
+class FittedRanker(AlternatingModule):
     """A ranker that a fit solves at its start; batches of training are passed over.
 
     Train it with ``trainer.max_epochs: 1`` and ``trainer.limit_train_batches: 1``. What
     was solved is in buffers, and so in checkpoints.
+
+    Args:
+        ks: Cut-offs of the metrics.
+        item_chunk: Items ranked at a time; None ranks all at once.
+
+    Raises:
+        ValueError: If an argument is out of its range.
     """
 
+    monitor: ClassVar[str] = "val/ndcg@20"
+    mode: ClassVar[str] = "max"
+    takes: ClassVar[Sequence[DataKind]] = ("interactions",)
+    alternates: ClassVar[bool] = False
+    evaluator: RankingEvaluator
+
+    def __init__(
+        self, ks: Sequence[int] = (10, 20, 50), item_chunk: int | None = None
+    ) -> None:
+        super().__init__(RankingEvaluator(ks, item_chunk))
+
     def solve(self, train: UserItems) -> Mapping[str, Tensor]:
-        """Buffers by name, from the training pairs (on the CPU)."""
+        """Buffers by name, from the training interactions (on the CPU)."""
         raise NotImplementedError
 
-    def make(self, n_users: int, n_items: int, width: int) -> None:
+    def scores(self, users: Tensor, part: slice) -> Tensor:
+        """Scores (n, m) of m items for users int64 (n,); higher is better."""
+        raise NotImplementedError
+
+    def make(self, sizes: Sizes) -> None:
         """Nothing yet: `solve` makes the buffers."""
 
-    def configure_optimizers(self) -> Any:
+    @override
+    def learners(self) -> list[Learner]:
         """None."""
         return []
 
+    @override
     def on_fit_start(self) -> None:
         """Solve."""
         super().on_fit_start()
-        for name, value in self.solve(self.known("train").to("cpu")).items():
+        train = self.evaluator.interactions("train").to("cpu")
+        for name, value in self.solve(train).items():
             self.register_buffer(name, value.to(self.device))
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+    @override
+    def training_step(self, batch: Any, batch_idx: int) -> None:
         """Nothing is left to learn."""
 
+    @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take the buffers of the checkpoint."""
         super().on_load_checkpoint(checkpoint)
@@ -47,8 +78,8 @@ class FittedRanker(ItemRanker):
                 self.register_buffer(name, torch.empty_like(value))
 
 
-def as_csr(pairs: UserItems) -> "csr_matrix[np.float32]":
-    """Pairs as SciPy's matrix of ones (n_users, n_items)."""
-    ones = np.ones(len(pairs), np.float32)
-    parts = ones, pairs.items.numpy(), pairs.starts.numpy()
-    return csr_matrix(parts, (pairs.n_users, pairs.n_items))
+def as_csr(interactions: UserItems) -> "csr_matrix[np.float32]":
+    """Interactions as SciPy's matrix of ones (n_users, n_items)."""
+    ones = np.ones(len(interactions), np.float32)
+    parts = ones, interactions.items.numpy(), interactions.starts.numpy()
+    return csr_matrix(parts, (interactions.n_users, interactions.n_items))

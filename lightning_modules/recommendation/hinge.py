@@ -1,20 +1,29 @@
-"""Rankers whose loss is the hinge at one negative, weighted by the positive's rank."""
+"""The rank-weighted hinge of CML and WARP (eq. 51-53)."""
 
-from typing import Any, Literal, get_args
+from collections.abc import Callable
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
 from lightning_modules.core.validation import check_choice, check_positive
 from lightning_modules.functional import collaborative as F
-from lightning_modules.recommendation.pairwise import PairRanker
 
 CACHED = 2**18  # coordinates that are worked on at a time by a CPU, 1 MB
 Negative = Literal["hardest", "first"]
+Costs = Callable[[Tensor, Tensor], Tensor]
+"""Costs (n, ...) of items int64 (n, ...) for user rows (n, d); low is good."""
 
 
-class HingeRanker(PairRanker):
-    r"""Pairs are to cost less than other items by a margin (eq. 51-53).
+class Chosen(NamedTuple):
+    """The negative of each pair, int64 (n,), and the weight of its hinge, (n,)."""
+
+    items: Tensor
+    weight: Tensor
+
+
+class RankHinge:
+    r"""Pairs are to cost less than other items by a margin.
 
     .. math:: w_{ij} [m + c(i, j) - c(i, k)]_+, \qquad
               w_{ij} = \log(\text{rank} + 1)
@@ -25,44 +34,56 @@ class HingeRanker(PairRanker):
             with rank floor(J M / U), M of U candidates being impostors. ``first``: the
             first impostor, the N-th candidate, with rank floor(J / N) (WARP).
         rank_weighted: Whether the hinge is weighted; without, all pairs count equally.
-        **options: See `PairRanker`.
+
+    Raises:
+        ValueError: If an argument is out of its range.
     """
 
-    def __init__(
-        self, margin: float, negative: Negative, rank_weighted: bool, **options: Any
-    ) -> None:
-        super().__init__(**options)
+    def __init__(self, margin: float, negative: Negative, rank_weighted: bool) -> None:
         check_positive(margin=margin)
         check_choice("negative", negative, get_args(Negative))
         self.margin, self.negative = margin, negative
         self.rank_weighted = rank_weighted
 
-    def costs(self, user: Tensor, items: Tensor) -> Tensor:
-        """Costs (n, ...) of items int64 (n, ...) for user rows (n, d); low is good."""
-        raise NotImplementedError
-
     @torch.no_grad()
     def choose(
-        self, users: Tensor, items: Tensor, drawn: Tensor, allowed: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """The negative of each pair, int64 (n,), and the weight of its hinge, (n,)."""
-        user = self.users(users)
-        both = self._in_pieces(user, torch.cat([items[:, None], drawn], 1))
+        self,
+        costs: Costs,
+        user: Tensor,
+        items: Tensor,
+        drawn: Tensor,
+        allowed: Tensor,
+        n_items: int,
+    ) -> Chosen:
+        """The negatives of pairs.
+
+        Args:
+            costs: Costs of items.
+            user: Rows of the users, (n, d).
+            items: Positive items, int64 (n,).
+            drawn: Candidates, int64 (n, U).
+            allowed: Which of them are no positives of the user, bool (n, U).
+            n_items: J, number of all items.
+        """
+        both = _in_pieces(costs, user, torch.cat([items[:, None], drawn], 1))
         pick = F.hardest_negatives
         if self.negative == "first":
             pick = F.first_impostors
-        found = pick(both[:, 0], both[:, 1:], allowed, self.margin, self.n_items)
+        found = pick(both[:, 0], both[:, 1:], allowed, self.margin, n_items)
         weight = found.impostor.to(both)
         if self.rank_weighted:
             weight = F.rank_weight(found.rank) * weight
-        if self.recording:
-            self.record(impostors=(weight > 0).float().mean())
-        return drawn.gather(1, found.place[:, None])[:, 0], weight
+        return Chosen(drawn.gather(1, found.place[:, None])[:, 0], weight)
 
-    def _in_pieces(self, user: Tensor, items: Tensor) -> Tensor:
-        """`costs`; on a CPU for few pairs at a time, so that caches hold them."""
-        size = len(items)
-        if user.device.type == "cpu":
-            size = max(1, CACHED // (items[0].numel() * user.shape[1]))
-        pieces = zip(torch.split(user, size), torch.split(items, size), strict=True)
-        return torch.cat([self.costs(*piece) for piece in pieces])
+    def __call__(self, near: Tensor, far: Tensor, weight: Tensor) -> Tensor:
+        """Eq. 52 for costs (n,) of positives and of negatives, the mean over pairs."""
+        return (weight * F.metric_hinge(near, far, self.margin)).mean()
+
+
+def _in_pieces(costs: Costs, user: Tensor, items: Tensor) -> Tensor:
+    """All costs; on a CPU for few pairs at a time, so that caches hold them."""
+    size = len(items)
+    if user.device.type == "cpu":
+        size = max(1, CACHED // (items[0].numel() * user.shape[1]))
+    pieces = zip(torch.split(user, size), torch.split(items, size), strict=True)
+    return torch.cat([costs(*piece) for piece in pieces])

@@ -2,7 +2,7 @@
 
 import importlib
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -35,14 +35,13 @@ def _implicit(name: str) -> Any:
 
 
 class ItemKNN(FittedRanker):
-    """Items near the ones taken: cosine similarity, k neighbours of each taken item.
+    """Items near the seen ones: cosine similarity, k neighbours of each seen item.
 
     Sarwar et al. 2001, doi:10.1145/371920.372071, through ``implicit``.
 
     Args:
-        k: Nearest items of a taken item that get its similarity.
-        ks: Cut-offs of the measures.
-        item_chunk: Items ranked at a time; None ranks all at once.
+        k: Nearest items of a seen item that get its similarity.
+        **options: Cut-offs and chunks of `FittedRanker`.
 
     Raises:
         ImportError: At fit, without the package.
@@ -60,10 +59,9 @@ class ItemKNN(FittedRanker):
     def __init__(
         self,
         k: int = 100,
-        ks: Sequence[int] = (10, 20, 50),
-        item_chunk: int | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(ks, item_chunk)
+        super().__init__(**options)
         check_at_least(1, k=k)
         self.save_hyperparameters()
         self.k = k
@@ -87,12 +85,13 @@ class ItemKNN(FittedRanker):
         }
 
     def scores(self, users: Tensor, part: slice) -> Tensor:
-        """Sums over the items taken of their similarities to others (n, m)."""
-        taken = self.known("train").of(users)
-        similar = SparseRows(self.starts, self.columns, self.values, self.n_items)
-        near = similar[taken.items]
-        rows = taken.rows.repeat_interleave(near.starts.diff())
-        score = self.values.new_zeros(len(users), self.n_items)
+        """Sums over the seen items of their similarities to others (n, m)."""
+        seen = self.evaluator.interactions("train").of(users)
+        n_items = self.evaluator.n_items
+        similar = SparseRows(self.starts, self.columns, self.values, n_items)
+        near = similar[seen.items]
+        rows = seen.rows.repeat_interleave(near.starts.diff())
+        score = self.values.new_zeros(len(users), n_items)
         score.index_put_((rows, near.columns), near.values, accumulate=True)
         return score[:, part]
 
@@ -136,8 +135,7 @@ class WRMF(_Factors):
         l2: Lambda.
         alpha: Confidence in a pair; that of all others is 1.
         sweeps: Times that users and items are solved for.
-        ks: Cut-offs of the measures.
-        item_chunk: Items ranked at a time; None ranks all at once.
+        **options: Cut-offs and chunks of `FittedRanker`.
 
     Raises:
         ImportError: At fit, without the package.
@@ -154,10 +152,9 @@ class WRMF(_Factors):
         l2: float = 0.01,
         alpha: float = 10.0,
         sweeps: int = 15,
-        ks: Sequence[int] = (10, 20, 50),
-        item_chunk: int | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(ks, item_chunk)
+        super().__init__(**options)
         check_at_least(1, dim=dim, sweeps=sweeps)
         check_nonnegative(l2=l2)
         check_positive(alpha=alpha)
@@ -187,8 +184,7 @@ class ImplicitBPR(_Factors):
         lr: Step size.
         l2: Weight of the squared factors.
         epochs: Times that all pairs are gone through.
-        ks: Cut-offs of the measures.
-        item_chunk: Items ranked at a time; None ranks all at once.
+        **options: Cut-offs and chunks of `FittedRanker`.
 
     Raises:
         ImportError: At fit, without the package.
@@ -205,10 +201,9 @@ class ImplicitBPR(_Factors):
         lr: float = 0.05,
         l2: float = 0.01,
         epochs: int = 100,
-        ks: Sequence[int] = (10, 20, 50),
-        item_chunk: int | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(ks, item_chunk)
+        super().__init__(**options)
         check_at_least(1, dim=dim, epochs=epochs)
         check_positive(lr=lr)
         check_nonnegative(l2=l2)

@@ -1,4 +1,4 @@
-"""Where items lie by their features."""
+"""Item encoder: from item features to points."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from lightning_modules.data_contracts.sparse_rows import Rows
 from lightning_modules.networks.extractor import MLPExtractor
 
-CHUNK = 8192  # items that are placed at a time
+CHUNK = 8192  # items that are encoded at a time
 
 
-class ItemPlaces(nn.Module):
+class ItemEncoder(nn.Module):
     """The network f of eq. 54: item features (n, width) to points (n, dim).
 
     Args:
@@ -24,7 +24,7 @@ class ItemPlaces(nn.Module):
     Raises:
         ValueError: If the data has no features, or an argument is out of its range.
 
-    >>> ItemPlaces(30, 4, (16,), 0.5)(torch.zeros(2, 30)).shape
+    >>> ItemEncoder(30, 4, (16,), 0.5)(torch.zeros(2, 30)).shape
     torch.Size([2, 4])
     """
 

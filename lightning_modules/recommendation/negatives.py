@@ -18,26 +18,28 @@ Sampling = Literal["uniform", "popularity", "batch"]
 
 
 class Negatives:
-    """Draws items, and says which of them their users have not taken.
+    """Draws items, and says which of them their users have not seen.
 
     Args:
         n: Items drawn for each pair.
-        sampling: ``uniform``; ``popularity``, in proportion to how often an item was
-            taken to the power ``power``; ``batch``, from the liked items of the batch.
-            Then what nobody took is never drawn, stays where it began, and is offered
-            more than it should be: take it for data where every item was taken.
-        power: Of ``popularity``; 1 draws as often as taken, 0 uniformly. An item that
-            nobody took counts as taken once: what is never drawn is never pushed away.
+        sampling: ``uniform``; ``popularity``, in proportion to an item's number of
+            interactions to the power ``power``; ``batch``, from the positive items of
+            the batch. Then cold-start items are never drawn, stay where they began,
+            and are recommended more than they should be: use it where every item has
+            interactions.
+        power: Of ``popularity``; 1 draws by popularity, 0 uniformly. A cold-start
+            item counts as having one interaction: what is never drawn is never pushed
+            away.
         shared: Whether all pairs of a batch get the same candidates.
 
     Raises:
         ValueError: If an argument is out of its range; the key is named as the methods
             name it.
 
-    >>> taken = torch.tensor([0]), torch.tensor([2])
-    >>> liked = UserItems.from_pairs(*taken, n_users=1, n_items=3)
+    >>> pairs = torch.tensor([0]), torch.tensor([2])
+    >>> liked = UserItems.from_pairs(*pairs, n_users=1, n_items=3)
     >>> draws = Negatives(50)
-    >>> items, allowed = draws(*taken, liked, RandomStream(0, 0, "train"))
+    >>> items, allowed = draws(*pairs, liked, RandomStream(0, 0, "train"))
     >>> items.shape, bool((allowed == (items != 2)).all())
     (torch.Size([1, 50]), True)
     """
@@ -56,52 +58,52 @@ class Negatives:
         self._shares: Tensor | None = None
 
     def reset(self) -> None:
-        """Forget how often items were taken."""
+        """Forget how popular items were."""
         self._shares = None
 
     def __call__(
-        self, users: Tensor, items: Tensor, taken: UserItems, noise: RandomStream
+        self, users: Tensor, items: Tensor, seen: UserItems, noise: RandomStream
     ) -> tuple[Tensor, Tensor]:
         """Candidates of pairs (users, items), int64 (n,) each.
 
         Returns:
-            Items int64 (n, U), and which of them the user has not taken, bool (n, U).
+            Items int64 (n, U), and which of them the user has not seen, bool (n, U).
         """
         if not self.shared:
-            drawn = self.draw(items, taken, noise)
-            return drawn, ~taken.contain(users[:, None], drawn)
-        (drawn,) = self.draw(items, taken, noise, lines=1)
-        return drawn.expand(len(users), -1), ~_has(taken, users, drawn)
+            drawn = self.draw(items, seen, noise)
+            return drawn, ~seen.contain(users[:, None], drawn)
+        (drawn,) = self.draw(items, seen, noise, lines=1)
+        return drawn.expand(len(users), -1), ~_has(seen, users, drawn)
 
     def draw(
         self,
         items: Tensor,
-        taken: UserItems,
+        seen: UserItems,
         noise: RandomStream,
         lines: int | None = None,
     ) -> Tensor:
-        """Items int64 (n, U) for liked items (n,), or (lines, U), whoever took them."""
+        """Items int64 (n, U) for positive items (n,), or (lines, U), seen or not."""
         shape = lines or len(items), self.n
         if self.sampling == "uniform":
-            return noise.integers(taken.n_items, *shape)
+            return noise.integers(seen.n_items, *shape)
         if self.sampling == "batch":
             return items[noise.integers(len(items), *shape)]
         if self._shares is None:
-            counts = torch.bincount(taken.items, minlength=taken.n_items)
+            counts = torch.bincount(seen.items, minlength=seen.n_items)
             shares = counts.clamp_min(1).double() ** self.power
             self._shares = (shares.cumsum(0) / shares.sum()).float()
         place = torch.searchsorted(self._shares, noise.uniform(*shape), right=True)
-        return place.clamp_max(taken.n_items - 1)
+        return place.clamp_max(seen.n_items - 1)
 
 
-def _has(taken: UserItems, users: Tensor, items: Tensor) -> Tensor:
+def _has(seen: UserItems, users: Tensor, items: Tensor) -> Tensor:
     """Who of users int64 (n,) has which of items int64 (U,), bool (n, U).
 
     It looks at what the users have, which is less than all n U pairs.
     """
     order = items.argsort()
-    rows, owned = taken.of(users)
-    starts = starts_of(torch.bincount(items, minlength=taken.n_items))
+    rows, owned = seen.of(users)
+    starts = starts_of(torch.bincount(items, minlength=seen.n_items))
     hits, places = entries_of(starts, owned)
     found = items.new_zeros((len(users), len(items)), dtype=torch.bool)
     found[rows.repeat_interleave(hits.diff()), order[places]] = True

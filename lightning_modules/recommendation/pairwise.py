@@ -1,33 +1,60 @@
-"""Rankers that learn a table of users and a table of items from pairs."""
+"""Training on interactions beside drawn items: tables, negatives, one learner."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
 
-import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh
 
 from lightning_modules.core.distributed import rows_of_all_ranks
+from lightning_modules.core.optimisation import Learner, OptimizerSpec
+from lightning_modules.core.random import RandomStream
 from lightning_modules.core.validation import check_at_least
-from lightning_modules.optim.linear_decay import LinearDecay
-from lightning_modules.recommendation.base import ItemRanker
-from lightning_modules.recommendation.embedding_table import RowTable
+from lightning_modules.recommendation.embedding_table import EmbeddingTable
+from lightning_modules.recommendation.evaluation import RankingEvaluator, Sizes
 from lightning_modules.recommendation.negatives import Negatives
 
 
-class PairRanker(ItemRanker):
-    """Users and items as rows of two tables, trained on pairs beside drawn items.
+class PairBatch(NamedTuple):
+    """Interactions (n,), candidates (n, U), and which the users have not seen."""
+
+    users: Tensor
+    items: Tensor
+    drawn: Tensor
+    allowed: Tensor
+
+
+class PairRanker(Protocol):
+    """What trains on pairs: a module with tables."""
+
+    evaluator: RankingEvaluator
+    users: EmbeddingTable
+    items: EmbeddingTable
+    noise: RandomStream
+
+    @property
+    def device_mesh(self) -> DeviceMesh | None:
+        """The processes that tables are sharded over, or None."""
+
+    def pair_loss(self, pairs: PairBatch) -> tuple[Tensor, Tensor]:
+        """The loss of a batch, and the items (m,) that it moves."""
+
+
+class PairTraining:
+    """Tables of users and items, trained on pairs beside drawn items.
 
     A batch is ``(users, items)``, int64 (n,) each. The tables' gradients are sparse, so
-    that a step costs what it touches.
+    that an update costs what it touches.
 
     Args:
+        module: The method.
         dim: Coordinates of a row.
         negatives: Draws the items that a pair is compared with.
         optimizer: Makes the optimizer of the tables; it must take sparse gradients.
         scheduler: Makes its learning-rate schedule, stepped once per update, or None.
-        ks: Cut-offs of the measures.
-        item_chunk: Items ranked at a time; None ranks all at once.
+        after_update: Called after an update with the users and the items whose rows it
+            touched on any rank.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -35,134 +62,78 @@ class PairRanker(ItemRanker):
 
     def __init__(
         self,
+        module: PairRanker,
         dim: int,
         negatives: Negatives,
         optimizer: OptimizerCallable,
         scheduler: LRSchedulerCallable | None,
-        ks: Sequence[int],
-        item_chunk: int | None,
+        after_update: Callable[[Tensor, Tensor], None] | None = None,
     ) -> None:
-        super().__init__(ks, item_chunk)
         check_at_least(1, dim=dim)
-        self.dim, self.negatives = dim, negatives
+        self.module, self.dim, self.negatives = module, dim, negatives
         self._factories = optimizer, scheduler
-        self.users: RowTable
-        self.items: RowTable
+        self._after_update = after_update
+        self._touched: list[Tensor] = []
 
-    # What a method defines ----------------------------------------------------------
-
-    def objective(
-        self, users: Tensor, items: Tensor, drawn: Tensor, allowed: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """The loss of pairs (n,) with candidates (n, U), and the items that it moves.
-
-        ``allowed`` bool (n, U) says which candidates the users have not taken.
-        """
-        raise NotImplementedError
-
-    def after_step(self, users: Tensor, items: Tensor) -> None:
-        """Called after an update with the rows that it touched on any rank."""
-
-    # Tables -------------------------------------------------------------------------
-
-    def make(self, n_users: int, n_items: int, width: int) -> None:  # noqa: ARG002
+    def make_tables(self, sizes: Sizes) -> None:
         """Make both tables, coordinates N(0, 0.04 / dim) as in the paper of CML."""
-        self.users, self.items = (RowTable(n, self.dim) for n in (n_users, n_items))
-        for table in (self.users, self.items):
+        users, items = (EmbeddingTable(n, self.dim) for n in sizes[:2])
+        for table in (users, items):
             nn.init.normal_(table.weight, std=0.2 * self.dim**-0.5)
+        self.module.users, self.module.items = users, items
 
-    def configure_model(self) -> None:
-        """Spread the tables over processes, under Lightning's ModelParallelStrategy.
+    def learner(
+        self, tables: Sequence[EmbeddingTable], others: Sequence[OptimizerSpec] = ()
+    ) -> Learner:
+        """All tables, and what else learns from the same loss, on every batch."""
+        weights = [table.weight for table in tables]
+        own = OptimizerSpec("", weights, *self._factories)
+        return Learner(
+            "tables",
+            self._objective,
+            [own, *others],
+            waits=True,
+            counts=True,
+            after_update=self._end_update if self._after_update else None,
+        )
 
-        Raises:
-            ValueError: If the strategy is to split batches too.
-        """
-        if self.device_mesh is None:
-            return
-        if self.device_mesh["data_parallel"].size() > 1:
-            raise ValueError(
-                "trainer.strategy.init_args.data_parallel_size must be 1: tables are "
-                "spread over all processes, which get the same batches."
-            )
-        for table in self.tables():
-            table.spread(self.device_mesh["tensor_parallel"])
-
-    def tables(self) -> list[RowTable]:
-        """What the optimizer steps."""
-        return [self.users, self.items]
-
-    def points(self) -> dict[str, Tensor]:
-        """What is learnt: ``users`` (n_users, d), ``items`` (n_items, d), and more."""
-        tables = {"users": self.users, "items": self.items}
-        return {key: t.part(slice(0, None)).detach() for key, t in tables.items()}
-
-    def configure_optimizers(self) -> Any:
-        """The optimizer of the tables, and its schedule if there is one."""
-        make, schedule = self._factories
-        optimizer = make([table.weight for table in self.tables()])
-        schedulers = [schedule(optimizer)] if schedule else []
-        for scheduler in schedulers:
-            if isinstance(scheduler, LinearDecay):
-                scheduler.last(self.trainer.estimated_stepping_batches)
-        return [optimizer], schedulers
-
-    # Training -----------------------------------------------------------------------
-
-    def on_fit_start(self) -> None:
-        """Forget how often items of other data were taken."""
-        super().on_fit_start()
-        self.negatives.reset()
-
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:  # noqa: ARG002
-        """One update on pairs (users, items)."""
-        self.recording = self.is_logged(self.global_step + 1)
+    def prepare(self, batch: tuple[Tensor, Tensor]) -> PairBatch:
+        """Pairs (users, items) with their candidates."""
         users, items = batch
-        candidates = self.negatives(users, items, self.known("train"), self.noise)
-        loss, moved = self.objective(users, items, *candidates)
-        self.descend(loss)
-        touched = [users, moved]
-        if self.device_mesh is None:  # otherwise all have the same
+        train = self.module.evaluator.interactions("train")
+        candidates = self.negatives(users, items, train, self.module.noise)
+        return PairBatch(users, items, *candidates)
+
+    def _objective(self, pairs: PairBatch) -> Tensor:
+        loss, moved = self.module.pair_loss(pairs)
+        self._touched = [pairs.users, moved]
+        return loss
+
+    def _end_update(self) -> None:
+        touched = self._touched
+        if self.module.device_mesh is None:  # otherwise all have the same
             touched = [rows_of_all_ranks(rows).flatten() for rows in touched]
-        self.after_step(*touched)
-        self.publish_records()
-
-    def descend(self, loss: Tensor) -> None:
-        """One update of everything that learns, counted once."""
-        first, *others = self.learning()
-        for optimizer in (first, *others):
-            optimizer.zero_grad()
-        self.manual_backward(loss)
-        for optimizer in others:
-            self.step_uncounted(optimizer)
-        first.step()
-        self.step_schedulers()
+        assert self._after_update is not None
+        self._after_update(*touched)
 
 
-class BiasedRanker(PairRanker):
-    r"""Scores :math:`\langle u_i, v_j \rangle + b_j`: matrix factorisation."""
+def shard(tables: Sequence[EmbeddingTable], mesh: DeviceMesh | None) -> None:
+    """Shard tables over processes, under Lightning's ModelParallelStrategy.
 
-    def make(self, n_users: int, n_items: int, width: int) -> None:
-        """Make the tables, and a column of zeros for the items."""
-        super().make(n_users, n_items, width)
-        self.biases = RowTable(n_items, 1)
-        nn.init.zeros_(self.biases.weight)
+    Raises:
+        ValueError: If the strategy is to split batches too.
+    """
+    if mesh is None:
+        return
+    if mesh["data_parallel"].size() > 1:
+        raise ValueError(
+            "trainer.strategy.init_args.data_parallel_size must be 1: tables are "
+            "sharded over all processes, which get the same batches."
+        )
+    for table in tables:
+        table.shard(mesh["tensor_parallel"])
 
-    def tables(self) -> list[RowTable]:
-        """What the optimizer steps."""
-        return [*super().tables(), self.biases]
 
-    def points(self) -> dict[str, Tensor]:
-        """Factors, and ``biases`` (n_items, 1)."""
-        return super().points() | {"biases": self.biases.part(slice(0, None)).detach()}
-
-    def scores(self, users: Tensor, part: slice) -> Tensor:
-        """Products plus biases (n, m)."""
-        products: Tensor = self.users(users) @ self.items.part(part).T
-        return products + self.biases.part(part).T
-
-    def score(self, user: Tensor, items: Tensor) -> Tensor:
-        """Scores (n, ...) of items int64 (n, ...) for user rows (n, d)."""
-        wide = user.view(len(user), *[1] * (items.ndim - 1), -1)
-        products = torch.linalg.vecdot(wide, self.items(items))
-        score: Tensor = products + self.biases(items).squeeze(-1)
-        return score
+def rows_of(tables: dict[str, EmbeddingTable]) -> dict[str, Tensor]:
+    """All rows of each table, without gradients."""
+    return {key: table.part(slice(0, None)).detach() for key, table in tables.items()}

@@ -1,6 +1,7 @@
-"""Everybody gets what most people took."""
+"""Most-popular baseline."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,27 +11,24 @@ from lightning_modules.recommendation.fitted import FittedRanker
 
 
 class Popularity(FittedRanker):
-    """Ranks items by how many users took them in training: what has to be beaten.
+    """Most-popular baseline: ranks items by their number of training interactions.
 
     Args:
-        ks: Cut-offs of the measures.
-        item_chunk: Items ranked at a time; None ranks all at once.
+        **options: Cut-offs and chunks of `FittedRanker`.
 
     Example:
-        >>> Popularity(ks=(10,)).score_name
-        'score'
+        >>> Popularity(ks=(10,)).evaluator.ranking.ks
+        (10,)
     """
 
     counts: Tensor
 
-    def __init__(
-        self, ks: Sequence[int] = (10, 20, 50), item_chunk: int | None = None
-    ) -> None:
-        super().__init__(ks, item_chunk)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
         self.save_hyperparameters()
 
     def solve(self, train: UserItems) -> Mapping[str, Tensor]:
-        """How often each item was taken, (n_items,)."""
+        """Interactions of each item, (n_items,)."""
         counts = torch.bincount(train.items, minlength=train.n_items)
         return {"counts": counts.float()}
 

@@ -66,7 +66,7 @@ def test_target_labels_reach_neither_weights_nor_selection(name: str) -> None:
         accuracies = {
             k: values.pop(k) for k in list(values) if "target_" in k and "accuracy" in k
         }
-        values |= {"score": torch.tensor(model.scores.summary["score"])}
+        values |= {"score": torch.tensor(model.evaluator.scores.summary["score"])}
         found.append((weights(model), values, accuracies))
     assert same(found[0][0], found[1][0])
     assert same(found[0][1], found[1][1])
@@ -89,7 +89,7 @@ def test_each_method_descends_its_own_distance() -> None:
     for name, value in expected.items():
         model = module(name, transfer_weight=0.5)
         classes = cross_entropy(model.classifier(h.source), h.labels)
-        found = model.player_objective(h)
+        found = model.objective(h)
         torch.testing.assert_close(found, classes + 0.5 * value)
     model = module("deepjdot", feature_weight=0.2, label_weight=0.3)
     cost = joint_transport_cost(
@@ -101,14 +101,14 @@ def test_each_method_descends_its_own_distance() -> None:
         label_weight=0.3,
     )
     classes = cross_entropy(model.classifier(h.source), h.labels)
-    torch.testing.assert_close(model.player_objective(h), classes + cost)
+    torch.testing.assert_close(model.objective(h), classes + cost)
 
 
 def test_dann_teaches_the_discriminator_and_untrains_the_extractor() -> None:
     model = module("dann", transfer_weight=0.3)
     source, labels, target = features()
     source.requires_grad_()
-    loss = model.player_objective(Features(source, labels, target))
+    loss = model.objective(Features(source, labels, target))
     discriminator = model.adapted["discriminator"]
     logits = discriminator(torch.cat([source, target]))
     truth = torch.tensor([1.0] * 8 + [0.0] * 8)
@@ -143,13 +143,13 @@ def test_global_step_counts_player_updates(name: str) -> None:
 
 def test_a_ramp_rises_along_a_sigmoid_to_the_whole_weight() -> None:
     model, seen = module("dann", ramp="sigmoid", transfer_weight=2.0), []
-    original = model.strength
+    original = model.current_transfer_weight
 
-    def strength() -> float:
+    def weight() -> float:
         seen.append(original())
         return seen[-1]
 
-    model.strength = strength  # type: ignore[method-assign]
+    model.current_transfer_weight = weight  # type: ignore[method-assign]
     fit(model, Pair(), 10)
     expected = [2 * (2 / (1 + math.exp(-10 * t / 10)) - 1) for t in range(10)]
     assert seen[0] == 0
@@ -162,12 +162,13 @@ def test_a_ramp_rises_along_a_sigmoid_to_the_whole_weight() -> None:
 
 def test_weight_decay_spares_biases_and_the_critic() -> None:
     model = module("wdgrl", weight_decay=0.5)
-    groups = model.weights_of(model.player)
+    groups = model.learners()[-1].optimizers[0].parameters
     assert isinstance(groups, list)
     decays = {id(w): g["weight_decay"] for g in groups for w in g["params"]}
-    for weight in model.player.parameters():
+    for weight in model.adapted.parameters():
         assert decays[id(weight)] == (0.5 if weight.ndim > 1 else 0.0)
-    assert list(model.weights_of(model.critic)) == list(model.critic.parameters())
+    critic = model.learners()[0].optimizers[0].parameters
+    assert list(critic) == list(model.critic.parameters())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -228,7 +229,7 @@ def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
     run(4)  # in the middle of an epoch of 5
     again = run(9, ckpt_path=tmp_path / "4.ckpt", weights_only=True)
     assert same(weights(whole), weights(again))
-    assert whole.scores.summary == again.scores.summary
+    assert whole.evaluator.scores.summary == again.evaluator.scores.summary
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -252,7 +253,7 @@ def test_predictions_are_probabilities_of_the_targets_rows() -> None:
 
 
 def test_the_summary_tells_last_selected_and_oracle_apart() -> None:
-    scores = module("source_only").scores
+    scores = module("source_only").evaluator.scores
     summaries = [
         scores.remember({"target_accuracy": accuracy, "target_im": im})
         for accuracy, im in ((0.5, 0.1), (0.9, 0.0), (0.7, 0.3), (0.6, 0.2))
@@ -273,7 +274,7 @@ def test_the_proxy_distance_makes_do_with_few_rows(n: int) -> None:
 
 
 def test_a_selection_by_entropy_prefers_the_smaller() -> None:
-    scores = module("source_only", selection="entropy").scores
+    scores = module("source_only", selection="entropy").evaluator.scores
     scores.remember({"target_accuracy": 0.5, "target_entropy": 0.2})
     found = scores.remember({"target_accuracy": 0.9, "target_entropy": 0.4})
     assert found["target_accuracy_selected"] == 0.5
@@ -475,7 +476,8 @@ def test_a_module_that_was_evaluated_can_be_trained(evaluate: str) -> None:
 
 def test_an_interrupted_validation_leaves_nothing_behind() -> None:
     model = module("source_only")
-    model.scores.update(1, torch.tensor([[9.0, 0.0]] * 50), torch.ones(50).long())
+    logits = torch.tensor([[9.0, 0.0]] * 50)
+    model.evaluator.scores.update(1, logits, torch.ones(50).long())
     evaluating = Trainer(logger=False, accelerator="cpu", enable_progress_bar=False)
     found = [evaluating.validate(model, Pair(), verbose=False) for _ in range(2)]
     assert found[0] == found[1]
@@ -483,7 +485,7 @@ def test_an_interrupted_validation_leaves_nothing_behind() -> None:
 
 def test_the_best_of_another_run_is_not_that_of_this_one() -> None:
     model = module("source_only")
-    model.scores.summary = {"score": 9.0, "selected": 2.0, "oracle": 2.0}
+    model.evaluator.scores.summary = {"score": 9.0, "selected": 2.0, "oracle": 2.0}
     trainer = fit(model, Pair(), 4, **EVALUATED)
     assert trainer.callback_metrics["val/target_accuracy_oracle"] <= 1
     assert trainer.callback_metrics["val/target_accuracy_selected"] <= 1
@@ -491,10 +493,10 @@ def test_the_best_of_another_run_is_not_that_of_this_one() -> None:
 
 def test_labelled_rows_alone_have_accuracies_and_no_scores() -> None:
     model = module("source_only")
-    model.scores.update(1, torch.tensor([[9.0, 0.0]]), torch.tensor([0]))
-    found = model.scores.compute()
+    model.evaluator.scores.update(1, torch.tensor([[9.0, 0.0]]), torch.tensor([0]))
+    found = model.evaluator.scores.compute()
     assert found.keys() == {"target_accuracy", "target_class_accuracy"}
-    assert model.scores.remember(found) == {}
+    assert model.evaluator.scores.remember(found) == {}
 
 
 def test_a_validation_outside_a_run_has_no_best() -> None:

@@ -95,7 +95,7 @@ def test_the_features_of_a_batch_are_computed_once() -> None:
     )
     fit(model, Pair(), 3)
     assert len(calls) == 3
-    assert model.critic_updates == 21
+    assert model.turns.updates["critic"] == 21
 
 
 def test_neither_penalty_nor_critic_steps_reach_the_extractor() -> None:
@@ -180,5 +180,5 @@ def test_settings_out_of_range_are_named(options: dict[str, Any], says: str) -> 
 
 def test_batchnorm_in_the_critic_is_refused_with_the_reason() -> None:
     critic = MLPCritic((6,), (5,), norm="batch")
-    with pytest.raises(ValueError, match="BatchNorm, which mixes the rows"):
+    with pytest.raises(ValueError, match="BatchNorm, which mixes the samples"):
         WDGRL(MLPExtractor((2,), (6,)), LinearClassifier(6, 2), critic, 2)

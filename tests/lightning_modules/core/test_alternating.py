@@ -71,9 +71,9 @@ class Ledger(Callback):
             (
                 "critic" in moved,
                 "generator" in moved,
-                pl_module.player_stepped,
+                pl_module.step_ended,
                 trainer.global_step,
-                pl_module.critic_updates,
+                pl_module.turns.updates["critic"],
             )
         )
 
@@ -116,8 +116,8 @@ def test_max_steps_counts_generator_updates_over_epochs() -> None:
 
 def test_warmup_trains_the_critic_longer_at_first_and_now_and_then() -> None:
     module = WGAN(*networks(), warmup=True, n_critic=2)
-    assert module.warmup is not None
-    module.warmup = module.warmup._replace(batches=4, first=2, every=5)
+    assert module.turns.warmup is not None
+    module.turns.warmup = module.turns.warmup._replace(batches=4, first=2, every=5)
     ledger = Ledger()
     trainer(callbacks=[ledger], max_steps=7, max_epochs=-1).fit(module, batches(30))
     gaps = torch.tensor([i for i, row in enumerate(ledger.rows) if row[2]]).diff()
@@ -126,21 +126,26 @@ def test_warmup_trains_the_critic_longer_at_first_and_now_and_then() -> None:
 
 
 def test_the_authors_warmup_is_the_default() -> None:
-    assert WGAN(*networks(), warmup=True).warmup == (100, 25, 500)
-    assert WGAN(*networks()).warmup is None
+    assert WGAN(*networks(), warmup=True).turns.warmup == (100, 25, 500)
+    assert WGAN(*networks()).turns.warmup is None
 
 
 def test_repeated_critic_steps_use_the_same_batch() -> None:
     """The (n, 1) schedule of domain adaptation."""
     module = GAN(*networks())
-    module.critic_steps = 3
+    critic, generator = module.learners()
     seen: list[Tensor] = []
-    objective = module.critic_objective
-    module.critic_objective = lambda batch: (seen.append(batch), objective(batch))[1]  # type: ignore[method-assign,func-returns-value]
+
+    def objective(batch: Tensor) -> Tensor:
+        seen.append(batch)
+        return critic.objective(batch)
+
+    repeated = critic._replace(objective=objective, steps=3)
+    module.learners = lambda: [repeated, generator]  # type: ignore[method-assign]
     t = trainer()
     t.fit(module, batches(2))
     assert t.global_step == 2
-    assert module.critic_updates == 6
+    assert module.turns.updates["critic"] == 6
     assert torch.equal(seen[0], seen[2])
     assert not torch.equal(seen[2], seen[3])
 
@@ -158,7 +163,7 @@ def test_an_update_leaves_gradients_only_where_it_acts(
     assert all(p.grad is not None for p in module.critic.parameters())
     module.zero_grad()
     with frozen(module.critic):
-        module.player_objective(torch.randn(4, 2)).backward()  # type: ignore[no-untyped-call]
+        module.generator_objective(torch.randn(4, 2)).backward()  # type: ignore[no-untyped-call]
     assert all(p.grad is None for p in module.critic.parameters())
     assert all(p.grad is not None for p in module.generator.parameters())
 
@@ -220,10 +225,10 @@ def test_weights_of_a_checkpoint_start_a_new_run(tmp_path: Path) -> None:
     path = tmp_path / "one.ckpt"
     module.trainer.save_checkpoint(path)
     loaded = WGANGP.load_from_checkpoint(path)
-    assert loaded.critic_updates == 4
+    assert loaded.turns.updates["critic"] == 4
     loaded._noise_states = torch.zeros(2, 1)  # as two processes would have left it
     trainer(max_steps=1).fit(loaded, batches(5))
-    assert loaded.critic_updates == 2
+    assert loaded.turns.updates["critic"] == 2
 
 
 @pytest.mark.parametrize(

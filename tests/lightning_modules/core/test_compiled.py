@@ -33,30 +33,32 @@ from lightning_modules import (
     MLPGenerator,
 )
 from lightning_modules.adaptation import wdgrl
-from lightning_modules.core.alternating import CriticModule
+from lightning_modules.core import penalty
 from lightning_modules.core.compiled import Compiled
+from lightning_modules.core.module import AlternatingModule
 from lightning_modules.functional import lipschitz
 from lightning_modules.functional.piecewise import PiecewiseLinear
-from lightning_modules.generative import wgan_gp
 
 DIGITS = (1, 8, 8)
 
 
-def points(method: Callable[..., CriticModule], **options: Any) -> CriticModule:
+def points(
+    method: Callable[..., AlternatingModule], **options: Any
+) -> AlternatingModule:
     return method(MLPGenerator(4, DIGITS, (16,)), MLPCritic(DIGITS, (16,)), **options)
 
 
-def pictures(**options: Any) -> CriticModule:
+def pictures(**options: Any) -> AlternatingModule:
     networks = ConvGenerator(4, DIGITS, width=4), ConvCritic(DIGITS, width=4)
     return WGANGP(*networks, **options)
 
 
-def domains(**options: Any) -> CriticModule:
+def domains(**options: Any) -> AlternatingModule:
     networks = MLPExtractor((2,), (8,)), LinearClassifier(8, 2), MLPCritic((8,), (8,))
     return WDGRL(*networks, n_classes=2, **options)
 
 
-MODULES: dict[str, Callable[..., CriticModule]] = {
+MODULES: dict[str, Callable[..., AlternatingModule]] = {
     "gan": functools.partial(points, GAN),
     "wgan": functools.partial(points, WGAN),
     "wgan_gp": functools.partial(points, WGANGP),
@@ -76,7 +78,7 @@ def _without_checks_of_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
         if inspect.isfunction(function) and function.__module__ == lipschitz.__name__
     }
     plain["penalising"] = contextlib.contextmanager(plain["penalising"])
-    for module in (lipschitz, wdgrl, wgan_gp):
+    for module in (lipschitz, penalty, wdgrl):
         for name in plain.keys() & vars(module).keys():
             monkeypatch.setattr(module, name, plain[name])
     swap = inspect.unwrap(PiecewiseLinear.__torch_function__)
@@ -99,7 +101,7 @@ def captured(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return made
 
 
-def losses(make: Callable[..., CriticModule], compile: bool) -> list[Tensor]:
+def losses(make: Callable[..., AlternatingModule], compile: bool) -> list[Tensor]:
     """What a few steps record."""
     seed_everything(0, verbose=False)
     model, seen = make(compile=compile), list[Tensor]()
@@ -214,7 +216,7 @@ def test_no_truth_values_are_kept_for_the_backward_pass(
     model = WGANGP(MLPGenerator(2, (6,), (16,)), critic)
     compile(critic)(x)
     Compiled(critic)(x)
-    Compiled(model._terms)(x, y, epsilon)
+    Compiled(model._scores_and_penalty)(x, y, epsilon)
     assert kept == [otherwise, 0, 0]
 
 

@@ -210,7 +210,7 @@ def test_a_checkpoint_loads_by_itself_without_pickled_code(
     torch.load(tmp_path / "x.ckpt", weights_only=True)
     again = method.load_from_checkpoint(tmp_path / "x.ckpt")
     assert type(again) is method
-    assert again.player_every == 3
+    assert again.turns.batches_per_step == 3
     assert torch.equal(again.sample(4), module.sample(4))
 
 
@@ -251,7 +251,10 @@ def test_the_place_in_the_schedule_is_in_the_checkpoint(tmp_path: Path) -> None:
     t.fit(module, points(4 * 7))
     t.save_checkpoint(tmp_path / "x.ckpt")
     saved = torch.load(tmp_path / "x.ckpt", weights_only=True)
-    assert saved["schedule"] == {"critic_updates": 7, "batches_waiting": 2}
+    assert saved["schedule"] == {
+        "updates": {"critic": 7, "generator": 1},
+        "batches_waiting": 2,
+    }
     assert torch.equal(saved["noise"][0], module.noise.state)
     again = WGAN.load_from_checkpoint(tmp_path / "x.ckpt")
     (values,) = trainer().test(again, points(), verbose=False)

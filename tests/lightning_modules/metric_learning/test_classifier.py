@@ -10,7 +10,8 @@ from torch.nn import functional as F
 
 from datamodules import MNIST, Digits
 from lightning_modules import Classifier, ConvClassifier
-from lightning_modules.metric_learning.classifier import one_cycle, shifted
+from lightning_modules.metric_learning.classifier import shifted
+from lightning_modules.optim.schedules import one_cycle
 
 X = torch.arange(24.0).reshape(2, 1, 3, 4)
 

@@ -1,0 +1,74 @@
+"""Files of version 0.1: what they say differently."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lightning_modules.core.public_names import accepted_names, public_path
+
+RETIRED = {
+    *("critic_steps", "critic_optimizer", "critic_scheduler", "critic_clip_norm"),
+    "warmup",
+}
+"""Options that methods without a critic or a warm-up had in 0.1, and did not use."""
+
+
+def upgraded(cls: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of a module as they are called now.
+
+    >>> upgraded(dict, {"net": {"class_path": "lightning_modules.wgan_gp.WGANGP"}})
+    {'net': {'class_path': 'lightning_modules.WGANGP'}}
+    """
+    retired = RETIRED - accepted_names(cls)
+    kept = {key: value for key, value in arguments.items() if key not in retired}
+    renamed: dict[str, Any] = _public(kept)
+    return renamed
+
+
+def _public(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            key: public_path(item)
+            if key in ("class_path", "_class_path") and isinstance(item, str)
+            else _public(item)
+            for key, item in value.items()
+        }
+    return [_public(one) for one in value] if isinstance(value, list) else value
+
+
+def load_upgraded(cls: type, path: Any) -> Any:
+    """The checkpoint itself, or where it is of another version, what it is now.
+
+    Args:
+        cls: The module that is to be built from it.
+        path: A file.
+
+    Returns:
+        What ``load_from_checkpoint`` takes.
+    """
+    if not isinstance(path, str | Path) or not Path(path).is_file():
+        return path
+    checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    arguments = checkpoint.get("hyper_parameters", {})
+    checkpoint["hyper_parameters"] = upgraded(cls, arguments)
+    if checkpoint["hyper_parameters"] == arguments:
+        return path
+    file = io.BytesIO()
+    torch.save(checkpoint, file)
+    file.seek(0)
+    return file
+
+
+def count_steps_manually(checkpoint: dict[str, Any]) -> None:
+    """Let a run that was optimised automatically go on from its step.
+
+    `MetricLearner` and `Classifier` were, and Lightning counts the two apart.
+    """
+    loops = checkpoint.get("loops", {}).get("fit_loop", {})
+    key = "epoch_loop.manual_optimization.optim_step_progress"
+    if loops and not loops[key]["total"]["completed"]:
+        steps = checkpoint["global_step"]
+        loops[key]["total"] = {"ready": steps, "completed": steps}

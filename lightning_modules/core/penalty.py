@@ -1,0 +1,131 @@
+"""The gradient penalty that GAN, Wasserstein critics and WDGRL share (eq. 36-40)."""
+
+from collections.abc import Callable
+from typing import Literal, get_args
+
+from torch import Tensor, nn
+
+from lightning_modules.core.lightning_internals import mixes_rows
+from lightning_modules.core.random import RandomStream
+from lightning_modules.core.validation import (
+    check_at_least,
+    check_choice,
+    check_nonnegative,
+)
+from lightning_modules.functional.lipschitz import (
+    gradient_norm,
+    interpolate,
+    penalising,
+    squared_excess,
+    surroundings,
+)
+
+Where = Literal["lines", "data", "around_data"]
+
+
+class GradientPenalty:
+    r"""Where the slope of a critic is measured, and what it should be.
+
+    .. math:: \lambda \, E_{\hat x} [(\lVert \nabla f(\hat x) \rVert_p - K)^2]
+
+    ========================  =============  =====  =========================
+    penalty                   where          slope  paper
+    ========================  =============  =====  =========================
+    WGAN-GP                   lines          1      arXiv:1704.00028
+    DRAGAN                    around_data    1      arXiv:1705.07215
+    R1, gamma / 2 = lambda    data           0      arXiv:1801.04406
+    ========================  =============  =====  =========================
+
+    Args:
+        weight: Lambda.
+        where: On ``lines`` between real and generated samples (eq. 38-39), at the
+            ``data``, or uniformly ``around_data`` (see `surroundings`).
+        slope: Target K of the gradient's norm (eq. 36), in scores per unit of x.
+        one_sided: Penalise only slopes above K.
+        norm_order: Order p of the gradient's norm: 2, any p >= 1, or ``inf``.
+        every: Take the penalty on every k-th critic update only, with k times the
+            weight (lazy regularisation, Karras et al. 2020, arXiv:1912.04958).
+
+    Raises:
+        ValueError: If an argument is out of its range; the names are those that the
+            methods give to their arguments.
+
+    >>> import torch
+    >>> penalty = GradientPenalty(slope=1.0)
+    >>> x = torch.zeros(4, 3)
+    >>> penalty(lambda x: 3 * x[:, 0], x, x + 1, torch.rand(4))  # (3 - 1)^2
+    tensor(4.)
+    """
+
+    def __init__(
+        self,
+        weight: float = 10.0,
+        where: Where = "lines",
+        slope: float = 1.0,
+        one_sided: bool = False,
+        norm_order: float = 2.0,
+        every: int = 1,
+    ) -> None:
+        check_nonnegative(penalty_weight=weight, slope=slope)
+        check_choice("penalty_where", where, get_args(Where))
+        check_at_least(1, penalty_every=every)
+        if not norm_order >= 1:
+            raise ValueError(f"norm_order must be at least 1, got {norm_order}.")
+        self.weight, self.where, self.every = weight, where, every
+        self.slope, self.one_sided, self.norm_order = slope, one_sided, norm_order
+
+    def due(self, update: int) -> bool:
+        """Whether the critic's update of this number, from 1, is penalised."""
+        return update % self.every == 0
+
+    def draw(self, real: Tensor, stream: RandomStream) -> Tensor:
+        """The uniform numbers that `points` needs for samples (n, ...)."""
+        if self.where == "around_data":
+            return stream.uniform(*real.shape)
+        return stream.uniform(len(real) if self.where == "lines" else 0)
+
+    def points(self, real: Tensor, fake: Tensor, uniform: Tensor) -> Tensor:
+        """Where the slope is measured, (n, ...), for samples (n, ...) of each kind."""
+        if self.where == "lines":
+            return interpolate(real, fake, uniform)
+        return surroundings(real, uniform) if len(uniform) else real.detach()
+
+    def __call__(
+        self,
+        critic: Callable[[Tensor], Tensor],
+        real: Tensor,
+        fake: Tensor,
+        uniform: Tensor,
+    ) -> Tensor:
+        """The penalty without its weight, a scalar."""
+        with penalising(real.device):
+            points = self.points(real, fake, uniform)
+            return self.excess(
+                gradient_norm(
+                    critic, points, norm_order=self.norm_order, create_graph=True
+                )
+            )
+
+    def excess(self, norms: Tensor) -> Tensor:
+        """Mean squared excess of norms (n,)."""
+        return squared_excess(norms, slope=self.slope, one_sided=self.one_sided)
+
+    def added_to(self, loss: Tensor, penalty: Tensor) -> Tensor:
+        """The critic's loss with the weighted penalty."""
+        return loss + self.weight * self.every * penalty
+
+
+def check_penalised(critic: nn.Module) -> None:
+    """Refuse a critic whose gradient at one sample depends on the others.
+
+    Raises:
+        ValueError: If the critic has BatchNorm: it mixes the samples of a batch, so
+            the gradient at one sample is not the slope of one function (section 4 of
+            arXiv:1704.00028).
+    """
+    if mixes_rows(critic):
+        raise ValueError(
+            "critic has BatchNorm, which mixes the samples of a batch, while the "
+            "gradient penalty needs the slope at each sample alone: use norm 'layer' "
+            "or 'none'."
+        )

@@ -1,0 +1,146 @@
+"""Matrix factorisation with item biases: what BPR and WARP share."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor, nn
+from typing_extensions import override
+
+from lightning_modules.core.module import AlternatingModule
+from lightning_modules.core.optimisation import Learner
+from lightning_modules.core.validation import check_nonnegative
+from lightning_modules.data_contracts.contracts import DataKind
+from lightning_modules.optim.rowwise_adagrad import RowwiseAdagrad
+from lightning_modules.recommendation.embedding_table import EmbeddingTable
+from lightning_modules.recommendation.evaluation import RankingEvaluator, Sizes
+from lightning_modules.recommendation.negatives import Negatives, Sampling
+from lightning_modules.recommendation.pairwise import (
+    PairBatch,
+    PairTraining,
+    rows_of,
+    shard,
+)
+
+
+class FactorRanker(AlternatingModule):
+    r"""Scores :math:`s_{ij} = \langle u_i, v_j \rangle + b_j`, trained on pairs.
+
+    Subclasses define `score_loss`.
+
+    Args:
+        n_negatives: U, items drawn for each pair.
+        dim: Coordinates of a factor.
+        decay: Lambda, of the rows in a batch; biases have none.
+        sampling: How items are drawn, see `Negatives`.
+        popularity_power: Of ``sampling: popularity``.
+        ks: Cut-offs of the metrics.
+        item_chunk: Items ranked at a time; None ranks all at once.
+        optimizer: Makes the optimizer of the tables; it must take sparse gradients.
+        scheduler: Makes its learning-rate schedule, stepped once per update, or None.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+
+    monitor: ClassVar[str] = "val/ndcg@20"
+    mode: ClassVar[str] = "max"
+    takes: ClassVar[Sequence[DataKind]] = ("interactions",)
+    alternates: ClassVar[bool] = False
+    evaluator: RankingEvaluator
+    users: EmbeddingTable
+    items: EmbeddingTable
+
+    def __init__(
+        self,
+        n_negatives: int,
+        *,
+        dim: int = 64,
+        decay: float = 0.01,
+        sampling: Sampling = "uniform",
+        popularity_power: float = 0.75,
+        ks: Sequence[int] = (10, 20, 50),
+        item_chunk: int | None = None,
+        optimizer: OptimizerCallable = lambda p: RowwiseAdagrad(p),
+        scheduler: LRSchedulerCallable | None = None,
+    ) -> None:
+        super().__init__(RankingEvaluator(ks, item_chunk))
+        check_nonnegative(decay=decay)
+        self.decay = decay
+        negatives = Negatives(n_negatives, sampling, popularity_power)
+        self.pairs = PairTraining(self, dim, negatives, optimizer, scheduler)
+
+    # What a method defines ----------------------------------------------------------
+
+    def score_loss(self, pairs: PairBatch, user: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss of the scores, and the items int64 (n, 2) that it compares.
+
+        Args:
+            pairs: The batch, with candidates.
+            user: Factors of its users, (n, d).
+        """
+        raise NotImplementedError
+
+    # Tables -------------------------------------------------------------------------
+
+    def make(self, sizes: Sizes) -> None:
+        """Make the tables, and a column of zeros for the items' biases."""
+        self.pairs.make_tables(sizes)
+        self.biases = EmbeddingTable(sizes.n_items, 1)
+        nn.init.zeros_(self.biases.weight)
+
+    def tables(self) -> dict[str, EmbeddingTable]:
+        """What the optimizer steps, by name."""
+        return {"users": self.users, "items": self.items, "biases": self.biases}
+
+    def points(self) -> dict[str, Tensor]:
+        """Factors ``users`` (n_users, d), ``items`` (n_items, d), ``biases``."""
+        return rows_of(self.tables())
+
+    @override
+    def configure_model(self) -> None:
+        """Shard the tables where the strategy says so."""
+        shard(list(self.tables().values()), self.device_mesh)
+
+    # Training -----------------------------------------------------------------------
+
+    @override
+    def learners(self) -> list[Learner]:
+        """All tables, on every batch."""
+        return [self.pairs.learner(list(self.tables().values()))]
+
+    @override
+    def on_fit_start(self) -> None:
+        """Forget how popular the items of other data were."""
+        super().on_fit_start()
+        self.pairs.negatives.reset()
+
+    @override
+    def prepare(self, batch: tuple[Tensor, Tensor]) -> PairBatch:
+        """Pairs (users, items) with their candidates."""
+        return self.pairs.prepare(batch)
+
+    def pair_loss(self, pairs: PairBatch) -> tuple[Tensor, Tensor]:
+        """The loss of a batch with its decay, and the items that it moves."""
+        user = self.users(pairs.users)
+        loss, both = self.score_loss(pairs, user)
+        self.record(loss=loss)
+        if self.decay:
+            lengths = user.square().sum(1) + self.items(both).square().sum((1, 2))
+            loss = loss + self.decay / 2 * lengths.mean()
+        return loss, both.flatten()
+
+    # Scores -------------------------------------------------------------------------
+
+    def scores(self, users: Tensor, part: slice) -> Tensor:
+        """Products plus biases (n, m) of users int64 (n,) and a slice of the items."""
+        products: Tensor = self.users(users) @ self.items.part(part).T
+        return products + self.biases.part(part).T
+
+    def score(self, user: Tensor, items: Tensor) -> Tensor:
+        """Scores (n, ...) of items int64 (n, ...) for user rows (n, d)."""
+        wide = user.view(len(user), *[1] * (items.ndim - 1), -1)
+        products = torch.linalg.vecdot(wide, self.items(items))
+        score: Tensor = products + self.biases(items).squeeze(-1)
+        return score
