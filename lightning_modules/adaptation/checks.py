@@ -33,7 +33,8 @@ def check_domains(module: "AdaptationModule", data: Any) -> None:
             f"{data.num_classes} classes: set --model.n_classes {data.num_classes} "
             f"--model.classifier.n_classes {data.num_classes}."
         )
-    both = data.random_rows("train", 1, torch.Generator())
+    batch = data.random_rows("train", 1, torch.Generator())
+    both = (batch.source, batch.target)
     with evaluating(module), torch.no_grad():
         _check_networks(module, join(*(rows.to(module.device) for rows in both)))
 

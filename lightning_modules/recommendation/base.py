@@ -99,7 +99,7 @@ class ItemRanker(TrackedModule):
             return
         for what, mark in self._trained_on.items():
             asked = what == "users and items" or not self.trainer.predicting
-            if asked and data.marks[what] != mark:
+            if asked and data.fingerprints[what] != mark:
                 raise ValueError(
                     f"The {what} of the data are not those that the checkpoint was "
                     "trained on: take the same files, data.split_seed and other "
@@ -122,7 +122,8 @@ class ItemRanker(TrackedModule):
         super().on_save_checkpoint(checkpoint)
         checkpoint["sizes"] = list(self._sizes)
         data = self._data()
-        checkpoint["trained_on"] = self._trained_on if data is None else data.marks
+        own = self._trained_on
+        checkpoint["trained_on"] = own if data is None else data.fingerprints
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Make what the checkpoint's weights are for."""
@@ -137,7 +138,7 @@ class ItemRanker(TrackedModule):
         found = self._known.get(part)
         if found is None or found.items.device != self.device:
             data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-            found = self._known[part] = getattr(data, f"{part}_pairs").to(self.device)
+            found = self._known[part] = data.interactions(part).to(self.device)
         return found
 
     @property
@@ -242,7 +243,7 @@ class ItemRanker(TrackedModule):
     def predict_step(self, batch: Tensor, batch_idx: int) -> tuple[Tensor, Tensor]:  # noqa: ARG002
         """The best items of users int64 (n,) that they don't have, see `rank`."""
         hidden = self.taken if self._only_new else None
-        return self.rank(batch, max(self.ranking.ks), self.known("taken"), hidden)
+        return self.rank(batch, max(self.ranking.ks), self.known("all"), hidden)
 
     def on_validation_epoch_end(self) -> None:
         """Log measures such as ``val/ndcg@20``."""
