@@ -92,7 +92,7 @@ def test_folders_that_are_not_there_are_named_beside_those_that_are(
         FileNotFoundError, match=r"data\.source: .*amazno; choose from amazon, dslr\."
     ):
         office(root, source="amazno").prepare_data()
-    with pytest.raises(FileNotFoundError, match=r"data\.target: .*webcam; choose one"):
+    with pytest.raises(FileNotFoundError, match=r"data\.target: .*webcam; choose from"):
         office(root, target="webcam").prepare_data()
     with pytest.raises(FileNotFoundError, match=r"data\.source: .*set data\.root"):
         office(root / "nowhere").prepare_data()
