@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from torch.optim import Adam, Optimizer, RMSprop
 
 from datamodules.core.in_memory import InMemoryDataModule, Splits
-from datamodules.core.tensor_dataset import TensorPairs
+from datamodules.core.tensor_dataset import LabelledRows
 from lightning_modules import (
     GAN,
     WGAN,
@@ -82,7 +82,7 @@ class RandomRows(InMemoryDataModule):
     def read(self) -> Splits:
         """The same rows for every part."""
         x = torch.randn(ROWS, *self.shape, generator=torch.Generator().manual_seed(0))
-        rows = TensorPairs(x.clamp(-1, 1), torch.zeros(ROWS, dtype=torch.int64))
+        rows = LabelledRows(x.clamp(-1, 1), torch.zeros(ROWS, dtype=torch.int64))
         return rows, rows, rows
 
 

@@ -51,7 +51,7 @@ def ready(path: Path) -> dict[str, float]:
     return {
         "seconds": time.perf_counter() - start,
         "gibibytes": (_memory("VmHWM") - before) / 2**20,
-        "pairs": len(data.taken_pairs),
+        "pairs": len(data.interactions("all")),
     }
 
 

@@ -21,7 +21,8 @@ from lightning.pytorch import Trainer
 from torch import Tensor
 
 from callbacks import write_whole
-from datamodules.adaptation.base import Domains, LabelledRows, TwoDomains
+from datamodules.adaptation.base import Domains, TwoDomains
+from datamodules.core.tensor_dataset import LabelledRows
 from experiments.provenance import commit, hardware
 from experiments.results.record import RESULTS
 from lightning_modules import (

@@ -25,9 +25,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     import torch
 
     for item in items:
-        if "data" in item.keywords and DATA not in os.environ:
+        if item.get_closest_marker("data") and DATA not in os.environ:
             item.add_marker(pytest.mark.skip(reason=f"{DATA} is not set"))
-        if "gpu" in item.keywords and not torch.cuda.is_available():
+        if item.get_closest_marker("gpu") and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="no CUDA device"))
 
 

@@ -50,13 +50,12 @@ class TransportMonitor(pl.Callback):
     and the estimate per slope over the updates.
 
     The training samples are drawn anew at each step by ``random_rows`` of the
-    datamodule (one tensor, or a tuple with one for each domain); without such a
-    datamodule they are those of the step's batch. The floor
-    is logged only where the data has 2 n samples or more. What is compared the module
-    says: data and samples, or features of two domains (``transport_samples``). Random
-    numbers are the callback's own and follow from the step alone, so training is the
-    same with and without it, and a resumed run logs what the uninterrupted one would
-    have logged.
+    datamodule, as a batch; without such a datamodule they are those of the step's
+    batch. The floor is logged only where the data has 2 n samples or more. What is
+    compared the module says: data and samples, or features of two domains
+    (``transport_samples``). Random numbers are the callback's own and follow from the
+    step alone, so training is the same with and without it, and a resumed run logs what
+    the uninterrupted one would have logged.
 
     Args:
         every_n_steps: Player updates between two measurements.
@@ -165,7 +164,7 @@ class TransportMonitor(pl.Callback):
             return batch, None
         noise = RandomStream(self.seed, step, "transport_monitor_rows")
         n = self.n * (2 if self.floor else 1)
-        drawn = draw("train", n, noise.generator)  # a tensor, or one per domain
+        drawn = draw("train", n, noise.generator)
         drawn = move_data_to_device(drawn, samples_of(batch).device)
         first, others = (
             apply_to_collection(

@@ -76,7 +76,9 @@ class ItemMap(pl.Callback):
 
     def picture(self, points: Tensor, data: Any, title: str) -> Picture:
         """The items' points (n_items, d) as they are now."""
-        counts = torch.bincount(data.train_pairs.items.cpu(), minlength=len(points))
+        counts = torch.bincount(
+            data.interactions("train").items.cpu(), minlength=len(points)
+        )
         known = counts.nonzero().flatten()
         order = torch.randperm(
             len(known), generator=torch.Generator().manual_seed(self.seed)

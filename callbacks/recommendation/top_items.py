@@ -71,7 +71,7 @@ class TopItems(Callback):
         module, data = item_ranker(self, pl_module), item_data(self, trainer)
         with torch.no_grad():
             users = self._rows.to(pl_module.device)
-            seen = data.taken_pairs.to(pl_module.device)
+            seen = data.interactions("all").to(pl_module.device)
             items, scores = module.rank(users, self.k, seen)
         found = (items.cpu(), module.shown(scores).cpu(), module.score_name)
         if trainer.is_global_zero:

@@ -1,10 +1,13 @@
 """Amazon reviews of four kinds of goods: is the review positive?"""
 
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
-from datamodules.adaptation.domain_features import DomainFeatures, one_of
+from typing_extensions import override
+
+from datamodules.adaptation.domain_features import DomainFeatures
 from datamodules.readers.features.scaling import Normalisation
+from lightning_modules.core.validation import check_choice
 
 Goods = Literal["books", "dvd", "electronics", "kitchen"]
 ORIGIN = "GRAAL-Research/domain_adversarial_neural_network"
@@ -34,11 +37,8 @@ class AmazonReviews(DomainFeatures):
         normalise: What is done to the counts, see `fit_scaling`; the authors of WDGRL
             take them as they are.
         dense: Hold the zeros too, 20 kB a review.
-        batch_size: Reviews of each domain in a batch of one process.
         batches_per_epoch: Batches that count as an epoch; 62 pass over 2,000 reviews.
-        num_workers: Worker processes that slice batches; the batches are the same for
-            any number.
-        seed: Seed of the order of the reviews.
+        **options: Other options of `TwoDomains`.
 
     Raises:
         FileNotFoundError: A file is missing.
@@ -63,10 +63,8 @@ class AmazonReviews(DomainFeatures):
         root: str = "data/amazon_reviews",
         normalise: Normalisation = "none",
         dense: bool = False,
-        batch_size: int = 32,
         batches_per_epoch: int = 62,
-        num_workers: int = 0,
-        seed: int = 0,
+        **options: Any,
     ) -> None:
         two_of(source, target, get_args(Goods))
         self.root = Path(root).expanduser()
@@ -75,17 +73,18 @@ class AmazonReviews(DomainFeatures):
             target=str(self.root / f"{target}_train.svmlight"),
             source_val=str(self.root / f"{source}_test.svmlight"),
             target_test=str(self.root / f"{target}_test.svmlight"),
+            n_val=0,
             normalise=normalise,
             dense=dense,
             zero_based=True,
             n_features=self.shape[0],
-            batch_size=batch_size,
+            labels=None,
             batches_per_epoch=batches_per_epoch,
-            num_workers=num_workers,
-            seed=seed,
+            **options,
         )
         self.domain_names = (source, target)
 
+    @override
     def find(self) -> None:
         """Looks for the four files."""
         missing = [path.name for path in self.paths.values() if not path.is_file()]
@@ -98,10 +97,10 @@ class AmazonReviews(DomainFeatures):
 
 def two_of(source: str, target: str, allowed: tuple[str, ...]) -> None:
     """Refuses domains that aren't two different ones of those that there are."""
-    one_of("source", source, allowed)
-    one_of("target", target, allowed)
+    check_choice("data.source", source, allowed)
+    check_choice("data.target", target, allowed)
     if source == target:
         raise ValueError(
-            f"data.source and data.target are both {source}; take two of "
+            f"data.source and data.target are both {source}; choose two of "
             f"{', '.join(allowed)}."
         )

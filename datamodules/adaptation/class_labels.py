@@ -1,4 +1,4 @@
-"""Labels of files as classes 0 ... k - 1, and rows held out class by class."""
+"""Labels of files as classes 0 ... k - 1, and stratified held-out rows."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from datamodules.adaptation.base import LabelledRows
-from datamodules.core.arguments import at_least
 from datamodules.core.samplers import seeded_generator
+from datamodules.core.tensor_dataset import LabelledRows
 from datamodules.readers.features.arrays import Written
 from datamodules.readers.features.files import FeatureFile
+from lightning_modules.core.validation import check_at_least
 
 SHOWN = 10  # classes listed in a sentence
 UNKNOWN = -1
@@ -34,12 +34,13 @@ def distinct_labels(file: FeatureFile) -> Written:
             "labels, label or target, as <stem>_labels.npy beside a .npy file, or in a "
             f".npy file that data.labels.{file.key} names."
         )
-    found: list[Any] = np.unique(file.y).tolist()
-    if len(found) < 2:
+    labels: list[Any] = np.unique(file.y).tolist()
+    if len(labels) < 2:
         raise ValueError(
-            f"{file.name} has the label {found[0]} only; two classes are the least."
+            f"{file.name} has the label {labels[0]} only; at least two classes are "
+            "required."
         )
-    return tuple(found)
+    return tuple(labels)
 
 
 def with_classes(
@@ -138,7 +139,7 @@ def hold_out_of_classes(
     >>> train.y, val.y
     (tensor([0, 0, 1]), tensor([0, 0, 1]))
     """
-    at_least("n_val", n_val, 0)
+    check_at_least(0, "data.", n_val=n_val)
     if n_val == 0:
         return rows, rows
     n = len(rows)

@@ -2,22 +2,29 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from datamodules.adaptation.base import Domains, LabelledRows, TwoDomains
-from datamodules.core.arguments import at_least
-from datamodules.core.tensor_dataset import TensorPairs, hold_out_last
+from torch import Tensor
+from typing_extensions import override
+
+from datamodules.adaptation.base import Domains, TwoDomains
+from datamodules.core.hold_out import hold_out_last
+from datamodules.core.tensor_dataset import LabelledRows
 from datamodules.readers.images.convert import same_form
-from datamodules.readers.images.digit_files import DigitFiles, MNISTFiles, Parts
+from datamodules.readers.images.digit_files import DigitFiles, home
+from datamodules.readers.images.idx import IdxFiles
 from datamodules.readers.images.mnist_m import MNISTMFiles
 from datamodules.readers.images.svhn import SVHNFiles
 from datamodules.readers.images.usps import USPSFiles
+from lightning_modules.core.validation import check_at_least, check_choice
 
 DigitName = Literal["mnist", "usps", "mnist_m", "svhn"]
 FILES: dict[str, Callable[[Path, bool], DigitFiles]] = {
-    "mnist": MNISTFiles,
+    "mnist": lambda root, download: IdxFiles(
+        home(root, "mnist", ["MNIST/raw"]), download
+    ),
     "usps": USPSFiles,
-    "mnist_m": MNISTMFiles,
+    "mnist_m": lambda root, _: MNISTMFiles(root),
     "svhn": SVHNFiles,
 }
 
@@ -26,8 +33,8 @@ class DigitDomains(TwoDomains):
     """Two of MNIST, USPS, MNIST-M and SVHN: x is uint8 (n, channels, size, size).
 
     Trained on are the training part of the source with labels, less the last ``n_val``
-    pictures, which serve for validation, and the training part of the target without
-    labels; accuracy is measured on the target's test part. Pictures of both are
+    images, which serve for validation, and the training part of the target without
+    labels; accuracy is measured on the target's test part. Images of both are
     brought to one form: grey by the luma weights of ITU-R BT.601 or colour by
     repetition, the size bilinearly with anti-aliasing. Source and target may be the
     same, which gives the accuracy to be had with the target's labels.
@@ -50,17 +57,13 @@ class DigitDomains(TwoDomains):
         source: Data set with labels.
         target: Data set without.
         root: Folder with the files of both.
-        image_size: Height and width that all pictures are brought to.
+        image_size: Height and width that all images are brought to.
         channels: 1 for grey, 3 for colour.
-        batch_size: Pictures of each domain in a batch of one process.
-        batches_per_epoch: Batches that count as an epoch.
-        n_val: Pictures of the source's training part kept for validation. With 0 all
+        n_val: Images of the source's training part kept for validation. With 0 all
             are trained on and serve for validation too.
-        limit: Train on the first so many pictures of each domain only.
+        limit: Train on the first so many images of each domain only.
         download: Fetch missing files of all but MNIST-M.
-        num_workers: Worker processes that slice batches; the batches are the same for
-            any number.
-        seed: Seed of the order of the training pictures.
+        **options: Batches of `TwoDomains`.
 
     Raises:
         FileNotFoundError: A file is missing and ``download`` is false.
@@ -81,27 +84,18 @@ class DigitDomains(TwoDomains):
         root: str = "data",
         image_size: Literal[16, 28, 32] = 28,
         channels: Literal[1, 3] = 1,
-        batch_size: int = 32,
-        batches_per_epoch: int = 100,
         n_val: int = 1_000,
         limit: int | None = None,
         download: bool = False,
-        num_workers: int = 0,
-        seed: int = 0,
+        **options: Any,
     ) -> None:
-        super().__init__(batch_size, batches_per_epoch, num_workers, seed)
-        at_least("n_val", n_val, 0)
-        if limit is not None:
-            at_least("limit", limit, 1)
-        for key, name in (("source", source), ("target", target)):
-            if name not in FILES:
-                raise ValueError(
-                    f"data.{key} is {name}; use one of {', '.join(FILES)}."
-                )
-        if image_size not in (16, 28, 32):
-            raise ValueError(f"data.image_size is {image_size}; use 16, 28 or 32.")
-        if channels not in (1, 3):
-            raise ValueError(f"data.channels is {channels}; use 1 or 3.")
+        super().__init__(**options)
+        check_at_least(0, "data.", n_val=n_val)
+        check_at_least(1, "data.", limit=limit)
+        check_choice("data.source", source, tuple(FILES))
+        check_choice("data.target", target, tuple(FILES))
+        check_choice("data.image_size", str(image_size), ("16", "28", "32"))
+        check_choice("data.channels", str(channels), ("1", "3"))
         self.domain_names = (source, target)
         self.n_val, self.limit = n_val, limit
         self.shape = (channels, image_size, image_size)
@@ -110,14 +104,16 @@ class DigitDomains(TwoDomains):
             name: FILES[name](folder, download) for name in self.domain_names
         }
 
+    @override
     def find(self) -> None:
         """Looks for the files of both domains."""
         for files in self.files.values():
             files.find()
 
+    @override
     def read(self) -> Domains:
         """Both data sets, in one form."""
-        parts: dict[str, Parts] = {k: files.read() for k, files in self.files.items()}
+        parts = {name: files.read() for name, files in self.files.items()}
         source, target = (parts[name] for name in self.domain_names)
         train, val = hold_out_last(source[0], self.n_val)
         return Domains(
@@ -127,6 +123,8 @@ class DigitDomains(TwoDomains):
             target_test=self._formed(target[1]),
         )
 
-    def _formed(self, pairs: TensorPairs, limit: int | None = None) -> LabelledRows:
+    def _formed(
+        self, pairs: LabelledRows[Tensor], limit: int | None = None
+    ) -> LabelledRows:
         channels, size, _ = self.shape
         return LabelledRows(same_form(pairs.x[:limit], size, channels), pairs.y[:limit])

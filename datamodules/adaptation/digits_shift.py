@@ -1,15 +1,19 @@
 """One half of scikit-learn's digits, and the other half blurred and moved."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from scipy import ndimage
 from sklearn.datasets import load_digits
 from torch import Tensor
+from typing_extensions import override
 
-from datamodules.adaptation.base import Domains, LabelledRows, TwoDomains
-from datamodules.core.arguments import at_least
+from datamodules.adaptation.base import Domains, TwoDomains
 from datamodules.core.samplers import seeded_generator
+from datamodules.core.tensor_dataset import LabelledRows
 from datamodules.generative.digits import N_DIGITS
+from lightning_modules.core.validation import check_at_least
 
 N_SOURCE = 899
 N_TARGET = N_DIGITS - N_SOURCE
@@ -20,8 +24,8 @@ class DigitsShift(TwoDomains):
     """Real 8x8 digits in two conditions, no download: x is float32 (n, 1, 8, 8).
 
     899 digits are the source, the 898 others the target: no digit is in both domains.
-    The target's pictures are blurred by a Gaussian and then moved right and down by
-    whole pixels. Outside a picture all is black (-1): ink that is blurred or moved over
+    The target's images are blurred by a Gaussian and then moved right and down by
+    whole pixels. Outside an image all is black (-1): ink that is blurred or moved over
     the border is lost, and black comes in from the other side. Colours are not
     inverted. The source's last ``n_val`` digits serve for validation, the target's last
     ``n_test`` for test; the others (699 and 500) are trained on, the target's without
@@ -36,9 +40,7 @@ class DigitsShift(TwoDomains):
         down: Pixels that it is moved down.
         n_val: Source digits kept from training.
         n_test: Target digits kept from training.
-        num_workers: Worker processes that slice batches; the batches are the same for
-            any number.
-        seed: Seed of the order of the training digits.
+        **options: Workers and seed of `TwoDomains`.
 
     Raises:
         ValueError: A number is out of its range; the sentence names the key.
@@ -67,27 +69,20 @@ class DigitsShift(TwoDomains):
         down: int = 0,
         n_val: int = 200,
         n_test: int = 398,
-        num_workers: int = 0,
-        seed: int = 0,
+        **options: Any,
     ) -> None:
-        super().__init__(batch_size, batches_per_epoch, num_workers, seed)
+        super().__init__(batch_size, batches_per_epoch, **options)
         if not 0 <= blur < SIZE:
-            raise ValueError(f"data.blur is {blur}; use a number from 0 to below 8.")
-        for key, value in (("right", right), ("down", down)):
-            if not 0 <= value < SIZE:
-                raise ValueError(f"data.{key} is {value}; use a number from 0 to 7.")
-        for key, value, most in (
-            ("n_val", n_val, N_SOURCE - 1),
-            ("n_test", n_test, N_TARGET - 1),
-        ):
-            at_least(key, value, 1)
-            if value > most:
-                raise ValueError(f"data.{key} is {value}, but can be at most {most}.")
+            raise ValueError(f"data.blur must be in [0, {SIZE}), got {blur}.")
+        _check_between(0, SIZE - 1, right=right, down=down)
+        _check_between(1, N_SOURCE - 1, n_val=n_val)
+        _check_between(1, N_TARGET - 1, n_test=n_test)
         self.blur, self.right, self.down = blur, right, down
         self.n_val, self.n_test = n_val, n_test
 
+    @override
     def read(self) -> Domains:
-        """All digits in a fixed random order, cut in two and these in two again."""
+        """All digits in a fixed random order, split in two and these in two again."""
         pixels, labels = load_digits(return_X_y=True)
         order = torch.randperm(N_DIGITS, generator=seeded_generator("digits", 0))
         x = torch.from_numpy(pixels).view(-1, *self.shape)[order]
@@ -104,8 +99,15 @@ class DigitsShift(TwoDomains):
         )
 
 
+def _check_between(least: int, most: int, **values: int) -> None:
+    check_at_least(least, "data.", **values)
+    for key, value in values.items():
+        if value > most:
+            raise ValueError(f"data.{key} must be at most {most}, got {value}.")
+
+
 def disturbed(ink: Tensor, blur: float, right: int, down: int) -> Tensor:
-    """Pictures after a Gaussian blur and a move right and down; 0 lies outside.
+    """Images after a Gaussian blur and a move right and down; 0 lies outside.
 
     Args:
         ink: Amounts of ink, (n, 1, height, width).

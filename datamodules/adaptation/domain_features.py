@@ -1,21 +1,22 @@
-"""Any two domains whose features lie in files."""
+"""Two domains whose features lie in files of the user's own."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
+from typing_extensions import override
 
-from datamodules.adaptation.base import Domains, LabelledRows, TwoDomains
+from datamodules.adaptation.base import Domains, TwoDomains
 from datamodules.adaptation.class_labels import (
     check_all_present,
     distinct_labels,
     hold_out_of_classes,
     with_classes,
 )
-from datamodules.core.arguments import at_least
+from datamodules.core.tensor_dataset import LabelledRows
 from datamodules.readers.features.arrays import Written
 from datamodules.readers.features.files import FeatureFile, find_features, read_together
 from datamodules.readers.features.matching import check_alike, filled
@@ -27,11 +28,12 @@ from datamodules.readers.features.scaling import (
     fit_scaling,
 )
 from datamodules.readers.features.svmlight_columns import ZeroBased
+from lightning_modules.core.validation import check_at_least, check_choice
 
 FEW = 10  # rows whose mean and deviation say little
 
-Cut = tuple[LabelledRows, LabelledRows]
-"""Rows of a domain that are trained on, and those that it is measured on."""
+SplitRows = tuple[LabelledRows, LabelledRows]
+"""Rows of a domain that are trained on, and those that are evaluated on."""
 
 
 class DomainFeatures(TwoDomains):
@@ -39,8 +41,8 @@ class DomainFeatures(TwoDomains):
 
     `read_together` says what files can be read. Labels may be any whole numbers, or
     names: class 0, 1, ... are the sorted labels of the source, which ``class_names``
-    keeps, and the target can't have others. Those in ``target`` are looked at only for
-    accuracy and pictures, and only without ``target_test``; where there are none, they
+    keeps, and the target can't have others. Those in ``target`` are used only for
+    accuracy and plots, and only without ``target_test``; where there are none, they
     are -1, unknown. So is the label -1 of a target row, unless the source has it as a
     class.
 
@@ -63,11 +65,7 @@ class DomainFeatures(TwoDomains):
         n_features: Width of rows in svmlight files; by default what is found.
         labels: ``.npy`` files with the labels of some of the files, by their keys:
             ``source``, ``target``, ``source_val``, ``target_test``.
-        batch_size: Rows of each domain in a batch of one process.
-        batches_per_epoch: Batches that count as an epoch.
-        num_workers: Worker processes that slice batches; the batches are the same for
-            any number.
-        seed: Seed of the order of the rows.
+        **options: Batches of `TwoDomains`.
 
     Raises:
         FileNotFoundError: A file is missing.
@@ -92,16 +90,12 @@ class DomainFeatures(TwoDomains):
         zero_based: ZeroBased = "auto",
         n_features: int | None = None,
         labels: dict[str, str] | None = None,
-        batch_size: int = 32,
-        batches_per_epoch: int = 100,
-        num_workers: int = 0,
-        seed: int = 0,
+        **options: Any,
     ) -> None:
-        super().__init__(batch_size, batches_per_epoch, num_workers, seed)
-        at_least("n_val", n_val, 0)
-        one_of("normalise", normalise, NORMALISATIONS)
-        if n_features is not None:
-            at_least("n_features", n_features, 1)
+        super().__init__(**options)
+        check_at_least(0, "data.", n_val=n_val)
+        check_choice("data.normalise", normalise, NORMALISATIONS)
+        check_at_least(1, "data.", n_features=n_features)
         if n_val and source_val is not None:
             raise ValueError(
                 f"data.n_val is {n_val}, but data.source_val is a file for validation "
@@ -116,17 +110,19 @@ class DomainFeatures(TwoDomains):
         self.paths = _expanded(named)
         self.label_paths = _expanded(labels or {})
         for key in self.label_paths:
-            one_of("labels", key, tuple(self.paths))
+            check_choice("data.labels", key, tuple(self.paths))
         stems = (self.paths["source"].stem, self.paths["target"].stem)
         self.domain_names = stems if len(set(stems)) == 2 else ("source", "target")
         self.n_val, self.normalise, self.dense = n_val, normalise, dense
         self.zero_based, self.n_features = zero_based, n_features
 
+    @override
     def find(self) -> None:
         """Looks for the files."""
         label_paths = {f"labels.{key}": p for key, p in self.label_paths.items()}
         find_features(self.paths, label_paths)
 
+    @override
     def read(self) -> Domains:
         """Files, classes, parts and scales, in this order."""
         files = self._files()
@@ -139,14 +135,14 @@ class DomainFeatures(TwoDomains):
             part: with_classes(file, written, may_lack=part.startswith("target"))
             for part, file in files.items()
         }
-        (source, source_val), (target, target_test) = self.cut(rows)
+        (source, source_val), (target, target_test) = self.split(rows)
         check_all_present(files["source"].name, source.y, self.class_names)
         source, source_val = self._on_scale(source, source_val)
         target, target_test = self._on_scale(target, target_test)
         return Domains(source, source_val, target.x, target_test)
 
-    def cut(self, rows: Mapping[str, LabelledRows]) -> tuple[Cut, Cut]:
-        """What of both domains is trained on, and what they are measured on."""
+    def split(self, rows: Mapping[str, LabelledRows]) -> tuple[SplitRows, SplitRows]:
+        """Rows of both domains that are trained on, and that are evaluated on."""
         source, target = rows["source"], rows["target"]
         val = rows.get("source_val")
         return (
@@ -174,7 +170,7 @@ class DomainFeatures(TwoDomains):
         check_alike(files, self.n_features)
         return files
 
-    def _on_scale(self, train: LabelledRows, other: LabelledRows) -> Cut:
+    def _on_scale(self, train: LabelledRows, other: LabelledRows) -> SplitRows:
         scale = fit_scaling(self.normalise, train.x)
         if self.normalise in DENSE and len(train) < FEW:
             self._warn_of_few(len(train))
@@ -184,19 +180,13 @@ class DomainFeatures(TwoDomains):
         return scaled, LabelledRows(scale(other.x), other.y)
 
     def _warn_of_few(self, n: int) -> None:
-        if self.trainer is None or self.trainer.is_global_zero:
+        if self._is_first_process:
             warnings.warn(
                 f"data.normalise: {self.normalise} takes mean and deviation of each "
-                f"column from {n} row(s) of a domain, too few to mean something (one "
+                f"column from {n} row(s) of a domain, too few to be meaningful (one "
                 "row becomes zeros); give more rows, or set another normalisation.",
                 stacklevel=2,
             )
-
-
-def one_of(key: str, value: str, allowed: Sequence[str]) -> None:
-    """Refuses a word that isn't known, naming the key of the command line."""
-    if value not in allowed:
-        raise ValueError(f"data.{key} is {value}; use one of {', '.join(allowed)}.")
 
 
 def _expanded(named: Mapping[str, str | None]) -> dict[str, Path]:

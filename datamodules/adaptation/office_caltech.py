@@ -1,17 +1,19 @@
-"""Office-Caltech10: ten kinds of things in four kinds of pictures, as features."""
+"""Office-Caltech10: ten classes of objects in four domains, as features."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from datamodules.adaptation.amazon_reviews import two_of
-from datamodules.adaptation.base import LabelledRows
-from datamodules.adaptation.domain_features import Cut, DomainFeatures, one_of
+from datamodules.adaptation.domain_features import DomainFeatures, SplitRows
 from datamodules.core.samplers import seeded_generator
+from datamodules.core.tensor_dataset import LabelledRows
 from datamodules.readers.features.scaling import Normalisation
+from lightning_modules.core.validation import check_choice
 
 OfficeDomain = Literal["amazon", "caltech10", "dslr", "webcam"]
 N_TRAIN = {"amazon": 800, "caltech10": 1_000, "dslr": 100, "webcam": 200}
@@ -21,7 +23,7 @@ NAMES = {"surf": ("{}.mat", "{}_surf_l10.mat"), "decaf": ("{}.mat", "{}_decaf.ma
 
 
 class OfficeCaltech(DomainFeatures):
-    """Features of 2,533 pictures, float32 (n, 800) or (n, 4096), in ten classes.
+    """Features of 2,533 images, float32 (n, 800) or (n, 4096), in ten classes.
 
     ``surf`` are histograms of 800 visual words, ``decaf`` the 4,096 activations of a
     layer of a network. The file of a domain is ``<root>/<features>/<domain>.mat`` or
@@ -52,11 +54,8 @@ class OfficeCaltech(DomainFeatures):
             the classes. With 0 all are trained on and serve for validation too.
         split_seed: Seed of ``split``; a domain is split in the same way as source and
             as target.
-        batch_size: Rows of each domain in a batch of one process.
         batches_per_epoch: Batches that count as an epoch; 30 pass over amazon.
-        num_workers: Worker processes that slice batches; the batches are the same for
-            any number.
-        seed: Seed of the order of the rows.
+        **options: Other options of `TwoDomains`.
 
     Attributes:
         test_rows: Rows of the target's file that are tested, int64 (n,), known once the
@@ -91,14 +90,12 @@ class OfficeCaltech(DomainFeatures):
         normalise: Normalisation | None = None,
         n_val: int = 0,
         split_seed: int = 0,
-        batch_size: int = 32,
         batches_per_epoch: int = 30,
-        num_workers: int = 0,
-        seed: int = 0,
+        **options: Any,
     ) -> None:
         two_of(source, target, get_args(OfficeDomain))
-        one_of("features", features, tuple(WIDTHS))
-        one_of("protocol", protocol, ("transductive", "split"))
+        check_choice("data.features", features, tuple(WIDTHS))
+        check_choice("data.protocol", protocol, ("transductive", "split"))
         if n_val and protocol == "split":
             raise ValueError(
                 f"data.n_val is {n_val}, but in data.protocol split the source's rows "
@@ -107,19 +104,22 @@ class OfficeCaltech(DomainFeatures):
         super().__init__(
             source=source,  # the names of the files are known once they were found
             target=target,
+            source_val=None,
+            target_test=None,
             n_val=n_val,
             normalise=normalise or CUSTOM[features],
             dense=True,
+            zero_based="auto",
             n_features=WIDTHS[features],
-            batch_size=batch_size,
+            labels=None,
             batches_per_epoch=batches_per_epoch,
-            num_workers=num_workers,
-            seed=seed,
+            **options,
         )
         self.root, self.features = Path(root).expanduser(), features
         self.protocol, self.split_seed = protocol, split_seed
         self.shape = (WIDTHS[features],)
 
+    @override
     def find(self) -> None:
         """Looks for the files of both domains."""
         keys = ("source", "target")
@@ -128,25 +128,27 @@ class OfficeCaltech(DomainFeatures):
             for key, domain in zip(keys, self.domain_names, strict=True)
         }
 
-    def cut(self, rows: Mapping[str, LabelledRows]) -> tuple[Cut, Cut]:
+    @override
+    def split(self, rows: Mapping[str, LabelledRows]) -> tuple[SplitRows, SplitRows]:
         """All rows of both domains, or the same part of each in every run."""
         if self.protocol == "transductive":
             self.test_rows = torch.arange(len(rows["target"]))
-            return super().cut(rows)
+            return super().split(rows)
         source, target = rows["source"], rows["target"]
-        trained, held_out = self._split("source", source)
-        seen, self.test_rows = self._split("target", target)
+        trained, held_out = self._split_domain("source", source)
+        seen, self.test_rows = self._split_domain("target", target)
         return (
             (source.part(trained), source.part(held_out)),
             (target.part(seen), target.part(self.test_rows)),
         )
 
     @property
+    @override
     def row_columns(self) -> dict[str, list[int]]:
         """Numbers of the rows in the target's file."""
         return {"row": self.test_rows.tolist()}
 
-    def _split(self, part: str, rows: LabelledRows) -> tuple[Tensor, Tensor]:
+    def _split_domain(self, part: str, rows: LabelledRows) -> tuple[Tensor, Tensor]:
         """Numbers of the rows that are trained on, and of the others."""
         domain = self.domain_names[part == "target"]
         n = N_TRAIN[domain]

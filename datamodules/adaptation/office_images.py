@@ -1,4 +1,4 @@
-"""Photographs of the same classes of things in two domains."""
+"""Photographs of the same classes of objects in two domains."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -6,13 +6,22 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
+from typing_extensions import override
 
-from datamodules.adaptation.augmentation import Augmented, RandomRows
-from datamodules.adaptation.base import Domains, LabelledRows, PairedRows, TwoDomains
+from datamodules.adaptation.augmentation import CroppedRows
+from datamodules.adaptation.base import Domains, TwoDomains
 from datamodules.adaptation.class_labels import check_all_present, hold_out_of_classes
-from datamodules.core.arguments import at_least
-from datamodules.core.loader import BatchLoader, RowsOfEpoch
-from datamodules.readers.images.folder import DomainFolder, check_classes, subfolder
+from datamodules.adaptation.paired_rows import PairedRows
+from datamodules.core.hold_out import check_share
+from datamodules.core.loader import BatchLoader, IndicesOfEpoch
+from datamodules.core.tensor_dataset import LabelledRows
+from datamodules.readers.images.domain_folder import (
+    DomainFolder,
+    check_classes,
+    subfolder,
+)
+from datamodules.readers.images.folder import OnCorrupt
+from lightning_modules.core.validation import check_at_least, check_choice
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -21,28 +30,27 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class OfficeImages(TwoDomains):
     """Office-31, Office-Caltech10, Office-Home or your own: x is uint8 (n, 3, s, s).
 
-    Pictures lie in ``<root>/<domain>/<class>/`` or, as in Office-31,
+    Images lie in ``<root>/<domain>/<class>/`` or, as in Office-31,
     ``<root>/<domain>/images/<class>/``; both domains need the same classes. A target
-    may have no class folders, with its pictures directly in ``<root>/<domain>/``: its
-    labels are -1 then. Every picture is decoded once, cropped to its central square,
-    resized with anti-aliasing and kept as bytes (1,000 pictures of 224 x 224 take 151
-    MB); grey pictures become colour. The rows of a domain are in the order of a hash of
-    their pixels, so that neither the order nor any split depends on ``seed``, on names
-    or on classes.
+    may have no class folders, with its images directly in ``<root>/<domain>/``: its
+    labels are -1 then. `ImageTree` says how images are decoded (1,000 of 224 x 224
+    take 151 MB); grey ones become colour. The rows of a domain are in the order of a
+    hash of their pixels, so that neither the order nor any split depends on ``seed``,
+    on names or on classes.
 
-    With ``crop`` or ``flip`` training pictures are cropped at random and mirrored with
+    With ``crop`` or ``flip`` training images are cropped at random and mirrored with
     probability 1/2, each row of each batch anew, as the number of the batch and
-    ``seed`` decide (see `RandomRows`); all other batches are cropped in the centre.
+    ``seed`` decide (see `CroppedRows`); all other batches are cropped in the centre.
 
     Args:
         root: Folder with one folder for each domain.
         source: Folder of the domain with labels.
         target: Folder of the domain without.
-        image_size: Height and width of the pictures in a batch.
-        crop: Pixels that the kept pictures are larger than that; with ``image_size``
+        image_size: Height and width of the images in a batch.
+        crop: Pixels that the held images are larger than that; with ``image_size``
             224, 32 is the usual crop of 224 from 256. 0 for no cropping.
-        flip: Mirror training pictures left to right with probability 1/2.
-        normalise: ``symmetric`` maps pixels to [-1, 1]; ``imagenet`` takes off the mean
+        flip: Mirror training images left to right with probability 1/2.
+        normalise: ``symmetric`` maps pixels to [-1, 1]; ``imagenet`` subtracts the mean
             and divides by the standard deviation of ImageNet's channels, as networks
             trained there expect.
         val_share: Share of the source kept for validation. With 0 all of it is trained
@@ -52,18 +60,14 @@ class OfficeImages(TwoDomains):
             (the transductive protocol of most papers).
         on_corrupt: What to do with files that cannot be decoded: ``skip`` them with a
             warning that names them, or stop with an ``error``.
-        batch_size: Pictures of each domain in a batch of one process.
-        batches_per_epoch: Batches that count as an epoch.
-        num_workers: Worker processes that slice batches; the batches are the same for
-            any number.
-        seed: Seed of the order of the training pictures, of crops and flips.
+        **options: Batches of `TwoDomains`.
 
     Attributes:
         test_files: Files of the target's test rows, known once the data was read; the
             row numbers of predictions point into it, and their table names them.
 
     Raises:
-        FileNotFoundError: A folder does not exist or holds no picture.
+        FileNotFoundError: A folder does not exist or holds no image.
         ValueError: The classes differ, a file is corrupt and ``on_corrupt`` is
             ``error``, or a number is out of its range.
 
@@ -85,55 +89,51 @@ class OfficeImages(TwoDomains):
         normalise: Literal["symmetric", "imagenet"] = "symmetric",
         val_share: float = 0.1,
         target_test_share: float = 0.0,
-        on_corrupt: Literal["skip", "error"] = "skip",
-        batch_size: int = 32,
-        batches_per_epoch: int = 100,
-        num_workers: int = 0,
-        seed: int = 0,
+        on_corrupt: OnCorrupt = "skip",
+        **options: Any,
     ) -> None:
-        super().__init__(batch_size, batches_per_epoch, num_workers, seed)
-        at_least("image_size", image_size, 1)
-        at_least("crop", crop, 0)
-        shares = {"val_share": val_share, "target_test_share": target_test_share}
-        for key, share in shares.items():
-            if not 0 <= share < 1:
-                raise ValueError(
-                    f"data.{key} is {share}; use a number from 0 to below 1."
-                )
-        if normalise not in ("symmetric", "imagenet"):
-            raise ValueError(f"data.normalise is {normalise}; use symmetric, imagenet.")
+        super().__init__(**options)
+        check_at_least(1, "data.", image_size=image_size)
+        check_at_least(0, "data.", crop=crop)
+        check_share("val_share", val_share)
+        check_share("target_test_share", target_test_share)
+        check_choice("data.normalise", normalise, ("symmetric", "imagenet"))
         self.root, self.domain_names = Path(root).expanduser(), (source, target)
         self.shape = (3, image_size, image_size)
         self.crop, self.flip, self.normalise = crop, flip, normalise
         self.shares, self.on_corrupt = (val_share, target_test_share), on_corrupt
 
+    @override
     def find(self) -> None:
-        """Looks for pictures of both domains, in folders of the same classes."""
+        """Looks for images of both domains, in folders of the same classes."""
         names = zip(("source", "target"), self.domain_names, strict=True)
         self.folders = [self._folder(key, name) for key, name in names]
         check_classes(self.folders, [folder.found_classes() for folder in self.folders])
 
+    @override
     def read(self) -> Domains:
         """Decodes both domains and keeps parts for validation and test."""
-        here, there = (folder.rows() for folder in self.folders)
-        # once more: a class of which no picture can be decoded is gone
-        check_classes(self.folders, [folder.classes for folder in self.folders])
-        self.class_names = tuple(self.folders[0].classes)
+        here, there = (folder.read() for folder in self.folders)
+        # once more: a class of which no image can be decoded is gone
+        check_classes(self.folders, [here.classes, there.classes])
+        self.class_names = tuple(here.classes)
         self.num_classes = len(self.class_names)
-        n_val = _share_of(len(here), self.shares[0])
-        source, source_val = hold_out_of_classes(here, n_val)
+        n_val = _share_of(len(here.rows), self.shares[0])
+        source, source_val = hold_out_of_classes(here.rows, n_val)
         name = f"data.source: {self.folders[0].root}"
         check_all_present(name, source.y, self.class_names)
-        target, target_test = _cut(there, self.shares[1])
-        self.test_files = self.folders[1].files[-len(target_test) :]
+        target, target_test = _split(there.rows, self.shares[1])
+        self.test_files = there.files[-len(target_test) :]
         return Domains(source, source_val, target.x, target_test)
 
     @property
+    @override
     def row_columns(self) -> dict[str, list[str]]:
-        """Where the pictures lie below ``root``."""
+        """Where the images lie below ``root``."""
         files = [path.relative_to(self.root).as_posix() for path in self.test_files]
         return {"file": files}
 
+    @override
     def to_model_scale(self, x: Tensor) -> Tensor:
         """Bytes to the normalised central crop; crops as they are."""
         if x.is_floating_point():
@@ -149,27 +149,33 @@ class OfficeImages(TwoDomains):
         )
         return x.float().div_(255).sub_(mean).div_(std)
 
-    def _training_loader(self, data: Dataset[Any], rows: RowsOfEpoch) -> BatchLoader:
+    @override
+    def _training_loader(
+        self, data: Dataset[Any], indices: IndicesOfEpoch
+    ) -> BatchLoader:
         if not (self.crop or self.flip):
-            return super()._training_loader(data, rows)
+            return super()._training_loader(data, indices)
 
-        def drawn(epoch: int, start: int) -> RandomRows:
-            paired = rows(epoch, start)
-            assert isinstance(paired, PairedRows)
-            return RandomRows(paired, self.crop + 1, self.flip)
+        def cropped(epoch: int, start: int) -> CroppedRows:
+            rows = indices(epoch, start)
+            assert isinstance(rows, PairedRows)
+            return CroppedRows(rows, self.shape[-1], self.crop + 1, self.flip)
 
-        return super()._training_loader(Augmented(self.domains, self.shape[-1]), drawn)
+        return super()._training_loader(data, cropped)
 
     def _folder(self, key: str, name: str) -> DomainFolder:
-        path = subfolder(key, self.root, name)
-        size = self.shape[-1] + self.crop
-        folder = DomainFolder(path, key, size, self.on_corrupt)
-        folder.trainer = self.trainer  # only the first process shows progress
+        folder = DomainFolder(
+            subfolder(key, self.root, name),
+            size=self.shape[-1] + self.crop,
+            on_corrupt=self.on_corrupt,
+            key=key,
+            quiet=not self._is_first_process,
+        ).inner()
         folder.find()
         return folder
 
 
-def _cut(rows: LabelledRows, share: float) -> tuple[LabelledRows, LabelledRows]:
+def _split(rows: LabelledRows, share: float) -> tuple[LabelledRows, LabelledRows]:
     """The rows without a share at the end, and those; with 0 all serve for both."""
     if not share:
         return rows, rows

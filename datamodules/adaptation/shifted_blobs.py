@@ -1,12 +1,15 @@
-"""Two blobs in the plane, and the same two far away: the toy of WDGRL."""
+"""Two blobs in the plane, and the same two far away: the toy data of WDGRL."""
 
 import math
+from typing import Any
 
 import torch
+from typing_extensions import override
 
-from datamodules.adaptation.base import Domains, LabelledRows, TwoDomains
-from datamodules.core.arguments import at_least
+from datamodules.adaptation.base import Domains, TwoDomains
 from datamodules.core.samplers import seeded_generator
+from datamodules.core.tensor_dataset import LabelledRows
+from lightning_modules.core.validation import check_at_least
 
 
 class ShiftedBlobs(TwoDomains):
@@ -17,10 +20,10 @@ class ShiftedBlobs(TwoDomains):
     both classes are equally large (class 0 has the odd point). The defaults are the
     authors' numbers for WDGRL: centres (0, 0) and (0, 10) against (50, -20) and
     (50, -10), sd 1, 3,000 points a domain, batches of 32 + 32. The whole target lies
-    below the line y = 5 that parts the source's classes, and the domains are so far
+    below the line y = 5 that separates the source's classes, and the domains are so far
     apart that a classifier of domains saturates. (The authors' run of DANN has
-    ``n_train=1000``, ``std=1.5``.) Validation and test points are drawn apart from the
-    training points; the authors measure on those that they train on.
+    ``n_train=1000``, ``std=1.5``.) Validation and test points are drawn independently;
+    the authors evaluate on the points that they train on.
 
     Args:
         batch_size: Points of each domain in a batch of one process.
@@ -31,9 +34,7 @@ class ShiftedBlobs(TwoDomains):
         gap: Distance of the two classes.
         shift: What is added to the points of the target.
         std: Standard deviation of every coordinate.
-        num_workers: Worker processes that slice batches; the batches are the same for
-            any number.
-        seed: Seed of the points and of their order.
+        **options: Workers and seed of `TwoDomains`.
 
     Raises:
         ValueError: A number is out of its range; the sentence names the key.
@@ -62,20 +63,19 @@ class ShiftedBlobs(TwoDomains):
         gap: float = 10.0,
         shift: tuple[float, float] = (50.0, -20.0),
         std: float = 1.0,
-        num_workers: int = 0,
-        seed: int = 0,
+        **options: Any,
     ) -> None:
-        super().__init__(batch_size, batches_per_epoch, num_workers, seed)
-        for key, value in (("n_train", n_train), ("n_val", n_val), ("n_test", n_test)):
-            at_least(key, value, 1)
+        super().__init__(batch_size, batches_per_epoch, **options)
+        check_at_least(1, "data.", n_train=n_train, n_val=n_val, n_test=n_test)
         if not 0 < std < math.inf:
-            raise ValueError(f"data.std is {std}, but has to be positive and finite.")
-        for key, place in (("gap", gap), ("shift", shift)):
-            if not torch.tensor(place).isfinite().all():
-                raise ValueError(f"data.{key} is {place}, but has to be finite.")
+            raise ValueError(f"data.std must be positive and finite, got {std}.")
+        for key, value in (("gap", gap), ("shift", shift)):
+            if not torch.tensor(value).isfinite().all():
+                raise ValueError(f"data.{key} must be finite, got {value}.")
         self.n_train, self.n_val, self.n_test = n_train, n_val, n_test
         self.gap, self.shift, self.std = gap, shift, std
 
+    @override
     def read(self) -> Domains:
         """Draws the four sets, each from a stream of its own."""
         here, there = (0.0, 0.0), self.shift

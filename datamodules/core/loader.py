@@ -1,4 +1,4 @@
-"""Iterates over whole batches and knows how far it has come."""
+"""Loader of whole batches that knows its position in the epoch."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -7,7 +7,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 Batch = TypeVar("Batch")
-RowsOfEpoch = Callable[[int, int], Sampler[Any]]
+IndicesOfEpoch = Callable[[int, int], Sampler[Any]]
 """(epoch, batches of it used already) -> the batches that are left."""
 
 
@@ -16,17 +16,17 @@ def _as_it_is(batch: Batch) -> Batch:
 
 
 class BatchLoader:
-    """Epoch after epoch of whole batches, from any batch of any epoch on.
+    """Loader of whole batches, from any batch of any epoch on.
 
     Wraps a fresh :class:`torch.utils.data.DataLoader` for each epoch. It counts the
     batches that were handed out, not those that worker processes have fetched ahead,
     and it counts epochs itself: the first iteration goes on at (epoch, batch), every
-    later one at the start of the next epoch. It is no ``DataLoader`` on purpose,
+    later one at the start of the next epoch. It is not a ``DataLoader`` on purpose,
     because Lightning replaces the sampler of those when several processes train.
 
     Args:
         data: Data set that is indexed by the rows of a whole batch.
-        rows: Makes the sampler of an epoch.
+        indices: Makes the sampler of an epoch.
         num_workers: Worker processes; 0 slices in the training process, which is the
             fastest for data in memory.
         epoch: First epoch to iterate over.
@@ -43,19 +43,19 @@ class BatchLoader:
     def __init__(
         self,
         data: Dataset[Any],
-        rows: RowsOfEpoch,
+        indices: IndicesOfEpoch,
         num_workers: int = 0,
         epoch: int = 0,
         batch: int = 0,
         used: Callable[[], tuple[int, float]] | None = None,
     ) -> None:
-        self.data, self.rows, self.num_workers = data, rows, num_workers
+        self.data, self.indices, self.num_workers = data, indices, num_workers
         self.used, self._first, self._used_before = used, batch, 0
         self.epoch, self.batch, self.begun = epoch, batch, False
 
     def __len__(self) -> int:
         """Batches of a whole epoch."""
-        return len(self.rows(0, 0))  # type: ignore[arg-type]
+        return len(self.indices(0, 0))  # type: ignore[arg-type]
 
     def __iter__(self) -> Iterator[Any]:
         # A generator: nothing happens before the first batch is wanted. Lightning
@@ -87,7 +87,7 @@ class BatchLoader:
         return DataLoader(
             self.data,
             batch_size=None,
-            sampler=self.rows(self.epoch, self.batch),
+            sampler=self.indices(self.epoch, self.batch),
             num_workers=self.num_workers,
             collate_fn=_as_it_is,
             # a DataLoader draws a seed for its workers; without a generator of its own

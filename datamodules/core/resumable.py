@@ -6,11 +6,13 @@ from typing import Any, ClassVar
 from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import Dataset
+from typing_extensions import override
 
-from datamodules.core.arguments import at_least
-from datamodules.core.loader import BatchLoader, RowsOfEpoch
+from datamodules.core.loader import BatchLoader, IndicesOfEpoch
 from datamodules.core.samplers import OrderedRows, TrainingRows
 from lightning_modules.core.distributed import data_ranks
+from lightning_modules.core.validation import check_at_least
+from lightning_modules.data_contracts.contracts import DataKind
 
 
 class ResumableDataModule(LightningDataModule, ABC):
@@ -20,7 +22,7 @@ class ResumableDataModule(LightningDataModule, ABC):
     on with exactly the next one, whatever the number of workers.
 
     Args:
-        batch_size: Samples in a batch of one process.
+        batch_size: Rows in a batch of one process; of each domain, where there are two.
         num_workers: Worker processes that slice batches. 0 is fastest for data in
             memory; the batches are the same for any number.
         seed: Seed of the order of the training rows and of what is drawn at random.
@@ -29,13 +31,15 @@ class ResumableDataModule(LightningDataModule, ABC):
         ValueError: A number is out of its range; the sentence names the key.
     """
 
+    kind: ClassVar[DataKind]
+    """What the batches are, for methods that take only some."""
     levels: ClassVar[float] = 255.0
     """Value of a white pixel."""
 
     def __init__(self, batch_size: int, num_workers: int = 0, seed: int = 0) -> None:
         super().__init__()
-        at_least("batch_size", batch_size, 1)
-        at_least("num_workers", num_workers, 0)
+        check_at_least(1, "data.", batch_size=batch_size)
+        check_at_least(0, "data.", num_workers=num_workers)
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
         self._is_read = False
         self._start = (0, 0)
@@ -48,10 +52,12 @@ class ResumableDataModule(LightningDataModule, ABC):
     def find(self) -> None:
         """Checks that the data is there; downloads it where that was asked for."""
 
+    @override
     def prepare_data(self) -> None:
         """Calls `find`."""
         self.find()
 
+    @override
     def setup(self, stage: str | None = None) -> None:
         """Reads the data, once."""
         if stage == "fit":
@@ -68,11 +74,13 @@ class ResumableDataModule(LightningDataModule, ABC):
             return x
         return x.float().div_(self.levels / 2).sub_(1)
 
+    @override
     def state_dict(self) -> dict[str, Any]:
         """The next batch to train on: its epoch and its number in that epoch."""
         epoch, batch = self._position()
         return {"epoch": epoch, "batch": batch}
 
+    @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Makes the next training loader start at the batch that was saved."""
         self._start = (state_dict["epoch"], state_dict["batch"])
@@ -90,17 +98,17 @@ class ResumableDataModule(LightningDataModule, ABC):
             limit = min(limit, self.trainer.num_training_batches)
         return (loader.epoch, batch) if batch < limit else (loader.epoch + 1, 0)
 
-    def _check_batch_size(self, n: int, what: str, has: str = "there are") -> None:
+    def _check_batch_size(self, n: int, rows: str, has: str = "there are") -> None:
         """Refuses fewer rows than all processes together take at a time."""
         processes = self._processes["world_size"]
         joint = self.batch_size * processes
-        mend = f"; set it to at most {n // processes}"
+        remedy = f"; set it to at most {n // processes}"
         if n < processes:
-            mend = " to train on; add some, or hold out fewer"
+            remedy = " to train on; add some, or hold out fewer"
         if n < joint:
             raise ValueError(
                 f"data.batch_size: {self.batch_size} on {processes} process(es) takes "
-                f"{joint} {what} at a time, but {has} {n}{mend}."
+                f"{joint} {rows} at a time, but {has} {n}{remedy}."
             )
 
     def _shuffled(
@@ -122,10 +130,12 @@ class ResumableDataModule(LightningDataModule, ABC):
 
         return self._training_loader(data, rows)
 
-    def _training_loader(self, data: Dataset[Any], rows: RowsOfEpoch) -> BatchLoader:
+    def _training_loader(
+        self, data: Dataset[Any], indices: IndicesOfEpoch
+    ) -> BatchLoader:
         """Batches from where the checkpoint ended."""
         self._train_loader = BatchLoader(
-            data, rows, self.num_workers, *self._position(), self._used
+            data, indices, self.num_workers, *self._position(), self._used
         )
         return self._train_loader
 
@@ -146,10 +156,16 @@ class ResumableDataModule(LightningDataModule, ABC):
     @property
     def _shuffles(self) -> bool:
         # Trainer(overfit_batches=...) wants the same few batches in every epoch
-        return not getattr(self.trainer, "overfit_batches", 0)
+        trainer: Any = self.trainer
+        return trainer is None or not trainer.overfit_batches
 
     @property
     def _processes(self) -> dict[str, int]:
         if self.trainer is None:
             return {"rank": 0, "world_size": 1}
         return data_ranks(self.trainer)
+
+    @property
+    def _is_first_process(self) -> bool:
+        """Whether this process is the one that shows progress and warns."""
+        return self.trainer is None or self.trainer.is_global_zero

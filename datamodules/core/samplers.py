@@ -1,11 +1,12 @@
-"""Which rows make up which batch."""
+"""Samplers of the rows of whole batches."""
 
 from collections.abc import Iterator
 
 import torch
+from torch import Tensor
 from torch.utils.data import Sampler
 
-from datamodules.core.tensor_dataset import Rows
+from datamodules.core.tensor_dataset import Index, Mirror
 from lightning_modules.core.random import seed_of
 
 
@@ -19,13 +20,13 @@ def seeded_generator(stream: str, *key: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed_of(stream, *key))
 
 
-class TrainingRows(Sampler[Rows]):
+class TrainingRows(Sampler[Index]):
     """One epoch of full batches in an order that (seed, epoch) alone decides.
 
     Every process computes the same permutation and takes its own part of each joint
     batch, so that the batches of ``world_size`` processes, put end to end by rank,
     are those of one process with a batch ``world_size`` times as large. Which
-    pictures are mirrored comes from the same generator, after the permutation.
+    images are mirrored comes from the same generator, after the permutation.
 
     Args:
         n_rows: Rows of the data set.
@@ -64,14 +65,14 @@ class TrainingRows(Sampler[Rows]):
         """Batches of a whole epoch, wherever this one starts."""
         return self.n_rows // (self.batch_size * self.world_size)
 
-    def __iter__(self) -> Iterator[Rows]:
+    def __iter__(self) -> Iterator[Index]:
         order, mirrored = self._draw()
         for batch in range(self.start, len(self)):
             first = (batch * self.world_size + self.rank) * self.batch_size
             part = slice(first, first + self.batch_size)
-            yield order[part], None if mirrored is None else mirrored[part]
+            yield order[part], None if mirrored is None else Mirror(mirrored[part])
 
-    def _draw(self) -> Rows:
+    def _draw(self) -> tuple[Tensor, Tensor | None]:
         generator = seeded_generator("order", self.seed, self.epoch)
         order = torch.arange(self.n_rows)
         if self.shuffle:
@@ -81,7 +82,7 @@ class TrainingRows(Sampler[Rows]):
         return order, torch.rand(self.n_rows, generator=generator) < 0.5
 
 
-class OrderedRows(Sampler[Rows]):
+class OrderedRows(Sampler[Index]):
     """Every row once and in order, each batch shared out evenly to the processes.
 
     All processes make the same number of batches, because some strategies wait for
@@ -108,13 +109,13 @@ class OrderedRows(Sampler[Rows]):
     def __len__(self) -> int:
         return -(-self.n_rows // (self.batch_size * self.world_size))
 
-    def __iter__(self) -> Iterator[Rows]:
+    def __iter__(self) -> Iterator[Index]:
         for joint in torch.split(torch.arange(self.n_rows), self._sizes()):
             own = joint.tensor_split(self.world_size)[self.rank]
             yield (own if len(own) else joint[-1:]), None
 
     def _sizes(self) -> list[int]:
-        """Rows of each joint batch."""
+        """Numbers of rows in each joint batch."""
         together = self.batch_size * self.world_size
         sizes = [together] * (self.n_rows // together)
         rest = self.n_rows % together

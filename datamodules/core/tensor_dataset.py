@@ -1,75 +1,134 @@
-"""A data set that is two tensors, sliced by whole batches."""
+"""Data sets of tensors and sparse rows that are sliced by whole batches."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
+from typing_extensions import TypeVar
 
-from datamodules.core.arguments import at_least
+from lightning_modules.data_contracts.contracts import (
+    LabelledBatch,
+    TwoDomainBatch,
+    UnlabelledBatch,
+)
+from lightning_modules.data_contracts.sparse_rows import Rows
 
-Rows = tuple[Tensor, Tensor | None]
-"""Row numbers of a batch, int64 (n,), and which of them to mirror, bool (n,)."""
+BatchT = TypeVar("BatchT")
+RowsT = TypeVar("RowsT", bound=Rows, covariant=True, default=Rows)
 
 
-class TensorPairs(Dataset[tuple[Tensor, Tensor]]):
-    """Samples and their labels, held in memory.
+class RowTransform(Protocol):
+    """A change of the samples of a batch, with what was drawn for each of them."""
 
-    Fetching a batch costs one indexing operation instead of a call for every sample.
+    def rows(self, x: Tensor, rows: Tensor) -> Tensor:
+        """The named rows of x, int64 (n,), changed: (n, ...)."""
+
+
+Index: TypeAlias = tuple[Tensor, RowTransform | None]
+"""Row numbers of a batch, int64 (n,), and what is done to their samples."""
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """Reflection of images left to right, of the rows where ``mirrored``, bool (n,)."""
+
+    mirrored: Tensor
+
+    def rows(self, x: Tensor, rows: Tensor) -> Tensor:
+        """The named rows of images (m, c, h, w), some of them reflected.
+
+        >>> mirror = Mirror(torch.tensor([False, True]))
+        >>> mirror.rows(torch.arange(2).view(1, 1, 1, 2), torch.tensor([0, 0])).tolist()
+        [[[[0, 1]]], [[[1, 0]]]]
+        """
+        x = x.index_select(0, rows)
+        return torch.where(self.mirrored.view(-1, 1, 1, 1), x.flip(-1), x)
+
+
+class TensorDataset(Dataset[BatchT]):
+    """Columns of equally many rows, held in memory.
+
+    Fetching a batch costs one indexing operation a column instead of a call for every
+    row.
 
     Args:
-        x: Samples, (n, ...): uint8 pictures (n, channels, height, width) or float32
-            points (n, d).
-        y: Labels, int64 (n,).
+        batch: Makes a batch from the rows of each column, such as `LabelledBatch`.
+        *columns: Tensors (n, ...) or `SparseRows`; the first one is transformed.
 
-    >>> pairs = TensorPairs(torch.arange(6.0).reshape(3, 2), torch.tensor([0, 1, 2]))
-    >>> pairs[torch.tensor([2, 0]), None]
-    (tensor([[4., 5.],
-            [0., 1.]]), tensor([2, 0]))
+    >>> pairs = TensorDataset(LabelledBatch, torch.arange(6.0).view(3, 2), torch.eye(3))
+    >>> pairs[torch.tensor([2, 0]), None].x
+    tensor([[4., 5.],
+            [0., 1.]])
     """
 
-    def __init__(self, x: Tensor, y: Tensor) -> None:
-        assert len(x) == len(y), f"{len(x)} samples with {len(y)} labels"
-        self.x = x
-        self.y = y
+    def __init__(self, batch: Callable[..., BatchT], *columns: Rows) -> None:
+        lengths = [len(column) for column in columns]
+        assert len(set(lengths)) == 1, f"columns of {lengths} rows"
+        self.batch, self.columns = batch, columns
 
     def __len__(self) -> int:
-        return len(self.x)
+        return len(self.columns[0])
 
-    def __getitem__(self, index: Rows) -> tuple[Tensor, Tensor]:
-        rows, mirrored = index
-        x = self.x.index_select(0, rows)  # several times as fast as x[rows] on a CPU
-        if mirrored is not None:
-            x = torch.where(mirrored.view(-1, 1, 1, 1), x.flip(-1), x)
-        return x, self.y.index_select(0, rows)
+    def __getitem__(self, index: Index) -> BatchT:
+        rows, transform = index
+        if transform is None:
+            return self.batch(*(_select(column, rows) for column in self.columns))
+        first, *others = self.columns
+        assert isinstance(first, Tensor)
+        parts = (_select(column, rows) for column in others)
+        return self.batch(transform.rows(first, rows), *parts)
 
-    def part(self, rows: slice | Tensor) -> "TensorPairs":
+
+class LabelledRows(TensorDataset[LabelledBatch], Generic[RowsT]):
+    """Samples and their labels.
+
+    Args:
+        x: Samples (n, ...), dense or sparse.
+        y: Labels, int64 (n,); -1 is unknown.
+    """
+
+    def __init__(self, x: RowsT, y: Tensor) -> None:
+        super().__init__(LabelledBatch, x, y)
+        self.x, self.y = x, y
+
+    def part(self, rows: slice | Tensor) -> "LabelledRows[RowsT]":
         """The named rows as a data set of their own."""
-        return TensorPairs(self.x[rows], self.y[rows])
+        return LabelledRows(self.x[rows], self.y[rows])  # type: ignore[arg-type]
 
 
-class SampleNumbers(Dataset[Tensor]):
-    """The numbers 0 ... n - 1, fetched by whole batches: what prediction iterates over.
+class PairedDataset(Dataset[TwoDomainBatch]):
+    """Rows of a labelled source, and of a target without labels.
 
-    >>> SampleNumbers(5)[torch.tensor([3, 4]), None]
+    Args:
+        source: Indexed by the first half of an index.
+        target: Indexed by the second half.
+    """
+
+    def __init__(self, source: LabelledRows, target: Rows) -> None:
+        self.source, self.target = source, TensorDataset(UnlabelledBatch, target)
+
+    def __getitem__(self, index: tuple[Index, Index]) -> TwoDomainBatch:
+        return TwoDomainBatch(*self.source[index[0]], *self.target[index[1]])
+
+
+def numbers(rows: Tensor) -> TensorDataset[Tensor]:
+    """Row numbers, int64 (n,), whose batches are tensors.
+
+    >>> numbers(torch.arange(5))[torch.tensor([3, 4]), None]
     tensor([3, 4])
     """
-
-    def __init__(self, n: int) -> None:
-        self.n = n
-
-    def __len__(self) -> int:
-        return self.n
-
-    def __getitem__(self, index: Rows) -> Tensor:
-        return index[0]
+    return TensorDataset(_alone, rows)
 
 
-def hold_out_last(train: TensorPairs, n_val: int) -> tuple[TensorPairs, TensorPairs]:
-    """Training samples without the last n_val, and those; with 0 all serve for both."""
-    at_least("n_val", n_val, 0)
-    if n_val >= len(train):
-        raise ValueError(
-            f"data.n_val is {n_val}, but there are only {len(train)} training samples; "
-            f"set it to at most {len(train) - 1}."
-        )
-    cut = len(train) - n_val
-    return train.part(slice(cut)), train.part(slice(cut, None)) if n_val else train
+def _alone(column: Tensor) -> Tensor:
+    return column
+
+
+def _select(column: Rows, rows: Tensor) -> Rows:
+    """Some rows; ``index_select`` is several times as fast on a CPU as brackets."""
+    if isinstance(column, Tensor):
+        return column.index_select(0, rows)
+    return column[rows]

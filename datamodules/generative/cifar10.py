@@ -3,40 +3,38 @@
 import warnings
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from torch import Tensor
 from torchvision import datasets
 from torchvision.transforms.v2.functional import resize
+from typing_extensions import override
 
-from datamodules.core.arguments import at_least
+from datamodules.core.hold_out import hold_out_last
 from datamodules.core.in_memory import InMemoryDataModule, Splits
-from datamodules.core.tensor_dataset import TensorPairs, hold_out_last
+from datamodules.core.tensor_dataset import LabelledRows
 from datamodules.readers.images.archives import download, first_fault, unpacked
 from datamodules.readers.images.png_strips import LABELS, channels_first, read_strips
+from lightning_modules.core.validation import check_at_least, check_choice
 
 
 class CIFAR10(InMemoryDataModule):
     """Small colour photographs: (x, y) of float32 (n, 3, size, size), int64 (n,).
 
     Looks in ``root`` for, in this order: PNG strips (``labels.json`` beside
-    ``cifar10_batch_<i>.png``: row r of strip i is picture 1000 i + r, its 1024 RGB
+    ``cifar10_batch_<i>.png``: row r of strip i is image 1000 i + r, its 1024 RGB
     pixels line by line; strips from 50 on are the test set, and any number of strips
     will do), the folder ``cifar-10-batches-py``, the archive
     ``cifar-10-python.tar.gz``. The last two are checked by md5 sum. 50,000 training
-    and 10,000 test pictures; the last ``n_val`` training pictures serve for validation.
+    and 10,000 test images; the last ``n_val`` training images serve for validation.
 
     Args:
         root: Folder with the files.
         image_size: 32, or 28 (resized, with anti-aliasing).
-        batch_size: Pictures in a batch of one process.
-        n_val: Training pictures kept for validation. With 0 all are trained on and
+        n_val: Training images kept for validation. With 0 all are trained on and
             serve for validation too.
         download: Fetch missing files, about 170 MB.
-        flip: Mirror each training picture left to right with probability 1/2.
-        num_workers: Worker processes that slice batches; 0 is fastest for data in
-            memory, and the batches are the same for any number.
-        seed: Seed of the order of the training pictures.
-        n_predict: How many samples ``predict`` draws.
+        **options: Options of `InMemoryDataModule`.
 
     Raises:
         FileNotFoundError: A file is missing and ``download`` is false.
@@ -50,18 +48,13 @@ class CIFAR10(InMemoryDataModule):
         self,
         root: str = "data",
         image_size: Literal[28, 32] = 32,
-        batch_size: int = 64,
         n_val: int = 5_000,
         download: bool = False,
-        flip: bool = False,
-        num_workers: int = 0,
-        seed: int = 0,
-        n_predict: int = 64,
+        **options: Any,
     ) -> None:
-        super().__init__(batch_size, num_workers, seed, n_predict, flip)
-        at_least("n_val", n_val, 0)
-        if image_size not in (28, 32):
-            raise ValueError(f"data.image_size is {image_size}; use 28 or 32.")
+        super().__init__(**options)
+        check_at_least(0, "data.", n_val=n_val)
+        check_choice("data.image_size", str(image_size), ("28", "32"))
         self.root, self.n_val, self.download = Path(root).expanduser(), n_val, download
         self.image_size = image_size
         self.shape = (3, image_size, image_size)
@@ -72,6 +65,7 @@ class CIFAR10(InMemoryDataModule):
         self.archive = [(source.filename, source.tgz_md5)]
         self.packed = False
 
+    @override
     def find(self) -> None:
         """Looks for strips, pickled batches, the archive, then at the network."""
         if self._has_strips:
@@ -90,8 +84,9 @@ class CIFAR10(InMemoryDataModule):
         download(datasets.CIFAR10, self.root, self.archive, worse)
         self.packed = False
 
+    @override
     def read(self) -> Splits:
-        """Training and test pictures, resized if that was asked for."""
+        """Training and test images, resized if that was asked for."""
         train, test = read_strips(self.root) if self._has_strips else self._batches()
         train, test = self._resized(train), self._resized(test)
         return *hold_out_last(train, self.n_val), test
@@ -100,7 +95,7 @@ class CIFAR10(InMemoryDataModule):
     def _has_strips(self) -> bool:
         return (self.root / LABELS).exists()
 
-    def _batches(self) -> list[TensorPairs]:
+    def _batches(self) -> list[LabelledRows[Tensor]]:
         with (
             (
                 nullcontext(self.root)
@@ -114,7 +109,7 @@ class CIFAR10(InMemoryDataModule):
             parts = [datasets.CIFAR10(root, train=train) for train in (True, False)]
         return [channels_first(part.data, part.targets) for part in parts]
 
-    def _resized(self, pairs: TensorPairs) -> TensorPairs:
+    def _resized(self, pairs: LabelledRows[Tensor]) -> LabelledRows[Tensor]:
         if self.image_size == pairs.x.shape[-1]:
             return pairs
-        return TensorPairs(resize(pairs.x, [self.image_size] * 2), pairs.y)
+        return LabelledRows(resize(pairs.x, [self.image_size] * 2), pairs.y)

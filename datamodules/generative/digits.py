@@ -1,12 +1,15 @@
 """The 1,797 handwritten digits that scikit-learn ships."""
 
+from typing import Any
+
 import torch
 from sklearn.datasets import load_digits
+from typing_extensions import override
 
-from datamodules.core.arguments import at_least
 from datamodules.core.in_memory import InMemoryDataModule, Splits
 from datamodules.core.samplers import seeded_generator
-from datamodules.core.tensor_dataset import TensorPairs
+from datamodules.core.tensor_dataset import LabelledRows
+from lightning_modules.core.validation import check_at_least
 
 N_DIGITS = 1_797
 
@@ -22,10 +25,7 @@ class Digits(InMemoryDataModule):
     Args:
         batch_size: Digits in a batch of one process.
         n_held_out: Digits kept out of training. 898 is one half.
-        num_workers: Worker processes that slice batches; 0 is fastest for data in
-            memory, and the batches are the same for any number.
-        seed: Seed of the order of the training digits.
-        n_predict: How many samples ``predict`` draws.
+        **options: Options of `InMemoryDataModule`, except ``flip``.
 
     References:
         https://archive.ics.uci.edu/dataset/80 (its test part).
@@ -40,15 +40,10 @@ class Digits(InMemoryDataModule):
     shape = (1, 8, 8)
 
     def __init__(
-        self,
-        batch_size: int = 64,
-        n_held_out: int = 898,
-        num_workers: int = 0,
-        seed: int = 0,
-        n_predict: int = 64,
+        self, batch_size: int = 64, n_held_out: int = 898, **options: Any
     ) -> None:
-        super().__init__(batch_size, num_workers, seed, n_predict)
-        at_least("n_held_out", n_held_out, 0)
+        super().__init__(batch_size=batch_size, flip=False, **options)
+        check_at_least(0, "data.", n_held_out=n_held_out)
         if n_held_out >= N_DIGITS:
             raise ValueError(
                 f"data.n_held_out is {n_held_out}, but there are {N_DIGITS} digits; "
@@ -56,13 +51,14 @@ class Digits(InMemoryDataModule):
             )
         self.n_held_out = n_held_out
 
+    @override
     def read(self) -> Splits:
-        """All digits in a fixed random order, cut in two."""
+        """All digits in a fixed random order, split in two."""
         pixels, labels = load_digits(return_X_y=True)
         x = torch.from_numpy(pixels).to(torch.uint8).view(-1, *self.shape)
         y = torch.from_numpy(labels).long()
         order = torch.randperm(N_DIGITS, generator=seeded_generator("digits", 0))
-        digits = TensorPairs(x, y).part(order)
+        digits = LabelledRows(x, y).part(order)
         if not self.n_held_out:
             return digits, digits, digits
         held_out = digits.part(slice(N_DIGITS - self.n_held_out, None))

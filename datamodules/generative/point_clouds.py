@@ -1,17 +1,18 @@
-"""Two-dimensional distributions whose truth is known."""
+"""Two-dimensional distributions with known density."""
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from sklearn.datasets import make_swiss_roll
 from torch import Tensor
+from typing_extensions import override
 
-from datamodules.core.arguments import at_least
 from datamodules.core.in_memory import InMemoryDataModule, Splits
 from datamodules.core.samplers import seeded_generator
-from datamodules.core.tensor_dataset import TensorPairs
+from datamodules.core.tensor_dataset import LabelledRows
+from lightning_modules.core.validation import check_at_least, check_positive
 
 CloudName = Literal["gaussians8", "gaussians25", "swiss_roll", "ring8", "grid25"]
 
@@ -64,10 +65,8 @@ class PointClouds(InMemoryDataModule):
         n_test: Test points.
         scale: Divides all coordinates; None takes the one named above (1 for
             ``ring8``).
-        num_workers: Worker processes that slice batches; 0 is fastest for data in
-            memory, and the batches are the same for any number.
-        seed: Seed of the points and of the order of the training points.
         n_predict: How many samples ``predict`` draws.
+        **options: Workers and seed of `InMemoryDataModule`.
 
     Attributes:
         modes: Centres, float32 (k, 2), in the units of the batches; None for the
@@ -93,15 +92,12 @@ class PointClouds(InMemoryDataModule):
         n_val: int = 2_500,
         n_test: int = 10_000,
         scale: float | None = None,
-        num_workers: int = 0,
-        seed: int = 0,
         n_predict: int = 2_500,
+        **options: Any,
     ) -> None:
-        super().__init__(batch_size, num_workers, seed, n_predict)
-        for key, value in (("n_train", n_train), ("n_val", n_val), ("n_test", n_test)):
-            at_least(key, value, 1)
-        if scale is not None and scale <= 0:
-            raise ValueError(f"data.scale is {scale}, but has to be positive.")
+        super().__init__(batch_size, n_predict=n_predict, flip=False, **options)
+        check_at_least(1, "data.", n_train=n_train, n_val=n_val, n_test=n_test)
+        check_positive(**{"data.scale": scale})
         self.name, self.sizes = name, (n_train, n_val, n_test)
         self.modes: Tensor | None = None
         self.mode_std, self.scale = 0.0, scale or SWISS_ROLL_SCALE
@@ -112,6 +108,7 @@ class PointClouds(InMemoryDataModule):
             self.mode_std = mixture.std / self.scale
             self.num_classes = len(self.modes)
 
+    @override
     def read(self) -> Splits:
         """Draws the three sets, each from a stream of its own."""
         train, val, test = (
@@ -120,7 +117,7 @@ class PointClouds(InMemoryDataModule):
         )
         return train, val, test
 
-    def draw(self, n: int, generator: torch.Generator) -> TensorPairs:
+    def draw(self, n: int, generator: torch.Generator) -> LabelledRows[Tensor]:
         """Fresh points and the modes that they come from."""
         if self.modes is None:
             # scikit-learn takes 32 bits of seed
@@ -128,7 +125,7 @@ class PointClouds(InMemoryDataModule):
                 n, noise=0.25, random_state=generator.initial_seed() % 2**32
             )
             plane = torch.from_numpy(points[:, [0, 2]] / self.scale).float()
-            return TensorPairs(plane, torch.zeros(n, dtype=torch.int64))
+            return LabelledRows(plane, torch.zeros(n, dtype=torch.int64))
         y = torch.randint(len(self.modes), (n,), generator=generator)
         noise = torch.randn(n, 2, generator=generator)
-        return TensorPairs(self.modes[y] + self.mode_std * noise, y)
+        return LabelledRows(self.modes[y] + self.mode_std * noise, y)

@@ -1,7 +1,7 @@
-"""Rows of numbers with a class each: those of scikit-learn, or a user's own file."""
+"""Labelled rows of scikit-learn, or of the user's own file."""
 
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -9,20 +9,28 @@ from numpy.typing import NDArray
 from sklearn import datasets
 from sklearn.model_selection import train_test_split
 from torch import Tensor
+from typing_extensions import override
 
-from datamodules.core.arguments import at_least
+from datamodules.core.hold_out import check_rest, check_share
 from datamodules.core.in_memory import InMemoryDataModule, Splits
 from datamodules.core.loader import BatchLoader
-from datamodules.core.tensor_dataset import TensorPairs
+from datamodules.core.tensor_dataset import LabelledRows
 from datamodules.readers.features.arrays import Labels
 from datamodules.readers.features.files import find_features, read_features
 from datamodules.readers.features.scaling import Normalisation, fit_scaling
+from lightning_modules.core.validation import check_at_least
+from lightning_modules.data_contracts.contracts import DataKind
 
-Embedded = Literal["wine", "digits", "iris", "breast_cancer"]
+EMBEDDED = {
+    "wine": datasets.load_wine,
+    "digits": datasets.load_digits,
+    "iris": datasets.load_iris,
+    "breast_cancer": datasets.load_breast_cancer,
+}
 
 
 class LabelledTable(InMemoryDataModule):
-    """Rows (x, y) of float32 (n, d) and int64 (n,), cut in three by class.
+    """Rows (x, y) of float32 (n, d) and int64 (n,), split in three by class.
 
     Training batches are random rows; validation and test have two loaders, 0 the
     training rows and 1 those held out, so that neighbours can be looked for among rows
@@ -36,11 +44,9 @@ class LabelledTable(InMemoryDataModule):
         normalise: See `fit_scaling`.
         val_share: Share of the rows for validation.
         test_share: Share of the rows for test.
-        split_seed: Seed of the cut.
+        split_seed: Seed of the split.
         batch_size: Rows in a batch of one process; None takes all training rows.
-        num_workers: Worker processes that slice batches; the batches are the same for
-            any number.
-        seed: Seed of the order of the training rows.
+        **options: Workers and seed of `InMemoryDataModule`.
 
     Attributes:
         test_rows: Numbers of the test rows in the table, from 0, int64 (n,).
@@ -58,6 +64,7 @@ class LabelledTable(InMemoryDataModule):
     (torch.Size([106, 13]), torch.Size([36, 13]))
     """
 
+    kind: ClassVar[DataKind] = "labelled_rows"
     reference_rows = "train"
     test_rows: Tensor
 
@@ -70,64 +77,63 @@ class LabelledTable(InMemoryDataModule):
         test_share: float = 0.2,
         split_seed: int = 0,
         batch_size: int | None = None,
-        num_workers: int = 0,
-        seed: int = 0,
+        **options: Any,
     ) -> None:
-        if batch_size is not None:
-            at_least("batch_size", batch_size, 2)
-        super().__init__(batch_size or 1, num_workers, seed)
+        check_at_least(2, "data.", batch_size=batch_size)
+        super().__init__(batch_size or 1, n_predict=64, flip=False, **options)
         self.whole = batch_size is None
-        for key, share in (("val_share", val_share), ("test_share", test_share)):
-            if not 0 < share < 1:
-                raise ValueError(f"data.{key} must be in (0, 1), got {share}.")
-        if val_share + test_share >= 1:
-            raise ValueError(
-                "data.val_share and data.test_share leave no row to train on: set them "
-                "to less than 1 together."
-            )
+        check_share("val_share", val_share, may_be_0=False)
+        check_share("test_share", test_share, may_be_0=False)
+        check_rest(val_share, test_share, "row")
         self.table, self.labels, self.normalise = table, labels, normalise
         self.shares, self.split_seed = (val_share, test_share), split_seed
 
+    @override
     def find(self) -> None:
         """Checks that the file is there."""
-        if self.table not in get_args(Embedded):
+        if self.table not in EMBEDDED:
             paths = {"table": Path(self.table)}
             find_features(paths, {"table": Path(self.labels)} if self.labels else {})
 
+    @override
     def read(self) -> Splits:
-        """All rows, scaled and cut."""
+        """All rows, scaled and split."""
         x, y = self._rows()
         self.class_names, numbers = _numbered(y)
         self.num_classes, self.shape = len(self.class_names), tuple(x.shape[1:])
-        train, val, test = (torch.from_numpy(part) for part in self._cut(numbers))
+        train, val, test = (torch.from_numpy(part) for part in self._split(numbers))
         scale = fit_scaling(self.normalise, x[train])
         scaled, labels = scale(x), torch.from_numpy(numbers)
         assert isinstance(scaled, Tensor)
         if self.whole:
             self.batch_size = len(train) // self._processes["world_size"]
-        rows = TensorPairs(scaled, labels)
+        rows = LabelledRows(scaled, labels)
         self.test_rows = test
         return rows.part(train), rows.part(val), rows.part(test)
 
+    @override
     def val_dataloader(self) -> list[BatchLoader]:  # type: ignore[override]
         """Training rows, then validation rows, each in order."""
         return [self._in_order(part) for part in (self.train_set, self.val_set)]
 
+    @override
     def test_dataloader(self) -> list[BatchLoader]:  # type: ignore[override]
         """Training rows, then test rows, each in order."""
         return [self._in_order(part) for part in (self.train_set, self.test_set)]
 
+    @override
     def setup(self, stage: str | None = None) -> None:
         """Reads the data, once, for prediction as well."""
         super().setup(None if stage == "predict" else stage)
 
+    @override
     def predict_dataloader(self) -> BatchLoader:
         """Test rows x and their numbers in the table, int64 (n,)."""
-        return self._in_order(TensorPairs(self.test_set.x, self.test_rows))
+        return self._in_order(LabelledRows(self.test_set.x, self.test_rows))
 
     def _rows(self) -> tuple[Tensor, Labels]:
-        if self.table in get_args(Embedded):
-            x, y = getattr(datasets, f"load_{self.table}")(return_X_y=True)
+        if self.table in EMBEDDED:
+            x, y = EMBEDDED[self.table](return_X_y=True)
             return torch.from_numpy(x).float(), y.astype(np.int64)
         beside = Path(self.labels) if self.labels else None
         file = read_features(Path(self.table), labels=beside, key="table")
@@ -138,7 +144,7 @@ class LabelledTable(InMemoryDataModule):
             )
         return file.x if isinstance(file.x, Tensor) else file.x.to_dense(), file.y
 
-    def _cut(self, y: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    def _split(self, y: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         val, test = self.shares
         rows = np.arange(len(y))
         options = {"random_state": self.split_seed}
@@ -149,7 +155,7 @@ class LabelledTable(InMemoryDataModule):
             )
         except ValueError as error:
             raise ValueError(
-                f"data.table: {self.table} can't be cut so that every class is in "
+                f"data.table: {self.table} can't be split so that every class is in "
                 f"every part ({error}); change data.val_share and data.test_share, or "
                 "leave out small classes."
             ) from None

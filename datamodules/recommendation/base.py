@@ -1,110 +1,39 @@
-"""Pairs of users and items, in three parts."""
+"""Interactions of users and items, in three splits."""
 
-import hashlib
 from abc import abstractmethod
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
-from torch.utils.data import Dataset
+from typing_extensions import override
 
-from datamodules.core.arguments import at_least
 from datamodules.core.loader import BatchLoader
 from datamodules.core.resumable import ResumableDataModule
-from lightning_modules.data_contracts.sparse_rows import Rows
+from datamodules.core.tensor_dataset import TensorDataset, numbers
+from datamodules.recommendation.catalogue import Catalogue, fingerprint
+from lightning_modules.core.validation import check_at_least
+from lightning_modules.data_contracts.contracts import DataKind, InteractionBatch
 from lightning_modules.data_contracts.user_items import UserItems
 
 PredictItems = Literal["all", "new"]
-
-
-@dataclass(frozen=True)
-class Catalogue:
-    """What the rows of the tables stand for.
-
-    Args:
-        user_ids: The data's own ids of the users (n_users,), int64 or str; None counts
-            from 0.
-        item_ids: Of the items (n_items,).
-        item_names: What people call the items (n_items,); empty shows the ids.
-        features: Of the items (n_items, width), dense or sparse; None has none.
-        feature_names: Of the columns of ``features`` (width,); empty has none.
-    """
-
-    user_ids: NDArray[Any] | None = None
-    item_ids: NDArray[Any] | None = None
-    item_names: Sequence[str] = ()
-    features: Rows | None = None
-    feature_names: Sequence[str] = ()
-
-    def user_rows(self, wanted: Sequence[int | str], n_users: int) -> Tensor:
-        """Where the users of these ids are, int64 (n,).
-
-        The command line takes ``007`` for 7, so a number stands for the one id of this
-        value too.
-
-        Raises:
-            ValueError: An id is not known, or none are asked for.
-        """
-        if not len(wanted):
-            raise ValueError("data.predict_users is empty; name some, or leave it out.")
-        ids = range(n_users) if self.user_ids is None else self.user_ids.tolist()
-        rows = {str(one): row for row, one in enumerate(ids)}
-        values = Counter(_value(name) for name in rows)
-        by_value = {_value(name): row for name, row in rows.items()}
-        found = []
-        for user in wanted:
-            known = rows.get(str(user))
-            if known is None and values[_value(user)] == 1:
-                known = by_value[_value(user)]
-            if known is None:
-                raise ValueError(
-                    f"data.predict_users: there is no user '{user}' in the data; ids "
-                    f"look like '{next(iter(rows), '')}'."
-                )
-            found.append(known)
-        return torch.tensor(found, dtype=torch.int64)
-
-    def named(self, items: Sequence[int]) -> list[str]:
-        """What people call these items, by their rows."""
-        if self.item_names:
-            return [self.item_names[item] for item in items]
-        ids = items if self.item_ids is None else self.item_ids[np.asarray(items, int)]
-        return [str(one) for one in ids]
-
-
-def _mark(*arrays: NDArray[Any]) -> str:
-    found = hashlib.blake2b(digest_size=16)
-    for array in arrays:
-        text = array.dtype.kind not in "iu"
-        found.update("\0".join(array).encode() if text else array.tobytes())
-        found.update(b"\1")
-    return found.hexdigest()
-
-
-def _value(user: int | str) -> str:
-    """An id without zeros in front, if it is a number."""
-    text = str(user)
-    return text.lstrip("0") or "0" if text.isascii() and text.isdigit() else text
+UNIONS = {"seen": ("train", "val"), "all": ("train", "val", "test")}
 
 
 @dataclass(frozen=True)
 class SplitPairs:
-    """Who took what, in parts that share no pair.
+    """Interactions in three splits that share no pair.
 
     Args:
-        train: Pairs that are learnt from.
-        val: Pairs that choose settings and the end of training.
-        test: Pairs that are measured once.
-        catalogue: What users and items are.
+        train: Pairs that are trained on.
+        val: Pairs that settings and the end of training are chosen by.
+        test: Pairs for the final evaluation.
+        catalogue: Ids, names and features of users and items.
 
     Raises:
-        ValueError: Two parts share a pair.
+        ValueError: Two splits share a pair.
     """
 
     train: UserItems
@@ -129,141 +58,120 @@ class SplitPairs:
 
 
 class InteractionData(ResumableDataModule):
-    """Batches of pairs to learn from, and users to rank items for.
+    """Batches of interactions to train on, and users to rank items for.
 
-    A training batch is ``(users, items)``, int64 (n,) each, in an order that ``seed``
-    and the epoch alone decide; the last short batch is dropped. Validation and test
-    iterate over the users who have pairs there, int64 (n,), prediction over all users.
+    A training batch is an `InteractionBatch` ``(users, items)``, int64 (n,) each, in an
+    order that ``seed`` and the epoch alone decide; the last short batch is dropped.
+    Validation and test iterate over the users who have pairs there, int64 (n,),
+    prediction over all users.
 
     Args:
         batch_size: Pairs in a batch of one process.
         eval_batch_size: Users ranked at a time.
-        mask_val: Whether validation pairs are left out of the ranking at test, as
+        mask_val: Whether validation pairs are excluded from the ranking at test, as
             training pairs are.
         predict_users: Ids of the users that prediction ranks items for; None takes all.
-        num_workers: Worker processes that slice batches; the batches are the same for
-            any number.
-        seed: Seed of the order of the pairs.
+        **options: Workers and seed of `ResumableDataModule`.
 
     Attributes:
         n_users: Number of users.
         n_items: Number of items.
-        catalogue: What the rows of the tables stand for.
-        seen_at: Which pairs are left out of a ranking: by stage, the name of a part.
+        catalogue: Ids, names and features of users and items.
+        seen_at: Which pairs are excluded from a ranking: by stage, the name of a split.
     """
 
+    kind: ClassVar[DataKind] = "interactions"
     n_users: int
     n_items: int
     catalogue: Catalogue
-    train_pairs: UserItems
-    val_pairs: UserItems
-    test_pairs: UserItems
     predict_items: PredictItems = "all"
     """Which items prediction ranks: ``new`` are those without a training pair."""
 
     def __init__(
         self,
-        batch_size: int,
+        batch_size: int = 1024,
         eval_batch_size: int = 256,
         mask_val: bool = False,
         predict_users: Sequence[int | str] | None = None,
-        num_workers: int = 0,
-        seed: int = 0,
+        **options: Any,
     ) -> None:
-        super().__init__(batch_size, num_workers, seed)
-        at_least("eval_batch_size", eval_batch_size, 1)
+        super().__init__(batch_size=batch_size, **options)
+        check_at_least(1, "data.", eval_batch_size=eval_batch_size)
         self.predict_users = predict_users
         self.eval_batch_size = eval_batch_size
         test = "seen" if mask_val else "train"
-        self.seen_at = {"val": "train", "test": test, "predict": "taken"}
+        self.seen_at = {"val": "train", "test": test, "predict": "all"}
 
     @abstractmethod
     def read(self) -> SplitPairs:
         """Reads or makes the pairs; called once in every process."""
 
+    @override
     def load(self) -> None:
         """Keeps what `read` gives."""
-        found = self.read()
-        self.train_pairs, self.val_pairs = found.train, found.val
-        self.test_pairs, self.catalogue = found.test, found.catalogue
-        self.n_users, self.n_items = found.train.n_users, found.train.n_items
-        self.__dict__.pop("marks", None)  # what was worked out of earlier pairs
-        self.__dict__.pop("seen_pairs", None)
-        self.__dict__.pop("taken_pairs", None)
+        pairs = self.read()
+        self._splits = {"train": pairs.train, "val": pairs.val, "test": pairs.test}
+        self.n_users, self.n_items = pairs.train.n_users, pairs.train.n_items
+        self.catalogue = pairs.catalogue
+        self.__dict__.pop("fingerprints", None)  # of pairs that were read before
+
+    def interactions(self, split: str) -> UserItems:
+        """Pairs of a split: ``train``, ``val``, ``test``, ``seen`` or ``all``.
+
+        ``seen`` is training and validation pairs together; ``all`` are excluded from
+        recommendations.
+        """
+        if split not in self._splits:
+            parts = [self._splits[name] for name in UNIONS[split]]
+            self._splits[split] = UserItems.from_pairs(
+                torch.cat([part.users for part in parts]),
+                torch.cat([part.items for part in parts]),
+                self.n_users,
+                self.n_items,
+            )
+        return self._splits[split]
 
     @cached_property
-    def marks(self) -> dict[str, str]:
-        """What tells these users and items, and these training pairs, from others."""
-        train, known = self.train_pairs, self.catalogue
-        ids = [known.user_ids, known.item_ids]
-        named = [np.arange(0) if one is None else one for one in ids]
+    def fingerprints(self) -> dict[str, str]:
+        """Hashes of the users and items, and of the training pairs.
+
+        Checkpoints hold them, so that other data is told apart.
+        """
+        train = self.interactions("train")
+        ids = [self.catalogue.user_ids, self.catalogue.item_ids]
+        given = [np.arange(0) if one is None else one for one in ids]
+        sizes = np.array([self.n_users, self.n_items])
         return {
-            "users and items": _mark(np.array([self.n_users, self.n_items]), *named),
-            "training pairs": _mark(train.starts.numpy(), train.items.numpy()),
+            "users and items": fingerprint(sizes, *given),
+            "training pairs": fingerprint(train.starts.numpy(), train.items.numpy()),
         }
 
-    @cached_property
-    def seen_pairs(self) -> UserItems:
-        """Training and validation pairs together."""
-        return self._joined(self.train_pairs, self.val_pairs)
-
-    @cached_property
-    def taken_pairs(self) -> UserItems:
-        """All pairs: what nobody needs to be told again."""
-        return self._joined(self.train_pairs, self.val_pairs, self.test_pairs)
-
-    def _joined(self, *parts: UserItems) -> UserItems:
-        return UserItems.from_pairs(
-            torch.cat([part.users for part in parts]),
-            torch.cat([part.items for part in parts]),
-            self.n_users,
-            self.n_items,
-        )
-
+    @override
     def train_dataloader(self) -> BatchLoader:
         """Batches of pairs in a new order each epoch."""
-        n = len(self.train_pairs)
-        self._check_batch_size(n, "pairs")
-        return self._shuffled(_PairRows(self.train_pairs), n)
+        pairs = self.interactions("train")
+        self._check_batch_size(len(pairs), "pairs")
+        data = TensorDataset(InteractionBatch, pairs.users, pairs.items)
+        return self._shuffled(data, len(pairs))
 
+    @override
     def val_dataloader(self) -> BatchLoader:
         """Users with validation pairs."""
-        return self._users(self.val_pairs)
+        return self._users("val")
 
+    @override
     def test_dataloader(self) -> BatchLoader:
         """Users with test pairs."""
-        return self._users(self.test_pairs)
+        return self._users("test")
 
+    @override
     def predict_dataloader(self) -> BatchLoader:
         """The users that were asked for, or all."""
         users = torch.arange(self.n_users)
         if self.predict_users is not None:
             users = self.catalogue.user_rows(self.predict_users, self.n_users)
-        return self._in_order(_Users(users), self.eval_batch_size)
+        return self._in_order(numbers(users), self.eval_batch_size)
 
-    def _users(self, pairs: UserItems) -> BatchLoader:
-        users = pairs.counts.nonzero().flatten()
-        return self._in_order(_Users(users), self.eval_batch_size)
-
-
-class _PairRows(Dataset[tuple[Tensor, Tensor]]):
-    """Pairs by their number."""
-
-    def __init__(self, pairs: UserItems) -> None:
-        self.users, self.items = pairs.users, pairs.items
-
-    def __getitem__(self, index: tuple[Tensor, None]) -> tuple[Tensor, Tensor]:
-        return self.users[index[0]], self.items[index[0]]
-
-
-class _Users(Dataset[Tensor]):
-    """Some users by their place."""
-
-    def __init__(self, users: Tensor) -> None:
-        self.users = users
-
-    def __len__(self) -> int:
-        return len(self.users)
-
-    def __getitem__(self, index: tuple[Tensor, None]) -> Tensor:
-        return self.users[index[0]]
+    def _users(self, split: str) -> BatchLoader:
+        users = self.interactions(split).counts.nonzero().flatten()
+        return self._in_order(numbers(users), self.eval_batch_size)

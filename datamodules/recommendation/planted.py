@@ -1,18 +1,19 @@
-"""Users and items whose places are known."""
+"""Synthetic interactions with known latent positions."""
 
-from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
-from datamodules.core.arguments import at_least
 from datamodules.core.samplers import seeded_generator
 from datamodules.recommendation.base import InteractionData, SplitPairs
+from lightning_modules.core.validation import check_at_least, check_positive
 from lightning_modules.data_contracts.user_items import UserItems
 
 
 class PlantedInteractions(InteractionData):
-    r"""Users and items at random places of the unit ball; users take what is near.
+    r"""Users and items at random positions in the unit ball; users take what is near.
 
     Each user takes ``n_taken`` items drawn without replacement with probability
     proportional to :math:`e^{-d^2 / 2 t^2}`. The best possible ranking is that by
@@ -23,22 +24,17 @@ class PlantedInteractions(InteractionData):
         n_users: Number of users.
         n_items: Number of items.
         n_taken: Items each user takes, at least 5.
-        dim: Coordinates of the places.
+        dim: Coordinates of the positions.
         reach: t, in units of the ball.
-        batch_size: Pairs in a batch of one process.
-        eval_batch_size: Users ranked at a time.
-        predict_users: The users that prediction ranks items for; None takes all.
-        num_workers: Worker processes that slice batches; the batches are the same for
-            any number.
-        seed: Seed of the places, of what is taken, and of the order of the pairs.
+        **options: Batches of `InteractionData`, except ``mask_val``, which is true.
 
     Attributes:
-        user_places: float32 (n_users, dim).
-        item_places: float32 (n_items, dim).
+        user_positions: float32 (n_users, dim).
+        item_positions: float32 (n_items, dim).
     """
 
-    user_places: Tensor
-    item_places: Tensor
+    user_positions: Tensor
+    item_positions: Tensor
 
     def __init__(
         self,
@@ -47,47 +43,40 @@ class PlantedInteractions(InteractionData):
         n_taken: int = 50,
         dim: int = 2,
         reach: float = 0.15,
-        batch_size: int = 1024,
-        eval_batch_size: int = 256,
-        predict_users: Sequence[int | str] | None = None,
-        num_workers: int = 0,
-        seed: int = 0,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            batch_size, eval_batch_size, True, predict_users, num_workers, seed
-        )
-        at_least("n_users", n_users, 1)
-        at_least("n_taken", n_taken, 5)
-        at_least("dim", dim, 1)
-        at_least("n_items", n_items, n_taken)
-        if not reach > 0:
-            raise ValueError(f"data.reach must be above 0, got {reach}.")
-        self.wanted = (n_users, n_items)
+        super().__init__(mask_val=True, **options)
+        check_at_least(1, "data.", n_users=n_users, dim=dim)
+        check_at_least(5, "data.", n_taken=n_taken)
+        check_at_least(n_taken, "data.", n_items=n_items)
+        check_positive(**{"data.reach": reach})
+        self.sizes = (n_users, n_items)
         self.n_taken, self.dim, self.reach = n_taken, dim, reach
 
+    @override
     def read(self) -> SplitPairs:
-        """Places, and what is taken from them."""
+        """Positions, and the items that are drawn by them."""
         generator = seeded_generator("planted", self.seed)
-        self.user_places, self.item_places = (
-            _in_ball(n, self.dim, generator) for n in self.wanted
+        self.user_positions, self.item_positions = (
+            _in_ball(n, self.dim, generator) for n in self.sizes
         )
-        squared = torch.cdist(self.user_places, self.item_places).square()
-        chance = (-squared / (2 * self.reach**2)).double()
-        chance = (chance - chance.amax(1, keepdim=True)).exp().clamp_min(1e-30)
-        taken = torch.multinomial(chance, self.n_taken, generator=generator)
+        squared = torch.cdist(self.user_positions, self.item_positions).square()
+        logits = (-squared / (2 * self.reach**2)).double()
+        weights = (logits - logits.amax(1, keepdim=True)).exp().clamp_min(1e-30)
+        items = torch.multinomial(weights, self.n_taken, generator=generator)
         fifth = self.n_taken // 5
         sizes = [self.n_taken - 2 * fifth, fifth, fifth]
-        parts = torch.split(taken, sizes, dim=1)
-        train, val, test = (_pairs(part, self.wanted) for part in parts)
+        parts = torch.split(items, sizes, dim=1)
+        train, val, test = (_pairs(part, self.sizes) for part in parts)
         return SplitPairs(train, val, test)
 
 
 def _in_ball(n: int, dim: int, generator: torch.Generator) -> Tensor:
     """Points that fill the unit ball evenly, (n, dim)."""
-    way = torch.randn(n, dim, generator=generator)
+    direction = torch.randn(n, dim, generator=generator)
     radius = torch.rand(n, 1, generator=generator) ** (1 / dim)
-    places: Tensor = radius * way / way.norm(dim=1, keepdim=True)
-    return places
+    points: Tensor = radius * direction / direction.norm(dim=1, keepdim=True)
+    return points
 
 
 def _pairs(items: Tensor, sizes: tuple[int, int]) -> UserItems:

@@ -1,19 +1,27 @@
-"""Pairs that somebody has split already: the files of LightGCN's repositories."""
+"""Interactions with a given split, in the files of LightGCN's repositories."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import torch
 from torch import Tensor
+from typing_extensions import override
 
+from datamodules.core.hold_out import check_share
 from datamodules.readers.tables.pair_table import PairTable
 from datamodules.recommendation.base import InteractionData, SplitPairs
-from datamodules.recommendation.splitting import TRAIN, VAL, in_turn, shuffled
+from datamodules.recommendation.splitting import (
+    TRAIN,
+    VAL,
+    assign_splits,
+    shuffled_by_user,
+)
 from lightning_modules.data_contracts.user_items import UserItems
 
-Found = tuple[Tensor, Tensor]
+PairColumns = tuple[Tensor, Tensor]
 FILES = {"train": "train.txt", "val": "valid.txt", "test": "test.txt"}
 
 
@@ -30,14 +38,8 @@ class SplitFiles(InteractionData):
         val_share: Share of a user's items in ``train.txt`` that are for validation, if
             there is no ``valid.txt``; a user keeps one at least.
         split_seed: Seed of that choice.
-        batch_size: Pairs in a batch of one process.
-        eval_batch_size: Users ranked at a time.
-        mask_val: Whether validation items are left out of the ranking at test; the
-            published tables of this format don't.
-        predict_users: The users that prediction ranks items for; None takes all.
-        num_workers: Worker processes that slice batches; the batches are the same for
-            any number.
-        seed: Seed of the order of the pairs.
+        **options: Batches of `InteractionData`; the published tables of this format are
+            made without ``mask_val``.
 
     Raises:
         FileNotFoundError: A file is missing.
@@ -52,21 +54,14 @@ class SplitFiles(InteractionData):
         root: str = "data/lastfm",
         val_share: float = 0.1,
         split_seed: int = 0,
-        batch_size: int = 1024,
-        eval_batch_size: int = 256,
-        mask_val: bool = False,
-        predict_users: Sequence[int | str] | None = None,
-        num_workers: int = 0,
-        seed: int = 0,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            batch_size, eval_batch_size, mask_val, predict_users, num_workers, seed
-        )
-        if not 0 <= val_share < 1:
-            raise ValueError(f"data.val_share must be in [0, 1), got {val_share}.")
+        super().__init__(**options)
+        check_share("val_share", val_share)
         self.root = Path(root).expanduser()
         self.val_share, self.split_seed = val_share, split_seed
 
+    @override
     def find(self) -> None:
         """Checks that the files are there."""
         for part, name in FILES.items():
@@ -77,6 +72,7 @@ class SplitFiles(InteractionData):
                     "it."
                 )
 
+    @override
     def read(self) -> SplitPairs:
         """All files."""
         paths = {part: self.root / name for part, name in FILES.items()}
@@ -84,19 +80,19 @@ class SplitFiles(InteractionData):
         if "val" not in pairs:
             pairs["train"], pairs["val"] = self._held_out(*pairs["train"])
         n_users, n_items = (_count(pairs.values(), side) for side in (0, 1))
-        made = {
-            part: UserItems.from_pairs(*found, n_users, n_items)
-            for part, found in pairs.items()
+        splits = {
+            part: UserItems.from_pairs(*columns, n_users, n_items)
+            for part, columns in pairs.items()
         }
-        return SplitPairs(made["train"], made["val"], made["test"])
+        return SplitPairs(splits["train"], splits["val"], splits["test"])
 
-    def _held_out(self, *pairs: Tensor) -> tuple[Found, Found]:
+    def _held_out(self, *pairs: Tensor) -> tuple[PairColumns, PairColumns]:
         """Users and items to train on, and for validation."""
         table = PairTable.of(*(pl.Series(side.numpy()) for side in pairs))
         n_val = np.rint(self.val_share * table.counts).astype(np.int64)
         n_val = np.minimum(n_val, table.counts - 1)
-        order = shuffled(table, self.split_seed)
-        parts = in_turn(table, order, n_val, np.zeros_like(n_val))
+        order = shuffled_by_user(table, self.split_seed)
+        parts = assign_splits(table, order, n_val, np.zeros_like(n_val))
         users, items = (
             torch.from_numpy(ids.to_numpy()[numbers].astype(np.int64))
             for ids, numbers in (
@@ -108,28 +104,28 @@ class SplitFiles(InteractionData):
         return (users[train], items[train]), (users[val], items[val])
 
 
-def _count(pairs: Iterable[Found], side: int) -> int:
+def _count(pairs: Iterable[PairColumns], side: int) -> int:
     """Number of users (side 0) or items (1).
 
     Raises:
         ValueError: The numbers have such gaps that they are ids, not rows.
     """
-    numbers = torch.cat([found[side] for found in pairs])
-    most, used = int(numbers.max()), len(torch.unique(numbers))
-    if most > 1000 * used:
+    numbers = torch.cat([columns[side] for columns in pairs])
+    largest, used = int(numbers.max()), len(torch.unique(numbers))
+    if largest > 1000 * used:
         what = ("user", "item")[side]
         raise ValueError(
-            f"data.root: the largest {what} is {most}, but there are only {used} "
-            "different ones: number them from 0, or take the data module Interactions."
+            f"data.root: the largest {what} is {largest}, but there are only {used} "
+            "different ones: number them from 0, or use the data module Interactions."
         )
-    return most + 1
+    return largest + 1
 
 
 def read_lines(path: Path) -> tuple[Tensor, Tensor]:
     """Users and items of all pairs in a file, int64 (n,) each.
 
     Raises:
-        ValueError: A line is not whole numbers of at least 0; or there is no pair.
+        ValueError: A line is not whole numbers of at least 0; or there are no pairs.
     """
     users: list[int] = []
     items: list[int] = []
@@ -150,6 +146,6 @@ def read_lines(path: Path) -> tuple[Tensor, Tensor]:
         users += row[:1] * (len(row) - 1)
     if not users:
         raise ValueError(
-            f"data.root: {path} holds no pair; write 'user item item ...'."
+            f"data.root: {path} holds no pairs; write 'user item item ...'."
         )
     return torch.tensor(users), torch.tensor(items)

@@ -1,4 +1,4 @@
-"""Pairs cut in three: by share of each user, the last of each user, or by time."""
+"""Splits of pairs in three: by shares of each user, last of each user, or by time."""
 
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, cast, get_args
@@ -8,26 +8,29 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
+from datamodules.core.hold_out import check_rest, check_share
 from datamodules.core.samplers import seeded_generator
 from datamodules.readers.tables.pair_table import PairTable
-from datamodules.recommendation.base import Catalogue, SplitPairs
+from datamodules.recommendation.base import SplitPairs
+from datamodules.recommendation.catalogue import Catalogue
+from lightning_modules.core.validation import check_choice
 from lightning_modules.data_contracts.sparse_rows import starts_of
 from lightning_modules.data_contracts.user_items import UserItems
 
 Split = Literal["ratio", "leave_one_out", "time"]
 Parts: TypeAlias = NDArray[np.int8]
 Counts: TypeAlias = NDArray[np.int64]
-TRAIN, VAL, TEST, NOWHERE = 0, 1, 2, 3
+TRAIN, VAL, TEST, UNUSED = 0, 1, 2, 3
 
 
 @dataclass(frozen=True)
 class PairSplit:
-    """Which pairs are learnt from, chosen by, and measured on.
+    """Assignment of pairs to training, validation and test.
 
     What is random depends on the seed and on the pairs, not on their order in a file.
 
     Args:
-        split: See `Interactions`.
+        split: See `SplitTable`.
         val_share: Share of the pairs for validation.
         test_share: Share of the pairs for test.
         seed: Seed of what is random.
@@ -44,37 +47,27 @@ class PairSplit:
     keep_cold_users: bool = False
 
     def __post_init__(self) -> None:
-        if self.split not in get_args(Split):
-            listed = ", ".join(get_args(Split))
-            raise ValueError(f"data.split is '{self.split}'; use one of {listed}.")
-        if not 0 <= self.val_share < 1:
-            raise ValueError(f"data.val_share must be in [0, 1), got {self.val_share}.")
-        if not 0 < self.test_share < 1:
-            raise ValueError(
-                f"data.test_share must be in (0, 1), got {self.test_share}."
-            )
-        if self.val_share + self.test_share >= 1:
-            raise ValueError(
-                "data.val_share and data.test_share leave no pair to train on: set "
-                "them to less than 1 together."
-            )
+        check_choice("data.split", self.split, get_args(Split))
+        check_share("val_share", self.val_share)
+        check_share("test_share", self.test_share, may_be_0=False)
+        check_rest(self.val_share, self.test_share, "pair")
 
-    def cut(self, table: PairTable) -> tuple[PairTable, Parts]:
+    def apply(self, table: PairTable) -> tuple[PairTable, Parts]:
         """The pairs that are in a part, and the part of each."""
         parts = self.parts(table)
-        kept = parts != NOWHERE
-        if kept.all() or not kept.any():
+        used = parts != UNUSED
+        if used.all() or not used.any():
             return table, parts
-        return table.part(kept), parts[kept]
+        return table.part(used), parts[used]
 
     def parts(self, table: PairTable) -> Parts:
         """The part of each pair."""
         if self.split == "time":
             return self._by_time(table)
         times = table.times if self.split == "leave_one_out" else None
-        order = shuffled(table, self.seed, times)
+        order = shuffled_by_user(table, self.seed, times)
         sizes = self._shares if self.split == "ratio" else last_two
-        return in_turn(table, order, *sizes(table.counts))
+        return assign_splits(table, order, *sizes(table.counts))
 
     def _shares(self, counts: Counts) -> tuple[Counts, Counts]:
         """Pairs for validation and test of users with so many pairs."""
@@ -90,10 +83,9 @@ class PairSplit:
         cuts = (in_order[min(round((1 - share) * n), n - 1)] for share in shares)
         parts: Parts = sum((times >= cut).astype(np.int8) for cut in cuts)
         if not self.keep_cold_users:
-            known = np.bincount(
-                table.users[parts == TRAIN], minlength=len(table.user_ids)
-            )
-            parts[known[table.users] == 0] = NOWHERE
+            trained = table.users[parts == TRAIN]
+            counts = np.bincount(trained, minlength=len(table.user_ids))
+            parts[counts[table.users] == 0] = UNUSED
         return parts
 
 
@@ -103,28 +95,29 @@ def last_two(counts: Counts) -> tuple[Counts, Counts]:
     return one, one
 
 
-def shuffled(
+def shuffled_by_user(
     table: PairTable, seed: int, times: NDArray[Any] | None = None
 ) -> NDArray[np.int64]:
-    """Rows of the table, users in turn, those of a user by time, then at random."""
+    """Rows of the table by user, those of a user by time, then at random."""
     n = len(table)
-    lots = torch.randperm(n, generator=seeded_generator("pair split", seed)).numpy()
+    generator = seeded_generator("pair split", seed)
+    random_keys = torch.randperm(n, generator=generator).numpy()
     if times is None:
-        keys = pl.Series(table.users.astype(np.int64) * n + lots)
-        return keys.arg_sort().to_numpy().astype(np.int64)
-    columns = pl.DataFrame({"user": table.users, "time": times, "lot": lots})
-    order = columns.select(pl.arg_sort_by("user", "time", "lot")).to_series()
+        joint = pl.Series(table.users.astype(np.int64) * n + random_keys)
+        return joint.arg_sort().to_numpy().astype(np.int64)
+    keys = {"user": table.users, "time": times, "random": random_keys}
+    order = pl.DataFrame(keys).select(pl.arg_sort_by(*keys)).to_series()
     return order.to_numpy().astype(np.int64)
 
 
-def in_turn(
+def assign_splits(
     table: PairTable, order: NDArray[np.int64], n_val: Counts, n_test: Counts
 ) -> Parts:
     """The last pairs of each user are for test, those before for validation.
 
     Args:
         table: The pairs.
-        order: Rows of the table, users in turn.
+        order: Rows of the table, sorted by user.
         n_val: Pairs for validation of each user.
         n_test: Pairs for test of each user.
     """
@@ -137,16 +130,16 @@ def in_turn(
 
 
 def split_pairs(
-    table: PairTable, parts: Parts, catalogue: Catalogue, path: object
+    table: PairTable, catalogue: Catalogue, parts: Parts, path: object
 ) -> SplitPairs:
-    """The three parts as the models take them.
+    """The three splits as the models take them.
 
     Raises:
         ValueError: There is no pair to train on, or none to test on.
     """
     for part, name, remedy in (
         (TRAIN, "training", "lower data.val_share and data.test_share"),
-        (TEST, "test", "raise data.test_share, or split otherwise (data.split)"),
+        (TEST, "test", "raise data.test_share, or choose another data.split"),
     ):
         if not (parts == part).any():
             raise ValueError(

@@ -145,12 +145,12 @@ def _true_distances(cell: Cell) -> dict[str, float]:
     data = PlantedInteractions(seed=cell.seed)
     data.prepare_data()
     data.setup("test")
-    users = data.test_pairs.counts.nonzero().flatten()
-    apart = torch.cdist(data.user_places[users], data.item_places)
-    seen = data.seen_pairs.of(users)
+    users = data.interactions("test").counts.nonzero().flatten()
+    apart = torch.cdist(data.user_positions[users], data.item_positions)
+    seen = data.interactions("seen").of(users)
     top, _ = top_items(lambda part: -apart[:, part], data.n_items, 20, seen)
     metrics = RankingMetrics((10, 20))
-    metrics.update(top, users, data.test_pairs)
+    metrics.update(top, users, data.interactions("test"))
     return {name: float(value) for name, value in metrics.compute().items()}
 
 

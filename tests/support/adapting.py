@@ -7,7 +7,8 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from datamodules.adaptation.base import Domains, LabelledRows, TwoDomains
+from datamodules.adaptation.base import Domains, TwoDomains
+from datamodules.core.tensor_dataset import LabelledRows
 from lightning_modules.data_contracts.sparse_rows import Rows, SparseRows, join
 
 NAMES = ("cat", "dog", "_cow, $2")

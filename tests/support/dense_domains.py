@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from datamodules.adaptation.base import LabelledRows, TwoDomains
+from datamodules.adaptation.base import TwoDomains
+from datamodules.core.tensor_dataset import LabelledRows
 
 
 @dataclass(frozen=True)

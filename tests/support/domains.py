@@ -7,7 +7,8 @@ import torch
 from lightning.pytorch import Trainer
 from torch import Tensor
 
-from datamodules.adaptation.base import Domains, LabelledRows, TwoDomains
+from datamodules.adaptation.base import Domains, TwoDomains
+from datamodules.core.tensor_dataset import LabelledRows
 from lightning_modules import (
     CORAL,
     DANN,
@@ -51,8 +52,8 @@ class Pair(TwoDomains):
         labels = (7 * torch.arange(60)) % 2 if self.garbage else y
         if self.sparse:
             rows = SparseRows.from_dense(x), SparseRows.from_dense(target)
-            source = LabelledRows(rows[0], y)
-            return Domains(source, source, rows[1], LabelledRows(rows[1], labels))
+            sparse = LabelledRows(rows[0], y)
+            return Domains(sparse, sparse, rows[1], LabelledRows(rows[1], labels))
         source = LabelledRows(x[:40], y[:40])
         held_out = LabelledRows(x[40:], y[40:])
         return Domains(source, held_out, target, LabelledRows(target, labels))

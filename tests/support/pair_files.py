@@ -32,7 +32,7 @@ def pairs(data: InteractionData, *parts: str) -> set[tuple[Any, Any]]:
     users, items = data.catalogue.user_ids, data.catalogue.item_ids
     assert users is not None
     assert items is not None
-    held = [getattr(data, f"{part}_pairs") for part in parts or PARTS]
+    held = [data.interactions(part) for part in parts or PARTS]
     return {
         (user, item)
         for part in held

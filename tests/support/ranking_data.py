@@ -6,7 +6,8 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
-from datamodules.recommendation.base import Catalogue, InteractionData, SplitPairs
+from datamodules.recommendation.base import InteractionData, SplitPairs
+from datamodules.recommendation.catalogue import Catalogue
 from datamodules.recommendation.planted import PlantedInteractions
 from lightning_modules.data_contracts.sparse_rows import Rows
 from lightning_modules.data_contracts.user_items import UserItems

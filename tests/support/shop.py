@@ -8,7 +8,8 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
-from datamodules.recommendation.base import Catalogue, SplitPairs
+from datamodules.recommendation.base import SplitPairs
+from datamodules.recommendation.catalogue import Catalogue
 from datamodules.recommendation.planted import PlantedInteractions
 from lightning_modules.recommendation.cml import CML
 
@@ -94,7 +95,7 @@ def expected_tops(model: CML, data: PlantedInteractions, k: int) -> dict[int, An
     tops = {}
     for user in range(len(users)):
         apart = (users[user] - items).norm(dim=1)
-        taken = data.taken_pairs.of(torch.tensor([user])).items
+        taken = data.interactions("all").of(torch.tensor([user])).items
         left = sorted(set(range(len(items))) - set(taken.tolist()))
         best = sorted(left, key=lambda item: float(apart[item]))[:k]
         tops[user] = [(item, float(apart[item])) for item in best]

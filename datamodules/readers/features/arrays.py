@@ -1,4 +1,4 @@
-"""Arrays of files as features and labels, or a sentence on what is wrong with them."""
+"""Validation of arrays as features and labels."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ def as_rows(name: str, array: Any, dtype: torch.dtype = torch.float32) -> Rows:
     array = array if sparse.issparse(array) else np.asarray(array)
     if array.ndim != 2 or array.dtype.kind not in "biuf":
         raise ValueError(
-            f"{name} is no matrix of numbers with a row for each sample, but "
+            f"{name} is not a matrix of numbers with a row for each sample, but "
             f"{array.dtype} of shape {array.shape}; replace it."
         )
     if 0 in array.shape:

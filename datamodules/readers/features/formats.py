@@ -34,7 +34,7 @@ def first_of(wanted: Iterable[str], names: Iterable[str]) -> str | None:
         spelled = [name for name in names if name.lower() == key]
         if len(spelled) > 1:
             raise OtherFormError(
-                f"holds {' and '.join(spelled)}; rename or take out all but one."
+                f"holds {' and '.join(spelled)}; rename or remove all but one."
             )
         if spelled:
             return spelled[0]

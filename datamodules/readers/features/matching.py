@@ -1,4 +1,4 @@
-"""Whether feature files belong together."""
+"""Consistency of feature files with each other."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -21,7 +21,7 @@ def filled(file: FeatureFile) -> FeatureFile:
     except RuntimeError as error:  # so torch says that there is no memory
         raise ValueError(
             f"data.dense: {len(x)} rows of {x.width} columns don't fit into memory; "
-            f"leave it out, or take out of {file.path} a column that doesn't belong."
+            f"leave it out, or remove a column of {file.path} that doesn't belong."
         ) from error
 
 

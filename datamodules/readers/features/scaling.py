@@ -1,4 +1,4 @@
-"""Features on the scales that the literature uses."""
+"""Normalisations of features that the literature uses."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,12 +28,13 @@ def check_scaling(how: Normalisation, file: FeatureFile) -> None:
     if how in DENSE and isinstance(file.x, SparseRows):
         raise ValueError(
             f"data.normalise: {how} leaves hardly a zero, but the rows of {file.path} "
-            "are sparse; set data.dense: true, or take none, l2, binary or log1p."
+            "are sparse; set data.dense: true, or choose from none, l2, binary and "
+            "log1p."
         )
     if how in COUNTS and values.numel() and values.min() < 0:
         raise ValueError(
             f"data.normalise: {how} is for counts, but {file.path} has negative "
-            "features; take none, zscore, l2 or binary."
+            "features; choose from none, zscore, l2 and binary."
         )
 
 

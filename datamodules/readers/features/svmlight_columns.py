@@ -59,7 +59,7 @@ def first_column(
     for part, (lowest, highest) in spans.items():
         if lowest > 0 and highest > last:
             raise ValueError(
-                "data.zero_based has to be set to true or false, or the columns of all "
+                "data.zero_based must be set to true or false, or the columns of all "
                 f"files numbered alike: {names[with_0[0]]} has a column 0, and "
                 f"{names[part]} has none but a column {highest} beyond the others' "
                 "last, as if it counted from 1."

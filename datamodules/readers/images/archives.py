@@ -8,6 +8,8 @@ from typing import Any
 
 from torchvision.datasets.utils import check_integrity
 
+from lightning_modules.core.files import put_in_place
+
 Checked = Sequence[tuple[str, str]]
 """Paths relative to the root, and md5 sums."""
 
@@ -69,7 +71,7 @@ def download(
                 if new.is_file() and not new.is_symlink():
                     target = root / new.relative_to(temporary)
                     target.parent.mkdir(parents=True, exist_ok=True)
-                    new.replace(target)
+                    put_in_place(new, target)
     except (OSError, RuntimeError) as error:
         names = ", ".join(name for name, _ in files)
         damage = ""
@@ -83,7 +85,7 @@ def download(
 
 @contextmanager
 def _root_made(root: Path) -> Iterator[None]:
-    """Makes the root; takes away what was made for it if nothing was put there."""
+    """Makes the root; removes the folders made for it if nothing was put there."""
     new = [path for path in (root, *root.parents) if not path.exists()]
     try:
         root.mkdir(parents=True, exist_ok=True)

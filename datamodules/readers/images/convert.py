@@ -1,19 +1,19 @@
-"""Pictures of different sizes and colours in one form."""
+"""Images of different sizes and colours in one form."""
 
 import torch
 from torch import Tensor
 from torchvision.transforms.v2.functional import resize
 
 CHUNK = 4_096
-"""Pictures converted at a time, so that 73,257 of them fit twice into memory."""
+"""Images converted at a time, so that 73,257 of them fit twice into memory."""
 
 
 def same_form(x: Tensor, size: int, channels: int) -> Tensor:
-    """Pictures brought to a size and a number of channels.
+    """Images brought to a size and a number of channels.
 
     Colour becomes grey by the luma weights of ITU-R BT.601, grey becomes colour by
     repetition; the size is changed bilinearly with anti-aliasing (pixels are averaged
-    where pictures get smaller).
+    where images get smaller).
 
     Args:
         x: uint8 (n, 1 or 3, height, width).
@@ -34,7 +34,7 @@ def same_form(x: Tensor, size: int, channels: int) -> Tensor:
 
 
 def grey(x: Tensor) -> Tensor:
-    """The luma of colour pictures, rounded; grey ones stay as they are.
+    """The luma of colour images, rounded; grey ones stay as they are.
 
     Args:
         x: uint8 (n, 1 or 3, height, width).

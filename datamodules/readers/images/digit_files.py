@@ -1,14 +1,15 @@
-"""Where the files of a data set of digits are, and how they are read."""
+"""Files of data sets of digits: where they are, and what they hold."""
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
-from datamodules.core.tensor_dataset import TensorPairs
-from datamodules.generative.mnist import MNIST
+from torch import Tensor
 
-Parts = tuple[TensorPairs, TensorPairs]
-"""Training and test pictures, uint8 (n, channels, height, width), labels 0 ... 9."""
+from datamodules.core.tensor_dataset import LabelledRows
+
+DigitParts: TypeAlias = tuple[LabelledRows[Tensor], LabelledRows[Tensor]]
+"""Training and test images, uint8 (n, channels, height, width), labels 0 ... 9."""
 
 
 class DigitFiles(Protocol):
@@ -17,30 +18,8 @@ class DigitFiles(Protocol):
     def find(self) -> None:
         """Checks that they are there; downloads them where that was asked for."""
 
-    def read(self) -> Parts:
+    def read(self) -> DigitParts:
         """Both standard parts."""
-
-
-class MNISTFiles:
-    """The idx files of MNIST below ``<root>/mnist/MNIST/raw``, as `MNIST` reads them.
-
-    Args:
-        root: Folder of all data sets; files directly in it are taken too.
-        download: Fetch missing files.
-    """
-
-    def __init__(self, root: Path, download: bool) -> None:
-        folder = home(root, "mnist", ["MNIST/raw"])
-        self.files = MNIST(str(folder), n_val=0, download=download)
-
-    def find(self) -> None:
-        """Checks the files."""
-        self.files.find()
-
-    def read(self) -> Parts:
-        """60,000 and 10,000 pictures of 1 x 28 x 28."""
-        train, _, test = self.files.read()
-        return train, test
 
 
 def home(root: Path, name: str, files: Iterable[str]) -> Path:

@@ -1,123 +1,120 @@
-"""The folder of one domain: pictures in a subfolder for each class, or in none."""
+"""Folders of images, with a subfolder for each class or without."""
 
-from collections.abc import Sequence
-from hashlib import blake2b
+import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import Tensor
+from torchvision.datasets.folder import IMG_EXTENSIONS
 
-from datamodules.adaptation.base import LabelledRows
-from datamodules.generative.image_folder import ImageFolder
+from datamodules.core.tensor_dataset import LabelledRows
+from datamodules.readers.images.decode import decode_all, walk
 
-NO_CLASS = ""
-"""What `ImageFolder` calls the class of pictures that lie in the folder itself."""
+OnCorrupt = Literal["skip", "error"]
 
 
-class DomainFolder(ImageFolder):
-    """Pictures of one domain, read as `ImageFolder` reads them.
+@dataclass(frozen=True)
+class DecodedFolder:
+    """The images of a folder.
 
     Args:
-        root: Folder with a subfolder for each class, or with pictures directly in it;
-            if its only subfolder is named ``images``, that is taken in its place.
-        key: Key of the command line that it was given with.
-        size: Height and width that the pictures are brought to.
-        on_corrupt: ``skip`` or ``error``, as there.
-
-    Attributes:
-        files: Files of the rows of `rows`, in their order.
+        rows: uint8 (n, channels, size, size), and the numbers of their classes.
+        classes: Names of the classes.
+        files: Files of the rows.
     """
 
+    rows: LabelledRows[Tensor]
+    classes: list[str]
     files: list[Path]
 
-    def __init__(
-        self, root: Path, key: str, size: int, on_corrupt: Literal["skip", "error"]
-    ) -> None:
-        super().__init__(str(root), size, val_fraction=0, on_corrupt=on_corrupt)
-        self.key = key
 
-    def find(self) -> None:
-        """Looks for pictures; steps into a folder ``images`` that is alone."""
-        if self.root.is_dir():
-            folders = [p.name for p in self.root.iterdir() if p.is_dir()]
-            if [name for name in folders if not name.startswith(".")] == ["images"]:
-                self.root /= "images"
-        super().find()
+@dataclass(frozen=True)
+class ImageTree:
+    """All images below a folder, each decoded once, cropped to its central square.
 
-    def found_classes(self) -> list[str]:
-        """Class folders with a picture in them, in order."""
-        paths = (path.relative_to(self.root) for path in self._files())
-        return sorted({"/".join(path.parts[:-1][:1]) for path in paths})
-
-    def rows(self) -> LabelledRows:
-        """All pictures in the order of a hash of their pixels, which tells no class.
-
-        Returns:
-            uint8 (n, 3, size, size), and int64 (n,): numbers of the class folders in
-            alphabetical order, or -1 everywhere if there are none.
-        """
-        pairs, _, _ = self.read()
-        order = by_content(pairs.x)
-        self.files = [self.files[row] for row in order.tolist()]
-        y = pairs.y[order]
-        if self.classes == [NO_CLASS]:
-            y = torch.full_like(y, -1)
-        return LabelledRows(pairs.x[order], y)
-
-    def _decode(self, files: list[Path]) -> tuple[list[Tensor], list[Path]]:
-        pictures, self.files = super()._decode(files)
-        return pictures, self.files
-
-
-def check_classes(
-    folders: Sequence[DomainFolder], classes: Sequence[list[str]]
-) -> None:
-    """Refuses a source and a target without the same classes.
+    They are resized with anti-aliasing and kept as bytes. Transparent parts become
+    white; orientation tags of cameras are applied. The class of an image is the
+    first-level subfolder, in alphabetical order; that of images directly in ``root``
+    is named "" and comes first.
 
     Args:
-        folders: Source and target.
-        classes: What each has pictures of.
-
-    Raises:
-        ValueError: They differ, and the target's pictures are not all without class.
+        root: Folder that is searched, with all folders below it.
+        size: Height and width of the decoded images.
+        channels: 3 for colour, 1 for grey.
+        on_corrupt: ``skip`` files that cannot be decoded, with a warning that names
+            them, or stop with an ``error``.
+        key: The key of the command line that says where the images are.
+        quiet: Neither progress nor warnings, as in all processes but the first.
     """
-    source, target = classes
-    for key, found, folder in zip(("source", "target"), classes, folders, strict=True):
-        if NO_CLASS in found and (key == "source" or len(found) > 1):
-            raise ValueError(
-                f"data.{key}: pictures lie in {folder.root} itself; put each into a "
-                "folder named after its class."
+
+    root: Path
+    size: int
+    channels: Literal[1, 3] = 3
+    on_corrupt: OnCorrupt = "skip"
+    key: str = "root"
+    quiet: bool = False
+
+    def find(self) -> None:
+        """Checks that there are images.
+
+        Raises:
+            FileNotFoundError: The folder does not exist or holds no image.
+        """
+        if not self.root.is_dir():
+            raise FileNotFoundError(
+                f"data.{self.key}: the folder {self.root} does not exist; name one "
+                "with images in it."
             )
-    if target == [NO_CLASS] or source == target:
-        return
-    lacks, only = (
-        ", ".join(sorted(set(one) - set(other)))
-        for one, other in ((source, target), (target, source))
-    )
-    faults = [f"no pictures of {lacks}"] * bool(lacks)
-    faults += [f"pictures of {only}, which the source has not"] * bool(only)
-    raise ValueError(
-        f"data.target: {folders[1].root} has {' but '.join(faults)}; source and target "
-        "need the same class folders, none of them empty."
-    )
+        if not self.files():
+            raise FileNotFoundError(
+                f"data.{self.key}: no image below {self.root} (looked for "
+                f"{', '.join(IMG_EXTENSIONS)}); name another folder."
+            )
 
+    def files(self) -> list[Path]:
+        """Files of images by their endings, hidden ones left out."""
+        return sorted(
+            path
+            for folder in walk(self.root)
+            for path in folder.iterdir()
+            if path.suffix.lower() in IMG_EXTENSIONS
+            and not path.name.startswith(".")
+            and path.is_file()
+        )
 
-def subfolder(key: str, root: Path, name: str) -> Path:
-    """The folder of a domain.
+    def class_of(self, path: Path) -> str:
+        """Name of the class of a file."""
+        return "/".join(path.relative_to(self.root).parts[:-1][:1])
 
-    Raises:
-        FileNotFoundError: There is none; the sentence names those that there are.
-    """
-    path = root / name
-    if path.is_dir():
-        return path
-    there = ", ".join(sorted(p.name for p in root.glob("*/")))
-    hint = f"choose one of {there}" if there else "set data.root"
-    raise FileNotFoundError(f"data.{key}: there is no folder {path}; {hint}.")
+    def read(self) -> DecodedFolder:
+        """Decodes all files.
 
+        Raises:
+            ValueError: No file can be decoded, or one cannot and ``on_corrupt`` is
+                ``error``.
+        """
+        files, title = self.files(), f"Reading {self.root}"
+        progress = None if self.quiet else title
+        images, faults = decode_all(files, self.channels, self.size, progress)
+        if faults:
+            self._report(faults, len(files))
+        names = [self.class_of(path) for path, _ in images]
+        classes = sorted(set(names))
+        labels = torch.tensor([classes.index(name) for name in names])
+        rows = LabelledRows(torch.stack([image for _, image in images]), labels)
+        return DecodedFolder(rows, classes, [path for path, _ in images])
 
-def by_content(x: Tensor) -> Tensor:
-    """Row numbers, int64 (n,), in the order of a hash of what is in the rows."""
-    hashes = [blake2b(row.numpy(), digest_size=8).digest() for row in x]
-    return torch.tensor(sorted(range(len(x)), key=hashes.__getitem__))
+    def _report(self, faults: list[str], n_files: int) -> None:
+        listed = "; ".join(faults)
+        if self.on_corrupt == "error" or len(faults) == n_files:
+            raise ValueError(
+                f"data.{self.key}: {len(faults)} of {n_files} files are not readable "
+                f"images: {listed}. Remove them, or set data.on_corrupt: skip."
+            )
+        if not self.quiet:
+            warnings.warn(
+                f"Skipped {len(faults)} files that cannot be read: {listed}.",
+                stacklevel=2,
+            )

@@ -6,9 +6,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from datamodules.core.tensor_dataset import TensorPairs
-from datamodules.generative.image_folder import ImageFolder
-from datamodules.readers.images.digit_files import Parts
+from datamodules.core.tensor_dataset import LabelledRows
+from datamodules.readers.images.decode import decode_all
+from datamodules.readers.images.digit_files import DigitParts
 
 FOLDERS = ("mnist_m", "MNIST-M/processed", ".")
 LISTS, TENSORS = "_labels.txt", ".pt"
@@ -17,25 +17,24 @@ NO_TENSORS = (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingErro
 
 
 class MNISTMFiles:
-    """Pictures with lists of labels, or tensors, below ``<root>/mnist_m``.
+    """Images with lists of labels, or tensors, below ``<root>/mnist_m``.
 
-    The form of its authors: folders ``mnist_m_train`` and ``mnist_m_test`` of pictures
+    The form of its authors: folders ``mnist_m_train`` and ``mnist_m_test`` of images
     of 32 x 32, beside ``mnist_m_train_labels.txt`` and ``mnist_m_test_labels.txt``,
-    whose lines are a file name and its label. The other form that is about: two
-    tensors, uint8 (n, 28, 28, 3) and labels (n,), saved by torch as
-    ``mnist_m_train.pt`` and ``mnist_m_test.pt``, also in ``<root>/MNIST-M/processed``;
-    they are loaded as tensors only, no code in them is run. There is no download.
+    whose lines are a file name and its label. The other common form: two tensors,
+    uint8 (n, 28, 28, 3) and labels (n,), saved by torch as ``mnist_m_train.pt`` and
+    ``mnist_m_test.pt``, also in ``<root>/MNIST-M/processed``; they are loaded as
+    tensors only, no code in them is run. There is no download.
 
     Args:
         root: Folder of all data sets; files directly in it are taken too.
-        download: Has no effect.
 
     Raises:
         FileNotFoundError: A file is missing.
         ValueError: A file is cut off or damaged.
     """
 
-    def __init__(self, root: Path, download: bool) -> None:  # noqa: ARG002
+    def __init__(self, root: Path) -> None:
         self.root, self.folder, self.ending = root, root, ""
 
     def find(self) -> None:
@@ -53,8 +52,8 @@ class MNISTMFiles:
             "mnist_m_test.pt; put them there (it cannot be downloaded)."
         )
 
-    def read(self) -> Parts:
-        """Pictures of 3 x 32 x 32 or 3 x 28 x 28."""
+    def read(self) -> DigitParts:
+        """Images of 3 x 32 x 32 or 3 x 28 x 28."""
         read = read_tensors if self.ending == TENSORS else read_list
         train, test = (
             read(self.folder / f"mnist_m_{part}{self.ending}")
@@ -63,8 +62,8 @@ class MNISTMFiles:
         return train, test
 
 
-def read_tensors(path: Path) -> TensorPairs:
-    """Pictures and labels that torch saved as a pair of tensors.
+def read_tensors(path: Path) -> LabelledRows[Tensor]:
+    """Images and labels that torch saved as a pair of tensors.
 
     Raises:
         ValueError: The file is cut off or holds something else.
@@ -76,21 +75,21 @@ def read_tensors(path: Path) -> TensorPairs:
         raise _no_tensors(path) from error
     if not fits or y.shape != (len(x),):
         raise _no_tensors(path)
-    return TensorPairs(x.permute(0, 3, 1, 2).contiguous(), _checked(path, y.long()))
+    return LabelledRows(x.permute(0, 3, 1, 2).contiguous(), _checked(path, y.long()))
 
 
 def _no_tensors(path: Path) -> ValueError:
     return ValueError(
-        f"data.root: {path} is cut off or no pair of tensors, uint8 (n, 28, 28, 3) and "
-        "labels (n,); replace it."
+        f"data.root: {path} is cut off or not a pair of tensors, uint8 (n, 28, 28, 3) "
+        "and labels (n,); replace it."
     )
 
 
-def read_list(path: Path) -> TensorPairs:
-    """Pictures that a list names, line by line, with their labels.
+def read_list(path: Path) -> LabelledRows[Tensor]:
+    """Images that a list names, line by line, with their labels.
 
     Raises:
-        ValueError: A line is something else, or pictures are missing or damaged.
+        ValueError: A line is something else, or images are missing or damaged.
     """
     folder = path.with_name(path.name.removesuffix(LISTS))
     files, labels = [], []
@@ -98,13 +97,13 @@ def read_list(path: Path) -> TensorPairs:
         name, _, label = line.rpartition(" ")
         if not name or not label.isdecimal():
             raise ValueError(
-                f"data.root: line {number} of {path} is no file name and label; "
+                f"data.root: line {number} of {path} is not a file name and label; "
                 "replace it."
             )
         files.append(folder / name)
         labels.append(int(label))
     y = _checked(path, torch.tensor(labels, dtype=torch.int64))
-    return TensorPairs(_Listed(str(folder), SIZE).pictures(files), y)
+    return LabelledRows(_decoded(folder, files), y)
 
 
 def _checked(path: Path, labels: Tensor) -> Tensor:
@@ -113,14 +112,11 @@ def _checked(path: Path, labels: Tensor) -> Tensor:
     raise ValueError(f"data.root: {path} has no labels from 0 to 9; replace it.")
 
 
-class _Listed(ImageFolder):
-    """Decodes the pictures that it is told to."""
-
-    def pictures(self, files: list[Path]) -> Tensor:
-        return torch.stack(self._decode(files)[0])
-
-    def _report(self, faults: list[str], n_files: int) -> None:
+def _decoded(folder: Path, files: list[Path]) -> Tensor:
+    images, faults = decode_all(files, 3, SIZE)
+    if faults:
         raise ValueError(
-            f"data.root: {len(faults)} of {n_files} pictures of MNIST-M are missing or "
-            f"damaged, the first of them {faults[0]}; replace {self.root}."
+            f"data.root: {len(faults)} of {len(files)} images of MNIST-M are missing "
+            f"or damaged, the first of them {faults[0]}; replace {folder}."
         )
+    return torch.stack([image for _, image in images])

@@ -1,4 +1,4 @@
-"""CIFAR-10 as strips of PNG: one row of pixels is one picture."""
+"""CIFAR-10 as strips of PNG: one row of pixels is one image."""
 
 import json
 from pathlib import Path
@@ -8,15 +8,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from datamodules.core.tensor_dataset import TensorPairs
+from datamodules.core.tensor_dataset import LabelledRows
 
 LABELS = "labels.json"
 FIRST_TEST_STRIP = 50
 ROWS_OF_A_STRIP = 1_000
 
 
-def read_strips(root: Path) -> list[TensorPairs]:
-    """Training and test pictures of a folder with ``labels.json`` and PNG strips.
+def read_strips(root: Path) -> list[LabelledRows[Tensor]]:
+    """Training and test images of a folder with ``labels.json`` and PNG strips.
 
     Raises:
         FileNotFoundError: There is no strip for one of the two.
@@ -26,7 +26,7 @@ def read_strips(root: Path) -> list[TensorPairs]:
         labels = np.array(json.loads((root / LABELS).read_text()), dtype=np.int64)
     except ValueError as error:
         raise ValueError(
-            f"data.root: {root / LABELS} is no list of whole numbers ({error}); "
+            f"data.root: {root / LABELS} is not a list of whole numbers ({error}); "
             "replace it."
         ) from error
     names = [path.stem for path in root.glob("cifar10_batch_*.png")]
@@ -43,41 +43,41 @@ def read_strips(root: Path) -> list[TensorPairs]:
     return [_joined(root, train, labels), _joined(root, test, labels)]
 
 
-def _joined(root: Path, numbers: list[int], labels: np.ndarray) -> TensorPairs:
-    pictures, targets = [], []
+def _joined(root: Path, numbers: list[int], labels: np.ndarray) -> LabelledRows[Tensor]:
+    images, targets = [], []
     for number in numbers:
         path = root / f"cifar10_batch_{number}.png"
-        pictures.append(_strip(path))
+        images.append(_strip(path))
         first = ROWS_OF_A_STRIP * number
-        targets.append(labels[first : first + len(pictures[-1])])
-        if len(targets[-1]) < len(pictures[-1]):
+        targets.append(labels[first : first + len(images[-1])])
+        if len(targets[-1]) < len(images[-1]):
             raise ValueError(
                 f"data.root: {root / LABELS} has {len(labels)} labels, too few for "
                 f"{path.name}; replace it."
             )
-    return channels_first(np.concatenate(pictures), np.concatenate(targets))
+    return channels_first(np.concatenate(images), np.concatenate(targets))
 
 
 def _strip(path: Path) -> np.ndarray:
-    """The pictures of one strip, uint8 (n, 32, 32, 3)."""
+    """The images of one strip, uint8 (n, 32, 32, 3)."""
     try:
         with Image.open(path) as file:
             rows = np.asarray(file.convert("RGB"))
     except (OSError, SyntaxError, ValueError) as error:
         raise ValueError(
-            f"data.root: {path} is cut off or no picture ({error}); replace it."
+            f"data.root: {path} is cut off or not an image ({error}); replace it."
         ) from error
     if rows.shape[1] != 32 * 32:
         raise ValueError(
             f"data.root: {path} is {rows.shape[1]} pixels wide, but the rows of a "
-            "strip are pictures of 32 x 32 = 1024 pixels; replace it."
+            "strip are images of 32 x 32 = 1024 pixels; replace it."
         )
     return rows.reshape(-1, 32, 32, 3)
 
 
 def channels_first(
-    pictures: np.ndarray, labels: "np.ndarray | list[int]"
-) -> TensorPairs:
-    """Pictures (n, 32, 32, 3) the way models take them, (n, 3, 32, 32)."""
-    x: Tensor = torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous()
-    return TensorPairs(x, torch.as_tensor(labels, dtype=torch.int64))
+    images: np.ndarray, labels: "np.ndarray | list[int]"
+) -> LabelledRows[Tensor]:
+    """Images (n, 32, 32, 3) the way models take them, (n, 3, 32, 32)."""
+    x: Tensor = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
+    return LabelledRows(x, torch.as_tensor(labels, dtype=torch.int64))

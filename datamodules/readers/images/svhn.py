@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torchvision import datasets
 
-from datamodules.core.tensor_dataset import TensorPairs
+from datamodules.core.tensor_dataset import LabelledRows
 from datamodules.readers.images.archives import download, first_fault
-from datamodules.readers.images.digit_files import Parts, home
+from datamodules.readers.images.digit_files import DigitParts, home
 
 PARTS = ("train", "test")
 
@@ -30,8 +30,8 @@ class SVHNFiles:
     """
 
     def __init__(self, root: Path, download: bool) -> None:
-        found = [datasets.SVHN.split_list[part] for part in PARTS]
-        self.archives = [(name, md5) for _, name, md5 in found]
+        listed = [datasets.SVHN.split_list[part] for part in PARTS]
+        self.archives = [(name, md5) for _, name, md5 in listed]
         self.root = home(root, "svhn", [name for name, _ in self.archives])
         self.download = download
 
@@ -43,10 +43,10 @@ class SVHNFiles:
         if fault:
             download(_both, self.root, self.archives, fault)
 
-    def read(self) -> Parts:
-        """73,257 and 26,032 pictures of 3 x 32 x 32."""
+    def read(self) -> DigitParts:
+        """73,257 and 26,032 images of 3 x 32 x 32."""
         train, test = (
-            TensorPairs(
+            LabelledRows(
                 torch.from_numpy(np.ascontiguousarray(part.data)),
                 torch.from_numpy(part.labels),
             )

@@ -1,4 +1,4 @@
-"""USPS: postal digits of 16 x 16 pixels, in one of the two forms that are about."""
+"""USPS: postal digits of 16 x 16 pixels, from either of the two file formats."""
 
 from pathlib import Path
 from typing import Any
@@ -6,11 +6,12 @@ from typing import Any
 import h5py
 import numpy as np
 import torch
+from torch import Tensor
 from torchvision import datasets
 
-from datamodules.core.tensor_dataset import TensorPairs
+from datamodules.core.tensor_dataset import LabelledRows
 from datamodules.readers.images.archives import download, first_fault
-from datamodules.readers.images.digit_files import Parts, home
+from datamodules.readers.images.digit_files import DigitParts, home
 
 HDF5 = "usps.h5"
 SIZE = 16
@@ -19,7 +20,7 @@ SIZE = 16
 class USPSFiles:
     """``usps.h5``, or ``usps.bz2`` and ``usps.t.bz2``, below ``<root>/usps``.
 
-    The two forms hold the same digits with different pixels (those of the libsvm files
+    The formats hold the same digits with different pixels (those of the libsvm files
     are smoothed), so that both parts come from one of them: from ``usps.h5`` if it is
     there, else from the pair of libsvm files, which are checked by md5 sum.
 
@@ -57,12 +58,12 @@ class USPSFiles:
         if fault:
             download(_both, self.root, self.archives, fault)
 
-    def read(self) -> Parts:
-        """7,291 and 2,007 pictures of 1 x 16 x 16."""
+    def read(self) -> DigitParts:
+        """7,291 and 2,007 images of 1 x 16 x 16."""
         if (self.root / HDF5).exists():
             return read_hdf5(self.root / HDF5)
         train, test = (
-            TensorPairs(
+            LabelledRows(
                 torch.from_numpy(part.data)[:, None], torch.tensor(part.targets)
             )
             for part in _both(self.root)
@@ -74,7 +75,7 @@ def _both(root: Path, download: bool = False) -> list[Any]:
     return [datasets.USPS(root, train, download=download) for train in (True, False)]
 
 
-def read_hdf5(path: Path) -> Parts:
+def read_hdf5(path: Path) -> DigitParts:
     """Training and test digits of a file with ``<part>/data`` and ``<part>/target``.
 
     ``data`` is (n, 256) or (n, 16, 16) of numbers from 0 to 1, which become bytes;
@@ -97,11 +98,11 @@ def read_hdf5(path: Path) -> Parts:
     return train, test
 
 
-def _pairs(ink: np.ndarray, labels: np.ndarray) -> TensorPairs:
-    pictures = ink.reshape(len(labels), 1, SIZE, SIZE)
+def _pairs(ink: np.ndarray, labels: np.ndarray) -> LabelledRows[Tensor]:
+    images = ink.reshape(len(labels), 1, SIZE, SIZE)
     if not (ink.min() >= 0 and ink.max() <= 1):
         raise ValueError("pixels are not all between 0 and 1")
     if not (labels.min() >= 0 and labels.max() <= 9):
         raise ValueError("labels are not all between 0 and 9")
-    bytes_ = torch.from_numpy(np.rint(255 * pictures).astype(np.uint8))
-    return TensorPairs(bytes_, torch.from_numpy(labels.astype(np.int64)))
+    bytes_ = torch.from_numpy(np.rint(255 * images).astype(np.uint8))
+    return LabelledRows(bytes_, torch.from_numpy(labels.astype(np.int64)))

@@ -1,4 +1,4 @@
-"""Files whose lines are a count and so many entries: those of CiteULike."""
+"""Counted lines: the file format of CiteULike."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +64,8 @@ def read_counted(path: Path) -> CountedLines:
         values = np.array([float(v or 1) for _, _, v in written], dtype=np.float32)
     except ValueError as error:
         raise ValueError(
-            f"data.root: {path} has an entry that is no number ({error}); replace it."
+            f"data.root: {path} has an entry that is not a number ({error}); replace "
+            "it."
         ) from None
     if entries.min(initial=0) < 0 or not np.isfinite(values).all():
         raise ValueError(

@@ -21,9 +21,9 @@ WIDE, FILLED = 100, 0.1  # wider, and with a smaller share of entries, is held s
 
 @dataclass(frozen=True)
 class ItemTable:
-    """Which columns of a table say what about items.
+    """Ids, names and features of items in the columns of a table.
 
-    A column of numbers, or mostly of numbers, is a feature. One of text is taken apart
+    A column of numbers, or mostly of numbers, is a feature. One of text is split
     at ``|``, and each word that occurs is a feature, 1 for the items that have it.
     Matrices of more than 100 columns are held sparse where less than a tenth of the
     entries is not 0.
@@ -31,7 +31,7 @@ class ItemTable:
     Args:
         table: A row for each item.
         id_column: Column of the items' ids.
-        name_column: Of what people call them; None has no names.
+        name_column: Column of their names for display; None has no names.
         feature_columns: Columns of features; None takes all others.
         normalise: See `fit_scaling`.
         once: Whether an item may have one row only; otherwise its first counts.
@@ -49,7 +49,7 @@ class ItemTable:
     ) -> tuple[Sequence[str], Rows | None, Sequence[str]]:
         """Names, features and names of the features of these items, in their order.
 
-        Rows of other items are left out. An item without a row is called by its id, and
+        Rows of other items are left out. An item without a row is named by its id, and
         its features are 0.
 
         Raises:
@@ -69,7 +69,7 @@ class ItemTable:
         return shown, _spread(features, rows, len(item_ids)), columns
 
     def ids(self, like: pl.Series) -> pl.Series:
-        """What the rows are called, in the type of the pairs' item ids."""
+        """Ids of the rows, in the type of the pairs' item ids."""
         found = clean_ids(self.table, self.table.read([self.id_column])[self.id_column])
         if found.dtype == like.dtype:
             return found
@@ -155,7 +155,7 @@ def _numbers(column: pl.Series) -> pl.Series | None:
 
 
 def words(column: pl.Series) -> tuple[sparse.csr_array, list[str]]:
-    """Which words, parted by ``|``, are in each entry: zeros and ones (n, width).
+    """Which words, separated by ``|``, are in each entry: zeros and ones (n, width).
 
     >>> matrix, names = words(pl.Series("genres", ["War|Drama", None, "War"]))
     >>> names, matrix.toarray().tolist()

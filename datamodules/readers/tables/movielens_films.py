@@ -1,4 +1,4 @@
-"""What the three forms of MovieLens say about films, in one form."""
+"""Titles and genres of films, in the three file formats of MovieLens."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,8 +47,8 @@ class FilmTable(Table):
         fields = line.split("|" if flags else "::")
         if len(fields) != (5 + len(GENRES) if flags else 3) or not fields[0].isdigit():
             raise ValueError(
-                f"{self.named}: line {number} is no film ({line[:40]!r}); replace the "
-                "file."
+                f"{self.named}: line {number} is not a valid movie record "
+                f"({line[:40]!r}); replace the file."
             )
         if not flags:
             return int(fields[0]), fields[1], fields[2]

@@ -1,4 +1,4 @@
-"""Columns of a table as ids, ratings and times, or a sentence on what is wrong."""
+"""Validation of columns as ids, ratings and times."""
 
 import polars as pl
 
@@ -52,9 +52,11 @@ def clean_ids(table: Table, column: pl.Series) -> pl.Series:
     """
     if column.dtype.is_float():
         whole = column.fill_nan(None).cast(pl.Int64, strict=False)
-        _refuse(table, column, whole.is_null() & column.is_not_nan(), "no whole number")
+        _refuse(
+            table, column, whole.is_null() & column.is_not_nan(), "not a whole number"
+        )
         broken = (whole != column).fill_null(value=False)
-        _refuse(table, column, broken, "no whole number")
+        _refuse(table, column, broken, "not a whole number")
         column = whole
     _refuse(table, column, column.is_null(), "missing")
     if not column.dtype.is_integer():
@@ -70,7 +72,7 @@ def _numbers(table: Table, column: pl.Series) -> pl.Series:
         found = column.cast(pl.String).str.strip_chars().cast(pl.Float64, strict=False)
     else:
         found = column.fill_nan(None) if column.dtype.is_float() else column
-    _refuse(table, column, found.is_null(), "no number")
+    _refuse(table, column, found.is_null(), "not a number")
     return found
 
 
@@ -82,7 +84,7 @@ def _times(table: Table, column: pl.Series) -> pl.Series:
         found = column.fill_nan(None) if column.dtype.is_float() else column
     else:
         found = _moments(column.cast(pl.String)).to_physical()
-    _refuse(table, column, found.is_null(), "no time (a number or an ISO date)")
+    _refuse(table, column, found.is_null(), "not a time (a number or an ISO date)")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Pairs of users and items as two columns of numbers, and the core of them."""
+"""Pairs of users and items as two columns of numbers, and their k-core."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Self, cast
@@ -17,9 +17,9 @@ class PairTable:
     Args:
         users: Number of the user of each pair, int32 (n,).
         items: Of the item, int32 (n,).
-        user_ids: What the users are called in the data, sorted, (n_users,).
-        item_ids: What the items are called.
-        times: When each pair came to be, (n,), in any unit; None where it isn't known.
+        user_ids: Ids of the users in the data, sorted, (n_users,).
+        item_ids: Ids of the items.
+        times: Time of each pair, (n,), in any unit; None where it isn't known.
 
     >>> users, items = pl.Series([7, 7, 5, 7]), pl.Series(["b", "a", "b", "b"])
     >>> table = PairTable.of(users, items)
@@ -75,7 +75,7 @@ class PairTable:
         )
 
     def with_items(self, n: int) -> Self:
-        """The same pairs where items are called 0 ... n - 1, all of them there."""
+        """The same pairs among n items, whose ids are 0 ... n - 1."""
         called = self.item_ids.to_numpy()
         items = called[self.items].astype(np.int32)
         return replace(self, items=items, item_ids=pl.Series(np.arange(n)))
@@ -89,7 +89,7 @@ class PairTable:
     def core(self, k: int) -> Self:
         """The largest part in which each user and item has k pairs at least.
 
-        Pairs of the others are left out, and again, until nothing changes.
+        Pairs of the others are filtered iteratively, until nothing changes.
         """
         left = np.arange(len(self)) if k > 1 else np.zeros(0, dtype=np.int64)
         keep = np.ones(len(self), dtype=bool)

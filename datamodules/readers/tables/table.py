@@ -91,8 +91,8 @@ class Table:
     def _remedy(self, found: Sequence[str]) -> str:
         if len(found) == 1 and not self._is_parquet:
             return (
-                "If its columns are parted by another sign than "
-                f"{(self.separator or SEPARATORS[self._ending])!r}, write them anew."
+                "If the file uses another delimiter than "
+                f"{(self.separator or SEPARATORS[self._ending])!r}, convert it."
             )
         of_items = "data.item_column, data.name_column and data.feature_columns"
         keys = "data.user_column, data.item_column and so on"
@@ -130,9 +130,9 @@ class Table:
             return ValueError(f"{self.named} is empty; name another file.")
         if "utf-8" in str(error):
             return ValueError(f"{self.named} is not UTF-8 text; save it as UTF-8.")
-        kind = "Parquet" if self._is_parquet else "table in text"
+        kind = "Parquet file" if self._is_parquet else "text table"
         reason = str(error).splitlines()[0].rstrip(".")
-        return ValueError(f"{self.named} is no whole {kind} ({reason}); replace it.")
+        return ValueError(f"{self.named} is not a valid {kind} ({reason}); replace it.")
 
     @property
     def _ending(self) -> str:

@@ -25,9 +25,9 @@ from lightning_modules import (
     WGANRMSprop,
 )
 from lightning_modules.core.alternating import evaluating
+from lightning_modules.data_contracts.contracts import TwoDomainBatch, samples_of
 from lightning_modules.functional.slope import estimate_on_plan
 from lightning_modules.functional.transport import wasserstein_distance
-from lightning_modules.generative.base import samples_of
 
 Game = GAN | WGAN | WGANGP
 
@@ -257,8 +257,7 @@ def test_the_floor_is_the_distance_of_data_to_other_data() -> None:
 
     callback = Spy(1, n=100)
     found = monitored(callback).callback_metrics
-    real, others = callback.rows
-    assert others is not None
+    real, others = map(samples_of, callback.rows)
     assert not set(map(tuple, real.tolist())) & set(map(tuple, others.tolist()))
     floor = float(wasserstein_distance(real, others))
     assert float(found["train/wasserstein_floor"]) == pytest.approx(floor, rel=1e-6)
@@ -361,15 +360,15 @@ def test_two_domains_are_compared_where_their_features_meet() -> None:
         """Source points, and target points that lie (3, 4) from others."""
 
         def random_rows(self, *arguments: Any) -> Any:
-            rows = super().random_rows(*arguments)
-            return rows, super().random_rows(*arguments) + torch.tensor([3.0, 4.0])
+            source, y = super().random_rows(*arguments)
+            target = samples_of(super().random_rows(*arguments))
+            return TwoDomainBatch(source, y, target + torch.tensor([3.0, 4.0]))
 
     class Features(WGANGP):
         """Compares twice the points of two domains."""
 
         def transport_samples(self, batch: Any, _: int) -> tuple[Tensor, Tensor]:
-            source, target = batch
-            return 2 * source, 2 * target
+            return 2 * batch.source, 2 * batch.target
 
     found = monitored(TransportMonitor(2, n=150), Features, TwoDomains)
     values = found.callback_metrics

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from callbacks import ExportTables, ItemMap, TopItems
 from callbacks.recommendation.item_map import commonest
 from callbacks.recommendation.neighbour_index import build_index
-from datamodules.recommendation.base import Catalogue
+from datamodules.recommendation.catalogue import Catalogue
 from lightning_modules import BPR, CML, Popularity
 from lightning_modules.data_contracts.sparse_rows import SparseRows
 from tests.support.shop import ITEMS, NAMES, USERS, Shop, expected_tops, trainer

@@ -15,7 +15,8 @@ from torch import Tensor
 from callbacks.predictions.numbered_rows import NumberedRows
 from callbacks.recommendation.ranking_table import RankingTable, ranking_table
 from datamodules import Digits
-from datamodules.recommendation.base import Catalogue, SplitPairs
+from datamodules.recommendation.base import SplitPairs
+from datamodules.recommendation.catalogue import Catalogue
 from lightning_modules.data_contracts.user_items import UserItems
 from lightning_modules.recommendation.cml import CML
 from tests.support.shop import (
@@ -104,7 +105,7 @@ def test_who_has_taken_nearly_all_gets_what_is_left(tmp_path: Path) -> None:
     data = Warehouse()
     data.setup()
     users, items = (torch.tensor(table[n].to_list()) for n in ("user", "item"))
-    assert not data.taken_pairs.contain(users, items).any()
+    assert not data.interactions("all").contain(users, items).any()
     assert table["user"].to_list() == [user for user in range(6) for _ in range(3)]
 
 
@@ -219,13 +220,15 @@ def test_new_items_are_ranked_among_themselves(tmp_path: Path) -> None:
     table = read(tmp_path / "predictions/items.parquet")
     data = Launch()
     data.setup()
-    new = [i for i in range(N_ITEMS) if i not in data.train_pairs.items.tolist()]
+    new = [
+        i for i in range(N_ITEMS) if i not in data.interactions("train").items.tolist()
+    ]
     assert new[-10:] == list(range(30, 40))
     where = model.places.every(data.catalogue.features)  # type: ignore[arg-type]
     where = where / where.norm(dim=1, keepdim=True).clamp_min(1)
     for user in range(N_USERS):
         apart = (model.users.weight[user] - where).norm(dim=1).tolist()
-        mine = data.taken_pairs.of(torch.tensor([user])).items.tolist()
+        mine = data.interactions("all").of(torch.tensor([user])).items.tolist()
         left = sorted((i for i in new if i not in mine), key=apart.__getitem__)
         found = table.filter(polars.col("user") == USERS[user])["item"].to_list()
         assert found == [ITEMS[item] for item in left[:4]]

@@ -13,9 +13,10 @@ from jsonargparse import ArgumentParser
 from sklearn.preprocessing import Normalizer, StandardScaler
 from torch import Tensor
 
-from datamodules.adaptation.base import LabelledRows, TwoDomains
+from datamodules.adaptation.base import TwoDomains
 from datamodules.adaptation.class_labels import hold_out_of_classes
 from datamodules.adaptation.domain_features import DomainFeatures
+from datamodules.core.tensor_dataset import LabelledRows
 from datamodules.readers.features.scaling import NORMALISATIONS
 from lightning_modules.data_contracts.sparse_rows import SparseRows
 from tests.support.dense_domains import batches, equal, parts
@@ -460,11 +461,11 @@ def test_a_domain_without_training_rows_asks_for_rows(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"normalise": "l1"}, r"data\.normalise is l1; use one of none, l1-zscore"),
-        ({"n_val": -1}, r"data\.n_val is -1"),
-        ({"n_features": 0}, r"data\.n_features is 0"),
+        ({"normalise": "l1"}, r"data\.normalise must be one of none, l1-zscore"),
+        ({"n_val": -1}, r"data\.n_val must be .* got -1"),
+        ({"n_features": 0}, r"data\.n_features must be .* got 0"),
         ({"n_val": 2, "source_val": "a.npz"}, r"data\.n_val is 2, but .*source_val"),
-        ({"labels": {"train": "y.npy"}}, r"data\.labels is train; use one of source"),
+        ({"labels": {"train": "y.npy"}}, r"data\.labels must be one of source"),
     ],
 )
 def test_arguments_out_of_range_are_refused_by_their_key(

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2.functional import center_crop, normalize
 
-from datamodules.adaptation.augmentation import RandomRows
-from datamodules.adaptation.base import PairedRows
+from datamodules.adaptation.augmentation import CroppedRows, Crops
 from datamodules.adaptation.office_images import IMAGENET_MEAN, IMAGENET_STD
+from datamodules.adaptation.paired_rows import PairedRows
+from lightning_modules.data_contracts.contracts import TwoDomainBatch
 from tests.support.dense_domains import batches, dense, equal, parts
 from tests.support.office_sets import (
     CROP,
@@ -68,24 +69,27 @@ def test_the_draws_of_two_processes_join_to_those_of_one() -> None:
         paired = PairedRows(
             (20, 30), size, steps=4, seed=1, epoch=2, rank=rank, world_size=world
         )
-        return list(RandomRows(paired, 5, True))
+        return list(CroppedRows(paired, 8, 5, True))
 
     alone, first, second = rows(6, 0, 1), rows(3, 0, 2), rows(3, 1, 2)
-    for (numbers, draws), one, other in zip(alone, first, second, strict=True):
+    for whole, one, other in zip(alone, first, second, strict=True):
         for domain in (0, 1):
-            halves = one[0][domain], other[0][domain]
-            assert torch.equal(numbers[domain], torch.cat(halves))
+            numbers, crops = whole[domain]
+            halves = one[domain], other[domain]
+            assert torch.equal(numbers, torch.cat([rows for rows, _ in halves]))
             for name in ("top", "left", "mirrored"):
-                pair = [getattr(part[1][domain], name) for part in (one, other)]
-                assert torch.equal(getattr(draws[domain], name), torch.cat(pair))
+                pair = [getattr(half, name) for _, half in halves]
+                assert torch.equal(getattr(crops, name), torch.cat(pair))
 
 
 def test_every_batch_of_every_epoch_and_seed_has_draws_of_its_own() -> None:
     seen = set()
     for seed, epoch in product((0, 1), range(3)):
         rows = PairedRows((20, 30), 8, steps=4, seed=seed, epoch=epoch)
-        for _, draws in RandomRows(rows, 9, True):
-            seen |= {tuple(draw.top.tolist() + draw.left.tolist()) for draw in draws}
+        for both in CroppedRows(rows, 8, 9, True):
+            for _, crops in both:
+                assert isinstance(crops, Crops)
+                seen.add(tuple(crops.top.tolist() + crops.left.tolist()))
     assert len(seen) == 2 * 3 * 4 * 2
 
 
@@ -154,13 +158,13 @@ def test_all_other_batches_are_cropped_in_the_centre(root: Path, crop: int) -> N
         assert torch.allclose(seen, middle / 127.5 - 1, atol=1e-6)
         assert seen.shape[1:] == data.shape
     generator = torch.Generator().manual_seed(0)
-    assert dense(data.random_rows("train", 3, generator)[0]).shape[1:] == data.shape
+    assert dense(data.random_rows("train", 3, generator).source).shape[1:] == data.shape
 
 
 def test_normalising_for_imagenet_is_that_of_torchvision(root: Path) -> None:
     data = office(root, crop=CROP, normalise="imagenet")
     batch = batches(data)[0]
-    x, y, target = data.on_after_batch_transfer(tuple(batch), 0)
+    x, y, target = data.on_after_batch_transfer(TwoDomainBatch(*batch), 0)
     for seen, kept in ((x, batch[0]), (target, batch[2])):
         expected = normalize(
             kept.float() / 255, list(IMAGENET_MEAN), list(IMAGENET_STD)

@@ -11,7 +11,7 @@ from torch import Tensor
 from datamodules import Digits, InMemoryDataModule, PointClouds
 from datamodules.core.in_memory import Splits
 from datamodules.core.samplers import OrderedRows, TrainingRows
-from datamodules.core.tensor_dataset import TensorPairs
+from datamodules.core.tensor_dataset import LabelledRows
 
 sizes = st.integers(1, 40)
 few = st.integers(1, 5)
@@ -24,7 +24,7 @@ class Pictures(InMemoryDataModule):
 
     def read(self) -> Splits:
         x = torch.arange(60, dtype=torch.uint8).view(10, *self.shape)
-        pairs = TensorPairs(x, torch.arange(10))
+        pairs = LabelledRows(x, torch.arange(10))
         return pairs, pairs, pairs
 
 
@@ -114,11 +114,13 @@ def test_random_rows_are_others_for_another_state_and_none_twice() -> None:
     generator = torch.Generator().manual_seed(0)
     everything = [row.flatten().tolist() for row in data.real("train")]
     drawn = [data.random_rows("train", 6, generator) for _ in range(2)]
-    for rows in drawn:
-        found = [everything.index(row.flatten().tolist()) for row in rows]
+    for x, y in drawn:
+        assert isinstance(x, Tensor)
+        found = [everything.index(row.flatten().tolist()) for row in x]
+        assert found == y.tolist()
         assert len(set(found)) == 6
-    assert not torch.equal(*drawn)
-    assert len(data.random_rows("test", 99, generator)) == 10
+    assert not torch.equal(drawn[0].y, drawn[1].y)
+    assert len(data.random_rows("test", 99, generator).y) == 10
 
 
 def test_prediction_counts_through_the_samples_and_reads_no_data() -> None:
@@ -145,9 +147,9 @@ def test_the_length_of_the_loader_is_that_of_a_whole_epoch() -> None:
 @pytest.mark.parametrize(
     ("arguments", "key"),
     [
-        ({"batch_size": 0}, "data.batch_size is 0"),
-        ({"batch_size": 1, "num_workers": -1}, "data.num_workers is -1"),
-        ({"batch_size": 1, "n_predict": 0}, "data.n_predict is 0"),
+        ({"batch_size": 0}, "data.batch_size must be .* got 0"),
+        ({"batch_size": 1, "num_workers": -1}, "data.num_workers must be .* got -1"),
+        ({"batch_size": 1, "n_predict": 0}, "data.n_predict must be .* got 0"),
     ],
 )
 def test_a_number_out_of_range_is_refused_by_its_key(

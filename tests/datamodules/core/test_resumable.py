@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 
 from datamodules.core.in_memory import InMemoryDataModule, Splits
-from datamodules.core.tensor_dataset import TensorPairs
+from datamodules.core.tensor_dataset import LabelledRows
 
 N_BATCHES = 4  # of an epoch
 Seen = list[list[int]]
@@ -24,7 +24,7 @@ class Numbered(InMemoryDataModule):
 
     def read(self) -> Splits:
         numbers = torch.arange(self.rows)
-        pairs = TensorPairs(numbers[:, None].float(), numbers)
+        pairs = LabelledRows(numbers[:, None].float(), numbers)
         return pairs, pairs, pairs
 
 

@@ -197,7 +197,7 @@ def test_a_damaged_file_that_cannot_be_replaced_is_named(
     ("name", "content", "sentence"),
     [
         ("cifar10_batch_1.png", b"\x89PNG and no more", "batch_1.png is cut off"),
-        ("labels.json", b"[1, 2", "labels.json is no list"),
+        ("labels.json", b"[1, 2", "labels.json is not a list"),
         (
             "labels.json",
             b"[1, 2, 3, 4]",
@@ -239,7 +239,7 @@ def test_a_part_without_strips_is_named(tmp_path: Path, missing: int) -> None:
 
 
 def test_a_size_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"data\.image_size is 64"):
+    with pytest.raises(ValueError, match=r"data\.image_size .* got '64'"):
         CIFAR10(image_size=64)  # type: ignore[arg-type]
 
 

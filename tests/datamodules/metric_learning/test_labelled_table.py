@@ -97,7 +97,7 @@ def test_what_makes_no_table_is_refused(options: dict[str, Any], says: str) -> N
 
 def test_a_class_of_one_row_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "own.npz", x=np.ones((9, 2)), y=[0] * 8 + [1])
-    with pytest.raises(ValueError, match="can't be cut so that every class is in"):
+    with pytest.raises(ValueError, match="can't be split so that every class is in"):
         LabelledTable(str(tmp_path / "own.npz")).setup()
 
 

@@ -11,7 +11,7 @@ from sklearn.feature_extraction.text import TfidfTransformer
 
 from datamodules import CiteULike
 from datamodules.readers.tables.citeulike_lines import read_counted, weighted
-from datamodules.recommendation.citeulike import three_one_one
+from datamodules.recommendation.citeulike import split_60_20_20
 from lightning_modules.data_contracts.sparse_rows import SparseRows
 from tests.support.pair_files import of_user, pairs, ready, written
 
@@ -42,7 +42,7 @@ def test_the_first_number_of_a_line_is_no_item(tmp_path: Path) -> None:
 
 
 def test_parts_are_rounded_as_in_the_code_of_the_paper() -> None:
-    n_val, n_test = three_one_one(np.arange(10_000))
+    n_val, n_test = split_60_20_20(np.arange(10_000))
     for n in range(10_000):
         train, val = int(0.6 * n), int(0.2 * n)
         assert (n_val[n], n_test[n]) == (val, n - train - val)
@@ -104,9 +104,9 @@ def test_weights_are_those_of_scikit_learn() -> None:
     ("line", "says"),
     [
         ("3 1 2", "line 2 of .*users.dat begins with 3 but has 2 entries"),
-        ("2 1 x", "users.dat has an entry that is no number"),
+        ("2 1 x", "users.dat has an entry that is not a number"),
         ("2 1 -4", "users.dat has the entry -4"),
-        ("2 1 é", "users.dat has an entry that is no number"),
+        ("2 1 é", "users.dat has an entry that is not a number"),
     ],
 )
 def test_lines_that_count_wrongly_are_refused(
@@ -135,9 +135,9 @@ def test_no_tag_on_enough_articles_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"features": "all"}, "data.features is 'all'; use none, tags, words"),
-        ({"weights": "all"}, "data.weights is 'all'; use tf_idf, binary"),
-        ({"tag_items": 0}, "data.tag_items is 0"),
+        ({"features": "all"}, "data.features must be one of none, tags, words"),
+        ({"weights": "all"}, "data.weights must be one of tf_idf, binary"),
+        ({"tag_items": 0}, "data.tag_items must be .* got 0"),
         ({"features": "words"}, "mult.dat does not exist; put the files of"),
         ({"features": "tags"}, "tag-item.dat does not exist .or item-tag.dat.; put"),
     ],

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from datamodules.readers.tables.pair_columns import clean_ids
 from datamodules.readers.tables.pair_table import PairTable
 from datamodules.readers.tables.table import Table
-from datamodules.recommendation.base import Catalogue
+from datamodules.recommendation.catalogue import Catalogue
 from datamodules.recommendation.splitting import TEST, TRAIN, VAL, PairSplit, Split
 from lightning_modules.data_contracts.user_items import UserItems
 from tests.support.pair_files import interactions, of_user, pairs, written
@@ -130,11 +130,13 @@ def test_other_ids_and_other_training_pairs_have_other_marks(tmp_path: Path) -> 
     rows = [f"{user},{item}" for user in (1, 2) for item in range(9)]
     path = written(tmp_path / "own.csv", "user,item", *rows)
     renamed = written(tmp_path / "b.csv", "user,item", *rows[:9], "3,8", "3,7")
-    one, again, other = (interactions(path, split_seed=n).marks for n in (0, 0, 1))
+    one, again, other = (
+        interactions(path, split_seed=n).fingerprints for n in (0, 0, 1)
+    )
     assert one == again
     assert one["users and items"] == other["users and items"]
     assert one["training pairs"] != other["training pairs"]
-    moved = interactions(renamed).marks
+    moved = interactions(renamed).fingerprints
     assert moved["users and items"] != one["users and items"]
 
 
@@ -273,7 +275,11 @@ def test_what_is_made_without_sorting_is_what_sorting_makes(tmp_path: Path) -> N
         f"{user},{(user * 7 + item) % 31}" for user in range(9) for item in range(8)
     ]
     data = interactions(written(tmp_path / "own.csv", "user,item", *rows))
-    for part in (data.train_pairs, data.val_pairs, data.test_pairs):
+    for part in (
+        data.interactions("train"),
+        data.interactions("val"),
+        data.interactions("test"),
+    ):
         again = UserItems.from_pairs(part.users, part.items, 9, data.n_items)
         assert torch.equal(part.starts, again.starts)
         assert torch.equal(part.items, again.items)
@@ -283,17 +289,17 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("u,i\n1,2\n", {}, r"data.path: .*own.csv has no column 'user', but u, i; did you"),
     ("user,item\n-1,2\n", {}, r"the 'user' of row 1 is negative \(-1\)"),
     ("user,item\n1,2\n1,\n", {}, "the 'item' of row 2 is missing, as are 1 in all"),
-    ("user,item\n1,2.5\n", {}, "the 'item' of row 1 is no whole number"),
+    ("user,item\n1,2.5\n", {}, "the 'item' of row 1 is not a whole number"),
     ("", {}, "data.path: .*own.csv is empty"),
     ("user,item\n", {}, "own.csv has no row"),
-    ("user,item\n1,2\n3,4,5\n", {}, "own.csv is no whole table in text .found more"),
+    ("user,item\n1,2\n3,4,5\n", {}, "own.csv is not a valid text table .found more"),
     ("user,item\n1,2\n", {"item_column": "user"}, "are not all different"),
     ("user,item\n1,2\n", {}, "data.split leaves no test pair of the 1 in .*own.csv"),
     ("user,item\n1,2\n", {"k_core": 2}, "data.k_core: no user and item of .*own.csv"),
     (
         "user,item,r\n1,2,3\n1,3,good\n",
         {"rating_column": "r", "rating_threshold": 1},
-        r"the 'r' of row 2 is no number \('good'\)",
+        r"the 'r' of row 2 is not a number \('good'\)",
     ),
     (
         "user,item,r\n1,2,3\n",
@@ -308,7 +314,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     (
         "user,item,t\n1,2,noon\n",
         {"time_column": "t", "split": "time"},
-        r"the 't' of row 1 is no time",
+        r"the 't' of row 1 is not a time",
     ),
     (
         "user,item,t\n1,2,5\n1,3,5\n2,2,5\n",
@@ -334,7 +340,11 @@ def test_a_file_that_makes_no_pairs_is_refused_in_a_sentence(
     [
         ("own.csv", "user,item\nJosé,2\n".encode("latin-1"), "is not UTF-8 text; save"),
         ("own.parquet", b"", "own.parquet is empty"),
-        ("own.parquet", b"user,item\n1,2\n" * 9, "own.parquet is no whole Parquet"),
+        (
+            "own.parquet",
+            b"user,item\n1,2\n" * 9,
+            "own.parquet is not a valid Parquet file",
+        ),
         ("own.xlsx", b"PK", "has an unknown ending; it can be one of .csv"),
     ],
 )
@@ -349,8 +359,8 @@ def test_bytes_that_are_no_table_are_refused(
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"k_core": 0}, "data.k_core is 0"),
-        ({"split": "half"}, "data.split is 'half'; use one of ratio, leave_one_out"),
+        ({"k_core": 0}, "data.k_core must be .* got 0"),
+        ({"split": "half"}, "data.split must be one of ratio, leave_one_out"),
         ({"split": "time"}, "data.split: time needs data.time_column"),
         ({"val_share": -0.1}, r"data.val_share must be in \[0, 1\)"),
         ({"test_share": 0.0}, r"data.test_share must be in \(0, 1\)"),
@@ -372,8 +382,8 @@ def test_arguments_that_make_no_data_are_refused(
     [
         (pl.Series("id", [1.0, float("nan")]), "row 2 is missing"),
         (pl.Series("id", [1.0, None]), "row 2 is missing"),
-        (pl.Series("id", [0.5, 1.0]), "row 1 is no whole number"),
-        (pl.Series("id", [1.0, float("inf")]), "row 2 is no whole number"),
+        (pl.Series("id", [0.5, 1.0]), "row 1 is not a whole number"),
+        (pl.Series("id", [1.0, float("inf")]), "row 2 is not a whole number"),
         (pl.Series("id", ["a", None]), "row 2 is missing"),
     ],
 )

@@ -92,10 +92,10 @@ def test_a_threshold_that_nobody_reaches_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"variant": "2m"}, "data.variant is '2m'; use 100k, 1m"),
-        ({"features": "tags"}, "data.features is 'tags'; use genres, none"),
+        ({"variant": "2m"}, "data.variant must be one of 100k, 1m"),
+        ({"features": "tags"}, "data.features must be one of genres, none"),
         ({"variant": "1m"}, "ratings.dat does not exist; put the files of ml-1m there"),
-        ({"k_core": 0}, "data.k_core is 0"),
+        ({"k_core": 0}, "data.k_core must be .* got 0"),
     ],
 )
 def test_what_is_not_there_is_named(
@@ -109,7 +109,7 @@ def test_what_is_not_there_is_named(
     ("name", "text", "says"),
     [
         ("u.item", "", "u.item is empty"),
-        ("u.item", "1|Toy Story\n", "u.item: line 1 is no film"),
+        ("u.item", "1|Toy Story\n", "u.item: line 1 is not a valid movie record"),
         ("u.data", "", "u.data is empty"),
         ("u.data", "1 2 3 4\n", "u.data"),
     ],
@@ -130,7 +130,7 @@ def test_ml_100k_is_cut_as_in_the_published_table(real_data: Path) -> None:
     raw = np.loadtxt(real_data / "ml-100k" / "u.data", dtype=int)
     assert pairs(data) == {(user, film) for user, film, _, _ in raw.tolist()}
     counts = np.unique(raw[:, 0], return_counts=True)[1]
-    learnt = data.train_pairs.counts + data.val_pairs.counts
+    learnt = data.interactions("train").counts + data.interactions("val").counts
     assert learnt.tolist() == [round(0.75 * n) for n in counts.tolist()]
     assert data.catalogue.named([0]) == ["Toy Story (1995)"]
     assert any("Misérables" in name for name in data.catalogue.item_names)

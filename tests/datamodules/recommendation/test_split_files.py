@@ -19,7 +19,7 @@ def split(path: Path, files: dict[str, list[str]], **options: Any) -> Interactio
 
 
 def pairs(data: InteractionData, part: str) -> set[tuple[int, int]]:
-    found = getattr(data, f"{part}_pairs")
+    found = data.interactions(part)
     return set(zip(found.users.tolist(), found.items.tolist(), strict=True))
 
 

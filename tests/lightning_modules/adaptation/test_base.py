@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from datamodules.adaptation.base import Domains
+from datamodules.core.tensor_dataset import LabelledRows
 from lightning_modules import (
     DANN,
     MMD,
@@ -308,7 +309,7 @@ class Unlabelled(Pair):
     def read(self) -> Domains:
         found = super().read()
         unknown = torch.full_like(found.target_test.y, -1)
-        return replace(found, target_test=replace(found.target_test, y=unknown))
+        return replace(found, target_test=LabelledRows(found.target_test.x, unknown))
 
 
 def test_without_target_labels_there_are_scores_and_no_accuracy() -> None:
@@ -365,7 +366,8 @@ class SparsePair(Pair):
         found = super().read()
         assert isinstance(found.source.x, Tensor)
         assert isinstance(found.target, Tensor)
-        source = replace(found.source, x=SparseRows.from_dense(found.source.x))
+        x = SparseRows.from_dense(found.source.x)
+        source = LabelledRows(x, found.source.y)
         return replace(found, source=source, target=SparseRows.from_dense(found.target))
 
 

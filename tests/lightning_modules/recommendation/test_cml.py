@@ -82,7 +82,7 @@ def test_a_step_is_that_of_loops_over_the_pairs() -> None:
     total = torch.zeros(()).double()
     all_points: list[list[Tensor]] = [[], [], []]
     for n, (i, j) in enumerate(zip(users.tolist(), items.tolist(), strict=True)):
-        liked = set(given.train_pairs.of(torch.tensor([i])).items.tolist())
+        liked = set(given.interactions("train").of(torch.tensor([i])).items.tolist())
         usable = [k for k in candidates[n].tolist() if k not in liked]
         near = (u0[i] - v0[j]).square().sum()
         far = {k: (u0[i] - v0[k]).square().sum() for k in usable}
@@ -111,7 +111,7 @@ def test_known_positives_are_never_negatives() -> None:
     model = prepared(n_negatives=200)
     given = data()
     given.setup()
-    pairs = given.train_pairs
+    pairs = given.interactions("train")
     negatives, weight = chosen(model, pairs.users, pairs.items)
     assert not pairs.contain(pairs.users, negatives)[weight > 0].any()
     assert (weight > 0).any()
@@ -203,16 +203,21 @@ def test_evaluation_ranks_all_items_but_those_seen() -> None:
     popular: list[float] = []
     for i in range(30):
         one = torch.tensor([i])
-        seen, wanted = given.seen_pairs.of(one).items, given.test_pairs.of(one).items
+        seen, wanted = (
+            given.interactions("seen").of(one).items,
+            given.interactions("test").of(one).items,
+        )
         apart = (users[i] - items).norm(dim=1)
         apart[seen] = math.inf
         top = set(apart.argsort()[:5].tolist())
         recalls.append(len(top & set(wanted.tolist())) / len(wanted))
         shown += list(top)
-        popular += [float((given.train_pairs.items == item).sum()) for item in top]
-    assert len(given.seen_pairs) == 30 * 8
+        popular += [
+            float((given.interactions("train").items == item).sum()) for item in top
+        ]
+    assert len(given.interactions("seen")) == 30 * 8
     assert found["test/coverage@5"] == pytest.approx(len(set(shown)) / 40)
-    counts = torch.bincount(given.train_pairs.items, minlength=40).float()
+    counts = torch.bincount(given.interactions("train").items, minlength=40).float()
     usual = float(counts.square().sum() / counts.sum())
     mean = sum(popular) / len(popular)
     assert found["test/popularity@5"] == pytest.approx(mean / usual, rel=1e-5)

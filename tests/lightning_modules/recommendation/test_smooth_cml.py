@@ -42,7 +42,7 @@ def test_a_step_is_that_of_loops_over_pairs_and_candidates() -> None:
     data.setup()
     total = 0.0
     for n, (i, j) in enumerate(zip(users.tolist(), items.tolist(), strict=True)):
-        liked = set(data.train_pairs.of(torch.tensor([i])).items.tolist())
+        liked = set(data.interactions("train").of(torch.tensor([i])).items.tolist())
         near = float((u[i] - v[j]).square().sum())
         far = [
             float((u[i] - v[k]).square().sum())

@@ -157,7 +157,7 @@ def test_files_that_may_count_columns_differently_need_a_word(tmp_path: Path) ->
     }
     with pytest.raises(
         ValueError,
-        match=r"^data\.zero_based has .*source: .*from_0\.svm has a column 0, and "
+        match=r"^data\.zero_based must .*source: .*from_0\.svm has a column 0, and "
         r"data\.target: .*from_1\.svm has none but a column 4 beyond",
     ):
         read_together(paths)
@@ -226,9 +226,9 @@ def replaced(value: float) -> np.ndarray:
         ),
         (X[:0], Y[:0], "fts is empty"),
         (X[:, :0], Y, "fts is empty"),
-        (X[None], Y, r"fts is no matrix of numbers .* shape \(1, 7, 4\)"),
-        (X * 1j, Y, "fts is no matrix of numbers .* complex"),
-        (X.astype("U3"), Y, "fts is no matrix of numbers"),
+        (X[None], Y, r"fts is not a matrix of numbers .* shape \(1, 7, 4\)"),
+        (X * 1j, Y, "fts is not a matrix of numbers .* complex"),
+        (X.astype("U3"), Y, "fts is not a matrix of numbers"),
         (X, Y[:-1], "labels has 6 labels for 7 rows"),
         (X, np.eye(7), r"labels has labels of shape \(7, 7\) for 7 rows"),
         (counts(8, 4), Y[:1].repeat(8).reshape(2, 4), r"labels .* shape \(2, 4\)"),
@@ -407,7 +407,7 @@ def test_sparse_matrices_that_point_outside_are_damaged(tmp_path: Path) -> None:
 def test_a_group_is_no_matrix(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "few.h5", "w") as file:
         file["data/train"] = X
-    with pytest.raises(ValueError, match=r"few\.h5: data is no matrix"):
+    with pytest.raises(ValueError, match=r"few\.h5: data is not a matrix"):
         read_features(tmp_path / "few.h5")
 
 
@@ -415,7 +415,7 @@ def test_a_matlab_cell_is_no_matrix(tmp_path: Path) -> None:
     cell = np.empty((7, 4), object)
     cell[:] = "a"
     savemat(tmp_path / "few.mat", {"fts": cell, "labels": Y})
-    with pytest.raises(ValueError, match=r"few\.mat: fts is no matrix"):
+    with pytest.raises(ValueError, match=r"few\.mat: fts is not a matrix"):
         read_features(tmp_path / "few.mat")
 
 

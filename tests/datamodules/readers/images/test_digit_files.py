@@ -12,11 +12,11 @@ import torch
 from torchvision import datasets
 
 from datamodules.adaptation.digit_domains import FILES
-from datamodules.readers.images.digit_files import Parts
+from datamodules.readers.images.digit_files import DigitParts
 from tests.support import digit_sets as sets
 
 
-def read(name: str, root: Path, download: bool = False) -> Parts:
+def read(name: str, root: Path, download: bool = False) -> DigitParts:
     files = FILES[name](root, download)
     files.find()
     return files.read()
@@ -125,15 +125,15 @@ def test_missing_and_damaged_pictures_of_mnist_m_are_counted_and_named(
     folder = tmp_path / "mnist_m/mnist_m_test"
     (folder / "00000003.png").write_bytes(b"\x89PNG and no more")
     (folder / "00000007.png").unlink()
-    with pytest.raises(ValueError, match=r"2 of 12 pictures .*00000003\.png .*replace"):
+    with pytest.raises(ValueError, match=r"2 of 12 images .*00000003\.png .*replace"):
         read("mnist_m", tmp_path)
 
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("00000000.png 3\n00000001.png\n", "line 2 of .*labels.txt is no file name"),
-        ("00000000.png three\n", "line 1 of .*labels.txt is no file name"),
+        ("00000000.png 3\n00000001.png\n", "line 2 of .*labels.txt is not a file name"),
+        ("00000000.png three\n", "line 1 of .*labels.txt is not a file name"),
         ("00000000.png 10\n", "labels.txt has no labels from 0 to 9"),
         ("", "labels.txt has no labels from 0 to 9"),
     ],
@@ -157,7 +157,7 @@ X, Y = torch.zeros(3, 28, 28, 3, dtype=torch.uint8), torch.tensor([1, 2, 3])
 def test_tensors_of_another_form_are_refused(tmp_path: Path, content: object) -> None:
     sets.write_mnist_m_tensors(tmp_path)
     torch.save(content, tmp_path / "mnist_m_train.pt")
-    with pytest.raises(ValueError, match=r"mnist_m_train\.pt is cut off or no pair"):
+    with pytest.raises(ValueError, match=r"mnist_m_train\.pt is cut off or not a pair"):
         read("mnist_m", tmp_path)
 
 
@@ -184,7 +184,7 @@ class Code:
 def test_code_in_a_file_of_tensors_is_not_run(tmp_path: Path) -> None:
     sets.write_mnist_m_tensors(tmp_path)
     torch.save((X, Code(tmp_path / "ran")), tmp_path / "mnist_m_train.pt")
-    with pytest.raises(ValueError, match="no pair of tensors"):
+    with pytest.raises(ValueError, match="not a pair of tensors"):
         read("mnist_m", tmp_path)
     assert not (tmp_path / "ran").exists()
 

@@ -34,7 +34,7 @@ def test_a_class_of_nothing_but_corrupt_files_is_missing(root: Path) -> None:
         spoil(path)
     with (
         pytest.warns(UserWarning, match="Skipped 6 files"),
-        pytest.raises(ValueError, match=r"data\.target: .*dslr has no pictures of mug"),
+        pytest.raises(ValueError, match=r"data\.target: .*dslr has no images of mug"),
     ):
         office(root).setup()
 
@@ -42,30 +42,30 @@ def test_a_class_of_nothing_but_corrupt_files_is_missing(root: Path) -> None:
 def test_classes_that_only_one_domain_has_are_named(root: Path) -> None:
     write(root, "amazon", classes=["pen", "ruler"])
     with pytest.raises(
-        ValueError, match=r"data\.target: .*dslr has no pictures of pen, ruler; source"
+        ValueError, match=r"data\.target: .*dslr has no images of pen, ruler; source"
     ):
         office(root).prepare_data()
     write(root, "dslr", classes=["tape"])
     with pytest.raises(
-        ValueError, match="no pictures of pen, ruler but pictures of tape, which"
+        ValueError, match="no images of pen, ruler but images of tape, which"
     ):
         office(root).prepare_data()
     with pytest.raises(
-        ValueError, match="no pictures of tape but pictures of pen, ruler, which"
+        ValueError, match="no images of tape but images of pen, ruler, which"
     ):
         office(root, source="dslr", target="amazon").prepare_data()
 
 
 def test_as_many_classes_are_not_the_same_classes(root: Path) -> None:
     (root / "dslr/mug").rename(root / "dslr/cup")
-    with pytest.raises(ValueError, match="no pictures of mug but pictures of cup, wh"):
+    with pytest.raises(ValueError, match="no images of mug but images of cup, wh"):
         office(root).prepare_data()
 
 
 def test_an_empty_class_is_missing(root: Path) -> None:
     shutil.rmtree(root / "dslr/mug")
     (root / "dslr/mug").mkdir()
-    with pytest.raises(ValueError, match="dslr has no pictures of mug; source and"):
+    with pytest.raises(ValueError, match="dslr has no images of mug; source and"):
         office(root).prepare_data()
 
 
@@ -74,17 +74,13 @@ def test_pictures_beside_class_folders_are_refused(
     root: Path, key: str, domain: str
 ) -> None:
     save(root / domain / "loose.png", np.zeros((SIZE, SIZE, 3), np.uint8))
-    with pytest.raises(
-        ValueError, match=rf"data\.{key}: pictures lie in .*{domain} it"
-    ):
+    with pytest.raises(ValueError, match=rf"data\.{key}: images lie in .*{domain} it"):
         office(root).prepare_data()
 
 
 def test_a_source_needs_classes(root: Path) -> None:
     write(root, "flat", classes=["."])
-    with pytest.raises(
-        ValueError, match=r"data\.source: pictures lie in .*flat itself"
-    ):
+    with pytest.raises(ValueError, match=r"data\.source: images lie in .*flat itself"):
         office(root, source="flat").prepare_data()
     assert (parts(office(root, target="flat")).target_test.y == -1).all()
 
@@ -93,10 +89,10 @@ def test_folders_that_are_not_there_are_named_beside_those_that_are(
     root: Path,
 ) -> None:
     with pytest.raises(
-        FileNotFoundError, match=r"data\.source: .*amazno; choose one of amazon, dslr\."
+        FileNotFoundError, match=r"data\.source: .*amazno; choose from amazon, dslr\."
     ):
         office(root, source="amazno").prepare_data()
-    with pytest.raises(FileNotFoundError, match=r"data\.target: .*webcam; choose one"):
+    with pytest.raises(FileNotFoundError, match=r"data\.target: .*webcam; choose from"):
         office(root, target="webcam").prepare_data()
     with pytest.raises(FileNotFoundError, match=r"data\.source: .*set data\.root"):
         office(root / "nowhere").prepare_data()
@@ -104,6 +100,6 @@ def test_folders_that_are_not_there_are_named_beside_those_that_are(
 
 def test_a_domain_without_pictures_is_refused(root: Path) -> None:
     (root / "webcam/mug").mkdir(parents=True)
-    says = r"data\.target: no picture below .*webcam"
+    says = r"data\.target: no image below .*webcam"
     with pytest.raises(FileNotFoundError, match=says):
         office(root, target="webcam").prepare_data()

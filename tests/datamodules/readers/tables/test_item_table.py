@@ -140,5 +140,5 @@ def test_new_items_need_a_file_that_names_them(tmp_path: Path) -> None:
     path = written(tmp_path / "own.csv", "user,item", "1,5")
     with pytest.raises(ValueError, match=r"data.keep_cold_items is about items in"):
         interactions(path, keep_cold_items=True)
-    with pytest.raises(ValueError, match=r"data.predict_items is 'old'; use all, new"):
+    with pytest.raises(ValueError, match=r"data.predict_items must be one of all, new"):
         interactions(path, predict_items="old")
