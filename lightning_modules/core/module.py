@@ -24,7 +24,11 @@ from lightning_modules.core.lightning_internals import (
     constructor_arguments,
     is_resumed,
 )
-from lightning_modules.core.old_files import count_steps_manually, load_upgraded
+from lightning_modules.core.old_files import (
+    count_steps_manually,
+    load_upgraded,
+    rename_weights,
+)
 from lightning_modules.core.optimisation import (
     Learner,
     OptimizerSpec,
@@ -366,6 +370,7 @@ class AlternatingModule(LightningModule):
         self._noise_states = checkpoint.get("noise")
         self._steps_loaded = checkpoint.get("global_step", 0)
         count_steps_manually(checkpoint)
+        rename_weights(checkpoint)
         self.evaluator.load(checkpoint)
 
     # Arguments ----------------------------------------------------------------------

@@ -62,6 +62,13 @@ def load_upgraded(cls: type, path: Any) -> Any:
     return file
 
 
+def rename_weights(checkpoint: dict[str, Any]) -> None:
+    """Give weights the names that they have now."""
+    weights = checkpoint["state_dict"]
+    for name in [name for name in weights if name.startswith("places.")]:
+        weights[name.replace("places.", "item_encoder.", 1)] = weights.pop(name)
+
+
 def count_steps_manually(checkpoint: dict[str, Any]) -> None:
     """Let a run that was optimised automatically go on from its step.
 

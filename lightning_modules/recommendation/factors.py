@@ -101,7 +101,8 @@ class FactorRanker(AlternatingModule):
     @override
     def configure_model(self) -> None:
         """Shard the tables where the strategy says so."""
-        shard(list(self.tables().values()), self.device_mesh)
+        if self.device_mesh is not None:
+            shard(list(self.tables().values()), self.device_mesh)
 
     # Training -----------------------------------------------------------------------
 

@@ -159,7 +159,8 @@ class MetricRanker(AlternatingModule):
     @override
     def configure_model(self) -> None:
         """Shard the tables where the strategy says so."""
-        shard([self.users, self.items], self.device_mesh)
+        if self.device_mesh is not None:
+            shard([self.users, self.items], self.device_mesh)
 
     @override
     def setup(self, stage: str) -> None:

@@ -117,14 +117,12 @@ class PairTraining:
         self._after_update(*touched)
 
 
-def shard(tables: Sequence[EmbeddingTable], mesh: DeviceMesh | None) -> None:
+def shard(tables: Sequence[EmbeddingTable], mesh: DeviceMesh) -> None:
     """Shard tables over processes, under Lightning's ModelParallelStrategy.
 
     Raises:
         ValueError: If the strategy is to split batches too.
     """
-    if mesh is None:
-        return
     if mesh["data_parallel"].size() > 1:
         raise ValueError(
             "trainer.strategy.init_args.data_parallel_size must be 1: tables are "

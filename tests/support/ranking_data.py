@@ -11,7 +11,7 @@ from datamodules.recommendation.catalogue import Catalogue
 from datamodules.recommendation.planted import PlantedInteractions
 from lightning_modules.data_contracts.sparse_rows import Rows
 from lightning_modules.data_contracts.user_items import UserItems
-from lightning_modules.recommendation.base import ItemRanker
+from lightning_modules.core.module import AlternatingModule
 
 SMALL: dict[str, Any] = {"n_users": 30, "n_items": 40, "n_taken": 10, "dim": 2}
 
@@ -56,7 +56,9 @@ def of_matrix(matrix: Tensor) -> UserItems:
     return UserItems.from_pairs(users, items, *matrix.shape)
 
 
-def fitted(model: ItemRanker, data: InteractionData, **options: Any) -> pl.Trainer:
+def fitted(
+    model: AlternatingModule, data: InteractionData, **options: Any
+) -> pl.Trainer:
     """Trained for one epoch, or solved."""
     pl.seed_everything(0, verbose=False)
     run = trainer(**({"max_epochs": 1, "limit_val_batches": 0} | options))

@@ -11,6 +11,7 @@ from lightning.pytorch import Trainer
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
+from datamodules import Digits
 from datamodules.adaptation.base import Domains
 from datamodules.core.tensor_dataset import LabelledRows
 from lightning_modules import (
@@ -335,8 +336,8 @@ def test_data_that_does_not_fit_is_refused(change: dict[str, Any], says: str) ->
 
 
 def test_a_single_data_set_is_refused() -> None:
-    with pytest.raises(ValueError, match="adapts a source to a target, and int"):
-        module("wdgrl").check_data(3)
+    with pytest.raises(ValueError, match="WDGRL takes a source and a target domain"):
+        module("wdgrl").check_data(Digits())
 
 
 @pytest.mark.parametrize(

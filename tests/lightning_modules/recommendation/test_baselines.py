@@ -14,13 +14,14 @@ from callbacks import Checkpoint
 from lightning_modules.data_contracts.sparse_rows import SparseRows
 from lightning_modules.recommendation.bpr import BPR
 from lightning_modules.recommendation.ease import EASE
+from lightning_modules.recommendation.factors import FactorRanker
 from lightning_modules.recommendation.fitted import FittedRanker
 from lightning_modules.recommendation.implicit_baselines import (
     WRMF,
     ImplicitBPR,
     ItemKNN,
 )
-from lightning_modules.recommendation.pairwise import PairRanker
+from lightning_modules.recommendation.pairwise import PairBatch
 from lightning_modules.recommendation.popularity import Popularity
 from lightning_modules.recommendation.warp import WARP
 from tests.support.ranking_data import Given, fitted, planted
@@ -136,18 +137,18 @@ def test_factors_come_back_from_a_checkpoint(make: Any, tmp_path: Path) -> None:
     assert model.biases.weight.any()
 
 
-def started(model: PairRanker) -> list[tuple[Tensor, ...]]:
+def started(model: FactorRanker) -> list[tuple[Tensor, ...]]:
     """The arguments and the loss of the first step, with tables as they were."""
     steps: list[tuple[Tensor, ...]] = []
-    inner: Any = model.objective
+    inner: Any = model.pair_loss
 
-    def objective(*given: Tensor) -> Any:
+    def pair_loss(pairs: PairBatch) -> Any:
         tables = [t.detach().clone() for t in (model.users.weight, model.items.weight)]
-        loss, moved = inner(*given)
-        steps.append((*given, *tables, loss.detach(), moved))
+        loss, moved = inner(pairs)
+        steps.append((*pairs, *tables, loss.detach(), moved))
         return loss, moved
 
-    model.objective = objective  # type: ignore[method-assign, assignment]
+    model.pair_loss = pair_loss  # type: ignore[method-assign]
     fitted(model, planted(), max_steps=1)
     return steps
 
@@ -223,6 +224,6 @@ def test_numbers_of_items_keep_their_type() -> None:
     data = Given(*matrices())
     run = fitted(Popularity(ks=(3,)), data)
     model: Any = run.lightning_module
-    items, scores = model.rank(torch.arange(2), 3)
+    items, scores = model.evaluator.rank(torch.arange(2), 3)
     assert (items.dtype, scores.dtype) == (torch.int64, torch.float32)
     assert np.isfinite(scores.numpy()).all()

@@ -17,7 +17,9 @@ from lightning_modules.data_contracts.user_items import UserItems
 from lightning_modules.functional.collaborative import covariance_penalty
 from lightning_modules.optim.rowwise_adagrad import RowwiseAdagrad
 from lightning_modules.recommendation.cml import CML
+from lightning_modules.recommendation.evaluation import Sizes
 from lightning_modules.recommendation.negatives import Negatives
+from lightning_modules.recommendation.pairwise import PairBatch
 from tests.support.ranking_data import Given, planted, trainer
 
 data = planted
@@ -47,10 +49,8 @@ def prepared(**options: Any) -> CML:
 
 
 def chosen(model: CML, users: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
-    known = model.known("train")
-    return model.choose(
-        users, items, *model.negatives(users, items, known, model.noise)
-    )
+    pairs = model.prepare((users, items))
+    return model.negatives_of(pairs, model.users(users), pairs.allowed)
 
 
 def test_a_step_is_that_of_loops_over_the_pairs() -> None:
@@ -60,7 +60,7 @@ def test_a_step_is_that_of_loops_over_the_pairs() -> None:
     before: list[Tensor] = []
     batches: list[tuple[Tensor, Tensor]] = []
     drawn: list[Tensor] = []
-    step, draw = model.training_step, model.negatives.draw
+    step, draw = model.training_step, model.pairs.negatives.draw
 
     def training_step(batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         with torch.no_grad():
@@ -74,7 +74,7 @@ def test_a_step_is_that_of_loops_over_the_pairs() -> None:
         return drawn[-1]
 
     model.training_step = training_step  # type: ignore[method-assign]
-    model.negatives.draw = remembered  # type: ignore[method-assign, assignment]
+    model.pairs.negatives.draw = remembered  # type: ignore[method-assign, assignment]
     trained(model, 1, given)
 
     u0, v0 = (table.double().requires_grad_() for table in before)
@@ -121,15 +121,17 @@ def test_pairs_of_a_user_who_takes_everything_have_no_weight() -> None:
     model = prepared(n_negatives=50)
     everything = torch.arange(40)
     users = torch.zeros_like(everything)
-    known = model.known("train")
-    model._known["train"] = type(known).from_pairs(users, everything, 30, 40)
+    known = model.evaluator.interactions("train")
+    model.evaluator._interactions["train"] = type(known).from_pairs(
+        users, everything, 30, 40
+    )
     _, weight = chosen(model, users, everything)
     assert not weight.any()
 
 
 def test_without_rank_weights_every_impostor_counts_once() -> None:
     model = prepared(rank_weighted=False)
-    pairs = model.known("train")
+    pairs = model.evaluator.interactions("train")
     _, weight = chosen(model, pairs.users, pairs.items)
     assert set(weight.tolist()) <= {0.0, 1.0}
 
@@ -147,8 +149,8 @@ def test_items_are_drawn_as_often_as_asked_for(
     options: dict[str, Any], power: float
 ) -> None:
     model = prepared(n_negatives=400, **options)
-    pairs = model.known("train")
-    drawn = model.negatives.draw(pairs.items, pairs, model.noise).flatten()
+    pairs = model.evaluator.interactions("train")
+    drawn = model.pairs.negatives.draw(pairs.items, pairs, model.noise).flatten()
     shares = torch.bincount(drawn, minlength=40) / len(drawn)
     taken = torch.bincount(pairs.items, minlength=40).clamp_min(1).double() ** power
     expected = taken / taken.sum()
@@ -230,7 +232,7 @@ def test_a_checkpoint_brings_its_tables(tmp_path: Path) -> None:
     again = CML.load_from_checkpoint(tmp_path / "one.ckpt")
     for one, other in zip(points(model), points(again), strict=True):
         assert torch.equal(one, other)
-    ranked, scores = again.rank(torch.tensor([4]), 3)
+    ranked, scores = again.evaluator.rank(torch.tensor([4]), 3)
     assert ranked.shape == scores.shape == (1, 3)
 
 
@@ -261,7 +263,9 @@ def test_two_processes_equal_one_on_the_joined_batch(
     together, single = CML(dim=3), CML(dim=3)
     for model in (together, single):
         torch.manual_seed(3)
-        model._make(30, 40, 0)  # forked ranks bring weights back, not modules
+        model.evaluator._make(
+            Sizes(30, 40, 0)
+        )  # forked ranks bring weights back, not modules
     trained(together, 6, data(batch_size=8), devices=2, strategy="ddp_fork")
     start = single.on_fit_start
 
@@ -287,23 +291,31 @@ def featured(**options: Any) -> Given:
     return Given(train, likes & ~train & new, features, **options)
 
 
+def encoded(model: CML) -> Tensor:
+    return model.item_encoder(model.evaluator.features(model.dtype))  # type: ignore[no-any-return]
+
+
+def encoded_all(model: CML) -> Tensor:
+    return model.item_encoder.every(model.evaluator.features(model.dtype))
+
+
 def test_a_step_with_features_is_that_of_loops() -> None:
     """Eq. 52 and 54, at the points f(x) + what the table holds, in the ball."""
     options: dict[str, Any] = {"feature_hidden": (6,), "feature_dropout": 0.0}
     model = CML(dim=3, feature_weight=0.5, n_negatives=4, **options)
     losses: list[tuple[Tensor, ...]] = []
-    inner = model.objective
+    inner = model.pair_loss
 
-    def objective(*given: Tensor) -> tuple[Tensor, Tensor]:
+    def pair_loss(pairs: PairBatch) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
             model.items.weight.normal_()  # so that the ball and eq. 54 matter
-        own, placed = model.items.weight.detach().clone(), model.places(model.features)
-        loss, moved = inner(*given)
+        own, placed = model.items.weight.detach().clone(), encoded(model)
+        loss, moved = inner(pairs)
         points = model.users.weight.detach().clone()
-        losses.append((own, placed.detach(), points, loss.detach(), moved, *given))
+        losses.append((own, placed.detach(), points, loss.detach(), moved, *pairs))
         return loss, moved
 
-    model.objective = objective  # type: ignore[method-assign, assignment]
+    model.pair_loss = pair_loss  # type: ignore[method-assign]
     trained(model, 1, featured())
     own, placed, u, loss, moved, users, items, drawn, allowed = losses[0]
     v = placed + own
@@ -326,23 +338,23 @@ def test_a_step_with_features_is_that_of_loops() -> None:
 def test_items_begin_at_their_features_and_what_moves_one_teaches_f() -> None:
     model = CML(dim=3, feature_weight=0.5, feature_hidden=(6,))
     run = trained(model, 0, featured())
-    placed = model.places.every(model.features)
-    torch.testing.assert_close(model.item_points, model._held(placed))
+    placed = encoded_all(model)
+    torch.testing.assert_close(model.item_points, model._in_ball(placed))
     trained(model, 2, featured())
     del run
-    assert not torch.equal(model.places.every(model.features), placed)
+    assert not torch.equal(encoded_all(model), placed)
 
 
 def test_dropout_of_the_features_is_active_in_training_only() -> None:
     model = CML(dim=3, feature_weight=0.5, feature_hidden=(64,), feature_dropout=0.5)
     trained(model, 2, featured())
     model.train()
-    once, again = (model.places(model.features) for _ in range(2))
+    once, again = (encoded(model) for _ in range(2))
     assert not torch.equal(once, again)
-    found = model.places.every(model.features)
-    assert model.places.training
+    found = encoded_all(model)
+    assert model.item_encoder.training
     model.eval()
-    assert torch.equal(found, model.places(model.features))
+    assert torch.equal(found, encoded(model))
 
 
 def test_a_checkpoint_says_where_items_are_without_their_features(
@@ -352,7 +364,9 @@ def test_a_checkpoint_says_where_items_are_without_their_features(
     trained(model, 5, featured()).save_checkpoint(tmp_path / "one.ckpt")
     again = CML.load_from_checkpoint(tmp_path / "one.ckpt", weights_only=True)
     users = torch.arange(24)
-    for one, other in zip(model.rank(users, 5), again.rank(users, 5), strict=True):
+    for one, other in zip(
+        model.evaluator.rank(users, 5), again.evaluator.rank(users, 5), strict=True
+    ):
         assert torch.equal(one, other)
 
 

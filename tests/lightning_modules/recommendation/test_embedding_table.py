@@ -17,10 +17,13 @@ from torch.multiprocessing.spawn import start_processes
 from lightning_modules.optim.rowwise_adagrad import RowwiseAdagrad
 from lightning_modules.recommendation.bpr import BPR
 from lightning_modules.recommendation.cml import CML
-from lightning_modules.recommendation.pairwise import PairRanker
+from lightning_modules.recommendation.evaluation import Sizes
+from lightning_modules.recommendation.factors import FactorRanker
+from lightning_modules.recommendation.metric import MetricRanker
 from lightning_modules.recommendation.smooth_cml import SmoothCML
 from tests.support.ranking_data import planted, trainer
 
+PairRanker = FactorRanker | MetricRanker
 STEPS = 12
 MAKES: dict[str, Any] = {
     "cml": lambda: CML(dim=3, margin=2.0, optimizer=lambda p: RowwiseAdagrad(p, lr=1)),
@@ -36,7 +39,7 @@ pytestmark = [
 def started(kind: str) -> PairRanker:
     pl.seed_everything(3, verbose=False)
     model: PairRanker = MAKES[kind]()
-    model._make(31, 41, 0)  # neither is even
+    model.evaluator._make(Sizes(31, 41, 0))  # neither is even
     return model
 
 

@@ -11,6 +11,7 @@ from datamodules.recommendation.planted import PlantedInteractions
 from lightning_modules.core.random import RandomStream
 from lightning_modules.data_contracts.user_items import UserItems
 from lightning_modules.recommendation.negatives import Negatives
+from lightning_modules.recommendation.pairwise import PairBatch
 from lightning_modules.recommendation.smooth_cml import SmoothCML
 from tests.support.ranking_data import planted, trainer
 
@@ -25,17 +26,17 @@ def run(model: SmoothCML, data: PlantedInteractions, **options: Any) -> pl.Train
 def test_a_step_is_that_of_loops_over_pairs_and_candidates() -> None:
     model = SmoothCML(dim=3, n_negatives=7, temperature=0.3, margin=0.4)
     seen: list[tuple[Tensor, ...]] = []
-    inner = model.objective
+    inner = model.pair_loss
 
-    def objective(*given: Tensor) -> tuple[Tensor, Tensor]:
+    def pair_loss(pairs: PairBatch) -> tuple[Tensor, Tensor]:
         tables = model.users.weight, model.items.weight
-        loss, moved = inner(*given)
+        loss, moved = inner(pairs)
         seen.append(
-            (*given, *(t.detach().clone() for t in tables), loss.detach(), moved)
+            (*pairs, *(t.detach().clone() for t in tables), loss.detach(), moved)
         )
         return loss, moved
 
-    model.objective = objective  # type: ignore[method-assign, assignment]
+    model.pair_loss = pair_loss  # type: ignore[method-assign]
     run(model, planted(), max_steps=1)
     users, items, drawn, _, u, v, loss, moved = seen[0]
     data = planted()
