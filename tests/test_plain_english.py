@@ -1,7 +1,7 @@
 """Messages and docstring titles without the words that docs/glossary.md drops.
 
-tests/test_plain_english.json says how many of them a file may still have; a file that is
-not listed may have none. ``python tests/test_plain_english.py`` counts them again.
+tests/test_plain_english.json says how many of them a file may still have; a file that
+is not listed may have none. ``python tests/test_plain_english.py`` counts them again.
 """
 
 import ast
