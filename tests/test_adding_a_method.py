@@ -22,8 +22,10 @@ EXPORTS = {
     "lightning_modules": ("lightning_modules.networks.spectral", "SpectralCritic"),
 }
 TOGETHER = """
-from pathlib import Path
+import doctest
+from importlib import import_module
 
+import pytest
 import torch
 from lightning import Trainer
 
@@ -31,6 +33,11 @@ import lightning_modules as methods
 from callbacks import CriticScores
 from datamodules import TwoMoons
 from wasserstein_critics.cli.app import main
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_examples_are_right(module):
+    assert doctest.testmod(import_module(module)).failed == 0
 
 
 def test_the_config_runs():
@@ -92,16 +99,17 @@ def tree(repository: Path, tmp_path: Path) -> Path:
     (config,) = blocks(repository, "yaml")
     (tmp_path / "configs/dragan").mkdir()
     (tmp_path / "configs/dragan/ring8.yaml").write_text(config)
-    (tmp_path / "test_together.py").write_text(TOGETHER)
+    modules = [path[:-3].replace("/", ".") for path in files if "test" not in path]
+    text = TOGETHER.replace("MODULES", repr(modules))
+    (tmp_path / "test_together.py").write_text(text)
     return tmp_path
 
 
 def test_the_code_of_the_page_works_as_it_stands(repository: Path, tree: Path) -> None:
-    added = [path for path in python_files(repository) if "__init__" not in path]
-    options = ["-q", "--doctest-modules", "--import-mode=importlib", "--rootdir=."]
-    quiet = ["-p", "no:cacheprovider", "-W", "ignore"]
+    tests = [path for path in python_files(repository) if path.startswith("tests")]
+    options = ["-q", "-p", "no:cacheprovider", "-W", "ignore", "--rootdir=."]
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, *quiet, *added, "test_together.py"],
+        [sys.executable, "-m", "pytest", *options, *tests, "test_together.py"],
         cwd=tree,
         env={**os.environ, "PYTHONPATH": str(tree)},
         capture_output=True,
