@@ -37,10 +37,10 @@ def test_the_quick_start_runs() -> None:
     code = "\n".join(blocks("python")).replace(STEPS, "max_steps=2")
     names: dict[str, object] = {}
     exec(compile(code, "README.md", "exec"), names)
-    pictures, generator = names["pictures"], names["generator"]
-    assert isinstance(pictures, torch.Tensor)
-    assert pictures.shape == (16, 1, 8, 8)
-    assert pictures.abs().max() <= 1
+    images, generator = names["images"], names["generator"]
+    assert isinstance(images, torch.Tensor)
+    assert images.shape == (16, 1, 8, 8)
+    assert images.abs().max() <= 1
     assert isinstance(generator, torch.nn.Module)
     assert generator(torch.zeros(1, 32)).shape == (1, 1, 8, 8)
 
@@ -61,7 +61,7 @@ def test_every_command_is_understood(
 
 
 def write_two_domains() -> None:
-    """Pictures and features as the README names them."""
+    """Images and features as the README names them."""
     random = np.random.default_rng(0)
     for domain in ("photos", "sketches"):
         for kind in ("bike", "mug", "pen"):

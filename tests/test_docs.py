@@ -1,0 +1,81 @@
+"""Pages name what exists."""
+
+import re
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+import datamodules
+import lightning_modules
+from lightning_modules.data_contracts.contracts import DataKind
+
+REPOSITORY = Path(__file__).parents[1]
+PAGES = sorted(
+    [
+        REPOSITORY / "README.md",
+        REPOSITORY / "CONTRIBUTING.md",
+        *(REPOSITORY / "docs").rglob("*.md"),
+    ]
+)
+ROOMS = ("lightning_modules", "datamodules", "callbacks", "experiments")
+ROOTS = ("", "lightning_modules", "tests", "tests/lightning_modules")
+ADDED = {
+    "critic_scores.py",
+    "dragan.py",
+    "spectral.py",
+    "test_dragan.py",
+    "two_moons.py",
+}
+FORMER = re.compile(r"`(?:scripts/|cli_)[\w/.]*`")  # of decisions, which are history
+
+
+def page_name(path: Path) -> str:
+    return path.relative_to(REPOSITORY).as_posix()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(((?!http)[^)\s]+)\)", page.read_text()):
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        assert target.exists(), link
+        if anchor:
+            titles = re.findall(r"^#+ (.+)$", target.read_text(), re.M)
+            slugs = [
+                re.sub(r"[^\w -]", "", t).lower().replace(" ", "-") for t in titles
+            ]
+            assert anchor in slugs, link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_files_that_are_named_exist(page: Path) -> None:
+    text = FORMER.sub("", page.read_text())
+    roots = [REPOSITORY / root for root in ROOTS]
+    for path in set(re.findall(r"(?<![\w/.<>*-])((?:[a-z_]+/)+\w+\.py)\b", text)):
+        known = any((root / path).exists() for root in roots)
+        assert known or Path(path).name in ADDED, path
+
+
+def test_the_table_of_batches_names_what_is_exported() -> None:
+    page = (REPOSITORY / "docs/architecture.md").read_text()
+    for kind in get_args(DataKind):
+        (row,) = re.findall(rf"^\| `{kind}` \|(.*)\|$", page, re.M)
+        *_, data, methods = row.split(" | ")
+        for package, names in ((datamodules, data), (lightning_modules, methods)):
+            assert set(re.findall(r"`(\w+)`", names)) <= set(package.__all__)
+
+
+def test_every_room_is_in_the_tree() -> None:
+    page = (REPOSITORY / "docs/architecture.md").read_text()
+    tree = page.split("```")[1]
+    for package in ROOMS:
+        for room in (REPOSITORY / package).iterdir():
+            if (room / "__init__.py").exists():
+                assert f" {room.name}/" in tree, room
+
+
+def test_every_equation_is_shown_once_in_order() -> None:
+    page = (REPOSITORY / "docs/theory.md").read_text()
+    numbers = [int(n) for n in re.findall(r"\\tag\{(\d+)\}", page)]
+    assert numbers == list(range(1, 57))
