@@ -9,9 +9,9 @@ from torch import Tensor
 from datamodules.recommendation.base import InteractionData, SplitPairs
 from datamodules.recommendation.catalogue import Catalogue
 from datamodules.recommendation.planted import PlantedInteractions
+from lightning_modules.core.module import AlternatingModule
 from lightning_modules.data_contracts.sparse_rows import Rows
 from lightning_modules.data_contracts.user_items import UserItems
-from lightning_modules.core.module import AlternatingModule
 
 SMALL: dict[str, Any] = {"n_users": 30, "n_items": 40, "n_taken": 10, "dim": 2}
 

@@ -1,0 +1,115 @@
+"""Files of version 0.1 load, run and resume: `tests/old_files` says how they came."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from datamodules import Interactions, PlantedInteractions, PointClouds, ShiftedBlobs
+from lightning_modules import CML, WDGRL, WGANGP, load_network
+from wasserstein_critics.cli import app
+
+FILES = Path(__file__).with_name("old_files")
+RUNS = sorted(path.parent.name for path in FILES.glob("*/config.yaml"))
+RESUMED = [name for name in RUNS if (FILES / name / "resumed.safetensors").exists()]
+pytestmark = pytest.mark.filterwarnings(
+    # these fits have nothing to validate
+    "ignore:You defined a `validation_step` but have no `val_dataloader`",
+)
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Callable[[str], Path]:
+    """A copy of a run's files."""
+    return lambda name: shutil.copytree(FILES / name, tmp_path / "old" / name)
+
+
+def same_weights(model: nn.Module, path: Path) -> None:
+    weights = {
+        k.replace("places.", "item_encoder."): v for k, v in load_file(path).items()
+    }
+    found = model.state_dict()
+    assert found.keys() == weights.keys()
+    for name, weight in weights.items():
+        torch.testing.assert_close(found[name], weight, rtol=1e-5, atol=1e-6)
+
+
+def words(folder: Path, subcommand: str) -> list[str]:
+    return [
+        subcommand,
+        f"--config={folder / 'config.yaml'}",
+        f"--ckpt_path={folder / 'last.ckpt'}",
+    ]
+
+
+@pytest.mark.parametrize("name", RESUMED)
+def test_a_resumed_fit_ends_where_the_old_version_ended(
+    name: str, old: Callable[[str], Path]
+) -> None:
+    folder = old(name)
+    cli = app.command_line([*words(folder, "fit"), "--trainer.max_steps=4"])
+    assert cli.trainer.global_step == 4
+    same_weights(cli.model, folder / "resumed.safetensors")
+
+
+@pytest.mark.parametrize("subcommand", ["validate", "test", "predict"])
+@pytest.mark.parametrize("name", RUNS)
+def test_other_subcommands_take_config_and_checkpoint(
+    name: str, subcommand: str, old: Callable[[str], Path]
+) -> None:
+    if subcommand == "predict" and name.startswith("classifier"):
+        pytest.skip("a classifier predicts nothing")
+    assert app.main(words(old(name), subcommand)) == 0
+
+
+CASES: dict[str, tuple[type[pl.LightningModule], Callable[[Path], Any]]] = {
+    "python-wgan_gp": (WGANGP, lambda _: PointClouds("ring8", batch_size=16)),
+    "python-wdgrl": (WDGRL, lambda _: ShiftedBlobs(batch_size=16)),
+    "python-cml": (CML, lambda _: PlantedInteractions(batch_size=512)),
+    "python-cml-features": (
+        CML,
+        lambda folder: Interactions(
+            path=str(folder / "pairs.csv"),
+            features=str(folder / "items.csv"),
+            batch_size=8,
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_checkpoints_of_python_code_load_and_resume(
+    name: str, old: Callable[[str], Path]
+) -> None:
+    cls, data = CASES[name]
+    folder = old(name)
+    pl.seed_everything(0, verbose=False)
+    model = cls.load_from_checkpoint(folder / "last.ckpt")
+    quiet: dict[str, Any] = dict.fromkeys(
+        ("logger", "enable_checkpointing", "enable_progress_bar"), False
+    )
+    run = pl.Trainer(
+        max_steps=4,
+        max_epochs=-1,
+        limit_val_batches=0,
+        enable_model_summary=False,
+        **quiet,
+    )
+    run.fit(model, data(folder), ckpt_path=folder / "last.ckpt", weights_only=True)
+    same_weights(model, folder / "resumed.safetensors")
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted(p.relative_to(FILES).as_posix() for p in FILES.glob("*/[gn]e*.safetensors")),
+)
+def test_exported_networks_load(path: str) -> None:
+    network = load_network(FILES / path)
+    for name, weight in load_file(FILES / path).items():
+        assert torch.equal(network.state_dict()[name], weight)
