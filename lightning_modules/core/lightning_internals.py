@@ -1,0 +1,304 @@
+"""Register of the private names of Lightning, torch and jsonargparse that are used.
+
+Whatever has no public name there is reached through this file alone, one function for
+each purpose, and each has a test that fails with the function's name and its users when
+a release changes it. Seen in lightning 2.6.6, torch 2.15.0, jsonargparse 4.53.0 and
+wandb 0.31. Two more facts are relied on where a function can't stand between, and
+tested in the same place: ``nn.Module.to`` goes through ``_apply`` (metrics.features),
+and torch is compiling only once ``torch._dynamo`` is loaded (functional.lipschitz).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.core.mixins import hparams_mixin
+from lightning.pytorch.loggers import Logger, WandbLogger
+from lightning.pytorch.loggers.logger import DummyLogger
+from lightning.pytorch.plugins import MixedPrecision
+from lightning.pytorch.strategies import DDPStrategy, Strategy
+from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities.parsing import collect_init_args
+from torch import Tensor, nn
+from torch._functorch import config as functorch
+from torch.distributed.device_mesh import DeviceMesh
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
+from torch.nn.modules.instancenorm import _InstanceNorm
+from torch.optim import Optimizer
+from typing_extensions import override
+
+# Trainer ------------------------------------------------------------------------------
+
+
+def is_resumed(trainer: pl.Trainer) -> bool:
+    """Whether the run goes on from a checkpoint.
+
+    Also from one that a cluster's requeue left, which is not in ``trainer.ckpt_path``.
+    """
+    connector = trainer._checkpoint_connector
+    return bool(trainer.ckpt_path or connector._hpc_resume_path)
+
+
+def is_fitting(trainer: pl.Trainer) -> bool:
+    """Whether ``fit`` runs, in its validation and sanity check too."""
+    return trainer.state.fn == TrainerFn.FITTING
+
+
+def validation_follows(trainer: pl.Trainer) -> bool:
+    """Whether a validation comes right after the training batch that just ended."""
+    loop = trainer.fit_loop
+    assert loop._data_fetcher is not None
+    return loop.epoch_loop._should_check_val_fx(loop._data_fetcher)
+
+
+def batches_in_flight(trainer: pl.Trainer) -> int:
+    """Batches of the epoch that were fetched and are not yet trained on: 0 or 1."""
+    progress: Any = trainer.fit_loop.epoch_loop.batch_progress.current
+    return int(progress.ready - progress.processed)
+
+
+def batches_trained(trainer: pl.Trainer) -> int:
+    """Batches that were trained on since the first step, over all resumed runs."""
+    progress: Any = trainer.fit_loop.epoch_loop.batch_progress.total
+    return int(progress.processed)
+
+
+def attached_trainer(module: pl.LightningModule) -> pl.Trainer | None:
+    """The module's trainer, or None, where ``module.trainer`` would raise."""
+    return module._trainer
+
+
+def real_loggers(trainer: pl.Trainer) -> list[Logger]:
+    """The loggers, without the one that stands in for none under ``fast_dev_run``."""
+    return [one for one in trainer.loggers if not isinstance(one, DummyLogger)]
+
+
+# Strategies and precision -------------------------------------------------------------
+
+
+def ddp_options(strategy: DDPStrategy) -> dict[str, Any]:
+    """Keywords that DDP will wrap the module with; changes count until set-up."""
+    return strategy._ddp_kwargs
+
+
+def device_mesh(strategy: Strategy) -> DeviceMesh | None:
+    """The mesh of devices of a model parallel strategy; None for others."""
+    # Only these strategies have the attribute.
+    mesh: DeviceMesh | None = getattr(strategy, "_device_mesh", None)
+    return mesh
+
+
+def gradient_scale(trainer: pl.Trainer, optimizer: Optimizer) -> float:
+    """What the gradients that the optimizer is about to use are multiplied by.
+
+    Mixed precision in float16 scales losses, and unscales the gradients before the
+    step; only a fused optimizer does that by itself, within the step.
+    """
+    plugin = trainer.precision_plugin
+    scaler = plugin.scaler if isinstance(plugin, MixedPrecision) else None
+    if scaler is None or not hasattr(optimizer, "_step_supports_amp_scaling"):
+        return 1.0
+    return scaler.get_scale()
+
+
+# Arguments ----------------------------------------------------------------------------
+
+
+def built_by_cli() -> bool:
+    """Whether LightningCLI is building a module, and so knows its config."""
+    return hparams_mixin._given_hyperparameters.get() is not None
+
+
+def constructor_arguments(frame: FrameType) -> dict[str, Any]:
+    """Arguments of the constructors of a LightningModule that are running.
+
+    Args:
+        frame: That of the outermost constructor's body, or one that it called.
+
+    Returns:
+        Argument by name, of subclasses and of their bases.
+    """
+    parts = collect_init_args(frame, [], classes=(hparams_mixin.HyperparametersMixin,))
+    return {name: value for part in parts for name, value in part.items()}
+
+
+# Networks -----------------------------------------------------------------------------
+
+
+def mixes_rows(network: nn.Module) -> bool:
+    """Whether the network has batch normalisation, so that rows depend on others."""
+    return any(isinstance(layer, _BatchNorm) for layer in network.modules())
+
+
+def has_stochastic_layers(network: nn.Module) -> bool:
+    """Whether the network has dropout of units, channels or whole branches."""
+    return any(
+        isinstance(layer, _DropoutNd)
+        # those of torchvision and timm, which need not be installed
+        or type(layer).__name__ in ("StochasticDepth", "DropPath")
+        for layer in network.modules()
+    )
+
+
+def is_normalisation(layer: nn.Module) -> bool:
+    """Whether the layer normalises by batch, group, layer or instance."""
+    return isinstance(layer, _BatchNorm | nn.GroupNorm | nn.LayerNorm | _InstanceNorm)
+
+
+def lerp_all_(ends: Sequence[Tensor], others: Sequence[Tensor], weight: float) -> None:
+    """Move each tensor towards another, in place and in one kernel for all.
+
+    >>> mean = torch.zeros(2)
+    >>> lerp_all_([mean], [torch.ones(2)], 0.25)
+    >>> mean
+    tensor([0.2500, 0.2500])
+    """
+    torch._foreach_lerp_(list(ends), list(others), weight)
+
+
+@contextmanager
+def compiling_backward_at_once() -> Iterator[None]:
+    """Within the block a function's backward pass is compiled with its forward pass.
+
+    What can't be compiled of it fails there, and not at the first ``backward``.
+    """
+    with functorch.patch(force_non_lazy_backward_lowering=True):
+        yield
+
+
+# Command line and loggers -------------------------------------------------------------
+
+
+class ConfigDecides(LightningCLI):
+    """LightningCLI where a checkpoint's arguments don't win over the command line's.
+
+    The config says what the model is, and the checkpoint has to fit.
+    """
+
+    @override
+    def _parse_ckpt_path(self) -> None:
+        pass
+
+    @property
+    def option_names(self) -> set[str]:
+        """Keys that a subcommand takes."""
+        parser = next(iter(self._subcommand_parsers.values()))
+        return {action.dest for action in parser._actions}
+
+
+def describe_subcommands(
+    parser: LightningArgumentParser, texts: Mapping[str, str]
+) -> None:
+    """Set the sentence that ``--help`` shows for each subcommand."""
+    subcommands = parser._subcommands_action
+    assert subcommands is not None
+    for choice in subcommands._choices_actions:
+        choice.help = texts[choice.dest]
+
+
+def given_wandb_id(logger: WandbLogger) -> str | None:
+    """The id that the run was asked to have; None where W&B chooses it."""
+    run_id: str | None = logger._wandb_init.get("id")
+    return run_id
+
+
+def set_wandb_id(logger: WandbLogger, run_id: str) -> None:
+    """Let a logger that has opened no run yet go on in an earlier one."""
+    logger._id = logger._wandb_init["id"] = run_id
+
+
+# Callbacks ----------------------------------------------------------------------------
+
+
+def state_key(callback: pl.Callback, **settings: Any) -> str:
+    """Name of the callback's state in a checkpoint, one for each of the settings."""
+    return callback._generate_state_key(**settings)
+
+
+class OpenCheckpoint(ModelCheckpoint):
+    """`ModelCheckpoint` whose inner parts have public names, to read and to override.
+
+    Takes the arguments of `ModelCheckpoint` and behaves alike.
+    """
+
+    @property
+    def update_interval(self) -> int:
+        """``every_n_train_steps``; 0 where it was not set."""
+        return self._every_n_train_steps
+
+    @property
+    def epoch_interval(self) -> int:
+        """``every_n_epochs``; 0 where it was not set."""
+        return self._every_n_epochs
+
+    @property
+    def seconds(self) -> float | None:
+        """``train_time_interval``; None where it was not set."""
+        interval = self._train_time_interval
+        return None if interval is None else interval.total_seconds()
+
+    @property
+    def last_time(self) -> float:
+        """When time was last started to be counted, on ``time.monotonic``'s clock."""
+        return self._last_time_checked or 0.0
+
+    @last_time.setter
+    def last_time(self, now: float) -> None:
+        self._last_time_checked = now
+
+    @property
+    def last_step(self) -> int:
+        """The step of the newest checkpoint; none is written twice at one step."""
+        return self._last_global_step_saved
+
+    @last_step.setter
+    def last_step(self, step: int) -> None:
+        self._last_global_step_saved = step
+
+    @property
+    def is_local(self) -> bool:
+        """Whether ``dirpath`` is on a file system of this machine."""
+        return "file" in self._fs.protocol
+
+    def may_save(self, trainer: pl.Trainer) -> bool:
+        """Whether this is a fit whose present step has not been saved."""
+        return not self._should_skip_saving_checkpoint(trainer)
+
+    def saves_before_validation(self, trainer: pl.Trainer) -> bool:
+        """Whether an epoch's checkpoint is due at its end, not after a validation."""
+        return self._should_save_on_train_epoch_end(trainer)
+
+    def save_ranked(self, trainer: pl.Trainer) -> None:
+        """Save if ``monitor`` is among the best, or in any case where there is none."""
+        self._save_topk_checkpoint(trainer, self._monitor_candidates(trainer))
+
+    def save_newest(self, trainer: pl.Trainer) -> None:
+        """Save ``last.ckpt`` if ``save_last`` asks for it."""
+        self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
+
+    def write(self, trainer: pl.Trainer, filepath: str) -> None:
+        """Write one file, and tell the loggers; called on all ranks."""
+        super()._save_checkpoint(trainer, filepath)
+
+    def note_saved(self, trainer: pl.Trainer, filepath: str) -> None:
+        """Remember the file as the newest one, to which ``last.ckpt`` may link."""
+        self._last_global_step_saved = trainer.global_step
+        self._last_checkpoint_saved = filepath
+
+    def name_values(self, trainer: pl.Trainer) -> dict[str, Tensor]:
+        """Values that ``monitor`` and file names may name, as scalars."""
+        return super()._monitor_candidates(trainer)
+
+    @override
+    def _save_checkpoint(self, trainer: pl.Trainer, filepath: str) -> None:
+        self.write(trainer, filepath)
+
+    @override
+    def _monitor_candidates(self, trainer: pl.Trainer) -> dict[str, Tensor]:
+        return self.name_values(trainer)

@@ -1,0 +1,440 @@
+"""Each private name that the library uses still does what it is used for."""
+
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.demos.boring_classes import BoringModel
+from lightning.pytorch.loggers import CSVLogger, WandbLogger
+from lightning.pytorch.plugins import MixedPrecision
+from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
+from torch import Tensor, nn
+
+from lightning_modules.core import lightning_internals as internals
+from lightning_modules.core.lightning_internals import ConfigDecides, OpenCheckpoint
+
+SUBCOMMANDS = ("fit", "validate", "test", "predict")
+REPOSITORY = Path(__file__).parents[3]
+PACKAGES = ("lightning_modules", "datamodules", "callbacks", "wasserstein_critics")
+
+
+@contextmanager
+def register(part: Any, *users: str) -> Iterator[None]:
+    """What the block shows, with the name and the users of what has changed."""
+    try:
+        yield
+    except Exception as error:
+        name = part if isinstance(part, str) else part.__qualname__
+        names = ", ".join(users or users_of(name.split(".")[-1])) or "nobody yet"
+        pytest.fail(
+            f"{name} in core/lightning_internals.py, used by {names}, does not fit "
+            f"this release: {type(error).__name__}: {error}"
+        )
+
+
+def users_of(name: str) -> list[str]:
+    """Files outside the register that say a name."""
+    return [
+        str(path.relative_to(REPOSITORY))
+        for package in PACKAGES
+        for path in sorted((REPOSITORY / package).rglob("*.py"))
+        if name in path.read_text() and path.stem != "lightning_internals"
+    ]
+
+
+def test_what_has_changed_and_who_uses_it_are_named() -> None:
+    with (
+        pytest.raises(
+            pytest.fail.Exception, match=r"(?s)OpenCheckpoint.*checkpoint.py"
+        ),
+        register(OpenCheckpoint, "callbacks/runs/checkpoint.py"),
+    ):
+        raise AttributeError("_fs")
+
+
+class Watch(pl.Callback):
+    """Calls a function after each training batch."""
+
+    def __init__(self, function: Callable[[Trainer], Any]) -> None:
+        self.function, self.values = function, list[Any]()
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        self.values.append(self.function(trainer))
+
+
+def trainer(**options: Any) -> Trainer:
+    defaults = {
+        "accelerator": "cpu",
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "max_epochs": 1,
+        "limit_train_batches": 4,
+        "limit_val_batches": 1,
+        "num_sanity_val_steps": 0,
+    }
+    return Trainer(**{**defaults, **options})
+
+
+def watched(function: Callable[[Trainer], Any], **options: Any) -> list[Any]:
+    watch = Watch(function)
+    trainer(callbacks=[watch], **options).fit(BoringModel())
+    return watch.values
+
+
+# Trainer ------------------------------------------------------------------------------
+
+
+def test_a_resumed_run_is_told_from_a_new_one(tmp_path: Path) -> None:
+    with register(internals.is_resumed):
+        watch = Watch(internals.is_resumed)
+        first = trainer(callbacks=[watch])
+        first.fit(BoringModel())
+        first.save_checkpoint(tmp_path / "one.ckpt")
+        second = trainer(max_epochs=2, callbacks=[watch])
+        second.fit(BoringModel(), ckpt_path=tmp_path / "one.ckpt")
+        assert watch.values == 4 * [False] + 4 * [True]
+
+
+def test_a_requeued_run_is_a_resumed_one(tmp_path: Path) -> None:
+    with register(internals.is_resumed):
+        first = trainer(max_steps=1)
+        first.fit(BoringModel())
+        first.save_checkpoint(tmp_path / "hpc_ckpt_1.ckpt")
+        options = {"max_steps": 2, "default_root_dir": tmp_path}
+        assert set(watched(internals.is_resumed, **options)) == {True}
+
+
+def test_a_fit_is_told_from_a_test() -> None:
+    with register(internals.is_fitting):
+        assert watched(internals.is_fitting, max_steps=1) == [True]
+        tester = trainer(limit_test_batches=1)
+        tester.test(BoringModel(), verbose=False)
+        assert not internals.is_fitting(tester)
+
+
+def test_a_validation_is_announced_by_the_batch_before_it() -> None:
+    with register(internals.validation_follows):
+        values = watched(internals.validation_follows, val_check_interval=2)
+        assert values == [False, True, False, True]
+
+
+class AsksBetween(BoringModel):
+    """Asks in the middle of a training step."""
+
+    def training_step(self, batch: Any, batch_idx: int) -> Any:
+        assert internals.batches_in_flight(self.trainer) == 1
+        return super().training_step(batch, batch_idx)
+
+
+def test_batches_are_in_flight_while_a_step_is_made() -> None:
+    with register(internals.batches_in_flight):
+        watch = Watch(internals.batches_in_flight)
+        trainer(callbacks=[watch]).fit(AsksBetween())
+        assert watch.values == [0, 0, 0, 0]
+
+
+def test_trained_batches_are_counted_over_epochs() -> None:
+    with register(internals.batches_trained):
+        options = {"max_epochs": 2, "limit_train_batches": 2}
+        assert watched(internals.batches_trained, **options) == [1, 2, 3, 4]
+
+
+def test_a_module_without_a_trainer_says_none() -> None:
+    with register(internals.attached_trainer):
+        module = BoringModel()
+        assert internals.attached_trainer(module) is None
+        module.trainer = one = trainer()
+        assert internals.attached_trainer(module) is one
+
+
+def test_the_stand_in_for_a_logger_is_none(tmp_path: Path) -> None:
+    with register(internals.real_loggers):
+        logger = CSVLogger(tmp_path)
+        assert internals.real_loggers(trainer(logger=logger)) == [logger]
+        assert internals.real_loggers(trainer(logger=True, fast_dev_run=True)) == []
+
+
+# Strategies and precision -------------------------------------------------------------
+
+
+def test_options_of_ddp_can_be_changed() -> None:
+    with register(internals.ddp_options):
+        strategy = DDPStrategy(find_unused_parameters=True, static_graph=False)
+        options = internals.ddp_options(strategy)
+        assert options == {"find_unused_parameters": True, "static_graph": False}
+        options["bucket_cap_mb"] = 1
+        assert internals.ddp_options(strategy)["bucket_cap_mb"] == 1
+
+
+def test_only_model_parallel_strategies_have_a_mesh() -> None:
+    with register(internals.device_mesh):
+        assert internals.device_mesh(trainer().strategy) is None
+        strategy = ModelParallelStrategy()
+        assert internals.device_mesh(strategy) is None  # before set-up
+        vars(strategy)["_device_mesh"] = mesh = object()
+        assert internals.device_mesh(strategy) is mesh
+
+
+def test_only_a_fused_optimizer_gets_scaled_gradients() -> None:
+    with register(internals.gradient_scale):
+        weights = [nn.Parameter(torch.ones(1))]
+        fused, plain = (torch.optim.Adam(weights, fused=x) for x in (True, False))
+        scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+        half = trainer(plugins=MixedPrecision("16-mixed", "cpu", scaler))
+        scaler.scale(torch.ones(1))  # from here on it has a scale
+        assert internals.gradient_scale(half, fused) == 8.0
+        assert internals.gradient_scale(half, plain) == 1.0
+        assert internals.gradient_scale(trainer(), fused) == 1.0
+        bfloat = trainer(plugins=MixedPrecision("bf16-mixed", "cpu"))
+        assert internals.gradient_scale(bfloat, fused) == 1.0
+
+
+# Arguments ----------------------------------------------------------------------------
+
+QUIET: dict[str, Any] = {"save_config_callback": None, "seed_everything_default": 0}
+
+
+class Base(LightningModule):
+    def __init__(self, width: int = 1) -> None:
+        super().__init__()
+        frame = inspect.currentframe()
+        assert frame is not None
+        self.width = width
+        self.built_by_cli = internals.built_by_cli()
+        self.arguments = internals.constructor_arguments(frame)
+
+
+class Derived(Base):
+    def __init__(self, depth: int = 2, **options: int) -> None:
+        super().__init__(**options)
+        self.depth = depth
+
+
+def test_arguments_of_a_class_and_of_its_base_are_found() -> None:
+    with register(internals.constructor_arguments):
+        assert Derived(depth=3, width=4).arguments == {"depth": 3, "width": 4}
+
+
+@pytest.mark.filterwarnings("ignore:.*instantiate_classes")
+def test_the_command_line_is_told_from_a_script(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    with register(internals.built_by_cli):
+        cli = ConfigDecides(Derived, run=False, **QUIET)
+        assert cli.model.built_by_cli
+        assert not Derived().built_by_cli
+
+
+# Networks -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "layer", [nn.BatchNorm1d(2), nn.BatchNorm3d(2), nn.SyncBatchNorm(2)]
+)
+def test_batch_norm_mixes_rows(layer: nn.Module) -> None:
+    with register(internals.mixes_rows):
+        assert internals.mixes_rows(nn.Sequential(nn.Sequential(layer)))
+        assert not internals.mixes_rows(nn.Sequential(nn.LayerNorm(2), nn.Dropout()))
+
+
+class DropPath(nn.Module):
+    """As in timm."""
+
+
+@pytest.mark.parametrize("layer", [nn.Dropout(), nn.Dropout2d(), DropPath()])
+def test_dropout_is_stochastic(layer: nn.Module) -> None:
+    with register(internals.has_stochastic_layers):
+        assert internals.has_stochastic_layers(nn.Sequential(nn.Sequential(layer)))
+        assert not internals.has_stochastic_layers(nn.Sequential(nn.BatchNorm1d(2)))
+
+
+def test_stochastic_depth_of_torchvision_has_its_name() -> None:
+    from torchvision.ops import StochasticDepth
+
+    with register(internals.has_stochastic_layers):
+        assert internals.has_stochastic_layers(StochasticDepth(0.5, "row"))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [nn.BatchNorm2d(2), nn.GroupNorm(1, 2), nn.LayerNorm(2), nn.InstanceNorm1d(2)],
+)
+def test_four_kinds_of_normalisation_are_known(layer: nn.Module) -> None:
+    with register(internals.is_normalisation):
+        assert internals.is_normalisation(layer)
+        assert not internals.is_normalisation(nn.Linear(2, 2))
+
+
+def test_many_tensors_move_at_once() -> None:
+    with register(internals.lerp_all_):
+        ends = [torch.zeros(2), torch.ones(1)]
+        internals.lerp_all_(ends, [torch.ones(2), torch.zeros(1)], 0.25)
+        assert [end.tolist() for end in ends] == [[0.25, 0.25], [0.75]]
+
+
+def test_the_backward_pass_is_compiled_with_the_forward_pass() -> None:
+    from torch._functorch import config
+
+    with register(internals.compiling_backward_at_once):
+        with internals.compiling_backward_at_once():
+            assert config.force_non_lazy_backward_lowering
+        assert not config.force_non_lazy_backward_lowering
+
+
+def test_a_module_is_moved_through_apply() -> None:
+    class Told(nn.Module):
+        told = False
+
+        def _apply(self, fn: Any, recurse: bool = True) -> Any:
+            self.told = True
+            return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+
+    with register("nn.Module._apply", "metrics/features.py"):
+        inner = Told()
+        nn.Sequential(inner).to(torch.float64)
+        assert inner.told
+
+
+def test_what_compiles_has_loaded_dynamo() -> None:
+    with register("torch._dynamo", "functional/lipschitz.py"):
+        torch.compile(torch.neg, backend="eager")(torch.ones(1))
+        assert "torch._dynamo" in sys.modules
+
+
+# Command line and loggers -------------------------------------------------------------
+
+
+class Described(ConfigDecides):
+    """Describes its subcommands and reads its keys; runs nothing."""
+
+    def setup_parser(self, *args: Any) -> None:
+        super().setup_parser(*args)
+        texts = {name: f"It will {name}" for name in SUBCOMMANDS}
+        internals.describe_subcommands(self.parser, texts)
+
+    def _run_subcommand(self, *_: Any) -> None:
+        self.help, self.keys = self.parser.format_help(), self.option_names
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Described:
+    """As called to test a checkpoint of other arguments."""
+    path = tmp_path / "old.ckpt"
+    torch.save({"hyper_parameters": {"depth": 5}}, path)
+    words = ["train.py", "test", "--model.depth=7", f"--ckpt_path={path}"]
+    monkeypatch.setattr(sys, "argv", words)
+    return Described(Derived, **QUIET)
+
+
+@pytest.mark.filterwarnings("ignore:.*instantiate_classes")
+def test_keys_and_texts_of_subcommands_are_reached(cli: Described) -> None:
+    with register(internals.describe_subcommands):
+        assert all(f"It will {name}" in cli.help for name in SUBCOMMANDS)
+    with register(ConfigDecides):
+        assert {"config", "trainer.max_steps", "model.depth"} <= cli.keys
+
+
+@pytest.mark.filterwarnings("ignore:.*instantiate_classes")
+def test_the_config_wins_over_the_checkpoint(cli: Described) -> None:
+    with register(ConfigDecides):
+        assert cli.model.arguments["depth"] == 7
+
+
+def test_a_wandb_run_is_continued_by_its_id(tmp_path: Path) -> None:
+    with register(internals.set_wandb_id):
+        logger = WandbLogger(save_dir=tmp_path, offline=True)
+        assert internals.given_wandb_id(logger) is None
+        internals.set_wandb_id(logger, "abc123")
+        assert internals.given_wandb_id(logger) == logger.version == "abc123"
+        assert logger.experiment.id == "abc123"
+        logger.experiment.finish()
+
+
+# Callbacks ----------------------------------------------------------------------------
+
+
+def test_a_state_key_tells_settings_apart() -> None:
+    with register(internals.state_key):
+        keys = {internals.state_key(Watch(print), n=n) for n in (1, 2)}
+        assert len(keys) == 2
+        assert all(key.startswith("Watch") for key in keys)
+
+
+def test_intervals_of_a_checkpoint_can_be_read() -> None:
+    from datetime import timedelta
+
+    with register(OpenCheckpoint):
+        steps = OpenCheckpoint(every_n_train_steps=3)
+        assert (steps.update_interval, steps.epoch_interval, steps.seconds) == (
+            3,
+            0,
+            None,
+        )
+        assert OpenCheckpoint().epoch_interval == 1
+        assert OpenCheckpoint(train_time_interval=timedelta(minutes=1)).seconds == 60.0
+
+
+class Recorded(OpenCheckpoint):
+    """Writes where it was told, and says the names."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.written = list[str]()
+
+    def name_values(self, trainer: Trainer) -> dict[str, Tensor]:
+        return super().name_values(trainer) | {"own": torch.tensor(7)}
+
+    def write(self, trainer: Trainer, filepath: str) -> None:
+        self.written.append(Path(filepath).name)
+        super().write(trainer, filepath)
+
+
+def test_lightnings_own_saving_goes_through_the_public_names(tmp_path: Path) -> None:
+    with register(OpenCheckpoint):
+        checkpoint = Recorded(dirpath=tmp_path, filename="{own}", save_last=True)
+        trainer(callbacks=[checkpoint], enable_checkpointing=True).fit(BoringModel())
+        assert checkpoint.written == ["own=7.ckpt", "last.ckpt"]
+        assert all((tmp_path / name).is_file() for name in checkpoint.written)
+        assert checkpoint.last_step == 4
+
+
+def test_what_saves_can_be_asked_and_called(tmp_path: Path) -> None:
+    with register(OpenCheckpoint):
+        checkpoint = Recorded(dirpath=tmp_path, every_n_train_steps=100, save_last=True)
+        options: dict[str, Any] = {"enable_checkpointing": True}
+
+        def asked(running: Trainer) -> tuple[bool, bool]:
+            before = checkpoint.may_save(running)
+            checkpoint.save_ranked(running)
+            checkpoint.save_newest(running)
+            return before, checkpoint.may_save(running)
+
+        watch = Watch(asked)
+        one = trainer(callbacks=[checkpoint, watch], max_steps=1, **options)
+        one.fit(BoringModel())
+        assert watch.values == [(True, False)]
+        assert checkpoint.written == ["epoch=0-step=1.ckpt", "last.ckpt"]
+        assert checkpoint.is_local
+        assert checkpoint.saves_before_validation(one)
+        assert checkpoint.last_time > 0
+
+
+def test_a_noted_file_is_not_written_again(tmp_path: Path) -> None:
+    with register(OpenCheckpoint):
+        checkpoint = Recorded(dirpath=tmp_path, save_last="link")
+        watch = Watch(lambda one: checkpoint.note_saved(one, str(tmp_path / "x.ckpt")))
+        options: dict[str, Any] = {"enable_checkpointing": True, "max_steps": 1}
+        trainer(callbacks=[watch, checkpoint], **options).fit(BoringModel())
+        assert checkpoint.written == []
+        checkpoint.last_step, checkpoint.last_time = 5, 9.0
+        assert (checkpoint.last_step, checkpoint.last_time) == (5, 9.0)
