@@ -63,7 +63,7 @@ def test_the_last_validation_of_a_fit_is_drawn(batch_size: int, seen: Seen) -> N
     right, total = np.trace(counts), counts.sum()
     assert total == (data.domains.target_test.y >= 0).sum() < 40
     share = f"{100 * right / total:.1f} %"
-    sentence = f"validation, step 4: {right} of {total} right ({share})"
+    sentence = f"validation, step 4: {right} of {total} correct ({share})"
     assert seen.captions == [sentence]
 
 

@@ -4,6 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.demos.boring_classes import BoringModel
 from PIL import Image
 from sklearn.decomposition import PCA
 from torch import Tensor, nn
@@ -153,12 +154,12 @@ def test_the_features_are_those_of_the_averaged_weights(seen: Seen) -> None:
     trainer(average, FeatureMap(n=100)).fit(module, datamodule=herds)
     raw = trainer(FeatureMap(n=100), max_steps=5)
     with average.averaged(module):
-        picture = FeatureMap(n=100)
+        callback = FeatureMap(n=100)
         raw.datamodule = herds  # type: ignore[attr-defined]
-        picture.picture(raw, module, "")
+        callback.plot(raw, module, "")
     drawn, expected = (next(iter(seen.planes[k].values())) for k in (-2, -1))
     assert torch.equal(drawn, expected)
-    picture.picture(raw, module, "")
+    callback.plot(raw, module, "")
     assert not torch.equal(drawn, next(iter(seen.planes[-1].values())))
 
 
@@ -399,10 +400,10 @@ def test_data_that_is_not_two_domains_is_refused_before_training() -> None:
 
 
 def test_a_module_without_features_is_refused_before_training() -> None:
-    class Blind(Shepherd):
-        features = property()
+    class Blind(BoringModel):
+        pass
 
-    with pytest.raises(ValueError, match="Blind has none: take it out"):
+    with pytest.raises(ValueError, match="Blind has none: remove it"):
         trainer(FeatureMap()).fit(Blind(), datamodule=Herds())
 
 
@@ -411,7 +412,7 @@ def test_a_module_without_features_is_refused_before_training() -> None:
     [
         ({"every_n_steps": 0}, "every_n_steps must be at least 1, got 0"),
         ({"n": 0}, "n must be at least 1, got 0"),
-        ({"method": "umap"}, "method must be pca, tsne or both, got 'umap'"),
+        ({"method": "umap"}, "method must be one of pca, tsne, both, got 'umap'"),
     ],
 )
 def test_bad_settings_are_named(settings: dict[str, Any], sentence: str) -> None:

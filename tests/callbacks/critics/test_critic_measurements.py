@@ -348,7 +348,7 @@ def test_the_curve_goes_on_after_a_resume_and_anew_in_another_run() -> None:
     first, second = TransportMonitor(1, n=100), TransportMonitor(1, n=100)
     monitored(first)
     second.load_state_dict(first.state_dict())
-    second._keep(3, {"wasserstein_exact": 1.0})
+    second._append(3, {"wasserstein_exact": 1.0})
     assert second.state_dict()["curves"]["step"] == [1, 2, 3]
     assert first.state_dict()["curves"]["step"] == [1, 2]
     monitored(second)  # but a new run begins anew

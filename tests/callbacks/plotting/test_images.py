@@ -9,7 +9,7 @@ from PIL import Image
 
 from callbacks.plotting.images import (
     GAP_COLOUR,
-    Picture,
+    Pixels,
     image_grid,
     log_picture,
     save_png,
@@ -116,7 +116,7 @@ def test_a_smoke_run_writes_no_picture(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def reddish(picture: Picture) -> int:
+def reddish(picture: Pixels) -> int:
     return int((picture[..., 0].astype(int) - picture[..., 1] > 60).sum())
 
 

@@ -118,7 +118,7 @@ def test_items_get_the_colour_of_their_rarest_common_feature(sparse: bool) -> No
         (lambda: TopItems(["nobody"]), "users of TopItems: there is no user 'nobody'"),
         (lambda: TopItems(0), "users must be at least 1"),
         (lambda: TopItems(every_n_validations=0), "every_n_validations"),
-        (lambda: ItemMap(method="map"), "method must be pca or tsne"),  # type: ignore[arg-type]
+        (lambda: ItemMap(method="map"), "method must be one of pca, tsne"),  # type: ignore[arg-type]
         (lambda: ItemMap(n_colours=11), "n_colours"),
         (lambda: ExportTables("tree"), "index must be one of none"),  # type: ignore[arg-type]
     ],
@@ -130,7 +130,7 @@ def test_what_is_out_of_range_is_refused(make: Any, says: str, tmp_path: Path) -
 
 @pytest.mark.parametrize("callback", [ExportTables(), ItemMap()])
 def test_models_without_points_are_refused(callback: Any, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"take it out of trainer\.callbacks"):
+    with pytest.raises(ValueError, match=r"remove it from trainer\.callbacks"):
         fit(tmp_path, callback, Popularity(ks=(4,)))
 
 

@@ -279,7 +279,7 @@ def test_points_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     ("options", "says"),
     [
         ({"k": 0}, "k must be at least 1"),
-        ({"format": "npz"}, "csv or parquet, got 'np"),
+        ({"format": "npz"}, "csv, parquet, got 'np"),
     ],
 )
 def test_other_arguments_are_refused(options: Any, says: str) -> None:

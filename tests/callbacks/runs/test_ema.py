@@ -248,7 +248,7 @@ def test_a_decay_outside_its_range_is_refused(decay: float) -> None:
 
 
 def test_a_module_without_a_player_is_refused() -> None:
-    with pytest.raises(ValueError, match="BoringModel is neither: remove it"):
+    with pytest.raises(ValueError, match="BoringModel has neither: remove it"):
         trainer(WeightEMA()).fit(BoringModel())
 
 
