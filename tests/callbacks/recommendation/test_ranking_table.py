@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from callbacks.predictions.numbered_rows import NumberedRows
 from callbacks.recommendation.ranking_table import RankingTable, ranking_table
 from datamodules import Digits
 from datamodules.recommendation.base import Catalogue, SplitPairs
@@ -144,12 +143,6 @@ def test_no_digit_of_an_item_or_a_score_is_lost(
     table = callback.table(users, kept)
     assert table["item"].to_list() == items
     assert table["score"].to_list() == shown.tolist()
-
-
-def test_rows_are_float32_unless_told() -> None:
-    rows = NumberedRows()
-    rows.add(torch.tensor([0]), torch.tensor([[1.0]]).double())
-    assert rows._rows[0].dtype == torch.float32
 
 
 TWO_PROCESSES = """
