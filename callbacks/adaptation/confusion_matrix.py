@@ -45,7 +45,6 @@ class ConfusionMatrixPicture(Callback):
 
     @override
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin to count."""
         assert self._counts is not None
         self._counts = self._counts.to(pl_module.device)
         self._counts.reset()
@@ -104,10 +103,8 @@ class ConfusionMatrixPicture(Callback):
 
     @override
     def on_train_end(self, trainer: Trainer, _: LightningModule) -> None:
-        """Plot the last validation."""
         self._plot(trainer, "validation")
 
     @override
     def on_test_end(self, trainer: Trainer, _: LightningModule) -> None:
-        """Plot the test."""
         self._plot(trainer, "test")

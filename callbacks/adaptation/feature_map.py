@@ -73,7 +73,6 @@ class FeatureMap(EveryNSteps):
 
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Refuse a run without two domains or features."""
         if stage == "fit":
             require_domains(self, trainer)
             require_features(self, pl_module)
@@ -87,12 +86,10 @@ class FeatureMap(EveryNSteps):
 
     @override
     def on_step(self, trainer: Trainer, pl_module: LightningModule, batch: Any) -> None:
-        """Draw."""
         self._draw(trainer, pl_module)
 
     @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draw the finished features."""
         self._draw(trainer, pl_module)
 
     def _draw(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -54,7 +54,6 @@ class LabelTable(PredictionTable):
 
     @override
     def keep(self, pl_module: LightningModule, outputs: Any, batch: Any) -> None:
-        """Keep the probabilities of a batch with their row numbers."""
         numbers, expected = batch[0], (len(batch[0]), len(self._names))
         shaped = isinstance(outputs, Tensor) and outputs.shape == expected
         if numbers.dtype != torch.int64 or not shaped:
@@ -68,7 +67,6 @@ class LabelTable(PredictionTable):
 
     @override
     def table(self, numbers: Tensor, rows: Tensor) -> "polars.DataFrame":
-        """A line for each row, with its probabilities."""
         return label_table(numbers, rows, self._names, self._known)
 
 

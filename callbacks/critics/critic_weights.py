@@ -35,12 +35,10 @@ class CriticWeights(EveryNSteps):
 
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Refuse a module without a critic."""
         require_critic(self, pl_module)
 
     @override
     def on_step(self, trainer: Trainer, pl_module: LightningModule, batch: Any) -> None:
-        """Measure and draw, on rank 0."""
         if not trainer.is_global_zero:
             return
         clip = None

@@ -81,11 +81,7 @@ class TransportMonitor(EveryNSteps):
     """
 
     def __init__(
-        self,
-        every_n_steps: int = 500,
-        n: int = 256,
-        seed: int = 0,
-        floor: bool = True,
+        self, every_n_steps: int = 500, n: int = 256, seed: int = 0, floor: bool = True
     ) -> None:
         super().__init__(every_n_steps)
         check_at_least(1, n=n)
@@ -113,7 +109,6 @@ class TransportMonitor(EveryNSteps):
 
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Refuse a module without a critic."""
         require_critic(self, pl_module)
 
     @override
@@ -124,7 +119,6 @@ class TransportMonitor(EveryNSteps):
 
     @override
     def on_step(self, trainer: Trainer, pl_module: LightningModule, batch: Any) -> None:
-        """Measure and log, on rank 0."""
         if trainer.is_global_zero:
             module, step = require_critic(self, pl_module), trainer.global_step
             real, others = self._rows(trainer, batch, step)
@@ -148,7 +142,6 @@ class TransportMonitor(EveryNSteps):
 
     @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Plot the curves."""
         steps = [int(step) for step in self._curves["step"]]
         if len(steps) < 2 or not trainer.is_global_zero:
             return

@@ -7,7 +7,7 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 from typing_extensions import override
 
-from callbacks.generative.sampling import SampleMetrics, shares
+from callbacks.generative.sampling import SampleMetrics, shares, stage_of
 from lightning_modules.core.recipe import recipe_of
 from lightning_modules.core.validation import check_at_least
 from lightning_modules.data_contracts.contracts import SampleShape, data_of, samples_of
@@ -127,24 +127,17 @@ class FeatureMetrics(SampleMetrics):
 
     on_test_start = on_validation_start
 
-    def _collect(self, trainer: Trainer, stage: str, batch: Any) -> None:
-        # A sanity check sees only the first batches.
-        if stage not in self._real and not trainer.sanity_checking:
-            self._collected.append(self.extractor(samples_of(batch)))
-
     @override
     def on_validation_batch_end(
-        self, trainer: Trainer, _: Any, __: Any, batch: Any, *___: Any
-    ) -> None:
-        """Take the real images' features, the first time."""
-        self._collect(trainer, "val", batch)
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any,
+        batch_idx: int, dataloader_idx: int = 0,
+    ) -> None:  # fmt: skip
+        """Compute the real images' features, the first time."""
+        # A sanity check sees only the first batches.
+        if stage_of(trainer) not in self._real and not trainer.sanity_checking:
+            self._collected.append(self.extractor(samples_of(batch)))
 
-    @override
-    def on_test_batch_end(
-        self, trainer: Trainer, _: Any, __: Any, batch: Any, *___: Any
-    ) -> None:
-        """Take the real images' features, the first time."""
-        self._collect(trainer, "test", batch)
+    on_test_batch_end = on_validation_batch_end
 
     @override
     def metrics(

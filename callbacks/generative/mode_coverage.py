@@ -45,7 +45,6 @@ class ModeCoverageMonitor(SampleMetrics):
     def metrics(
         self, trainer: Trainer, module: GenerativeModule, stage: str
     ) -> dict[str, Tensor]:
-        """The three columns."""
         assert self._metric is not None
         metric = self._metric.to(module.device)
         for samples in shares(trainer, module, self.n_samples, self.seed):

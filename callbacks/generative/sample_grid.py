@@ -55,7 +55,6 @@ class SampleGrid(EveryNSteps):
 
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Refuse a module without a generator."""
         require_generator(self, pl_module)
 
     @override
@@ -68,7 +67,6 @@ class SampleGrid(EveryNSteps):
 
     @override
     def on_step(self, trainer: Trainer, pl_module: LightningModule, batch: Any) -> None:
-        """Draw."""
         self._draw(trainer, pl_module)
 
     @override
@@ -87,11 +85,7 @@ class SampleGrid(EveryNSteps):
         log_picture(trainer, self.key, image, trainer.global_step, caption)
 
     def image(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        real: Tensor,
-        caption: str,
+        self, trainer: Trainer, pl_module: LightningModule, real: Tensor, caption: str
     ) -> Pixels:
         """Samples of the generator as it is now, with EMA weights if it has any."""
         n = self.n_samples or (POINTS if real.ndim == 2 else IMAGES)

@@ -38,7 +38,6 @@ class SampleWriter(PredictionWriter):
 
     @override
     def keep(self, pl_module: LightningModule, outputs: Any, batch: Any) -> None:
-        """Keep the samples of a batch with their numbers."""
         numbered = isinstance(batch, Tensor) and batch.dtype == torch.int64
         if not numbered or batch.shape != outputs.shape[:1]:
             raise ValueError(

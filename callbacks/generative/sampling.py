@@ -31,23 +31,22 @@ class SampleMetrics(Callback):
             require_generator(self, pl_module)
             self.prepare(trainer)
 
-    def _log(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        if not trainer.sanity_checking:
-            module = require_generator(self, pl_module)
-            values = self.metrics(trainer, module, stage)
-            module.log_evaluation({f"{stage}/{name}": v for name, v in values.items()})
-
     @override
     def on_validation_epoch_end(
         self, trainer: Trainer, pl_module: LightningModule
     ) -> None:
-        """Log under ``val/``."""
-        self._log(trainer, pl_module, "val")
+        """Log the metrics."""
+        if not trainer.sanity_checking:
+            module, stage = require_generator(self, pl_module), stage_of(trainer)
+            values = self.metrics(trainer, module, stage)
+            module.log_evaluation({f"{stage}/{name}": v for name, v in values.items()})
 
-    @override
-    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Log under ``test/``."""
-        self._log(trainer, pl_module, "test")
+    on_test_epoch_end = on_validation_epoch_end
+
+
+def stage_of(trainer: Trainer) -> str:
+    """``test`` or ``val``, with which the names of metrics begin."""
+    return "test" if trainer.testing else "val"
 
 
 def shares(

@@ -41,7 +41,6 @@ class PointTable(PredictionTable):
 
     @override
     def keep(self, pl_module: LightningModule, outputs: Any, batch: Any) -> None:
-        """Keep the points of a batch with their row numbers."""
         numbers = _row_numbers(batch)
         shape = outputs.shape[:-1] if isinstance(outputs, Tensor) else None
         if numbers is None or numbers.shape != shape:
@@ -54,12 +53,18 @@ class PointTable(PredictionTable):
 
     @override
     def table(self, numbers: Tensor, rows: Tensor) -> "polars.DataFrame":
-        """A line for each row."""
-        return point_table(numbers, rows)
+        """A line for each row.
+
+        >>> PointTable().table(torch.tensor([7]), torch.tensor([[0.25, 0.75]])).rows()
+        [(7, 0.25, 0.75)]
+        """
+        import polars  # here, because its threads don't survive a fork
+
+        columns = {f"z_{i}": column.numpy() for i, column in enumerate(rows.T)}
+        return polars.DataFrame({"row": numbers.numpy(), **columns})
 
     @override
     def fill(self, directory: Path, numbers: Tensor, rows: Tensor) -> None:
-        """Write the table, or the arrays."""
         if self.format != "npz":
             super().fill(directory, numbers, rows)
             return
@@ -75,19 +80,3 @@ def _row_numbers(batch: Any) -> Tensor | None:
     numbers = batch.rows if isinstance(batch, NumberedBatch) else batch[1]
     numbered = isinstance(numbers, Tensor) and numbers.dtype == torch.int64
     return numbers if numbered and numbers.ndim == 1 else None
-
-
-def point_table(numbers: Tensor, points: Tensor) -> "polars.DataFrame":
-    """A table with a line for each row.
-
-    Args:
-        numbers: Row numbers (n,), int64.
-        points: Shape (n, d).
-
-    >>> point_table(torch.tensor([7]), torch.tensor([[0.25, 0.75]])).rows()
-    [(7, 0.25, 0.75)]
-    """
-    import polars  # here, because its threads don't survive a fork
-
-    columns = {f"z_{i}": column.numpy() for i, column in enumerate(points.T)}
-    return polars.DataFrame({"row": numbers.numpy(), **columns})

@@ -110,7 +110,6 @@ class PredictionTable(PredictionWriter):
     @property
     @override
     def file_name(self) -> str:
-        """The name of the table's file."""
         return f"{self.stem}.{self.format}"
 
     def table(self, numbers: Tensor, rows: Tensor) -> "polars.DataFrame":
@@ -119,7 +118,6 @@ class PredictionTable(PredictionWriter):
 
     @override
     def fill(self, directory: Path, numbers: Tensor, rows: Tensor) -> None:
-        """Write the table."""
         write_table(self.table(numbers, rows), directory / self.file_name)
 
 

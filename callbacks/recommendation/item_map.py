@@ -39,11 +39,7 @@ class ItemMap(Callback):
     """
 
     def __init__(
-        self,
-        n: int = 2000,
-        method: Method = "pca",
-        n_colours: int = 8,
-        seed: int = 0,
+        self, n: int = 2000, method: Method = "pca", n_colours: int = 8, seed: int = 0
     ) -> None:
         check_choice("method", method, get_args(Method))
         check_at_least(1, n=n)
@@ -54,7 +50,6 @@ class ItemMap(Callback):
 
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Refuse a run without items or their points."""
         require_interactions(self, trainer)
         require_points(self, pl_module)
 

@@ -58,8 +58,8 @@ def build_index(
         index.train(rows)
     index.add(rows)
     if kind != "flat":
-        asked = rows if queries is None else queries.detach().cpu().float().numpy()
-        _widen(index, rows, np.ascontiguousarray(asked[:: -(-len(asked) // QUERIES)]))
+        trial = rows if queries is None else queries.detach().cpu().float().numpy()
+        _widen(index, rows, np.ascontiguousarray(trial[:: -(-len(trial) // QUERIES)]))
     return index
 
 

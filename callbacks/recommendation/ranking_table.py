@@ -82,8 +82,8 @@ class RankingTable(PredictionTable):
         """The table of users (n,) and their items and scores (n, k, 2)."""
         if self._listed is not None:
             once = torch.tensor(list(dict.fromkeys(self._listed.tolist())))
-            asked = once[torch.isin(once, numbers)]  # not all, if batches are limited
-            numbers, rows = asked, rows[torch.searchsorted(numbers, asked)]
+            listed = once[torch.isin(once, numbers)]  # not all, if batches are limited
+            numbers, rows = listed, rows[torch.searchsorted(numbers, listed)]
         items, shown = rows[..., 0].long(), rows[..., 1].float()
         return ranking_table(numbers, items, shown, self._score_name, self._catalogue)
 

@@ -64,7 +64,6 @@ class WeightEMA(EveryNSteps):
 
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Refuse a module without a network to average."""
         _player(pl_module)
 
     @override
@@ -81,7 +80,6 @@ class WeightEMA(EveryNSteps):
 
     @override
     def on_step(self, trainer: Trainer, pl_module: LightningModule, batch: Any) -> None:
-        """Average once per update."""
         self.update(_player(pl_module))
 
     @torch.no_grad()
