@@ -18,7 +18,7 @@ from callbacks.recommendation.item_map import ItemMap
 from callbacks.recommendation.ranking_table import RankingTable
 from callbacks.recommendation.top_items import TopItems
 from callbacks.runs.checkpoint import Checkpoint
-from callbacks.runs.ema import WeightEMA, averaged_player, load_averaged
+from callbacks.runs.ema import WeightEMA, averaged_network, load_averaged
 from callbacks.runs.exact_resume import ExactResume
 from callbacks.runs.export_network import ExportNetwork
 from callbacks.runs.progress_bar import UpdateProgress
@@ -50,7 +50,7 @@ __all__ = [
     "UpdateProgress",
     "WandbRun",
     "WeightEMA",
-    "averaged_player",
+    "averaged_network",
     "continue_wandb_run",
     "histogram",
     "image_grid",

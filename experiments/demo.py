@@ -16,7 +16,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from callbacks import averaged_player, run_directory
+from callbacks import averaged_network, run_directory
 from lightning_modules.core.recipe import load_network
 from lightning_modules.functional.transport import wasserstein_distance
 from lightning_modules.functional.two_sample import (
@@ -39,7 +39,7 @@ class StartAndEnd(Callback):
     def _measure(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, GenerativeModule)
         held_out = trainer.datamodule.real("test")  # type: ignore[attr-defined]
-        with averaged_player(trainer, pl_module):
+        with averaged_network(trainer, pl_module):
             self.samples = pl_module.sample(len(held_out)).cpu()
         self.distances.append(exact(self.samples, held_out))
 

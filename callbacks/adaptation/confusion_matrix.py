@@ -1,22 +1,23 @@
-"""Which of the target's classes are taken for which."""
+"""Confusion matrix on the target test set."""
 
 from typing import Any
 
-import lightning.pytorch as pl
-from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 from torchmetrics.classification import MulticlassConfusionMatrix
+from typing_extensions import override
 
-from callbacks.adaptation.domain_data import domain_data
+from callbacks.core.requirements import require_domains
 from callbacks.plotting.confusion_plot import confusion_matrix
 from callbacks.plotting.images import log_picture
 from lightning_modules.adaptation.evaluation import TARGET
+from lightning_modules.core.lightning_internals import is_fitting
 
 
-class ConfusionMatrixPicture(pl.Callback):
-    """Draws the confusion matrix of the target's labelled test rows.
+class ConfusionMatrixPicture(Callback):
+    """Plots the confusion matrix of the target's labelled test rows.
 
-    A picture ``confusion`` of the last validation of a fit, and one of every validation
+    A plot ``confusion`` of the last validation of a fit, and one of every validation
     and test that is run by itself: true classes are rows, predicted ones columns, with
     counts and shares of the row. Rows whose class is unknown don't count.
 
@@ -29,100 +30,81 @@ class ConfusionMatrixPicture(pl.Callback):
     """
 
     def __init__(self) -> None:
-        self._hits: MulticlassConfusionMatrix | None = None
+        self._counts: MulticlassConfusionMatrix | None = None
         self._names: tuple[str, ...] = ()
         self._latest: tuple[int, Tensor] | None = None
 
-    def setup(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,  # noqa: ARG002
-        stage: str,
-    ) -> None:
-        """Take the classes from the data."""
+    @override
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Read the classes from the data."""
         if stage == "predict":
             return
-        data = domain_data(self, trainer)
+        data = require_domains(self, trainer)
         self._names, self._latest = tuple(data.class_names), None
-        self._hits = MulticlassConfusionMatrix(len(self._names), ignore_index=-1)
+        self._counts = MulticlassConfusionMatrix(len(self._names), ignore_index=-1)
 
-    # One evaluation -----------------------------------------------------------------
+    @override
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert self._counts is not None
+        self._counts = self._counts.to(pl_module.device)
+        self._counts.reset()
 
-    def _start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
-        assert self._hits is not None
-        self._hits = self._hits.to(pl_module.device)
-        self._hits.reset()
-
-    def _count(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,  # noqa: ARG002
-        dataloader_idx: int = 0,
-    ) -> None:
+    @override
+    def on_validation_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any,
+        batch: Any, batch_idx: int, dataloader_idx: int = 0,
+    ) -> None:  # fmt: skip
+        """Count the target's rows of a batch."""
         if dataloader_idx != TARGET or trainer.sanity_checking:
             return
         expected = (len(batch[1]), len(self._names))
         if not isinstance(outputs, Tensor) or outputs.shape != expected:
             raise ValueError(
                 f"ConfusionMatrixPicture needs steps that return logits of shape "
-                f"{expected}, and those of {type(pl_module).__name__} don't: take it "
-                "out of trainer.callbacks."
+                f"{expected}, and those of {type(pl_module).__name__} don't: remove "
+                "it from trainer.callbacks."
             )
-        assert self._hits is not None
-        self._hits.update(outputs, batch[1])
+        assert self._counts is not None
+        self._counts.update(outputs, batch[1])
 
-    def _finish(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
-        """Join the counts of all processes, which all take part."""
-        if trainer.sanity_checking:
-            return
-        assert self._hits is not None
-        self._latest = (trainer.global_step, self._hits.compute().cpu())
+    @override
+    def on_validation_epoch_end(
+        self, trainer: Trainer, pl_module: LightningModule
+    ) -> None:
+        """Add the counts of all processes up."""
+        if not trainer.sanity_checking:
+            assert self._counts is not None
+            self._latest = (trainer.global_step, self._counts.compute().cpu())
 
-    def _draw(self, trainer: pl.Trainer, what: str) -> None:
+    on_test_start = on_validation_start
+    on_test_batch_end = on_validation_batch_end
+    on_test_epoch_end = on_validation_epoch_end
+
+    def _plot(self, trainer: Trainer, what: str) -> None:
         if self._latest is None or not trainer.is_global_zero:
             return
         step, counts = self._latest
-        # A test makes no steps; the module logs how many its checkpoint has seen.
+        # A test makes no steps; the module logs how many its checkpoint had made.
         step = int(trainer.callback_metrics.get("step", step))
         total = int(counts.sum())
         if not total:
             return  # no row of the target has a label
-        right = int(counts.diagonal().sum())
-        share = f"{100 * right / total:.1f} %"
-        caption = f"{what}, step {step}: {right} of {total} right ({share})"
-        picture = confusion_matrix(counts, self._names, caption)
-        log_picture(trainer, "confusion", picture, step, caption)
+        correct = int(counts.diagonal().sum())
+        share = f"{100 * correct / total:.1f} %"
+        caption = f"{what}, step {step}: {correct} of {total} correct ({share})"
+        plot = confusion_matrix(counts, self._names, caption)
+        log_picture(trainer, "confusion", plot, step, caption)
 
-    # Hooks --------------------------------------------------------------------------
+    @override
+    def on_validation_end(self, trainer: Trainer, _: LightningModule) -> None:
+        """Plot a validation that is run by itself; a fit may have more to come."""
+        if not is_fitting(trainer):
+            self._plot(trainer, "validation")
 
-    on_validation_start = on_test_start = _start
-    on_validation_batch_end = on_test_batch_end = _count
-    on_validation_epoch_end = on_test_epoch_end = _finish
+    @override
+    def on_train_end(self, trainer: Trainer, _: LightningModule) -> None:
+        self._plot(trainer, "validation")
 
-    def on_validation_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,  # noqa: ARG002
-    ) -> None:
-        """Draw a validation that is run by itself; a fit may have more to come."""
-        if trainer.state.fn != TrainerFn.FITTING:
-            self._draw(trainer, "validation")
-
-    def on_train_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,  # noqa: ARG002
-    ) -> None:
-        """Draw the last validation."""
-        self._draw(trainer, "validation")
-
-    def on_test_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,  # noqa: ARG002
-    ) -> None:
-        """Draw the test."""
-        self._draw(trainer, "test")
+    @override
+    def on_test_end(self, trainer: Trainer, _: LightningModule) -> None:
+        self._plot(trainer, "test")

@@ -1,4 +1,4 @@
-"""What ``predict`` leaves behind of a classifier: a table of labels."""
+"""Prediction writer for a classifier: a table of labels."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
+from typing_extensions import override
 
-from callbacks.adaptation.domain_data import domain_data
+from callbacks.core.requirements import require_domains
 from callbacks.predictions.prediction_table import PredictionTable, TableFormat
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class LabelTable(PredictionTable):
     set, in their order: ``row`` (its number), ``label`` (name of the likeliest class,
     an integer if all names are whole numbers, as which CSV would be read anyway)
     and the probabilities ``p_<class name>``, float32. What the data knows of its rows
-    (``row_columns``) comes before ``label``: the ``file`` of a picture, for instance.
+    (``row_columns``) comes before ``label``: the ``file`` of an image, for instance.
     See `PredictionTable` for the directory, and for several processes.
 
     Args:
@@ -44,45 +45,28 @@ class LabelTable(PredictionTable):
         self._names: tuple[str, ...] = ()
         self._known: RowColumns = {}
 
-    def setup(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,  # noqa: ARG002
-        stage: str,
-    ) -> None:
-        """Take the classes, and what is known of the rows, from the data."""
+    @override
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Read the classes, and what is known of the rows, from the data."""
         if stage == "predict":
-            data = domain_data(self, trainer)
+            data = require_domains(self, trainer)
             self._names, self._known = tuple(data.class_names), data.row_columns
 
-    def on_predict_batch_end(
-        self,
-        trainer: Trainer,  # noqa: ARG002
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,  # noqa: ARG002
-        dataloader_idx: int = 0,  # noqa: ARG002
-    ) -> None:
-        """Keep the probabilities of a batch with their row numbers."""
+    @override
+    def keep(self, pl_module: LightningModule, outputs: Any, batch: Any) -> None:
         numbers, expected = batch[0], (len(batch[0]), len(self._names))
-        found = getattr(outputs, "shape", None)
-        if numbers.dtype != torch.int64 or found != expected:
+        shaped = isinstance(outputs, Tensor) and outputs.shape == expected
+        if numbers.dtype != torch.int64 or not shaped:
             raise ValueError(
                 "LabelTable needs predict batches (row numbers, samples) and "
                 f"probabilities of shape {expected} for them, which "
-                f"{type(pl_module).__name__} doesn't give: take it out of "
+                f"{type(pl_module).__name__} doesn't give: remove it from "
                 "trainer.callbacks."
             )
-        if not outputs.isfinite().all():
-            raise ValueError(
-                "Predicted probabilities hold NaN or infinity: predict with weights "
-                "from before training diverged."
-            )
-        self.rows.add(numbers, outputs)
+        self.keep_finite("probabilities", numbers, outputs)
 
+    @override
     def table(self, numbers: Tensor, rows: Tensor) -> "polars.DataFrame":
-        """A line for each row, with its probabilities."""
         return label_table(numbers, rows, self._names, self._known)
 
 

@@ -1,1 +1,1 @@
-"""What callbacks share."""
+"""Bases and checks that callbacks share."""

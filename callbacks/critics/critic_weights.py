@@ -1,54 +1,53 @@
-"""Where clipping pushes the critic's weights."""
+"""Histogram of a critic's weights, and how many of them are clipped."""
 
 from collections.abc import Iterable
 from typing import Any
 
-import lightning.pytorch as pl
 import torch
-from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
-from torch import Tensor, nn
+from lightning.pytorch import LightningModule, Trainer
+from torch import Tensor
+from typing_extensions import override
 
-from callbacks.core.scalars import at_least_one, due, log_scalars
+from callbacks.core.every_n_steps import EveryNSteps
+from callbacks.core.loggers import log_media, log_scalars
+from callbacks.core.requirements import require_critic
 from callbacks.plotting.images import log_picture
 from callbacks.plotting.plots import finite, histogram
+from lightning_modules.data_contracts.contracts import ClipsWeights
 
 
-class CriticWeights(pl.Callback):
+class CriticWeights(EveryNSteps):
     """Histogram of the critic's weights, and the share of them at the clipping bound.
 
     A clipped critic is driven towards weights of +-c (arXiv:1704.00028, figure 1b);
     ``train/clip_saturation`` near 1 says that it computes little more than a sign
-    pattern. It is logged for modules that have a ``clip``.
+    pattern. It is logged for modules that clip their weights.
 
     Args:
-        every_n_steps: Player updates between two measurements.
+        every_n_steps: Generator updates between two measurements.
+
+    Raises:
+        ValueError: If the number is below 1, or the module has no critic.
     """
 
     def __init__(self, every_n_steps: int = 500) -> None:
-        self.every_n_steps = at_least_one("every_n_steps", every_n_steps)
+        super().__init__(every_n_steps)
 
-    def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,  # noqa: ARG002
-        batch: Any,  # noqa: ARG002
-        batch_idx: int,  # noqa: ARG002
-    ) -> None:
-        """Measure when a player update that is due has just been made."""
-        if (
-            not due(trainer, pl_module, self.every_n_steps)
-            or not trainer.is_global_zero
-        ):
+    @override
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        require_critic(self, pl_module)
+
+    @override
+    def on_step(self, trainer: Trainer, pl_module: LightningModule, batch: Any) -> None:
+        if not trainer.is_global_zero:
             return
-        critic = pl_module.critic
-        assert isinstance(critic, nn.Module)
-        clip: float | None = getattr(pl_module, "clip", None)
-        if clip is not None:
-            clipped = getattr(pl_module, "clipped_parameters", critic.parameters)()
-            saturation = clip_saturation(_flat(clipped), clip)
+        clip = None
+        if isinstance(pl_module, ClipsWeights):
+            clip = pl_module.clip
+            saturation = clip_saturation(_flat(pl_module.clipped_parameters()), clip)
             log_scalars(trainer, {"train/clip_saturation": saturation})
-        _log_histogram(trainer, finite(_flat(critic.parameters())), clip)
+        weights = _flat(require_critic(self, pl_module).critic.parameters())
+        _log_histogram(trainer, finite(weights), clip)
 
 
 def _flat(parameters: Iterable[Tensor]) -> Tensor:
@@ -56,7 +55,7 @@ def _flat(parameters: Iterable[Tensor]) -> Tensor:
 
 
 def clip_saturation(weights: Tensor, clip: float) -> Tensor:
-    """Share of the weights that stand at +-clip, in [0, 1].
+    """Share of the weights that are at +-clip, in [0, 1].
 
     >>> clip_saturation(torch.tensor([-0.01, 0.01, 0.0, 0.005]), 0.01)
     tensor(0.5000)
@@ -65,20 +64,20 @@ def clip_saturation(weights: Tensor, clip: float) -> Tensor:
     return (weights.abs() >= clip * (1 - 1e-6)).float().mean()
 
 
-def _log_histogram(trainer: pl.Trainer, weights: Tensor, clip: float | None) -> None:
-    key, step, taken = "critic_weights", trainer.global_step, False
-    for logger in trainer.loggers:
-        if isinstance(logger, WandbLogger):
-            import wandb
+def _log_histogram(trainer: Trainer, weights: Tensor, clip: float | None) -> None:
+    key, step = "critic_weights", trainer.global_step
 
-            value: Any = wandb.Histogram(weights.tolist(), num_bins=64)
-            logger.log_metrics({key: value}, step=step)
-            taken = True
-        elif isinstance(logger, TensorBoardLogger):
-            logger.experiment.add_histogram(key, weights, step)
-            taken = True
-    if not taken:
-        marks = () if clip is None else (-clip, clip)
+    def to_wandb(logger: Any) -> None:
+        import wandb
+
+        value = wandb.Histogram(weights.tolist(), num_bins=64)
+        logger.log_metrics({key: value}, step=step)
+
+    def to_tensorboard(logger: Any) -> None:
+        logger.experiment.add_histogram(key, weights, step)
+
+    if not log_media(trainer, to_wandb, to_tensorboard):
+        bounds = () if clip is None else (-clip, clip)
         caption = f"critic weights, step {step}"
-        picture = histogram(weights, caption, "weight", marks)
-        log_picture(trainer, key, picture, step, caption)
+        plot = histogram(weights, caption, "weight", bounds)
+        log_picture(trainer, key, plot, step, caption)

@@ -1,50 +1,50 @@
-"""How large the gradients of each layer are."""
+"""Gradient norms of each layer."""
 
 from collections import defaultdict
 from typing import Any
 
-import lightning.pytorch as pl
 import torch
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 from torch.optim import Optimizer
+from typing_extensions import override
 
-from callbacks.core.scalars import at_least_one, due, log_scalars
+from callbacks.core.every_n_steps import EveryNSteps
+from callbacks.core.loggers import log_scalars
 
 
-class GradientNorms(pl.Callback):
+class GradientNorms(EveryNSteps):
     """Logs ``grad_norm/critic/<layer>`` and ``grad_norm/generator/<layer>``.
 
     The norms are those of the gradients that an update is made from, before gradient
-    clipping: of the player's update and of the critic's last update before it. A
-    layer is a module that holds weights itself; ``total`` is the norm over all of the
-    network. Between the steps asked for nothing is computed, and the device is waited
-    for once per measurement.
+    clipping: of the generator's (or encoder's) update and of the critic's last update
+    before it. A layer is a module that holds weights itself; ``total`` is the norm over
+    all of the network. Between the steps asked for nothing is computed, and the device
+    is waited for once per measurement.
 
     Args:
-        every_n_steps: Player updates between two measurements.
+        every_n_steps: Generator updates between two measurements.
+
+    Raises:
+        ValueError: If the number is below 1.
     """
 
     def __init__(self, every_n_steps: int = 500) -> None:
-        self.every_n_steps = at_least_one("every_n_steps", every_n_steps)
+        super().__init__(every_n_steps)
         self._norms: dict[str, Tensor] = {}
 
+    @override
     def on_before_optimizer_step(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer
+        self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
     ) -> None:
-        """Measure the gradients if the player update being prepared is due."""
-        if (trainer.global_step + 1) % self.every_n_steps == 0:
+        """Measure the gradients if the step being made is due."""
+        if self.is_due(trainer.global_step + 1):
             self._norms.update(layer_gradient_norms(pl_module, optimizer))
 
-    def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,  # noqa: ARG002
-        batch: Any,  # noqa: ARG002
-        batch_idx: int,  # noqa: ARG002
-    ) -> None:
+    @override
+    def on_step(self, trainer: Trainer, pl_module: LightningModule, batch: Any) -> None:
         """Log what was measured for the update that has just been made."""
-        if self._norms and due(trainer, pl_module, self.every_n_steps):
+        if self._norms:
             values = torch.stack(list(self._norms.values())).tolist()
             names = [f"grad_norm/{name}" for name in self._norms]
             log_scalars(trainer, dict(zip(names, values, strict=True)))

@@ -1,23 +1,34 @@
-"""The critic's estimate beside the exact distance, while it trains."""
+"""The critic's estimate of a distance, compared with exact optimal transport."""
 
+import math
 from typing import Any
 
-import lightning.pytorch as pl
 from lightning.fabric.utilities import move_data_to_device
+from lightning.pytorch import LightningModule, Trainer
 from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
+from typing_extensions import override
 
-from callbacks.core.scalars import at_least_one, due, log_scalars
+from callbacks.core.every_n_steps import EveryNSteps
+from callbacks.core.loggers import log_scalars
+from callbacks.core.requirements import require_critic
 from callbacks.plotting.images import log_picture
 from callbacks.plotting.plots import curves
-from lightning_modules.core.alternating import CriticModule, evaluating
+from lightning_modules.core.alternating import evaluating
+from lightning_modules.core.lightning_internals import state_key
 from lightning_modules.core.random import RandomStream
+from lightning_modules.core.validation import check_at_least
+from lightning_modules.data_contracts.contracts import (
+    ComparesSamples,
+    RandomRows,
+    data_of,
+    samples_of,
+)
 from lightning_modules.data_contracts.sparse_rows import SparseRows
 from lightning_modules.functional.slope import PlanEstimate, estimate_on_plan
 from lightning_modules.functional.transport import wasserstein_distance
-from lightning_modules.generative.base import samples_of
 
-DRAWN = {
+CURVES = {
     "wasserstein_exact": "exact W1",
     "wasserstein_floor": "floor: data to other data",
     "wasserstein_per_slope": "critic's estimate per slope",
@@ -25,14 +36,14 @@ DRAWN = {
 LARGEST = 2_000  # an assignment of so many takes about a second
 
 
-class TransportMonitor(pl.Callback):
+class TransportMonitor(EveryNSteps):
     """Checks the critic against exact optimal transport, now and then.
 
     It takes n training samples and n generated ones, pairs them by an exact
     assignment, and logs
 
     * ``train/wasserstein_exact``: exact W1 between the two samples, in units of the
-      data; pictures count as flat vectors;
+      data; images count as flat vectors;
     * ``train/wasserstein_floor``: exact W1 between those n training samples and n
       others, which is what a perfect generator would show at this n. Between n points
       of high dimension it is far from 0;
@@ -46,19 +57,20 @@ class TransportMonitor(pl.Callback):
     * ``train/wasserstein_per_slope``: the raw estimate divided by the mean slope, in
       units of the data whatever the critic's scale.
 
-    At the end of training a picture ``transport`` shows the exact distance, the floor
-    and the estimate per slope over the updates.
+    At the end of training a plot ``transport`` shows the exact distance, the floor and
+    the estimate per slope over the updates.
 
     The training samples are drawn anew at each step by ``random_rows`` of the
-    datamodule, as a batch; without such a datamodule they are those of the step's
-    batch. The floor is logged only where the data has 2 n samples or more. What is
-    compared the module says: data and samples, or features of two domains
-    (``transport_samples``). Random numbers are the callback's own and follow from the
-    step alone, so training is the same with and without it, and a resumed run logs what
-    the uninterrupted one would have logged.
+    datamodule (one tensor, or a tuple with one for each domain); without such a
+    datamodule they are those of the step's batch. The floor is logged only where the
+    data has 2 n samples or more. The module says what is compared
+    (``transport_samples``): data and samples, or features of two domains. Random
+    numbers are the callback's own and follow from the step alone, so training is the
+    same with and without it, and a resumed run logs what the uninterrupted one would
+    have logged.
 
     Args:
-        every_n_steps: Player updates between two measurements.
+        every_n_steps: Generator (or encoder) updates between two measurements.
         n: Samples on each side, 1 to 2,000, or as many as there are; the assignment
             takes a few milliseconds for 256 and about a second for 2,000.
         seed: Seed of the latents and of the points on the lines.
@@ -69,112 +81,97 @@ class TransportMonitor(pl.Callback):
     """
 
     def __init__(
-        self,
-        every_n_steps: int = 500,
-        n: int = 256,
-        seed: int = 0,
-        floor: bool = True,
+        self, every_n_steps: int = 500, n: int = 256, seed: int = 0, floor: bool = True
     ) -> None:
-        self.every_n_steps = at_least_one("every_n_steps", every_n_steps)
-        self.n = at_least_one("n", n)
+        super().__init__(every_n_steps)
+        check_at_least(1, n=n)
         if n > LARGEST:
             raise ValueError(f"n must be at most {LARGEST}, got {n}.")
-        self.seed = seed
-        self.floor = floor
+        self.n, self.seed, self.floor = n, seed, floor
         self._curves: dict[str, list[float]] = {"step": []}
 
     @property
+    @override
     def state_key(self) -> str:
         """Monitors with other settings keep their own curves in a checkpoint."""
         n, every = self.n, self.every_n_steps
-        return self._generate_state_key(n=n, every_n_steps=every, seed=self.seed)
+        return state_key(self, n=n, every_n_steps=every, seed=self.seed)
 
+    @override
     def state_dict(self) -> dict[str, Any]:
         """The curves, which a resumed run goes on with."""
         return {"curves": {name: list(line) for name, line in self._curves.items()}}
 
+    @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on with the curves of a checkpoint."""
         self._curves = {name: list(line) for name, line in state_dict["curves"].items()}
 
-    def setup(
-        self,
-        trainer: pl.Trainer,  # noqa: ARG002
-        pl_module: pl.LightningModule,
-        stage: str,  # noqa: ARG002
-    ) -> None:
-        """Refuse a module that has nothing to measure."""
-        _critical(pl_module)
+    @override
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        require_critic(self, pl_module)
 
-    def on_train_start(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,  # noqa: ARG002
-    ) -> None:
-        """A new run begins its own curves."""
+    @override
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin new curves in a new run."""
         if trainer.global_step == 0:
             self._curves = {"step": []}
 
-    def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,  # noqa: ARG002
-        batch: Any,
-        batch_idx: int,  # noqa: ARG002
-    ) -> None:
-        """Measure when a player update that is due has just been made."""
-        if due(trainer, pl_module, self.every_n_steps) and trainer.is_global_zero:
-            module, step = _critical(pl_module), trainer.global_step
+    @override
+    def on_step(self, trainer: Trainer, pl_module: LightningModule, batch: Any) -> None:
+        if trainer.is_global_zero:
+            module, step = require_critic(self, pl_module), trainer.global_step
             real, others = self._rows(trainer, batch, step)
-            found = self.measure(module, real, step)
+            plan = self.measure(module, real, step)
             values = {
-                "wasserstein_exact": found.exact,
-                "wasserstein_raw": found.raw,
-                "wasserstein_ratio": found.raw / found.exact if found.exact else 0.0,
-                "wasserstein_per_slope": found.per_slope,
-                "critic_slope": found.slope,
-                "critic_lipschitz": found.lipschitz,
+                "wasserstein_exact": plan.exact,
+                "wasserstein_raw": plan.raw,
+                "wasserstein_ratio": plan.raw / plan.exact if plan.exact else 0.0,
+                "wasserstein_per_slope": plan.per_slope,
+                "critic_slope": plan.slope,
+                "critic_lipschitz": plan.lipschitz,
             }
             if others is not None:
                 values["wasserstein_floor"] = _distance(module, real, others, step)
             log_scalars(trainer, {f"train/{k}": v for k, v in values.items()})
-            self._keep(step, {k: float(values.get(k, float("nan"))) for k in DRAWN})
+            self._append(step, {k: float(values.get(k, math.nan)) for k in CURVES})
 
-    def _keep(self, step: int, values: dict[str, float]) -> None:
+    def _append(self, step: int, values: dict[str, float]) -> None:
         for name, value in {"step": step, **values}.items():
             self._curves.setdefault(name, []).append(value)
 
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Draw what was measured."""
+    @override
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         steps = [int(step) for step in self._curves["step"]]
         if len(steps) < 2 or not trainer.is_global_zero:
             return
-        lines = {label: self._curves[name] for name, label in DRAWN.items()}
-        lines = {k: v for k, v in lines.items() if any(x == x for x in v)}
-        one, other = getattr(pl_module, "sides", ("real", "generated"))
+        lines = {label: self._curves[name] for name, label in CURVES.items()}
+        lines = {k: v for k, v in lines.items() if not all(map(math.isnan, v))}
+        one, other = require_critic(self, pl_module).sides
         title = f"W1 between {self.n} {one} and {self.n} {other} samples"
-        picture = curves(steps, lines, title, "distance, in units of what is compared")
-        log_picture(trainer, "transport", picture, steps[-1], title)
+        plot = curves(steps, lines, title, "distance, in units of what is compared")
+        log_picture(trainer, "transport", plot, steps[-1], title)
 
-    def _rows(self, trainer: pl.Trainer, batch: Any, step: int) -> tuple[Any, Any]:
+    def _rows(self, trainer: Trainer, batch: Any, step: int) -> tuple[Any, Any]:
         """Data for a step, and as much other data for the floor, if there is."""
-        draw = getattr(getattr(trainer, "datamodule", None), "random_rows", None)
-        if draw is None:
+        data = data_of(trainer)
+        if not isinstance(data, RandomRows):
             return batch, None
         noise = RandomStream(self.seed, step, "transport_monitor_rows")
         n = self.n * (2 if self.floor else 1)
-        drawn = draw("train", n, noise.generator)
-        drawn = move_data_to_device(drawn, samples_of(batch).device)
+        rows = data.random_rows("train", n, noise.generator)
+        rows = move_data_to_device(rows, samples_of(batch).device)
         first, others = (
             apply_to_collection(
-                drawn, (Tensor, SparseRows), lambda rows, part=part: rows[part]
+                rows, (Tensor, SparseRows), lambda x, part=part: x[part]
             )
             for part in (slice(self.n), slice(self.n, None))
         )
         return first, others if len(samples_of(others)) == self.n else None
 
-    def measure(self, pl_module: CriticModule, batch: Any, step: int) -> PlanEstimate:
+    def measure(
+        self, pl_module: ComparesSamples, batch: Any, step: int
+    ) -> PlanEstimate:
         """Measure on a batch; the same step draws the same numbers."""
         device = samples_of(batch).device
         noise = RandomStream(self.seed, step, "transport_monitor", device)
@@ -186,16 +183,7 @@ class TransportMonitor(pl.Callback):
             return estimate_on_plan(pl_module.critic, real, fake, epsilon)
 
 
-def _distance(module: CriticModule, one: Any, other: Any, step: int) -> Tensor:
+def _distance(module: ComparesSamples, one: Any, other: Any, step: int) -> Tensor:
     """Exact W1 between two samples of the data, where the critic compares them."""
     x, y = (module.transport_samples(rows, step)[0].flatten(1) for rows in (one, other))
     return wasserstein_distance(x, y)
-
-
-def _critical(module: pl.LightningModule) -> CriticModule:
-    if not isinstance(module, CriticModule) or not module.critic_steps:
-        raise ValueError(
-            f"TransportMonitor checks a critic, and {type(module).__name__} has none: "
-            "take it out of trainer.callbacks."
-        )
-    return module

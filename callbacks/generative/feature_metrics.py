@@ -2,14 +2,16 @@
 
 from typing import Any
 
-import lightning.pytorch as pl
 import torch
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
+from typing_extensions import override
 
-from callbacks.core.scalars import at_least_one, generative
-from callbacks.generative.sampling import shares
+from callbacks.generative.sampling import SampleMetrics, shares, stage_of
 from lightning_modules.core.recipe import recipe_of
-from lightning_modules.generative.base import GenerativeModule, samples_of
+from lightning_modules.core.validation import check_at_least
+from lightning_modules.data_contracts.contracts import SampleShape, data_of, samples_of
+from lightning_modules.generative.base import GenerativeModule
 from lightning_modules.metrics import (
     ClassShares,
     FrozenFeatures,
@@ -18,7 +20,7 @@ from lightning_modules.metrics import (
 )
 
 
-class FeatureMetrics(pl.Callback):
+class FeatureMetrics(SampleMetrics):
     """Compares samples with validation or test images in the features of a network.
 
     Logs, under ``val/`` and ``test/``:
@@ -77,23 +79,16 @@ class FeatureMetrics(pl.Callback):
                 raise ValueError(f"FeatureMetrics needs 10 samples at {name}, got {n}.")
         self.classifier, self.inception = classifier, inception
         self.inception_weights = inception_weights
-        self.kid_subset_size = at_least_one("kid_subset_size", kid_subset_size)
-        self.kid_subsets = at_least_one("kid_subsets", kid_subsets)
+        check_at_least(1, kid_subset_size=kid_subset_size, kid_subsets=kid_subsets)
+        self.kid_subset_size, self.kid_subsets = kid_subset_size, kid_subsets
         self.seed = seed
         self._extractors: dict[str, FrozenFeatures] = {}
         self._real: dict[str, Tensor] = {}
         self._collected: list[Tensor] = []
 
-    def setup(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        stage: str,
-    ) -> None:
+    @override
+    def prepare(self, trainer: Trainer) -> None:
         """Load the networks now: a missing file should not come out hours later."""
-        if stage == "predict":
-            return
-        generative(self, pl_module)
         self._real = {}
         if self._extractors:
             return
@@ -104,8 +99,9 @@ class FeatureMetrics(pl.Callback):
             network = Inception(self.inception_weights)
             self._extractors["inception"] = FrozenFeatures(network)
 
-    def _check_shape(self, trainer: pl.Trainer) -> None:
-        shape = getattr(getattr(trainer, "datamodule", None), "shape", None)
+    def _check_shape(self, trainer: Trainer) -> None:
+        data = data_of(trainer)
+        shape = data.shape if isinstance(data, SampleShape) else None
         recipe = recipe_of(self._extractors["classifier"].network) or {"init_args": {}}
         trained = recipe["init_args"].get("shape")
         if shape and trained and tuple(trained) != tuple(shape):
@@ -122,37 +118,41 @@ class FeatureMetrics(pl.Callback):
 
     # One evaluation -----------------------------------------------------------------
 
-    def _start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+    @override
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Move the networks to the module's device."""
         self._collected = []
         for extractor in self._extractors.values():
             extractor.to(pl_module.device)
 
-    def _collect(self, trainer: pl.Trainer, stage: str, batch: Any) -> None:
+    on_test_start = on_validation_start
+
+    @override
+    def on_validation_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any,
+        batch_idx: int, dataloader_idx: int = 0,
+    ) -> None:  # fmt: skip
+        """Compute the real images' features, the first time."""
         # A sanity check sees only the first batches.
-        if stage not in self._real and not trainer.sanity_checking:
+        if stage_of(trainer) not in self._real and not trainer.sanity_checking:
             self._collected.append(self.extractor(samples_of(batch)))
 
-    def _measure(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str
-    ) -> None:
-        if trainer.sanity_checking:
-            return
+    on_test_batch_end = on_validation_batch_end
+
+    @override
+    def metrics(
+        self, trainer: Trainer, module: GenerativeModule, stage: str
+    ) -> dict[str, Tensor]:
+        """The distances between real and generated features, and the class shares."""
         if stage not in self._real:
             self._real[stage] = torch.cat(self._collected)
-        module = generative(self, pl_module)
-        values = self._compare(trainer, module, stage)
-        module.log_evaluation({f"{stage}/{name}": v for name, v in values.items()})
-
-    def _compare(
-        self, trainer: pl.Trainer, module: GenerativeModule, stage: str
-    ) -> dict[str, Tensor]:
-        found, classes = [], []
+        outputs, classes = [], []
         for images in shares(trainer, module, self.n_samples[stage], self.seed):
-            found.append(self.extractor.features_and_logits(images))
+            outputs.append(self.extractor.features_and_logits(images))
             if self.inception and self.classifier:
-                judge = self._extractors["classifier"]
-                classes.append(judge.features_and_logits(images)[1])
-        features, logits = (torch.cat(parts) for parts in zip(*found, strict=True))
+                classifier = self._extractors["classifier"]
+                classes.append(classifier.features_and_logits(images)[1])
+        features, logits = (torch.cat(parts) for parts in zip(*outputs, strict=True))
         values = feature_scores(
             self._real[stage].to(module.device),
             features,
@@ -165,50 +165,13 @@ class FeatureMetrics(pl.Callback):
             values |= class_share_range(torch.cat(classes) if classes else logits)
         return values
 
-    # Hooks --------------------------------------------------------------------------
-
-    on_validation_start = on_test_start = _start
-
-    def on_validation_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,  # noqa: ARG002
-        outputs: Any,  # noqa: ARG002
-        batch: Any,
-        batch_idx: int,  # noqa: ARG002
-        dataloader_idx: int = 0,  # noqa: ARG002
-    ) -> None:
-        """Take the real images' features, the first time."""
-        self._collect(trainer, "val", batch)
-
-    def on_test_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,  # noqa: ARG002
-        outputs: Any,  # noqa: ARG002
-        batch: Any,
-        batch_idx: int,  # noqa: ARG002
-        dataloader_idx: int = 0,  # noqa: ARG002
-    ) -> None:
-        """Take the real images' features, the first time."""
-        self._collect(trainer, "test", batch)
-
-    def on_validation_epoch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule
-    ) -> None:
-        """Log under ``val/``."""
-        self._measure(trainer, pl_module, "val")
-
-    def on_test_epoch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule
-    ) -> None:
-        """Log under ``test/``."""
-        self._measure(trainer, pl_module, "test")
-
 
 def class_share_range(logits: Tensor) -> dict[str, Tensor]:
     """``min_class_share`` and ``max_class_share`` of samples over all processes."""
     metric = ClassShares(logits.shape[1]).to(logits.device)
     metric.update(logits)
-    found = metric.compute()
-    return {"min_class_share": found.min(), "max_class_share": found.max()}
+    class_shares = metric.compute()
+    return {
+        "min_class_share": class_shares.min(),
+        "max_class_share": class_shares.max(),
+    }

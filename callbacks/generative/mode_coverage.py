@@ -1,13 +1,17 @@
 """Mode coverage of samples, at every validation and test."""
 
-import lightning.pytorch as pl
+from lightning.pytorch import Trainer
+from torch import Tensor
+from typing_extensions import override
 
-from callbacks.core.scalars import at_least_one, generative
-from callbacks.generative.sampling import shares
+from callbacks.core.requirements import require_modes
+from callbacks.generative.sampling import SampleMetrics, shares
+from lightning_modules.core.validation import check_at_least
+from lightning_modules.generative.base import GenerativeModule
 from lightning_modules.metrics import ModeCoverage
 
 
-class ModeCoverageMonitor(pl.Callback):
+class ModeCoverageMonitor(SampleMetrics):
     """Logs the columns of the PacGAN and VEEGAN tables for a known mixture.
 
     * ``val/modes``: modes that at least one sample reaches;
@@ -28,48 +32,23 @@ class ModeCoverageMonitor(pl.Callback):
     """
 
     def __init__(self, n_samples: int = 2500, seed: int = 0) -> None:
-        self.n_samples = at_least_one("n_samples", n_samples)
-        self.seed = seed
+        check_at_least(1, n_samples=n_samples)
+        self.n_samples, self.seed = n_samples, seed
         self._metric: ModeCoverage | None = None
 
-    def setup(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str
-    ) -> None:
-        """Take the modes from the data."""
-        if stage == "predict":
-            return
-        generative(self, pl_module)
-        data = getattr(trainer, "datamodule", None)
-        modes, std = getattr(data, "modes", None), getattr(data, "mode_std", 0.0)
-        if modes is None:
-            raise ValueError(
-                f"ModeCoverageMonitor needs data with known modes, but "
-                f"{type(data).__name__} has none: remove it from trainer.callbacks."
-            )
-        self._metric = ModeCoverage(modes, std)
+    @override
+    def prepare(self, trainer: Trainer) -> None:
+        """Read the modes from the data."""
+        self._metric = ModeCoverage(*require_modes(self, trainer))
 
-    def _measure(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str
-    ) -> None:
-        if trainer.sanity_checking:
-            return
-        module = generative(self, pl_module)
+    @override
+    def metrics(
+        self, trainer: Trainer, module: GenerativeModule, stage: str
+    ) -> dict[str, Tensor]:
         assert self._metric is not None
         metric = self._metric.to(module.device)
         for samples in shares(trainer, module, self.n_samples, self.seed):
             metric.update(samples)
-        values = metric.compute()
+        values: dict[str, Tensor] = metric.compute()
         metric.reset()
-        module.log_evaluation({f"{stage}/{name}": v for name, v in values.items()})
-
-    def on_validation_epoch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule
-    ) -> None:
-        """Log under ``val/``."""
-        self._measure(trainer, pl_module, "val")
-
-    def on_test_epoch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule
-    ) -> None:
-        """Log under ``test/``."""
-        self._measure(trainer, pl_module, "test")
+        return values

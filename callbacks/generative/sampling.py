@@ -1,17 +1,56 @@
-"""Samples for measurements: each process draws its share of one fixed set."""
+"""Base of callbacks that evaluate samples: each process draws its share of one set."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-import lightning.pytorch as pl
+from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
+from typing_extensions import override
 
+from callbacks.core.requirements import require_generator
 from lightning_modules.generative.base import GenerativeModule
 
 CHUNK = 256  # samples that share a seed, and are drawn by one process
 
 
+class SampleMetrics(Callback):
+    """Logs metrics of samples under ``val/`` and ``test/``; subclasses define them."""
+
+    def prepare(self, trainer: Trainer) -> None:
+        """Read what the metrics need from the data or from files, before the run."""
+
+    def metrics(
+        self, trainer: Trainer, module: GenerativeModule, stage: str
+    ) -> Mapping[str, Tensor]:
+        """Values by name; ``stage`` is ``val`` or ``test``. Called on all ranks."""
+        raise NotImplementedError
+
+    @override
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Refuse a module without a generator, and prepare."""
+        if stage != "predict":
+            require_generator(self, pl_module)
+            self.prepare(trainer)
+
+    @override
+    def on_validation_epoch_end(
+        self, trainer: Trainer, pl_module: LightningModule
+    ) -> None:
+        """Log the metrics."""
+        if not trainer.sanity_checking:
+            module, stage = require_generator(self, pl_module), stage_of(trainer)
+            values = self.metrics(trainer, module, stage)
+            module.log_evaluation({f"{stage}/{name}": v for name, v in values.items()})
+
+    on_test_epoch_end = on_validation_epoch_end
+
+
+def stage_of(trainer: Trainer) -> str:
+    """``test`` or ``val``, with which the names of metrics begin."""
+    return "test" if trainer.testing else "val"
+
+
 def shares(
-    trainer: pl.Trainer, pl_module: GenerativeModule, n: int, seed: int
+    trainer: Trainer, pl_module: GenerativeModule, n: int, seed: int
 ) -> Iterator[Tensor]:
     """Chunks of ``n`` samples; over all processes they are the same set of samples.
 

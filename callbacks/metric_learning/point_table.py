@@ -1,22 +1,24 @@
-"""What ``predict`` leaves behind of a learnt metric: the rows as points."""
+"""Prediction writer for a learnt metric: the embedded rows."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import LightningModule
 from torch import Tensor
+from typing_extensions import override
 
 from callbacks.predictions.prediction_table import PredictionTable
 from lightning_modules.core.files import write_whole
+from lightning_modules.data_contracts.contracts import NumberedBatch
 
 if TYPE_CHECKING:
     import polars
 
 
 class PointTable(PredictionTable):
-    """Writes where rows are mapped to, into ``predictions/`` in the run's directory.
+    """Writes the embedded rows into ``predictions/`` in the run's directory.
 
     ``points.parquet`` or ``points.csv`` has a line for each row: ``row`` (its number in
     the data, rising) and the coordinates ``z_0``, ``z_1``, ..., float32. ``points.npz``
@@ -27,8 +29,8 @@ class PointTable(PredictionTable):
         format: ``parquet``, ``csv`` or ``npz``.
 
     Raises:
-        ValueError: If the format is another, or a batch of ``predict`` is not (samples,
-            row numbers int64 (n,)) and gives points (n, d).
+        ValueError: If the format is another, or a batch of ``predict`` does not hold
+            row numbers int64 (n,) or gives no points (n, d).
     """
 
     stem: ClassVar[str] = "points"
@@ -37,64 +39,44 @@ class PointTable(PredictionTable):
     def __init__(self, format: Literal["csv", "parquet", "npz"] = "parquet") -> None:
         super().__init__(format)
 
-    def on_predict_batch_end(
-        self,
-        trainer: Trainer,  # noqa: ARG002
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,  # noqa: ARG002
-        dataloader_idx: int = 0,  # noqa: ARG002
-    ) -> None:
-        """Keep the points of a batch with their row numbers."""
+    @override
+    def keep(self, pl_module: LightningModule, outputs: Any, batch: Any) -> None:
         numbers = _row_numbers(batch)
-        n = getattr(outputs, "shape", ())[:-1]
-        if numbers is None or numbers.shape != n:
+        shape = outputs.shape[:-1] if isinstance(outputs, Tensor) else None
+        if numbers is None or numbers.shape != shape:
             raise ValueError(
                 "PointTable needs predict batches (samples, row numbers) and points "
                 f"(n, d) for them, which {type(pl_module).__name__} with this data "
-                "doesn't give: take it out of trainer.callbacks."
+                "doesn't give: remove it from trainer.callbacks."
             )
-        if not outputs.isfinite().all():
-            raise ValueError(
-                "Predicted points hold NaN or infinity: predict with weights from "
-                "before training diverged."
-            )
-        self.rows.add(numbers, outputs)
+        self.keep_finite("points", numbers, outputs)
 
+    @override
     def table(self, numbers: Tensor, rows: Tensor) -> "polars.DataFrame":
-        """A line for each row."""
-        return point_table(numbers, rows)
+        """A line for each row.
 
-    def write(self, numbers: Tensor, rows: Tensor, path: Path) -> None:
-        """Write the file."""
+        >>> PointTable().table(torch.tensor([7]), torch.tensor([[0.25, 0.75]])).rows()
+        [(7, 0.25, 0.75)]
+        """
+        import polars  # here, because its threads don't survive a fork
+
+        columns = {f"z_{i}": column.numpy() for i, column in enumerate(rows.T)}
+        return polars.DataFrame({"row": numbers.numpy(), **columns})
+
+    @override
+    def fill(self, directory: Path, numbers: Tensor, rows: Tensor) -> None:
         if self.format != "npz":
-            super().write(numbers, rows, path)
+            super().fill(directory, numbers, rows)
             return
-        held, points = numbers.numpy(), rows.numpy()
-        write_whole(path, lambda file: np.savez(file, rows=held, points=points))
+        path, points = directory / self.file_name, rows.numpy()
+        array = numbers.numpy()
+        write_whole(path, lambda file: np.savez(file, rows=array, points=points))
 
 
 def _row_numbers(batch: Any) -> Tensor | None:
-    """The second part of a batch, if it is numbers of rows (n,)."""
+    """Row numbers int64 (n,) of a `NumberedBatch`, or of a pair (samples, numbers)."""
     if not isinstance(batch, list | tuple) or len(batch) != 2:
         return None
-    found = batch[1]
-    numbered = isinstance(found, Tensor) and found.dtype == torch.int64
-    return found if numbered and found.ndim == 1 else None
-
-
-def point_table(numbers: Tensor, points: Tensor) -> "polars.DataFrame":
-    """A table with a line for each row.
-
-    Args:
-        numbers: Row numbers (n,), int64.
-        points: Shape (n, d).
-
-    >>> point_table(torch.tensor([7]), torch.tensor([[0.25, 0.75]])).rows()
-    [(7, 0.25, 0.75)]
-    """
-    import polars  # here, because its threads don't survive a fork
-
-    columns = {f"z_{i}": column.numpy() for i, column in enumerate(points.T)}
-    return polars.DataFrame({"row": numbers.numpy(), **columns})
+    numbers = batch.rows if isinstance(batch, NumberedBatch) else batch[1]
+    numbered = isinstance(numbers, Tensor) and numbers.dtype == torch.int64
+    return numbers if numbered and numbers.ndim == 1 else None

@@ -1,4 +1,4 @@
-"""A table of which classes are taken for which, as a picture."""
+"""Plot of a confusion matrix."""
 
 import math
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from callbacks.plotting.feature_plots import short_names
-from callbacks.plotting.images import Picture
-from callbacks.plotting.plots import _rasterise
+from callbacks.plotting.images import Pixels
+from callbacks.plotting.plots import rasterise
 
 ALL_NUMBERS, SHARES = 12, 25  # classes up to which a cell holds counts, or shares only
 
@@ -32,16 +32,16 @@ _STYLES: tuple[tuple[float, _Style], ...] = (
 """By the largest number of classes."""
 
 
-def confusion_matrix(counts: Tensor, class_names: Sequence[str], title: str) -> Picture:
-    """Draw which classes are taken for which.
+def confusion_matrix(counts: Tensor, class_names: Sequence[str], title: str) -> Pixels:
+    """Draw a confusion matrix.
 
     The colour is the share of the row; a row without a count is grey. Up to 12 classes
     a cell holds count and share, up to 25 the share in per cent alone.
 
     Args:
-        counts: Rows of true class i that were predicted to be j, int64 (k, k).
+        counts: Rows of true class i that were predicted to be class j, int64 (k, k).
         class_names: Names of the classes.
-        title: Line above the picture.
+        title: Line above the plot.
     """
     table = counts.cpu().numpy()
     sums = table.sum(axis=1, keepdims=True)
@@ -62,7 +62,7 @@ def confusion_matrix(counts: Tensor, class_names: Sequence[str], title: str) -> 
     axes.set_ylabel("true class")
     if k <= SHARES:
         _numbers(axes, table, shares, style.font)
-    return _rasterise(figure)
+    return rasterise(figure)
 
 
 def _numbers(

@@ -1,4 +1,4 @@
-"""Features in the plane, coloured by class and by domain."""
+"""Plots of features in the plane, coloured by class and by domain."""
 
 from collections.abc import Mapping, Sequence
 from itertools import product
@@ -11,8 +11,15 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 from torch import Tensor
 
-from callbacks.plotting.images import Picture
-from callbacks.plotting.plots import BLUE, GREY, RED, _rasterise
+from callbacks.plotting.images import Pixels
+from callbacks.plotting.plots import (
+    BLUE,
+    GREY,
+    RED,
+    hide_scales,
+    legend_below,
+    rasterise,
+)
 
 COLOURS = (
     *("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd"),
@@ -20,7 +27,7 @@ COLOURS = (
 )
 """Ten that are told apart, and none of them the grey of what is unknown."""
 MARKERS = ("o", "^", "s", "D", "v", "P", "X")  # one for each ten classes
-LONGEST = 16  # characters of a name in a picture
+LONGEST = 16  # characters of a name in a plot
 
 
 class Look(NamedTuple):
@@ -41,7 +48,7 @@ class Labelled(NamedTuple):
     domain_names: Sequence[str]
 
 
-def feature_map(planes: Mapping[str, Tensor], rows: Labelled, title: str) -> Picture:
+def feature_map(planes: Mapping[str, Tensor], rows: Labelled, title: str) -> Pixels:
     """Draw rows in the plane, coloured by class and, beside it, by domain.
 
     Both panels have the same coordinates. On the left the source is drawn filled and
@@ -50,7 +57,7 @@ def feature_map(planes: Mapping[str, Tensor], rows: Labelled, title: str) -> Pic
     Args:
         planes: Points (n, 2) by the name of the projection; each makes two panels.
         rows: Class and domain of each point.
-        title: Line above the picture.
+        title: Line above the plot.
     """
     columns, lines = _legend_shape([*rows.class_names, "unknown"])
     figure = Figure(
@@ -74,7 +81,7 @@ def feature_map(planes: Mapping[str, Tensor], rows: Labelled, title: str) -> Pic
         names, looks = [*names, "unknown"], [*looks, _look(-1)]
     _legend(grid[-1][0], names, looks, columns)
     _legend(grid[-1][1], _counted(rows), [Look(BLUE, "o"), Look(RED, "o")], 1)
-    return _rasterise(figure)
+    return rasterise(figure)
 
 
 def _by_class(axes: Axes, xy: NDArray[np.float32], rows: Labelled) -> None:
@@ -93,7 +100,7 @@ def _by_class(axes: Axes, xy: NDArray[np.float32], rows: Labelled) -> None:
             linewidths=0.9 if domain else 0,
             alpha=1.0 if domain else 0.55,
         )
-    _bare(axes)
+    hide_scales(axes)
 
 
 def _by_domain(axes: Axes, xy: NDArray[np.float32], rows: Labelled) -> None:
@@ -103,14 +110,7 @@ def _by_domain(axes: Axes, xy: NDArray[np.float32], rows: Labelled) -> None:
     colours = np.array([BLUE, RED])[domains[order]]
     x, y = xy[order].T
     axes.scatter(x, y, s=14, c=colours, alpha=0.6, linewidths=0)
-    _bare(axes)
-
-
-def _bare(axes: Axes) -> None:
-    """Only distances mean something in a projection, not places."""
-    axes.set_aspect("equal", adjustable="datalim")
-    axes.set_xticks([])
-    axes.set_yticks([])
+    hide_scales(axes)
 
 
 def _look(label: int) -> Look:
@@ -142,22 +142,12 @@ def _legend_shape(names: Sequence[str]) -> tuple[int, int]:
 def _legend(
     axes: Axes, names: Sequence[str], looks: Sequence[Look], columns: int
 ) -> None:
-    """A legend below the panel, so that it hides no point."""
     handles = [
         Line2D([], [], color=look.colour, marker=look.marker, linestyle="", ms=7)
         for look in looks
     ]
-    legend = axes.legend(
-        handles=handles,
-        labels=[f"\u2009{name}" for name in names],  # "_a" alone would be hidden
-        loc="upper center",
-        bbox_to_anchor=(0.5, -0.01),
-        ncols=columns,
-        frameon=False,
-        handletextpad=0.1,
-    )
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    labels = [f"\u2009{name}" for name in names]  # "_a" alone would be hidden
+    legend_below(axes, columns, handles=handles, labels=labels, handletextpad=0.1)
 
 
 def short(name: str) -> str:
@@ -176,9 +166,9 @@ def short_names(names: Sequence[str]) -> list[str]:
     ['a', 'desktop…mputer_1', 'desktop…mputer_2']
     """
     for cut in (short, _both_ends):
-        found = [cut(name) for name in names]
-        if len(set(found)) == len(set(names)):
-            return found
+        cut_names = [cut(name) for name in names]
+        if len(set(cut_names)) == len(set(names)):
+            return cut_names
     return [
         name if len(name) <= LONGEST else f"{name[: LONGEST - 5]}…{number}"
         for number, name in enumerate(names)

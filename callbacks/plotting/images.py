@@ -1,22 +1,23 @@
-"""Sample grids that a person can read, and where pictures go."""
+"""Image grids, and where images go: to a logger or into a file."""
 
 import io
 import math
 import os
 from pathlib import Path
+from typing import Any
 
-import lightning.pytorch as pl
 import numpy as np
-from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
+from lightning.pytorch import Trainer
 from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
+from callbacks.core.loggers import log_media
 from callbacks.runs.run_directory import run_directory
 from lightning_modules.core.files import write_whole
 
-Picture = NDArray[np.uint8]
+Pixels = NDArray[np.uint8]
 """Pixels (height, width, 3), RGB, 0 to 255."""
 
 CELL_PIXELS = 64  # about the smallest cell in which a digit is read without effort
@@ -24,45 +25,44 @@ GAP_COLOUR = (96, 112, 140)  # seen beside black, white and natural images alike
 
 
 def log_picture(
-    trainer: pl.Trainer, key: str, picture: Picture, step: int, caption: str
+    trainer: Trainer, key: str, image: Pixels, step: int, caption: str
 ) -> Path | None:
-    """Send a picture to W&B or TensorBoard, or write it where there is neither.
+    """Send an image to W&B or TensorBoard, or write it where there is neither.
 
     Without such a logger the file is ``pictures/<key>/<step>.png`` in the run's own
     directory, with the caption as its PNG description. Ranks above 0 do nothing, and
     neither does a run with ``fast_dev_run``.
 
     Returns:
-        The path of the file, or None where a logger took the picture.
+        The path of the file, or None where a logger shows the image.
     """
     if trainer.fast_dev_run or not trainer.is_global_zero:  # type: ignore[attr-defined]
         return None
-    taken = False
-    for logger in trainer.loggers:
-        if isinstance(logger, WandbLogger):
-            logger.log_image(key, [picture], step=step, caption=[caption])
-            taken = True
-        elif isinstance(logger, TensorBoardLogger):
-            logger.experiment.add_image(key, picture, step, dataformats="HWC")
-            taken = True
-    if taken:
+
+    def to_wandb(logger: Any) -> None:
+        logger.log_image(key, [image], step=step, caption=[caption])
+
+    def to_tensorboard(logger: Any) -> None:
+        logger.experiment.add_image(key, image, step, dataformats="HWC")
+
+    if log_media(trainer, to_wandb, to_tensorboard):
         return None
     path = run_directory(trainer) / "pictures" / key / f"{step}.png"
-    return save_png(picture, path, caption)
+    return save_png(image, path, caption)
 
 
-def save_png(picture: Picture, path: str | os.PathLike[str], caption: str = "") -> Path:
-    """Write a picture as PNG, whole or not at all, with the caption inside the file."""
+def save_png(image: Pixels, path: str | os.PathLike[str], caption: str = "") -> Path:
+    """Write an image as PNG, whole or not at all, with the caption inside the file."""
     description = PngInfo()
     description.add_itxt("Description", caption)
     content = io.BytesIO()
-    Image.fromarray(picture).save(content, format="PNG", pnginfo=description)
+    Image.fromarray(image).save(content, format="PNG", pnginfo=description)
     return write_whole(path, content.getvalue())
 
 
 def image_grid(
     images: Tensor, scale: int | None = None, gap: int = 4, columns: int | None = None
-) -> Picture:
+) -> Pixels:
     """Arrange images in rows, enlarged and apart, so that each can be read.
 
     Args:
@@ -102,7 +102,7 @@ def image_grid(
     return grid
 
 
-def _pixels(images: Tensor) -> Picture:
+def _pixels(images: Tensor) -> Pixels:
     """Turn (n, c, h, w) in [-1, 1] into (n, h, w, 3) of bytes."""
     values = images.detach().float().cpu().expand(-1, 3, -1, -1).permute(0, 2, 3, 1)
     bytes_ = ((values.clamp(-1, 1) + 1) * 127.5).round().nan_to_num(0).byte().numpy()

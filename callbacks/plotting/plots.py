@@ -1,7 +1,8 @@
-"""Plots as pictures: points beside points, and histograms."""
+"""Plots as images, and what all plots share."""
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,12 +10,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from callbacks.plotting.images import Picture
+from callbacks.plotting.images import Pixels
 
 GREY, RED, BLUE = "#9aa3ad", "#d1495b", "#30638e"
 
 
-def scatter(real: Tensor, generated: Tensor, title: str) -> Picture:
+def scatter(real: Tensor, generated: Tensor, title: str) -> Pixels:
     """Draw generated 2-D points over real ones.
 
     The frame follows the real points, so that a few stray samples don't shrink the
@@ -23,7 +24,7 @@ def scatter(real: Tensor, generated: Tensor, title: str) -> Picture:
     Args:
         real: Data points (n, 2).
         generated: Generated points (m, 2), in the same units.
-        title: Line above the picture.
+        title: Line above the plot.
 
     Raises:
         ValueError: If the points are not 2-D.
@@ -45,7 +46,7 @@ def scatter(real: Tensor, generated: Tensor, title: str) -> Picture:
     axes.set_ylim(float(centre[1]) - radius, float(centre[1]) + radius)
     axes.set_aspect("equal")
     axes.legend(loc="upper right", markerscale=3, framealpha=0.9)
-    return _rasterise(figure)
+    return rasterise(figure)
 
 
 def _dots(axes: Axes, points: Tensor, colour: str, size: float, label: str) -> None:
@@ -61,14 +62,14 @@ def histogram(
     label: str,
     marks: tuple[float, ...] = (),
     bins: int = 80,
-) -> Picture:
+) -> Pixels:
     """Draw a histogram with a logarithmic count axis.
 
     Args:
         values: Numbers of any shape; those that are not finite are left out.
-        title: Line above the picture.
+        title: Line above the plot.
         label: What the numbers are, with their unit.
-        marks: Places to mark by a dashed line, such as the clipping bounds.
+        marks: Values to mark by a dashed line, such as the clipping bounds.
         bins: Number of bars.
     """
     figure, axes = _figure(title)
@@ -78,29 +79,29 @@ def histogram(
     axes.set_yscale("log")
     axes.set_xlabel(label)
     axes.set_ylabel("count")
-    return _rasterise(figure)
+    return rasterise(figure)
 
 
 def curves(
     steps: Sequence[int], lines: Mapping[str, Sequence[float]], title: str, label: str
-) -> Picture:
-    """Draw several curves over the player updates.
+) -> Pixels:
+    """Draw several curves over the updates of the generator or encoder.
 
     Args:
         steps: Where they were measured.
         lines: Values by name; a value that is not finite leaves a gap.
-        title: Line above the picture.
+        title: Line above the plot.
         label: What the values are, with their unit.
     """
     figure, axes = _figure(title)
     for (name, values), colour in zip(lines.items(), cycle((RED, GREY, BLUE))):
         axes.plot(steps, values, ".-", color=colour, label=name)
-    axes.set_xlabel("player updates")
+    axes.set_xlabel("updates")
     axes.set_ylabel(label)
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
     axes.axhline(0, color="black", linewidth=0.5)
     axes.legend()
-    return _rasterise(figure)
+    return rasterise(figure)
 
 
 def finite(values: Tensor) -> Tensor:
@@ -118,7 +119,36 @@ def _figure(title: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _rasterise(figure: Figure) -> Picture:
+def point_plot(points: Tensor, title: str) -> Pixels:
+    """Draw 2-D points (n, 2)."""
+    figure, axes = _figure(title)
+    axes.scatter(points[:, 0], points[:, 1], s=5.0, alpha=0.6, linewidths=0)
+    axes.set_aspect("equal")
+    return rasterise(figure)
+
+
+def hide_scales(axes: Axes) -> None:
+    """Leave only distances to read, which is all that a projection shows."""
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.set_xticks([])
+    axes.set_yticks([])
+
+
+def legend_below(axes: Axes, columns: int, **options: Any) -> None:
+    """Add a legend below the axes, so that it hides no point; no name is a formula."""
+    legend = axes.legend(
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.01),
+        ncols=columns,
+        frameon=False,
+        **options,
+    )
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+
+
+def rasterise(figure: Figure) -> Pixels:
+    """The pixels of a figure."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
     pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]

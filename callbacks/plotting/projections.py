@@ -1,4 +1,4 @@
-"""Rows of many coordinates as points of the plane."""
+"""Projections of rows onto the plane: PCA and t-SNE."""
 
 import torch
 from torch import Tensor
@@ -12,8 +12,8 @@ def principal_plane(x: Tensor) -> tuple[Tensor, float]:
 
     Returns:
         Points (n, 2), centred, float64, and the share, which is 1 where nothing
-        varies. The largest entry of each axis is positive, so that the picture doesn't
-        flip by chance.
+        varies. The largest entry of each axis is positive, so that plots don't flip by
+        chance.
 
     >>> points, share = principal_plane(torch.tensor([[0.0, 1, 0], [0, -1, 0]]))
     >>> points[:, 0].round(decimals=6).tolist(), round(share, 6)

@@ -1,1 +1,1 @@
-"""Tables of predictions, written while a run predicts."""
+"""Bases of prediction writers: rows of all processes, tables, directories."""

@@ -1,4 +1,4 @@
-"""Rows that several processes predict, put in order; and directories that are whole."""
+"""Rows predicted by several processes, in order; directories that are never half."""
 
 import shutil
 from collections.abc import Callable
@@ -58,17 +58,17 @@ def _part(target: Path, rank: int) -> Path:
 
 def _joined(parts: list[Path]) -> tuple[Tensor, Tensor]:
     """All ranks' rows in the order of their numbers, each number once."""
-    held = [torch.load(part, weights_only=True) for part in parts if part.exists()]
+    files = [torch.load(part, weights_only=True) for part in parts if part.exists()]
     for part in parts:
         part.unlink(missing_ok=True)
-    numbers = torch.cat([one["n"] for one in held])
-    rows = torch.cat([one["x"] for one in held])
+    numbers = torch.cat([one["n"] for one in files])
+    rows = torch.cat([one["x"] for one in files])
     # Ranks that run out of numbers repeat one, to make as many steps as the others.
     order = numbers.argsort(stable=True)
     first = torch.ones(len(order), dtype=torch.bool)
     first[1:] = numbers[order][1:] != numbers[order][:-1]
-    kept = order[first]
-    return numbers[kept], rows[kept]
+    order = order[first]
+    return numbers[order], rows[order]
 
 
 def build_directory(target: Path, fill: Callable[[Path], object]) -> Path:

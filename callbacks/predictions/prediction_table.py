@@ -1,15 +1,17 @@
-"""What callbacks share that write what ``predict`` gives as a table."""
+"""Bases of prediction writers."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
+from typing_extensions import override
 
 from callbacks.predictions.numbered_rows import NumberedRows, build_directory
 from callbacks.runs.run_directory import agreed_run_directory
 from lightning_modules.core.files import write_whole
+from lightning_modules.core.validation import check_choice
 
 if TYPE_CHECKING:
     import polars
@@ -17,12 +19,74 @@ if TYPE_CHECKING:
 TableFormat = Literal["csv", "parquet"]
 
 
-class PredictionTable(Callback):
-    """Writes ``predictions/<stem>.<format>`` of the rows that a subclass keeps.
+class PredictionWriter(Callback):
+    """Writes predicted rows into ``predictions/`` in the run's directory.
 
-    A subclass adds rows to ``rows`` at the end of each batch and makes a `table` of all
-    of them. The directory appears when it is complete; an earlier one stays, and the
-    new one is then ``predictions-1``. Several processes need a common file system.
+    A subclass adds rows to ``rows`` in `keep`, and writes all of them in `fill`. The
+    directory appears when it is complete; an earlier one stays, and the new one is then
+    ``predictions-1``. Several processes need a common file system.
+
+    Args:
+        dtype: Type in which rows are kept.
+    """
+
+    def __init__(self, dtype: torch.dtype = torch.float32) -> None:
+        self.rows = NumberedRows(dtype)
+
+    @property
+    def file_name(self) -> str:
+        """The file that is written, or nothing where there are several."""
+        return ""
+
+    def keep(self, pl_module: LightningModule, outputs: Any, batch: Any) -> None:
+        """Add the rows of a batch, or refuse them."""
+        raise NotImplementedError
+
+    def fill(self, directory: Path, numbers: Tensor, rows: Tensor) -> None:
+        """Write rows (n, ...) and their numbers (n,), int64, rising; on rank 0."""
+        raise NotImplementedError
+
+    def keep_finite(self, what: str, numbers: Tensor, rows: Tensor) -> None:
+        """Add rows (n, ...) that were predicted for these numbers (n,), int64.
+
+        Raises:
+            ValueError: If one is not finite.
+        """
+        if not rows.isfinite().all():
+            raise ValueError(
+                f"Predicted {what} hold NaN or infinity: predict with weights from "
+                "before training diverged."
+            )
+        self.rows.add(numbers, rows)
+
+    @override
+    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget an earlier prediction."""
+        self.rows.clear()
+
+    @override
+    def on_predict_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any,
+        *_: Any,
+    ) -> None:  # fmt: skip
+        """Keep the rows of a batch with their numbers."""
+        self.keep(pl_module, outputs, batch)
+
+    @override
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the parts of all ranks together and write them."""
+        if trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        target = agreed_run_directory(trainer) / "predictions"
+        joined = self.rows.join(trainer, target)
+        if joined is not None:
+            path = build_directory(target, lambda new: self.fill(new, *joined))
+            trainer.print(f"Wrote {path / self.file_name}")
+        trainer.strategy.barrier(type(self).__name__)
+
+
+class PredictionTable(PredictionWriter):
+    """Writes ``predictions/<stem>.<format>``; a subclass makes the `table`.
 
     Polars does not survive a fork: in a notebook that has used it, several processes
     started by fork (``ddp_notebook``, ``ddp_fork``) would wait for ever.
@@ -39,35 +103,22 @@ class PredictionTable(Callback):
     formats: ClassVar[tuple[str, ...]] = ("csv", "parquet")
 
     def __init__(self, format: str, dtype: torch.dtype = torch.float32) -> None:
-        if format not in self.formats:
-            known = " or ".join(self.formats)
-            raise ValueError(f"format must be {known}, got '{format}'.")
+        check_choice("format", format, self.formats)
+        super().__init__(dtype)
         self.format = format
-        self.rows = NumberedRows(dtype)
+
+    @property
+    @override
+    def file_name(self) -> str:
+        return f"{self.stem}.{self.format}"
 
     def table(self, numbers: Tensor, rows: Tensor) -> "polars.DataFrame":
         """The table of rows (n, ...) and their numbers (n,), int64, rising."""
         raise NotImplementedError
 
-    def write(self, numbers: Tensor, rows: Tensor, path: Path) -> None:
-        """Write the file."""
-        write_table(self.table(numbers, rows), path)
-
-    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Forget an earlier prediction."""
-        self.rows.clear()
-
-    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Put the parts of all ranks together and write the table."""
-        if trainer.fast_dev_run:  # type: ignore[attr-defined]
-            return
-        name = f"{self.stem}.{self.format}"
-        target = agreed_run_directory(trainer) / "predictions"
-        joined = self.rows.join(trainer, target)
-        if joined is not None:
-            path = build_directory(target, lambda new: self.write(*joined, new / name))
-            trainer.print(f"Wrote {path / name}")
-        trainer.strategy.barrier(type(self).__name__)
+    @override
+    def fill(self, directory: Path, numbers: Tensor, rows: Tensor) -> None:
+        write_table(self.table(numbers, rows), directory / self.file_name)
 
 
 def write_table(table: "polars.DataFrame", path: Path) -> Path:

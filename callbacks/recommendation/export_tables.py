@@ -1,4 +1,4 @@
-"""What a ranker has learnt as files that need no checkpoint and no pickle."""
+"""Export of users' and items' vectors, without checkpoint or pickle."""
 
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -7,14 +7,16 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from safetensors.torch import save
 from torch import Tensor, nn
+from typing_extensions import override
 
+from callbacks.core.requirements import require_interactions, require_points
 from callbacks.predictions.numbered_rows import build_directory
 from callbacks.predictions.prediction_table import write_table
-from callbacks.recommendation.item_data import item_data, own_ids
+from callbacks.recommendation.ids import own_ids
 from callbacks.recommendation.neighbour_index import build_index, find_faiss
 from callbacks.runs.run_directory import run_directory
 from lightning_modules.core.files import write_whole
-from lightning_modules.recommendation.pairwise import PairRanker
+from lightning_modules.core.validation import check_choice
 
 Index = Literal["none", "flat", "hnsw", "ivf"]
 
@@ -38,29 +40,25 @@ class ExportTables(Callback):
     """
 
     def __init__(self, index: Index = "none") -> None:
-        if index not in get_args(Index):
-            known = ", ".join(get_args(Index))
-            raise ValueError(f"index must be one of {known}, got '{index}'.")
+        check_choice("index", index, get_args(Index))
         self.index = index
 
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
+    @override
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Find out now, not after hours of training, that there is nothing to write."""
-        item_data(self, trainer)
+        require_interactions(self, trainer)
+        require_points(self, pl_module)
         if self.index != "none":
             find_faiss()
-        if not isinstance(pl_module, PairRanker):
-            raise ValueError(
-                f"ExportTables is for models of users and items as points, and "
-                f"{type(pl_module).__name__} is none: take it out of trainer.callbacks."
-            )
 
+    @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the files, on rank 0; all look up what is spread over processes."""
-        assert isinstance(pl_module, PairRanker)
-        points = {k: v.cpu().contiguous() for k, v in pl_module.points().items()}
+        """Write the files, on rank 0; all ranks look up what is sharded."""
+        vectors = require_points(self, pl_module).points()
+        points = {name: x.cpu().contiguous() for name, x in vectors.items()}
         if trainer.fast_dev_run or not trainer.is_global_zero:  # type: ignore[attr-defined]
             return
-        catalogue = item_data(self, trainer).catalogue
+        catalogue = require_interactions(self, trainer).catalogue
         target = run_directory(trainer) / "tables"
         path = build_directory(target, lambda new: self._fill(new, points, catalogue))
         trainer.print(f"Wrote {path}")

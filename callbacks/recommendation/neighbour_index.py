@@ -6,9 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lightning_modules.core.validation import check_choice
+
 Kind = Literal["flat", "hnsw", "ivf"]
 KINDS: tuple[str, ...] = get_args(Kind)
-TRIED, NEIGHBOURS, FOUND = 256, 10, 0.995  # of these queries' neighbours, this share
+QUERIES, NEIGHBOURS, RECALL = 256, 10, 0.995  # of these queries' neighbours
 
 
 def build_index(
@@ -42,8 +44,7 @@ def build_index(
     [[1]]
     """
     faiss = find_faiss()
-    if kind not in KINDS:
-        raise ValueError(f"index must be one of {', '.join(KINDS)}, got '{kind}'.")
+    check_choice("index", kind, KINDS)
     rows = np.ascontiguousarray(points.detach().cpu().float().numpy())
     n, d = rows.shape
     metric = faiss.METRIC_INNER_PRODUCT if inner_product else faiss.METRIC_L2
@@ -57,8 +58,8 @@ def build_index(
         index.train(rows)
     index.add(rows)
     if kind != "flat":
-        asked = rows if queries is None else queries.detach().cpu().float().numpy()
-        _widen(index, rows, np.ascontiguousarray(asked[:: -(-len(asked) // TRIED)]))
+        trial = rows if queries is None else queries.detach().cpu().float().numpy()
+        _widen(index, rows, np.ascontiguousarray(trial[:: -(-len(trial) // QUERIES)]))
     return index
 
 
@@ -66,8 +67,9 @@ def _widen(index: Any, rows: NDArray[Any], queries: NDArray[Any]) -> None:
     """Search as widely as it takes."""
     k = min(NEIGHBOURS, len(rows))
     metric = index.metric_type
-    exact = find_faiss().knn(queries, rows, k, metric=metric)[1]
-    ivf = hasattr(index, "nprobe")
+    faiss = find_faiss()
+    exact = faiss.knn(queries, rows, k, metric=metric)[1]
+    ivf = isinstance(index, faiss.IndexIVF)
     most = index.nlist if ivf else len(rows)
     width = 1 if ivf else 2 * NEIGHBOURS
     while True:
@@ -76,7 +78,7 @@ def _widen(index: Any, rows: NDArray[Any], queries: NDArray[Any]) -> None:
         else:
             index.hnsw.efSearch = width
         found = index.search(queries, k)[1]
-        if width >= most or share_found(found, exact) >= FOUND:
+        if width >= most or share_found(found, exact) >= RECALL:
             return
         width += max(1, width // 4)
 

@@ -1,14 +1,16 @@
-"""What ``predict`` leaves behind of a model that ranks: the best items of users."""
+"""Prediction writer for a ranking model: the best items of users."""
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
+from typing_extensions import override
 
-from callbacks.core.scalars import at_least_one
+from callbacks.core.requirements import require_interactions, require_ranker
 from callbacks.predictions.prediction_table import PredictionTable, TableFormat
-from callbacks.recommendation.item_data import item_data, item_ranker, own_ids
+from callbacks.recommendation.ids import own_ids
+from lightning_modules.core.validation import check_at_least
 
 if TYPE_CHECKING:
     import polars
@@ -20,8 +22,8 @@ class RankingTable(PredictionTable):
     ``items.parquet`` or ``items.csv`` has a line for each user and rank: ``user`` and
     ``item`` (the data's own ids), ``name`` (what people call the item, where the data
     knows it), ``rank`` (from 1) and ``distance`` or ``score``, float32, as the model
-    shows it. Users stand in the order of the data, or of ``data.predict_users``. What a
-    user has taken is not among the items; who has taken nearly all gets fewer lines.
+    shows it. Users stand in the order of the data, or of ``data.predict_users``. Items
+    that a user has interacted with are left out; who knows nearly all gets fewer lines.
     See `PredictionTable` for the directory, and for several processes.
 
     Args:
@@ -37,16 +39,21 @@ class RankingTable(PredictionTable):
 
     def __init__(self, k: int = 10, format: TableFormat = "parquet") -> None:
         super().__init__(format, torch.float64)  # holds item numbers and float32 whole
-        self.k = at_least_one("k", k)
+        check_at_least(1, k=k)
+        self.k = k
         self._catalogue: Any = None
         self._score_name = ""
         self._listed: Tensor | None = None
 
+    @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Take from the data what users and items are."""
+        """Read from the data what users and items are."""
         if stage != "predict":
             return
-        data, module = item_data(self, trainer), item_ranker(self, pl_module)
+        data, module = (
+            require_interactions(self, trainer),
+            require_ranker(self, pl_module),
+        )
         self._catalogue, self._score_name = data.catalogue, module.score_name
         if self.k > (most := max(module.ranking.ks)):
             raise ValueError(
@@ -55,18 +62,11 @@ class RankingTable(PredictionTable):
             )
         self._listed = None
         if data.predict_users is not None:
-            wanted = data.predict_users
-            self._listed = data.catalogue.user_rows(wanted, data.n_users)
+            ids = data.predict_users
+            self._listed = data.catalogue.user_rows(ids, data.n_users)
 
-    def on_predict_batch_end(
-        self,
-        trainer: Trainer,  # noqa: ARG002
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,  # noqa: ARG002
-        dataloader_idx: int = 0,  # noqa: ARG002
-    ) -> None:
+    @override
+    def keep(self, pl_module: LightningModule, outputs: Any, batch: Any) -> None:
         """Keep the best items of a batch of users int64 (n,), and what is shown."""
         items, scores = (part[:, : self.k] for part in outputs)
         if scores[items >= 0].isnan().any():
@@ -74,15 +74,16 @@ class RankingTable(PredictionTable):
                 "Predicted scores hold NaN: predict with weights from before training "
                 "diverged."
             )
-        shown = item_ranker(self, pl_module).shown(scores)
+        shown = require_ranker(self, pl_module).shown(scores)
         self.rows.add(batch, torch.stack([items.double(), shown.double()], dim=2))
 
+    @override
     def table(self, numbers: Tensor, rows: Tensor) -> "polars.DataFrame":
         """The table of users (n,) and their items and scores (n, k, 2)."""
         if self._listed is not None:
             once = torch.tensor(list(dict.fromkeys(self._listed.tolist())))
-            asked = once[torch.isin(once, numbers)]  # not all, if batches are limited
-            numbers, rows = asked, rows[torch.searchsorted(numbers, asked)]
+            listed = once[torch.isin(once, numbers)]  # not all, if batches are limited
+            numbers, rows = listed, rows[torch.searchsorted(numbers, listed)]
         items, shown = rows[..., 0].long(), rows[..., 1].float()
         return ranking_table(numbers, items, shown, self._score_name, self._catalogue)
 
@@ -102,12 +103,12 @@ def ranking_table(
     import polars  # here, because its threads don't survive a fork
 
     place, rank = (items >= 0).nonzero(as_tuple=True)
-    found = items[place, rank]
+    listed = items[place, rank]
     columns: dict[str, Any] = {
         "user": own_ids(catalogue.user_ids, users[place]),
-        "item": own_ids(catalogue.item_ids, found),
+        "item": own_ids(catalogue.item_ids, listed),
     }
     if catalogue.item_names:
-        columns["name"] = catalogue.named(found.tolist())
+        columns["name"] = catalogue.named(listed.tolist())
     columns |= {"rank": (rank + 1).numpy(), score_name: shown[place, rank].numpy()}
     return polars.DataFrame(columns)

@@ -1,4 +1,4 @@
-"""Checkpoints that count player updates and are whole or absent."""
+"""Checkpoints at exact steps, whole or absent."""
 
 import time
 from pathlib import Path
@@ -6,22 +6,26 @@ from typing import Any
 from weakref import proxy
 
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, tensor
+from typing_extensions import override
 
 from lightning_modules.core.files import put_in_place
+from lightning_modules.core.lightning_internals import (
+    OpenCheckpoint,
+    is_fitting,
+    validation_follows,
+)
 
 PART = ".part"
 
 
-class Checkpoint(ModelCheckpoint):
+class Checkpoint(OpenCheckpoint):
     """`ModelCheckpoint` for modules that step their optimizers themselves.
 
     Takes the arguments of `ModelCheckpoint`; what differs:
 
-    * ``every_n_train_steps`` counts player updates and fires once per multiple, not
-      again in the critic's batches that follow, nor after a resume.
+    * ``every_n_train_steps`` counts updates of the generator or encoder and fires once
+      per multiple, not again in the critic's batches that follow, nor after a resume.
     * ``train_time_interval`` works (Lightning ignores it under manual optimisation).
     * ``save_last`` saves whenever the interval has passed, and at the end of training.
       Only the ranking by ``monitor``, which is a metric of the validation, waits for
@@ -29,7 +33,7 @@ class Checkpoint(ModelCheckpoint):
     * If a validation follows the batch, the checkpoint is written after it, so that
       a resumed run neither repeats nor skips the validation.
     * A model without optimizers, which is solved before the first batch, is saved too.
-    * ``step`` in a file name is the number of player updates at that moment.
+    * ``step`` in a file name is the global step at that moment.
     * A checkpoint gets its name only when it is whole. Lightning writes into the
       system's temporary directory and moves the file, which copies, and can be
       killed half-way, when that is another file system.
@@ -40,139 +44,127 @@ class Checkpoint(ModelCheckpoint):
     _ranking_due = False
     _validated = False  # since the last batch
 
+    @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Count from here: a resumed run has saved its present step already."""
         super().on_train_start(trainer, pl_module)
         self._steps = trainer.global_step
         self._after_validation = self._validated = False
-        if not trainer.optimizers and not self._last_global_step_saved:
-            self._last_global_step_saved = -1  # solved, not stepped: step 0 is news
-        if trainer.is_global_zero and self._is_local() and self.dirpath:
-            for rest in Path(self.dirpath).glob(f"*{self.FILE_EXTENSION}{PART}"):
-                rest.unlink()
+        if not trainer.optimizers and not self.last_step:
+            self.last_step = -1  # solved, not stepped: step 0 is news
+        if trainer.is_global_zero and self.is_local and self.dirpath:
+            for part in Path(self.dirpath).glob(f"*{self.FILE_EXTENSION}{PART}"):
+                part.unlink()
 
+    @override
     def on_train_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,  # noqa: ARG002
-        outputs: Any,  # noqa: ARG002
-        batch: Any,  # noqa: ARG002
-        batch_idx: int,  # noqa: ARG002
+        self, trainer: Trainer, pl_module: LightningModule, *_: Any
     ) -> None:
         """Save if a multiple of ``every_n_train_steps`` was reached or time is up."""
         self._validated = False
         before, self._steps = self._steps, trainer.global_step
         due = self._passed(before, self._steps) | self._time_is_up(trainer)
-        if self._should_skip_saving_checkpoint(trainer):
+        if not self.may_save(trainer):
             return
         self._ranking_due |= due
         if due or self._is_last_step(trainer):
-            if self._validation_follows(trainer):
+            if validation_follows(trainer):
                 self._after_validation = True
             else:
                 self._save(trainer)
 
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+    @override
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save what was put off until the validation was over."""
-        if (
-            trainer.fast_dev_run  # type: ignore[attr-defined]
-            or trainer.sanity_checking
-            or trainer.state.fn != TrainerFn.FITTING
-        ):
+        quick = trainer.fast_dev_run or trainer.sanity_checking  # type: ignore[attr-defined]
+        if quick or not is_fitting(trainer):
             return
         self._validated = True
-        if not self._should_save_on_train_epoch_end(trainer):
+        if not self.saves_before_validation(trainer):
             self._ranking_due |= self._epoch_is_due(trainer)
         if self._after_validation or self._ranking_due:
             self._after_validation = False
             self._save(trainer)
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+    @override
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save if a multiple of ``every_n_epochs`` was reached."""
-        here = self._should_save_on_train_epoch_end(trainer)
-        if here and self._epoch_is_due(trainer):
+        if self.saves_before_validation(trainer) and self._epoch_is_due(trainer):
             self._ranking_due = True
             self._save(trainer)
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+    @override
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the last step, if training stopped between two intervals."""
-        if not self._should_skip_saving_checkpoint(trainer):
-            self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
+        if self.may_save(trainer):
+            self.save_newest(trainer)
 
     def _passed(self, before: int, now: int) -> bool:
-        n = self._every_n_train_steps
+        n = self.update_interval
         return n >= 1 and now // n > before // n
 
     def _epoch_is_due(self, trainer: Trainer) -> bool:
-        n = self._every_n_epochs
+        n = self.epoch_interval
         due = n >= 1 and (trainer.current_epoch + 1) % n == 0
-        return due and not self._should_skip_saving_checkpoint(trainer)
+        return due and self.may_save(trainer)
 
     def _is_last_step(self, trainer: Trainer) -> bool:
         # Saved only when training has ended, it could not be resumed in mid-epoch.
-        by_step = self.save_last and self._every_n_epochs < 1
+        by_step = self.save_last and self.epoch_interval < 1
         return bool(by_step) and 0 <= trainer.max_steps <= trainer.global_step
 
     def _time_is_up(self, trainer: Trainer) -> bool:
-        if self._train_time_interval is None:
+        if self.seconds is None:
             return False
-        waited = time.monotonic() - (self._last_time_checked or 0.0)
         # Clocks differ, and all ranks must save together: rank 0 decides.
-        late = waited >= self._train_time_interval.total_seconds()
+        late = time.monotonic() - self.last_time >= self.seconds
         return bool(trainer.strategy.broadcast(late))
 
-    def _validation_follows(self, trainer: Trainer) -> bool:
-        loop = trainer.fit_loop
-        assert loop._data_fetcher is not None
-        return loop.epoch_loop._should_check_val_fx(loop._data_fetcher)
-
     def _save(self, trainer: Trainer) -> None:
-        candidates = self._monitor_candidates(trainer)
         if self._ranking_due and (self.monitor is None or self._validated):
             self._ranking_due = False
-            self._save_topk_checkpoint(trainer, candidates)
-        self._save_last_checkpoint(trainer, candidates)
-        self._last_time_checked = time.monotonic()
+            self.save_ranked(trainer)
+        self.save_newest(trainer)
+        self.last_time = time.monotonic()
 
-    def _save_last_checkpoint(
-        self, trainer: Trainer, monitor_candidates: dict[str, Tensor]
-    ) -> None:
-        chosen = self.save_last
-        if chosen == "link" and self._last_global_step_saved != trainer.global_step:
-            self.save_last = True  # there is no file of this step to link to
-        super()._save_last_checkpoint(trainer, monitor_candidates)
-        self.save_last = chosen
+    @override
+    def save_newest(self, trainer: Trainer) -> None:
+        """Lightning's, but writes a file where it would link to an older step."""
+        save_last = self.save_last
+        if save_last == "link" and self.last_step != trainer.global_step:
+            self.save_last = True
+        super().save_newest(trainer)
+        self.save_last = save_last
 
+    @override
     def state_dict(self) -> dict[str, Any]:
         """Lightning's, and whether a ranking still waits for its validation."""
         return {**super().state_dict(), "ranking_due": self._ranking_due}
 
+    @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on waiting."""
         super().load_state_dict(state_dict)
         self._ranking_due = state_dict.get("ranking_due", False)
 
-    def _monitor_candidates(self, trainer: Trainer) -> dict[str, Tensor]:
+    @override
+    def name_values(self, trainer: Trainer) -> dict[str, Tensor]:
+        """Lightning's, with the present step."""
         # A module that logs "step" does so now and then: the logged one may be old.
-        now = {
-            "step": tensor(trainer.global_step),
-            "epoch": tensor(trainer.current_epoch),
-        }
-        return super()._monitor_candidates(trainer) | now
+        step, epoch = tensor(trainer.global_step), tensor(trainer.current_epoch)
+        return super().name_values(trainer) | {"step": step, "epoch": epoch}
 
-    def _is_local(self) -> bool:
-        return "file" in self._fs.protocol
-
-    def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
+    @override
+    def write(self, trainer: Trainer, filepath: str) -> None:
+        """Write the file beside its place, and move it when it is whole."""
         for logger in trainer.loggers:
             logger.save()  # a kill then loses no value from before the checkpoint
-        part = filepath + PART if self._is_local() else filepath
+        part = filepath + PART if self.is_local else filepath
         trainer.save_checkpoint(part, self.save_weights_only)
         if trainer.is_global_zero and part != filepath:
             put_in_place(part, filepath)
         trainer.strategy.barrier("Checkpoint")
-        self._last_global_step_saved = trainer.global_step
-        self._last_checkpoint_saved = filepath
+        self.note_saved(trainer, filepath)
         if trainer.is_global_zero:
             for logger in trainer.loggers:
                 logger.after_save_checkpoint(proxy(self))

@@ -1,4 +1,4 @@
-"""An exact exponential moving average of the player's weights."""
+"""Exponential moving average of a generator's or encoder's weights."""
 
 import os
 from collections.abc import Iterator
@@ -7,23 +7,28 @@ from typing import Any
 from weakref import ReferenceType, ref
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
+from typing_extensions import override
+
+from callbacks.core.every_n_steps import EveryNSteps
+from lightning_modules.core.lightning_internals import lerp_all_
+from lightning_modules.data_contracts.contracts import HasAverage
 
 
-class WeightEMA(Callback):
-    r"""Keeps an average of the player's weights and evaluates with it.
+class WeightEMA(EveryNSteps):
+    r"""Keeps an average of a network's weights and evaluates with it.
 
-    The player is the generator of a GAN, or extractor and classifier of a domain
+    The network is the generator of a GAN, or extractor and classifier of a domain
     adaptation.
 
-    After player update t the average s becomes
+    After update t of the network the average s becomes
 
     .. math:: s_t = d_t s_{t-1} + (1 - d_t) w_t, \qquad s_0 = w_0,
 
     with d the decay; :math:`d_t = \min(d, (1 + t) / (10 + t))` with ``warmup``,
     so that a short run forgets its initial weights. Buffers are not averaged:
-    the averaged player has the trained one's. Validation, test and predict
+    the averaged network has the trained one's. Validation, test and predict
     run with the average, which the checkpoint holds beside the trained weights;
     training never sees it. Before the first update there is nothing to swap in.
 
@@ -42,6 +47,7 @@ class WeightEMA(Callback):
     def __init__(self, decay: float = 0.999, warmup: bool = False) -> None:
         if not 0.0 <= decay < 1.0:
             raise ValueError(f"decay of WeightEMA must be in [0, 1), but is {decay}.")
+        super().__init__(1)
         self.decay = decay
         self.warmup = warmup
         self.updates = 0
@@ -50,41 +56,29 @@ class WeightEMA(Callback):
         self._evaluation = ExitStack()
         self._owner: ReferenceType[nn.Module] | None = None
 
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
-        """Refuse a module whose weights are nobody's player."""
-        if not isinstance(getattr(pl_module, "player", None), nn.Module):
-            raise ValueError(
-                f"WeightEMA averages the weights of a GAN's generator or of a domain "
-                f"adaptation, and {type(pl_module).__name__} is neither: remove it "
-                "from trainer.callbacks."
-            )
+    @override
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        _network(pl_module)
 
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Start from the player's weights, or go on from a checkpoint's average."""
-        player = _player(pl_module)
-        foreign = self._owner is not None and self._owner() is not player
+    @override
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start from the network's weights, or go on from a checkpoint's average."""
+        network = _network(pl_module)
+        foreign = self._owner is not None and self._owner() is not network
         if foreign or not self.updates:
-            self.updates, self._shadow = 0, _copies(player.named_parameters())
-        self._check(player)
-        self._owner = ref(player)
-        for name, weight in player.named_parameters():
+            self.updates, self._shadow = 0, _copies(network.named_parameters())
+        self._check(network)
+        self._owner = ref(network)
+        for name, weight in network.named_parameters():
             self._shadow[name] = self._shadow[name].to(weight.device)
 
-    def on_train_batch_end(
-        self,
-        trainer: Trainer,  # noqa: ARG002
-        pl_module: LightningModule,
-        outputs: Any,  # noqa: ARG002
-        batch: Any,  # noqa: ARG002
-        batch_idx: int,  # noqa: ARG002
-    ) -> None:
-        """Average once per player update."""
-        if pl_module.player_stepped:
-            self.update(_player(pl_module))
+    @override
+    def on_step(self, trainer: Trainer, pl_module: LightningModule, batch: Any) -> None:
+        self.update(_network(pl_module))
 
     @torch.no_grad()
-    def update(self, player: nn.Module) -> None:
-        """Take the player's present weights into the average."""
+    def update(self, network: nn.Module) -> None:
+        """Take the network's present weights into the average."""
         self.updates += 1
         decay = self.decay
         if self.warmup:
@@ -92,80 +86,83 @@ class WeightEMA(Callback):
         shadow = list(self._shadow.values())
         weights = [
             weight.detach().to(mean.dtype)
-            for weight, mean in zip(player.parameters(), shadow, strict=True)
+            for weight, mean in zip(network.parameters(), shadow, strict=True)
         ]
-        torch._foreach_lerp_(shadow, weights, 1.0 - decay)
+        lerp_all_(shadow, weights, 1.0 - decay)
 
     @contextmanager
     def averaged(self, pl_module: LightningModule) -> Iterator[nn.Module]:
-        """Put the average into the player; afterwards put it back exactly.
+        """Give the network its averaged weights; afterwards the trained ones exactly.
 
         Does nothing before the first update, nor inside another such block.
         """
-        player = _player(pl_module)
+        network = _network(pl_module)
         if self._live or not self.updates:
-            yield player
+            yield network
             return
-        self._check(player)
-        self._live = _copies(_tensors(player).items(), keep_dtype=True)
-        _fill(player, self._shadow)
+        self._check(network)
+        self._live = _copies(_tensors(network).items(), keep_dtype=True)
+        _fill(network, self._shadow)
         try:
-            yield player
+            yield network
         finally:
-            _fill(player, self._live)
+            _fill(network, self._live)
             self._live = {}
 
-    def _check(self, player: nn.Module) -> None:
-        shapes = {name: tuple(w.shape) for name, w in player.named_parameters()}
+    def _check(self, network: nn.Module) -> None:
+        shapes = {name: tuple(w.shape) for name, w in network.named_parameters()}
         if shapes != {name: tuple(w.shape) for name, w in self._shadow.items()}:
             raise ValueError(
                 "The averaged weights in the checkpoint are those of other layers than "
                 "the model's: use the config that the checkpoint was trained with."
             )
 
-    def _enter(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+    @override
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Evaluate with the average."""
         self._evaluation.enter_context(self.averaged(pl_module))
 
-    def _leave(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+    @override
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the trained weights back."""
         self._evaluation.close()
 
-    on_validation_start = on_test_start = on_predict_start = _enter
-    on_validation_end = on_test_end = on_predict_end = _leave
+    on_test_start = on_predict_start = on_validation_start
+    on_test_end = on_predict_end = on_validation_end
 
-    def on_exception(
-        self,
-        trainer: Trainer,  # noqa: ARG002
-        pl_module: LightningModule,  # noqa: ARG002
-        exception: BaseException,  # noqa: ARG002
-    ) -> None:
+    @override
+    def on_exception(self, *_: Any) -> None:
         """Put the trained weights back, whatever went wrong."""
         self._evaluation.close()
 
+    @override
     def state_dict(self) -> dict[str, Any]:
         """The average and the number of updates; empty before the first one."""
         return {"updates": self.updates, "shadow": self._shadow} if self.updates else {}
 
+    @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint; Lightning calls this in every stage."""
         self.updates, self._shadow = state_dict["updates"], dict(state_dict["shadow"])
         self._owner = None
 
+    @override
     def on_save_checkpoint(
-        self,
-        trainer: Trainer,  # noqa: ARG002
-        pl_module: LightningModule,
-        checkpoint: dict[str, Any],
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Store the trained weights even while the average is swapped in."""
-        for name, tensor in self._live.items():
-            key = f"{pl_module.player_name}.{name}"
-            if key in checkpoint["state_dict"]:
-                checkpoint["state_dict"][key] = tensor
+        if not self._live:
+            return
+        names = {id(x): name for name, x in _tensors(_network(pl_module)).items()}
+        state = checkpoint["state_dict"]
+        for key, tensor in _tensors(pl_module, remove_duplicate=False).items():
+            if key in state and id(tensor) in names:
+                state[key] = self._live[names[id(tensor)]]
 
 
 @contextmanager
 def averaged_weights(trainer: Trainer, pl_module: LightningModule) -> Iterator[None]:
-    """Inside the block the player has its averaged weights, if the run has any."""
+    """Inside the block networks have their averaged weights, if the run has any."""
     with ExitStack() as stack:
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, WeightEMA):
@@ -174,25 +171,25 @@ def averaged_weights(trainer: Trainer, pl_module: LightningModule) -> Iterator[N
 
 
 @contextmanager
-def averaged_player(
+def averaged_network(
     trainer: Trainer, pl_module: LightningModule
 ) -> Iterator[nn.Module]:
-    """The player that samples are drawn from, such as the generator.
+    """The generator, or the extractor and classifier.
 
-    Inside the block ``pl_module.player`` holds the averaged weights if the run has a
-    `WeightEMA`, else the trained ones.
+    Inside the block it has its averaged weights if the run has a `WeightEMA`, else the
+    trained ones.
     """
     with averaged_weights(trainer, pl_module):
-        yield _player(pl_module)
+        yield _network(pl_module)
 
 
 def load_averaged(
     pl_module: LightningModule, checkpoint: str | os.PathLike[str]
 ) -> None:
-    """Replace the player's weights by the average that a checkpoint holds.
+    """Replace a module's weights by the averages that a checkpoint holds.
 
     ``load_from_checkpoint`` gives the trained weights; call this afterwards for
-    the ones that validation and pictures used.
+    the ones that validation and images used.
 
     Raises:
         ValueError: If the checkpoint holds no average, or one of another network.
@@ -202,18 +199,25 @@ def load_averaged(
         raise ValueError(f"'{checkpoint}' holds no averaged weights.")
     stored = WeightEMA()
     stored.load_state_dict(states["WeightEMA"])
-    stored._check(_player(pl_module))
-    _fill(_player(pl_module), stored._shadow)
+    stored._check(_network(pl_module))
+    _fill(_network(pl_module), stored._shadow)
 
 
-def _player(pl_module: LightningModule) -> nn.Module:
-    player = pl_module.player
-    assert isinstance(player, nn.Module)
-    return player
+def _network(module: LightningModule) -> nn.Module:
+    """The network that is averaged."""
+    if isinstance(module, HasAverage) and module.averaged is not None:
+        return module.averaged
+    raise ValueError(
+        "WeightEMA averages the weights of a generator, or of a domain adaptation's "
+        f"extractor and classifier, and {type(module).__name__} has neither: remove it "
+        "from trainer.callbacks."
+    )
 
 
-def _tensors(module: nn.Module) -> dict[str, Tensor]:
-    return dict(module.named_parameters()) | dict(module.named_buffers())
+def _tensors(module: nn.Module, *, remove_duplicate: bool = True) -> dict[str, Tensor]:
+    weights = module.named_parameters(remove_duplicate=remove_duplicate)
+    buffers = module.named_buffers(remove_duplicate=remove_duplicate)
+    return {**dict(weights), **dict(buffers)}
 
 
 @torch.no_grad()

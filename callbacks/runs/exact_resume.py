@@ -1,4 +1,4 @@
-"""A resumed run takes the very steps that the interrupted one would have taken."""
+"""Random states in the checkpoint, so that a resumed run takes the same steps."""
 
 import random
 from typing import Any
@@ -7,8 +7,10 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
+from typing_extensions import override
+
+from lightning_modules.core.lightning_internals import is_fitting
 
 KEY = "random_states"
 
@@ -33,24 +35,20 @@ class ExactResume(Callback):
     def __init__(self) -> None:
         self._pending: dict[str, Any] | None = None
 
+    @override
     def on_save_checkpoint(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,  # noqa: ARG002
-        checkpoint: dict[str, Any],
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Gather the states of all ranks."""
         own = random_states(trainer.strategy.root_device)
         checkpoint[KEY] = _gather(own, trainer.world_size)
 
+    @override
     def on_load_checkpoint(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,  # noqa: ARG002
-        checkpoint: dict[str, Any],
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Keep this rank's states until training starts."""
-        if trainer.state.fn != TrainerFn.FITTING:
+        if not is_fitting(trainer):
             return
         states = checkpoint.get(KEY)
         if states is None:
@@ -67,12 +65,9 @@ class ExactResume(Callback):
             )
         self._pending = states[trainer.global_rank]
 
+    @override
     def on_train_batch_start(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,  # noqa: ARG002
-        batch: Any,  # noqa: ARG002
-        batch_idx: int,  # noqa: ARG002
+        self, trainer: Trainer, pl_module: LightningModule, *_: Any
     ) -> None:
         """Set the states, once."""
         if self._pending is not None:

@@ -1,9 +1,10 @@
-"""The trained network as one file that needs no checkpoint and no pickle."""
+"""Export of trained networks, each as one file without checkpoint or pickle."""
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
+from typing_extensions import override
 
-from callbacks.runs.ema import averaged_player
+from callbacks.runs.ema import averaged_weights
 from callbacks.runs.run_directory import run_directory
 from lightning_modules.core.recipe import recipe_of, save_network
 
@@ -12,8 +13,10 @@ class ExportNetwork(Callback):
     """Writes ``<network>.safetensors`` into the run's directory when training ends.
 
     The file holds the weights and how the network was built;
-    ``lightning_modules.core.recipe.load_network`` reads it. The generator is written
-    with its averaged weights if the run has a `WeightEMA`.
+    ``lightning_modules.core.recipe.load_network`` reads it. A container whose networks
+    keep recipes, such as ``adapted`` of a domain adaptation, is written as one file for
+    each: ``adapted.extractor.safetensors`` and ``adapted.classifier.safetensors``.
+    Networks that a `WeightEMA` averages are written with their averaged weights.
 
     Args:
         network: Name of the network within the module; dots reach inside.
@@ -26,31 +29,42 @@ class ExportNetwork(Callback):
     def __init__(self, network: str = "generator") -> None:
         self.network = network
 
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
+    @override
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Find out now, not after hours of training, that there is nothing to write."""
-        if recipe_of(self._find(pl_module)) is None:
-            raise ValueError(
-                f"'{self.network}' keeps no recipe: decorate its class with "
-                "lightning_modules.core.recipe.remembers, or remove ExportNetwork."
-            )
+        for name, network in self.networks(pl_module).items():
+            if recipe_of(network) is None:
+                raise ValueError(
+                    f"'{name}' keeps no recipe: decorate its class with "
+                    "lightning_modules.core.recipe.remembers, or remove ExportNetwork "
+                    "from trainer.callbacks."
+                )
 
-    def _find(self, pl_module: LightningModule) -> nn.Module:
+    def networks(self, pl_module: LightningModule) -> dict[str, nn.Module]:
+        """What is written, by name: the network, or those that a container holds.
+
+        Raises:
+            ValueError: If the module has no such network.
+        """
         try:
-            return pl_module.get_submodule(self.network)
+            network = pl_module.get_submodule(self.network)
         except AttributeError:
             raise ValueError(
                 f"{type(pl_module).__name__} has no network '{self.network}': set "
                 "network of ExportNetwork to one that it has."
             ) from None
+        if isinstance(network, nn.ModuleDict | nn.ModuleList):
+            parts = network.named_children()
+            return {f"{self.network}.{name}": part for name, part in parts}
+        return {self.network: network}
 
+    @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the file, on rank 0."""
+        """Write the files, on rank 0."""
         if trainer.fast_dev_run or not trainer.is_global_zero:  # type: ignore[attr-defined]
             return
-        path = run_directory(trainer) / f"{self.network}.safetensors"
-        if self.network == "generator":
-            with averaged_player(trainer, pl_module) as generator:
-                save_network(generator, path)
-        else:
-            save_network(self._find(pl_module), path)
-        trainer.print(f"Wrote {path}")
+        with averaged_weights(trainer, pl_module):
+            for name, network in self.networks(pl_module).items():
+                path = run_directory(trainer) / f"{name}.safetensors"
+                save_network(network, path)
+                trainer.print(f"Wrote {path}")

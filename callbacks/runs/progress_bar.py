@@ -1,8 +1,8 @@
-"""A progress bar in the unit of the papers: player updates."""
+"""A progress bar in the unit of the papers: updates of the generator or encoder."""
 
 from typing import Any
 
-import lightning.pytorch as pl
+from lightning.pytorch import LightningModule, Trainer
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -13,10 +13,13 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Column
+from typing_extensions import override
+
+from callbacks.core.every_n_steps import EveryNSteps
 
 
-class UpdateProgress(pl.Callback):
-    """One bar over the whole training, counted in player updates.
+class UpdateProgress(EveryNSteps):
+    """One bar over the whole training, counted in generator (or encoder) updates.
 
     Lightning's bar counts the batches of an epoch. With small data and several critic
     updates to a generator update an epoch says nothing, and a new bar for each costs
@@ -25,14 +28,12 @@ class UpdateProgress(pl.Callback):
     """
 
     def __init__(self) -> None:
+        super().__init__(1)
         self._progress: Progress | None = None
         self._task = TaskID(0)
 
-    def on_train_start(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,  # noqa: ARG002
-    ) -> None:
+    @override
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Show the bar, at the place from which a resumed run goes on."""
         if not trainer.is_global_zero:
             return
@@ -56,54 +57,41 @@ class UpdateProgress(pl.Callback):
         self._advance(trainer)
         self._progress.start()
 
-    def _advance(self, trainer: pl.Trainer) -> None:
+    def _advance(self, trainer: Trainer) -> None:
         if self._progress is not None:
             done = (
                 trainer.current_epoch if trainer.max_steps < 0 else trainer.global_step
             )
             self._progress.update(self._task, completed=done)
 
-    def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,  # noqa: ARG002
-        batch: Any,  # noqa: ARG002
-        batch_idx: int,  # noqa: ARG002
-    ) -> None:
-        """Move on with each player update; show values when new ones were logged."""
-        if self._progress is None or not getattr(pl_module, "player_stepped", True):
+    @override
+    def on_step(self, trainer: Trainer, pl_module: LightningModule, batch: Any) -> None:
+        """Move on; show values when new ones were logged."""
+        if self._progress is None:
             return
         self._advance(trainer)
         every = trainer.log_every_n_steps  # type: ignore[attr-defined]
         if every and trainer.global_step % every == 0:
             self._progress.update(self._task, values=_shown(trainer))
 
-    def on_train_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,  # noqa: ARG002
-    ) -> None:
+    @override
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Leave the finished bar on the screen."""
         self._stop(trainer)
 
-    def on_exception(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,  # noqa: ARG002
-        exception: BaseException,  # noqa: ARG002
-    ) -> None:
+    @override
+    def on_exception(self, trainer: Trainer, *_: Any) -> None:
         """Give the terminal back."""
         self._stop(trainer)
 
-    def _stop(self, trainer: pl.Trainer) -> None:
+    def _stop(self, trainer: Trainer) -> None:
         if self._progress is not None:
             self._advance(trainer)
             self._progress.stop()
             self._progress = None
 
 
-def _shown(trainer: pl.Trainer) -> str:
+def _shown(trainer: Trainer) -> str:
     """The training values on Lightning's progress bar, losses last."""
     metrics = trainer.progress_bar_metrics.items()
     named = [(k.removeprefix("train/"), float(v)) for k, v in metrics if k != "v_num"]

@@ -1,4 +1,4 @@
-"""What ran: the resolved config, the commit and the package versions."""
+"""Provenance of a run: the resolved config, the commit and package versions."""
 
 import json
 import platform
@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, SaveConfigCallback
+from typing_extensions import override
 
 import lightning_modules
 from callbacks.runs.run_directory import run_directory
@@ -62,10 +63,12 @@ class RunConfig(SaveConfigCallback):
     def _text(self) -> str:
         return str(self.parser.dump(self.config, skip_unset=False))
 
+    @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Write nothing yet: the run may still fail."""
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+    @override
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write both files, on rank 0."""
         if trainer.is_global_zero:
             self.write(run_directory(trainer))
@@ -80,7 +83,7 @@ class RunConfig(SaveConfigCallback):
 
 
 def provenance() -> dict[str, Any]:
-    """What one needs to know to run this again, apart from the config.
+    """What is needed to reproduce the run, apart from the config.
 
     Returns:
         ``command``, ``started`` (UTC), ``commit`` (None outside a repository),

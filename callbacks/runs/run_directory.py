@@ -1,9 +1,10 @@
-"""Where the files of one run go."""
+"""The directory of a run's files."""
 
 from pathlib import Path
 
 from lightning.pytorch import Trainer
-from lightning.pytorch.loggers.logger import DummyLogger
+
+from lightning_modules.core.lightning_internals import real_loggers
 
 
 def run_directory(trainer: Trainer) -> Path:
@@ -20,7 +21,7 @@ def run_directory(trainer: Trainer) -> Path:
     >>> run_directory(Trainer(logger=False, default_root_dir="runs")).name
     'runs'
     """
-    loggers = [one for one in trainer.loggers if not isinstance(one, DummyLogger)]
+    loggers = real_loggers(trainer)
     if not loggers:
         return Path(trainer.default_root_dir)
     name, version = loggers[0].name, loggers[0].version

@@ -1,23 +1,27 @@
-"""What Weights & Biases should know about a run, beyond its metrics."""
+"""Summaries, configuration and artifacts for Weights & Biases."""
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as pl
 import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
+from typing_extensions import override
 
-from callbacks.runs.ema import averaged_player
+from callbacks.runs.ema import averaged_network
 from callbacks.runs.export_network import ExportNetwork
 from callbacks.runs.run_config import RunConfig, provenance
 from callbacks.runs.run_directory import run_directory
+from lightning_modules.core.lightning_internals import given_wandb_id, set_wandb_id
 from lightning_modules.core.recipe import recipe_of, save_network
+from lightning_modules.data_contracts.contracts import Monitored
+from lightning_modules.generative.base import GenerativeModule
 
-STEP = "trainer/global_step"  # Lightning's name of the axis: player updates
+STEP = "trainer/global_step"  # Lightning's name of the axis
 
 SUMMARIES = {
     "val/*": "min",
@@ -32,8 +36,8 @@ SUMMARIES = {
 }
 
 
-class WandbRun(pl.Callback):
-    """Tells W&B what a run was, what counts as its best value, and what came out.
+class WandbRun(Callback):
+    """Tells W&B a run's configuration, the best values of its metrics and its network.
 
     With a ``WandbLogger`` among the loggers it
 
@@ -60,25 +64,22 @@ class WandbRun(pl.Callback):
         self.run_id: str | None = None
         self._defining: WandbLogger | None = None
 
-    def setup(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        stage: str,  # noqa: ARG002
-    ) -> None:
+    @override
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Define metrics and describe the run, once it has been opened."""
         logger = _wandb_logger(trainer)
         if logger is None:
             return
-        monitor = getattr(pl_module, "monitor", None)
-        own = {monitor: getattr(pl_module, "mode", "min")} if monitor else {}
-        self._define_before_logging(logger, self.summaries | own)
+        summaries = dict(self.summaries)
+        if isinstance(pl_module, Monitored):
+            summaries[pl_module.monitor] = pl_module.mode
+        self._define_before_logging(logger, summaries)
         logger.experiment.config.update(_description(trainer), allow_val_change=True)
 
     def _define_before_logging(
         self, logger: WandbLogger, summaries: Mapping[str, str]
     ) -> None:
-        # W&B takes any one of the patterns that match a name, and Lightning has
+        # W&B applies any one of the patterns that match a name, and Lightning has
         # defined "*": only whole names are certain, and they are known when logged.
         if self._defining is logger:
             return
@@ -97,13 +98,14 @@ class WandbRun(pl.Callback):
 
         logger.log_metrics = define_and_log  # type: ignore[method-assign]
 
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+    @override
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Say so if a resumed run has been opened as a new one by mistake."""
         logger = _wandb_logger(trainer)
         if logger is None:
             return
         opened = logger.version
-        if self.run_id not in (None, opened) and logger._wandb_init.get("id") is None:
+        if self.run_id not in (None, opened) and given_wandb_id(logger) is None:
             warnings.warn(
                 f"The checkpoint belongs to W&B run {self.run_id}, but the logger has "
                 f"opened run {opened}: call callbacks.continue_wandb_run(trainer, "
@@ -112,11 +114,14 @@ class WandbRun(pl.Callback):
             )
         self.run_id = opened
 
-    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    @override
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Upload the exported generator; by now `ExportNetwork` has written it."""
         logger = _wandb_logger(trainer)
-        generator = getattr(pl_module, "generator", None)
-        if logger is None or generator is None or recipe_of(generator) is None:
+        if logger is None or not isinstance(pl_module, GenerativeModule):
+            return
+        recipe = recipe_of(pl_module.generator)
+        if recipe is None:
             return
         import wandb
 
@@ -124,15 +129,17 @@ class WandbRun(pl.Callback):
         artifact = wandb.Artifact(
             f"generator-{logger.version}",
             type="model",
-            metadata={"step": trainer.global_step, "recipe": recipe_of(generator)},
+            metadata={"step": trainer.global_step, "recipe": recipe},
         )
         artifact.add_file(str(path))
         logger.experiment.log_artifact(artifact)
 
+    @override
     def state_dict(self) -> dict[str, Any]:
         """The id of the W&B run; empty where there is none."""
         return {"run_id": self.run_id} if self.run_id else {}
 
+    @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Remember which run the checkpoint belongs to."""
         self.run_id = state_dict.get("run_id")
@@ -149,7 +156,7 @@ def summary_of(name: str, summaries: Mapping[str, str]) -> str | None:
 
 
 def continue_wandb_run(
-    trainer: pl.Trainer, ckpt_path: str | os.PathLike[str] | None
+    trainer: Trainer, ckpt_path: str | os.PathLike[str] | None
 ) -> None:
     """Let a resumed run go on in the W&B run that its checkpoint names.
 
@@ -162,14 +169,12 @@ def continue_wandb_run(
         trainer: The trainer whose ``WandbLogger`` is to continue.
         ckpt_path: The checkpoint that training will go on from.
     """
-    logger = next(
-        (one for one in trainer.loggers if isinstance(one, WandbLogger)), None
-    )
+    logger = _first(trainer.loggers)
     if logger is None or logger.version is not None or ckpt_path is None:
         return
     run_id = wandb_run_id(ckpt_path) if Path(ckpt_path).is_file() else None
     if run_id is not None:
-        logger._id = logger._wandb_init["id"] = run_id
+        set_wandb_id(logger, run_id)
 
 
 def wandb_run_id(ckpt_path: str | os.PathLike[str]) -> str | None:
@@ -180,22 +185,24 @@ def wandb_run_id(ckpt_path: str | os.PathLike[str]) -> str | None:
     return run_id
 
 
-def _wandb_logger(trainer: pl.Trainer) -> WandbLogger | None:
-    if not trainer.is_global_zero:
-        return None
-    return next((one for one in trainer.loggers if isinstance(one, WandbLogger)), None)
+def _wandb_logger(trainer: Trainer) -> WandbLogger | None:
+    return _first(trainer.loggers) if trainer.is_global_zero else None
 
 
-def _description(trainer: pl.Trainer) -> dict[str, Any]:
+def _first(loggers: Iterable[object]) -> WandbLogger | None:
+    return next((one for one in loggers if isinstance(one, WandbLogger)), None)
+
+
+def _description(trainer: Trainer) -> dict[str, Any]:
     configs = [one for one in trainer.callbacks if isinstance(one, RunConfig)]  # type: ignore[attr-defined]
     resolved = configs[0].resolved if configs else {}
     return {**resolved, "run": provenance()}
 
 
-def _exported(trainer: pl.Trainer, pl_module: pl.LightningModule) -> Path:
+def _exported(trainer: Trainer, pl_module: LightningModule) -> Path:
     path = run_directory(trainer) / "generator.safetensors"
     exports = [one for one in trainer.callbacks if isinstance(one, ExportNetwork)]  # type: ignore[attr-defined]
     if not any(one.network == "generator" for one in exports):
-        with averaged_player(trainer, pl_module) as generator:
+        with averaged_network(trainer, pl_module) as generator:
             save_network(generator, path)
     return path

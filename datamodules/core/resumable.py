@@ -11,6 +11,10 @@ from typing_extensions import override
 from datamodules.core.loader import BatchLoader, IndicesOfEpoch
 from datamodules.core.samplers import OrderedRows, TrainingRows
 from lightning_modules.core.distributed import data_ranks
+from lightning_modules.core.lightning_internals import (
+    batches_in_flight,
+    batches_trained,
+)
 from lightning_modules.core.validation import check_at_least
 from lightning_modules.data_contracts.contracts import DataKind
 
@@ -93,8 +97,7 @@ class ResumableDataModule(LightningDataModule, ABC):
         batch, limit = loader.batch, float(len(loader))
         if self.trainer is not None:
             # in the middle of a step the batch counts as fetched, but not yet as used
-            progress = self.trainer.fit_loop.epoch_loop.batch_progress.current
-            batch -= progress.ready - progress.processed  # type: ignore[attr-defined]
+            batch -= batches_in_flight(self.trainer)
             limit = min(limit, self.trainer.num_training_batches)
         return (loader.epoch, batch) if batch < limit else (loader.epoch + 1, 0)
 
@@ -143,8 +146,7 @@ class ResumableDataModule(LightningDataModule, ABC):
         """Batches that were trained on, and how many an epoch has at most."""
         if self.trainer is None:
             return 0, 0.0
-        progress: Any = self.trainer.fit_loop.epoch_loop.batch_progress.total
-        return progress.processed, self.trainer.num_training_batches
+        return batches_trained(self.trainer), self.trainer.num_training_batches
 
     def _in_order(
         self, data: Dataset[Any], batch_size: int | None = None

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from callbacks import UpdateProgress
-from callbacks.core.scalars import due
+from callbacks.core.every_n_steps import step_ended
 from datamodules import Digits
 from experiments.studies.critics import KINDS, seeded
 from experiments.studies.study import Row
@@ -89,7 +89,7 @@ class _Watch(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: object
     ) -> None:
-        if not due(trainer, pl_module, self.every):
+        if not step_ended(pl_module) or trainer.global_step % self.every:
             return
         assert isinstance(pl_module, GenerativeModule)
         step = trainer.global_step

@@ -188,6 +188,23 @@ class HasFeatures(Protocol):
 
 
 @runtime_checkable
+class HasPoints(Protocol):
+    """A method with a point, or a vector of factors, for each user and item."""
+
+    def points(self) -> dict[str, Tensor]:
+        """``users`` (n_users, d), ``items`` (n_items, d), and more."""
+
+
+@runtime_checkable
+class HasAverage(Protocol):
+    """A method with a network whose running average is worth having."""
+
+    @property
+    def averaged(self) -> nn.Module | None:
+        """That network, or None."""
+
+
+@runtime_checkable
 class ClipsWeights(Protocol):
     """A method that holds its critic's weights in [-clip, clip]."""
 

@@ -82,6 +82,7 @@ class MetricRanker(AlternatingModule):
     evaluator: RankingEvaluator
     users: EmbeddingTable
     items: EmbeddingTable
+    item_encoder: ItemEncoder
 
     def __init__(
         self,

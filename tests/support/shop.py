@@ -12,6 +12,7 @@ from datamodules.recommendation.base import SplitPairs
 from datamodules.recommendation.catalogue import Catalogue
 from datamodules.recommendation.planted import PlantedInteractions
 from lightning_modules.recommendation.cml import CML
+from lightning_modules.recommendation.evaluation import Sizes
 
 N_USERS, N_ITEMS = 23, 40
 USERS = np.array([f"customer {n:03d}" for n in range(N_USERS)][::-1])
@@ -67,7 +68,7 @@ def placed(n_users: int = N_USERS, n_items: int = N_ITEMS, **options: Any) -> CM
     """A model whose points are where they begin."""
     torch.manual_seed(0)
     model = CML(**{"dim": 3, "ks": (4,), **options})
-    model._make(n_users, n_items, 2)
+    model.evaluator._make(Sizes(n_users, n_items, 2))
     return model
 
 

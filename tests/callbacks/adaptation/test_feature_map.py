@@ -4,20 +4,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.demos.boring_classes import BoringModel
 from PIL import Image
-from sklearn.decomposition import PCA
 from torch import Tensor, nn
 
 from callbacks.adaptation import feature_map as module_under_test
 from callbacks.adaptation.feature_map import CHUNK, FeatureMap
-from callbacks.plotting.feature_plots import (
-    COLOURS,
-    LONGEST,
-    Labelled,
-    feature_map,
-    short_names,
-)
-from callbacks.plotting.projections import neighbour_plane, principal_plane
+from callbacks.plotting.feature_plots import Labelled
+from callbacks.plotting.projections import principal_plane
 from callbacks.runs.ema import WeightEMA
 from datamodules import Digits
 from lightning_modules import Classifier, ConvClassifier
@@ -30,21 +24,6 @@ from tests.support.adapting import (
     SparseHerds,
     trainer,
 )
-
-GREY = "#9aa3ad"
-
-
-@pytest.mark.parametrize(
-    "names",
-    [
-        ["cat", "desktop_computer_a", "desktop_computer_b"],
-        [f"very_long_{i}_and_just_as_long" for i in range(200)],
-    ],
-)
-def test_names_that_are_cut_stay_apart(names: list[str]) -> None:
-    found = short_names(names)
-    assert len(set(found)) == len(names)
-    assert max(map(len, found)) <= LONGEST
 
 
 class Seen:
@@ -72,11 +51,6 @@ class Seen:
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
     return Seen(monkeypatch)
-
-
-def cloud(n: int, d: int, seed: int = 0) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(n, d, generator=generator) * torch.arange(1.0, d + 1)
 
 
 # When -------------------------------------------------------------------------------
@@ -141,24 +115,20 @@ def test_a_smoke_run_draws_nothing(seen: Seen) -> None:
 
 def test_the_features_are_those_of_the_averaged_weights(seen: Seen) -> None:
     class Led(Shepherd):
-        player_stepped = True
-
         @property
-        def player(self) -> nn.Module:
+        def averaged(self) -> nn.Module:
             return self
-
-        player_name = "itself"
 
     module, herds, average = Led(), Herds(), WeightEMA(0.9)
     trainer(average, FeatureMap(n=100)).fit(module, datamodule=herds)
     raw = trainer(FeatureMap(n=100), max_steps=5)
     with average.averaged(module):
-        picture = FeatureMap(n=100)
+        callback = FeatureMap(n=100)
         raw.datamodule = herds  # type: ignore[attr-defined]
-        picture.picture(raw, module, "")
+        callback.plot(raw, module, "")
     drawn, expected = (next(iter(seen.planes[k].values())) for k in (-2, -1))
     assert torch.equal(drawn, expected)
-    picture.picture(raw, module, "")
+    callback.plot(raw, module, "")
     assert not torch.equal(drawn, next(iter(seen.planes[-1].values())))
 
 
@@ -298,97 +268,6 @@ def test_of_two_processes_the_first_draws(tmp_path: Path) -> None:
     assert {file.name for file in files} == {"0.png", "2.png"}
 
 
-# Projections ------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("n", "d"), [(50, 2), (50, 7), (8, 30)])
-def test_the_principal_plane_is_that_of_scikit_learn(n: int, d: int) -> None:
-    x = cloud(n, d) + 100
-    points, share = principal_plane(x)
-    reference = PCA(2, svd_solver="full").fit(x.double().numpy())
-    expected = torch.from_numpy(reference.transform(x.double().numpy()))
-    torch.testing.assert_close(points.abs(), expected.abs())
-    assert share == pytest.approx(reference.explained_variance_ratio_.sum())
-
-
-def test_the_principal_plane_of_a_mirrored_cloud_is_mirrored() -> None:
-    """Axes point to where their largest entry grows, whatever the rows."""
-    x = cloud(40, 3)
-    points, mirrored = principal_plane(x)[0], principal_plane(-x)[0]
-    torch.testing.assert_close(points, -mirrored)
-    assert torch.corrcoef(torch.stack([points[:, 0], x[:, 2].double()]))[0, 1] > 0
-
-
-def test_rows_of_one_coordinate_lie_on_a_line_and_equal_rows_on_a_point() -> None:
-    points, share = principal_plane(torch.tensor([[1.0], [3.0]]))
-    torch.testing.assert_close(points, torch.tensor([[-1.0, 0.0], [1.0, 0.0]]).double())
-    assert share == pytest.approx(1.0)
-    points, share = principal_plane(torch.ones(5, 3))
-    assert not points.any()
-    assert share == 1.0
-
-
-@pytest.mark.parametrize("unit", [1e-30, 1.0, 1e30])
-def test_neighbours_stay_neighbours_in_any_unit(unit: float) -> None:
-    """Of two far clusters, each row's nearest is of its own."""
-    x = unit * (cloud(60, 8) + 100 * (torch.arange(60) % 2)[:, None])
-    points = neighbour_plane(x, principal_plane(x)[0])
-    apart = torch.cdist(points, points).fill_diagonal_(torch.inf)
-    assert (apart.argmin(dim=1) % 2 == torch.arange(60) % 2).all()
-    assert points.equal(neighbour_plane(x, principal_plane(x)[0]))
-
-
-@pytest.mark.parametrize(
-    "x", [torch.zeros(30, 3), torch.ones(30, 3), cloud(4, 3), 1e30 * cloud(5, 1)]
-)
-def test_neighbours_are_drawn_of_few_equal_and_enormous_rows(x: Tensor) -> None:
-    points = neighbour_plane(x, principal_plane(x)[0])
-    assert points.shape == (len(x), 2)
-    assert points.isfinite().all()
-
-
-# The picture ------------------------------------------------------------------------
-
-
-def has(picture: Any, colour: str) -> bool:
-    wanted = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
-    return bool((np.abs(picture.astype(int) - wanted).sum(axis=2) < 8).any())
-
-
-@pytest.mark.parametrize("unknown", [True, False])
-def test_the_legend_has_all_classes_even_those_without_a_point(unknown: bool) -> None:
-    classes = torch.tensor([0, 1, -1 if unknown else 2, 0])
-    rows = Labelled(classes, torch.tensor([0, 0, 1, 1]), list("abcdefghij"), ("s", "t"))
-    picture = feature_map({"PCA": cloud(4, 2)}, rows, "step 0")
-    below = picture[-picture.shape[0] // 8 :, : picture.shape[1] // 2]
-    assert all(has(below, colour) for colour in COLOURS)
-    assert has(below, GREY) is unknown
-
-
-def test_both_panels_have_the_same_points_at_the_same_places() -> None:
-    rows = Labelled(torch.tensor([7] * 40), torch.tensor([0, 1] * 20), ("a",) * 8, "st")
-    picture = feature_map({"PCA": cloud(40, 2)}, rows, "")
-    panels = np.split(picture[60:560].min(axis=2) < 200, 2, axis=1)
-    inked = [np.argwhere(panel[:, 20:-20]) for panel in panels]
-    for one, other in zip(inked[0].mean(axis=0), inked[1].mean(axis=0), strict=True):
-        assert one == pytest.approx(other, abs=8)
-
-
-def test_a_second_projection_makes_a_second_line_of_panels() -> None:
-    rows = Labelled(torch.zeros(9).long(), torch.arange(9) % 2, NAMES, ("s", "t"))
-    heights = [
-        feature_map({name: cloud(9, 2) for name in names}, rows, "").shape[0]
-        for names in (["PCA"], ["PCA", "t-SNE"])
-    ]
-    assert heights[1] - heights[0] == 570
-
-
-def test_sixty_five_classes_with_long_and_strange_names_are_drawn() -> None:
-    names = [rf"_$\oh$ {i} " + "x" * i for i in range(65)]
-    rows = Labelled(torch.arange(65), torch.arange(65) % 2, names, ("s", "t" * 40))
-    assert feature_map({"PCA": cloud(65, 2)}, rows, r"$\oh$").shape[1] == 1200
-
-
 # Mistakes ---------------------------------------------------------------------------
 
 
@@ -399,10 +278,10 @@ def test_data_that_is_not_two_domains_is_refused_before_training() -> None:
 
 
 def test_a_module_without_features_is_refused_before_training() -> None:
-    class Blind(Shepherd):
-        features = property()
+    class Blind(BoringModel):
+        pass
 
-    with pytest.raises(ValueError, match="Blind has none: take it out"):
+    with pytest.raises(ValueError, match="Blind has none: remove it"):
         trainer(FeatureMap()).fit(Blind(), datamodule=Herds())
 
 
@@ -411,7 +290,7 @@ def test_a_module_without_features_is_refused_before_training() -> None:
     [
         ({"every_n_steps": 0}, "every_n_steps must be at least 1, got 0"),
         ({"n": 0}, "n must be at least 1, got 0"),
-        ({"method": "umap"}, "method must be pca, tsne or both, got 'umap'"),
+        ({"method": "umap"}, "method must be one of pca, tsne, both, got 'umap'"),
     ],
 )
 def test_bad_settings_are_named(settings: dict[str, Any], sentence: str) -> None:

@@ -218,5 +218,7 @@ def test_batches_without_row_numbers_are_refused(tmp_path: Path) -> None:
 
 
 def test_other_formats_are_refused() -> None:
-    with pytest.raises(ValueError, match="format must be csv or parquet, got 'xlsx'"):
+    with pytest.raises(
+        ValueError, match="format must be one of csv, parquet, got 'xlsx'"
+    ):
         LabelTable("xlsx")  # type: ignore[arg-type]

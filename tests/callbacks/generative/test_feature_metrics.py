@@ -256,9 +256,7 @@ def test_bad_numbers_are_named(settings: dict[str, int], key: str) -> None:
 
 
 def test_a_module_that_draws_no_samples_is_refused(classifier: str) -> None:
-    with pytest.raises(
-        ValueError, match="LightningModule has no generator: take it out"
-    ):
+    with pytest.raises(ValueError, match="LightningModule has no generator: remove it"):
         FeatureMetrics(classifier).setup(trainer(), pl.LightningModule(), "fit")
 
 

@@ -128,9 +128,7 @@ def test_data_without_known_modes_is_refused(data: Any) -> None:
 
 
 def test_a_module_that_draws_no_samples_is_refused() -> None:
-    with pytest.raises(
-        ValueError, match="LightningModule has no generator: take it out"
-    ):
+    with pytest.raises(ValueError, match="LightningModule has no generator: remove it"):
         ModeCoverageMonitor().setup(trainer(), pl.LightningModule(), "fit")
 
 

@@ -81,9 +81,9 @@ def test_latents_are_the_same_in_every_picture_and_every_run(tmp_path: Path) -> 
     torch.rand(5)
     real = torch.zeros(1, 1, 4, 4)
     trainer = Trainer(accelerator="cpu", logger=False)
-    one = grid.picture(trainer, first, real, "")
-    assert (one == SampleGrid(1, n_samples=4).picture(trainer, second, real, "")).all()
-    other = SampleGrid(1, n_samples=4, seed=1).picture(trainer, first, real, "")
+    one = grid.image(trainer, first, real, "")
+    assert (one == SampleGrid(1, n_samples=4).image(trainer, second, real, "")).all()
+    other = SampleGrid(1, n_samples=4, seed=1).image(trainer, first, real, "")
     assert (one != other).any()
 
 
@@ -107,9 +107,9 @@ def test_the_averaged_generator_is_drawn_where_there_is_one(tmp_path: Path) -> N
     with torch.no_grad():
         for weight in model.generator.parameters():
             weight.zero_()  # the live weights; the average stays
-    assert (grid.picture(trainer, model, real, "") == drawn).all()
+    assert (grid.image(trainer, model, real, "") == drawn).all()
     bare = Trainer(accelerator="cpu", logger=False)
-    assert (grid.picture(bare, model, real, "") != drawn).any()
+    assert (grid.image(bare, model, real, "") != drawn).any()
 
 
 def test_points_are_drawn_over_real_points(tmp_path: Path) -> None:
@@ -157,6 +157,6 @@ def test_batch_norm_statistics_do_not_move_while_drawing(tmp_path: Path) -> None
     assert norm.running_mean is not None
     before = norm.running_mean.clone()
     trainer = Trainer(accelerator="cpu", logger=False)
-    SampleGrid(1).picture(trainer, model.train(), torch.zeros(1, 1, 4, 4), "")
+    SampleGrid(1).image(trainer, model.train(), torch.zeros(1, 1, 4, 4), "")
     assert torch.equal(before, norm.running_mean)
     assert norm.training

@@ -123,5 +123,5 @@ def test_batches_without_row_numbers_are_refused(tmp_path: Path) -> None:
 
 
 def test_other_formats_are_refused() -> None:
-    with pytest.raises(ValueError, match="csv or parquet or npz, got 'xlsx'"):
+    with pytest.raises(ValueError, match="one of csv, parquet, npz, got 'xlsx'"):
         PointTable("xlsx")  # type: ignore[arg-type]

@@ -10,12 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 from callbacks import ExportTables, ItemMap, TopItems
-from callbacks.recommendation.item_map import commonest
-from callbacks.recommendation.neighbour_index import build_index
-from datamodules.recommendation.catalogue import Catalogue
 from lightning_modules import BPR, CML, Popularity
-from lightning_modules.data_contracts.sparse_rows import SparseRows
-from tests.support.shop import ITEMS, NAMES, USERS, Shop, expected_tops, trainer
+from tests.support.shop import ITEMS, NAMES, USERS, Shop, trainer
 
 
 def fit(folder: Path, callback: Any, model: Any = None, **options: Any) -> Any:
@@ -58,58 +54,8 @@ def test_the_index_ranks_as_the_model_does(make: Any, tmp_path: Path) -> None:
     if "biases" in points:
         queries = torch.cat([queries, torch.ones(len(queries), 1)], 1)
     _, found = index.search(queries.numpy(), 5)
-    expected, _ = model.rank(torch.arange(len(queries)), 5)
+    expected, _ = model.evaluator.rank(torch.arange(len(queries)), 5)
     assert found.tolist() == expected.tolist()
-
-
-def test_a_flat_index_is_exact_and_the_others_miss_little() -> None:
-    generator = torch.Generator().manual_seed(0)
-    centres = torch.randn(30, 8, generator=generator)
-    rows = centres[torch.randint(30, (4000,), generator=generator)]
-    rows = rows + 0.3 * torch.randn(4000, 8, generator=generator)
-    queries = rows[:200] + 0.1
-    exact = torch.cdist(queries, rows).topk(10, largest=False).indices
-    for kind, least in (("flat", 1.0), ("hnsw", 0.99), ("ivf", 0.99)):
-        index = build_index(rows, kind, queries=queries)  # type: ignore[arg-type]
-        _, found = index.search(queries.numpy(), 10)
-        pairs = zip(found.tolist(), exact.tolist(), strict=True)
-        recall = sum(len(set(a) & set(b)) for a, b in pairs) / exact.numel()
-        assert recall >= least, kind
-
-
-def test_the_top_items_of_named_users_are_those_of_a_loop(tmp_path: Path) -> None:
-    wanted = [str(USERS[3]), str(USERS[0])]
-    model = fit(tmp_path, TopItems(wanted, k=4), max_steps=-1, max_epochs=1)
-    (path,) = sorted((tmp_path / "top_items").glob("*.csv"))[-1:]
-    table = polars.read_csv(path)
-    tops = expected_tops(model, Shop(), 4)
-    expected = [int(ITEMS[item]) for user in (3, 0) for item, _ in tops[user]]
-    assert table["item"].to_list() == expected
-    assert table["user"].to_list() == [wanted[0]] * 4 + [wanted[1]] * 4
-    assert table["name"].to_list() == [NAMES[ITEMS.tolist().index(i)] for i in expected]
-
-
-def test_top_items_come_after_every_nth_validation(tmp_path: Path) -> None:
-    fit(tmp_path, TopItems(2, every_n_validations=2), max_steps=-1, max_epochs=5)
-    assert len(list((tmp_path / "top_items").glob("*.csv"))) == 2
-
-
-def test_the_map_is_a_picture_and_training_does_not_see_it(tmp_path: Path) -> None:
-    drawn = fit(tmp_path, ItemMap(n=30))
-    (path,) = (tmp_path / "pictures" / "items").glob("*.png")
-    assert path.stat().st_size > 10_000
-    plain = fit(tmp_path, TopItems(1))
-    assert torch.equal(drawn.items.weight, plain.items.weight)
-
-
-@pytest.mark.parametrize("sparse", [False, True])
-def test_items_get_the_colour_of_their_rarest_common_feature(sparse: bool) -> None:
-    rows = torch.tensor([[1.0, 0, 0], [1, 1, 0], [1, 0, 0], [0, 0, 0], [1, 1, 1]])
-    features = SparseRows.from_dense(rows) if sparse else rows
-    catalogue = Catalogue(features=features, feature_names=("all", "some", "one"))
-    labels, names = commonest(catalogue, torch.arange(5), 2)
-    assert names == ["all", "some"]
-    assert labels.tolist() == [0, 1, 0, -1, 1]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +64,7 @@ def test_items_get_the_colour_of_their_rarest_common_feature(sparse: bool) -> No
         (lambda: TopItems(["nobody"]), "users of TopItems: there is no user 'nobody'"),
         (lambda: TopItems(0), "users must be at least 1"),
         (lambda: TopItems(every_n_validations=0), "every_n_validations"),
-        (lambda: ItemMap(method="map"), "method must be pca or tsne"),  # type: ignore[arg-type]
+        (lambda: ItemMap(method="map"), "method must be one of pca, tsne"),  # type: ignore[arg-type]
         (lambda: ItemMap(n_colours=11), "n_colours"),
         (lambda: ExportTables("tree"), "index must be one of none"),  # type: ignore[arg-type]
     ],
@@ -130,7 +76,7 @@ def test_what_is_out_of_range_is_refused(make: Any, says: str, tmp_path: Path) -
 
 @pytest.mark.parametrize("callback", [ExportTables(), ItemMap()])
 def test_models_without_points_are_refused(callback: Any, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"take it out of trainer\.callbacks"):
+    with pytest.raises(ValueError, match=r"remove it from trainer\.callbacks"):
         fit(tmp_path, callback, Popularity(ks=(4,)))
 
 

@@ -10,15 +10,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor
 
-from callbacks.predictions.numbered_rows import NumberedRows
 from callbacks.recommendation.ranking_table import RankingTable, ranking_table
 from datamodules import Digits
 from datamodules.recommendation.base import SplitPairs
 from datamodules.recommendation.catalogue import Catalogue
+from lightning_modules import BPR
 from lightning_modules.data_contracts.user_items import UserItems
-from lightning_modules.recommendation.cml import CML
 from tests.support.shop import (
     ITEMS,
     N_ITEMS,
@@ -115,17 +113,11 @@ def test_a_catalogue_smaller_than_k_is_ranked_whole(tmp_path: Path) -> None:
 
 
 def test_other_models_show_their_score_under_its_name(tmp_path: Path) -> None:
-    class Dot(CML):
-        score_name = "score"
-
-        def shown(self, scores: Tensor) -> Tensor:
-            return scores
-
     torch.manual_seed(0)
-    predict(tmp_path, Dot(dim=3, ks=(4,)), Shop(), k=4)
+    predict(tmp_path, BPR(dim=3, ks=(4,)), Shop(), k=4)
     table = read(tmp_path / "predictions/items.parquet")
     assert table.columns[-1] == "score"
-    assert table["score"].max() < 0  # type: ignore[operator]
+    assert table["score"].dtype == polars.Float32
 
 
 @given(
@@ -145,12 +137,6 @@ def test_no_digit_of_an_item_or_a_score_is_lost(
     table = callback.table(users, kept)
     assert table["item"].to_list() == items
     assert table["score"].to_list() == shown.tolist()
-
-
-def test_rows_are_float32_unless_told() -> None:
-    rows = NumberedRows()
-    rows.add(torch.tensor([0]), torch.tensor([[1.0]]).double())
-    assert rows._rows[0].dtype == torch.float32
 
 
 TWO_PROCESSES = """
@@ -224,7 +210,7 @@ def test_new_items_are_ranked_among_themselves(tmp_path: Path) -> None:
         i for i in range(N_ITEMS) if i not in data.interactions("train").items.tolist()
     ]
     assert new[-10:] == list(range(30, 40))
-    where = model.places.every(data.catalogue.features)  # type: ignore[arg-type]
+    where = model.item_encoder.every(data.catalogue.features)  # type: ignore[arg-type]
     where = where / where.norm(dim=1, keepdim=True).clamp_min(1)
     for user in range(N_USERS):
         apart = (model.users.weight[user] - where).norm(dim=1).tolist()
@@ -282,7 +268,7 @@ def test_points_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     ("options", "says"),
     [
         ({"k": 0}, "k must be at least 1"),
-        ({"format": "npz"}, "csv or parquet, got 'np"),
+        ({"format": "npz"}, "csv, parquet, got 'np"),
     ],
 )
 def test_other_arguments_are_refused(options: Any, says: str) -> None:

@@ -59,7 +59,7 @@ def fit(
     **settings: Any,
 ) -> tuple[Trainer, WGANGP]:
     module = LogsAnOldStep(MLPGenerator(2, (2,)), MLPCritic((2,)), n_critic=2)
-    module.warmup = warmup
+    module.turns.warmup = warmup
     trainer = Trainer(
         accelerator="cpu", logger=False, callbacks=[*observers], log_every_n_steps=1,
         enable_progress_bar=False, enable_model_summary=False,

@@ -8,7 +8,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer, seed_everythin
 from lightning.pytorch.demos.boring_classes import BoringModel
 from torch import Tensor, nn
 
-from callbacks import WeightEMA, averaged_player, load_averaged
+from callbacks import WeightEMA, averaged_network, load_averaged
 from lightning_modules.generative.wgan_gp import WGANGP
 from lightning_modules.networks import MLPCritic, MLPGenerator
 
@@ -64,7 +64,7 @@ class Record(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, *_: Any  # noqa: ARG002
     ) -> None:  # fmt: skip
-        if pl_module.player_stepped:
+        if pl_module.step_ended:
             self.trained.append(weights(pl_module))
 
     def _evaluate(self, trainer: Any, pl_module: Any, *_: Any, **__: Any) -> None:  # noqa: ARG002
@@ -177,14 +177,14 @@ def test_samples_are_drawn_from_the_average_where_there_is_one() -> None:
     run = trainer(ema)
     run.fit(module, BATCHES, BATCHES)
     before = weights(module)
-    with averaged_player(run, module) as generator:
+    with averaged_network(run, module) as generator:
         assert same(weights(module), ema.state_dict()["shadow"])
-        with averaged_player(run, module):  # inside another block: no swap
+        with averaged_network(run, module):  # inside another block: no swap
             assert same(weights(module), ema.state_dict()["shadow"])
         assert same(weights(module), ema.state_dict()["shadow"])
     assert generator is module.generator
     assert same(weights(module), before)
-    with averaged_player(trainer(), module):
+    with averaged_network(trainer(), module):
         assert same(weights(module), before)
 
 
@@ -200,7 +200,7 @@ def test_buffers_are_the_trained_generators_and_come_back() -> None:
         BoringModel(),
         WeightEMA(),
     )
-    module.generator = module.player = net
+    module.generator = module.averaged = net
     ema.on_fit_start(trainer(), module)
     net(torch.randn(5, 2))
     ema.update(net)
@@ -215,7 +215,7 @@ def test_buffers_are_the_trained_generators_and_come_back() -> None:
 def test_small_steps_are_not_lost_in_half_precision() -> None:
     module = BoringModel()
     module.generator, ema = nn.Linear(1, 1).bfloat16(), WeightEMA(0.999)
-    module.player = module.generator
+    module.averaged = module.generator
     with torch.no_grad():
         module.generator.weight.fill_(1.0)
     ema.on_fit_start(trainer(), module)
@@ -248,7 +248,7 @@ def test_a_decay_outside_its_range_is_refused(decay: float) -> None:
 
 
 def test_a_module_without_a_player_is_refused() -> None:
-    with pytest.raises(ValueError, match="BoringModel is neither: remove it"):
+    with pytest.raises(ValueError, match="BoringModel has neither: remove it"):
         trainer(WeightEMA()).fit(BoringModel())
 
 

@@ -170,7 +170,7 @@ def test_weight_decay_spares_biases_and_the_critic() -> None:
     for weight in model.adapted.parameters():
         assert decays[id(weight)] == (0.5 if weight.ndim > 1 else 0.0)
     critic = model.learners()[0].optimizers[0].parameters
-    assert list(critic) == list(model.critic.parameters())
+    assert list(critic) == list(model.get_submodule("critic").parameters())
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,0 +1,86 @@
+"""What a callback needs is refused in one sentence, and else handed over."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from lightning.pytorch import Callback, LightningDataModule, Trainer
+from lightning.pytorch.demos.boring_classes import BoringModel
+
+from callbacks.core import requirements
+from datamodules import PlantedInteractions, PointClouds, ShiftedBlobs
+from lightning_modules import BPR, WGAN, MLPCritic, MLPGenerator, Popularity
+
+
+class Watch(Callback):
+    """Needs something."""
+
+
+class Featured(BoringModel):
+    def features(self, x: Any) -> Any:
+        return x
+
+
+def game() -> WGAN:
+    return WGAN(MLPGenerator(2, (2,)), MLPCritic((2,)))
+
+
+def trainer(data: LightningDataModule | None) -> Trainer:
+    run = Trainer(accelerator="cpu", logger=False)
+    if data is not None:
+        run.datamodule = data  # type: ignore[attr-defined]
+    return run
+
+
+OF_MODULES = [
+    (requirements.require_generator, game, "draws samples, and BoringModel has no"),
+    (requirements.require_critic, game, "a critic, and BoringModel has none"),
+    (requirements.require_features, Featured, "draws features, and BoringModel has"),
+    (requirements.require_ranker, Popularity, "rank items for users, and BoringModel"),
+    (requirements.require_points, BPR, "each user and item, and BoringModel has none"),
+]
+
+
+@pytest.mark.parametrize(("require", "make", "says"), OF_MODULES)
+def test_a_module_is_handed_over_or_refused(
+    require: Callable[..., Any], make: Callable[[], Any], says: str
+) -> None:
+    module = make()
+    assert require(Watch(), module) is module
+    with pytest.raises(
+        ValueError, match=rf"^Watch .*{says}.*: remove it from trainer\.c"
+    ):
+        require(Watch(), BoringModel())
+
+
+OF_DATA = [
+    (requirements.require_domains, ShiftedBlobs, "two domains, such as DigitsShift"),
+    (requirements.require_interactions, PlantedInteractions, "users and items, such"),
+]
+
+
+@pytest.mark.parametrize(("require", "make", "says"), OF_DATA)
+def test_data_is_handed_over_or_refused(
+    require: Callable[..., Any], make: Callable[[], Any], says: str
+) -> None:
+    data = make()
+    assert require(Watch(), trainer(data)) is data
+    for wrong, name in (
+        (PointClouds("ring8"), "PointClouds"),
+        (None, "there is no data mod"),
+    ):
+        pattern = rf"^Watch needs data of {says}.*\({name}.*: remove it from trainer\.c"
+        with pytest.raises(ValueError, match=pattern):
+            require(Watch(), trainer(wrong))
+
+
+def test_modes_are_handed_over_or_refused() -> None:
+    ring = PointClouds("ring8")
+    modes, std = requirements.require_modes(Watch(), trainer(ring))
+    assert modes is ring.modes
+    assert std == ring.mode_std
+    for wrong in (PointClouds("swiss_roll"), ShiftedBlobs(), None):
+        with pytest.raises(
+            ValueError, match=r"known modes.*: remove it from trainer\.c"
+        ):
+            requirements.require_modes(Watch(), trainer(wrong))

@@ -1,0 +1,63 @@
+"""Small games of a generator and a critic, and a fit of a few steps."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.loggers import CSVLogger, Logger
+from torch.utils.data import DataLoader, TensorDataset
+
+from lightning_modules import (
+    GAN,
+    WGAN,
+    WGANGP,
+    MLPCritic,
+    MLPGenerator,
+    WGANRMSprop,
+)
+
+Game = GAN | WGAN | WGANGP
+
+
+def make(kind: type[Game], **arguments: Any) -> Game:
+    torch.manual_seed(0)
+    arguments = {"n_critic": 2} | arguments
+    generator = MLPGenerator(3, (2,), hidden=(8,))
+    return kind(generator, MLPCritic((2,), hidden=(8, 8), init="default"), **arguments)
+
+
+def fit(
+    model: Game, *callbacks: Callback, logger: Logger | bool = False, steps: int = 4
+) -> Trainer:
+    torch.manual_seed(7)
+    x = torch.randn(160, 2, generator=torch.Generator().manual_seed(1))
+    loader = DataLoader(TensorDataset(x, x), batch_size=8)
+    trainer = Trainer(
+        max_steps=steps,
+        max_epochs=-1,
+        accelerator="cpu",
+        logger=logger,
+        callbacks=list(callbacks),
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        limit_val_batches=0,
+        log_every_n_steps=50,
+    )
+    trainer.fit(model, loader, loader)
+    return trainer
+
+
+def still(parameters: Any) -> torch.optim.Optimizer:
+    return WGANRMSprop(parameters, lr=0.0)
+
+
+def logged(logger: CSVLogger, name: str) -> dict[int, float]:
+    with Path(logger.log_dir, "metrics.csv").open() as file:
+        return {
+            int(row["step"]): float(row[name])
+            for row in csv.DictReader(file)
+            if row.get(name)
+        }
