@@ -45,7 +45,7 @@ MORE = (
 
 
 class CLI(LightningCLI):
-    """LightningCLI that reports a mistake in one sentence, before it writes anything."""
+    """LightningCLI that reports a mistake in one sentence and before it writes."""
 
     def setup_parser(self, *args: Any) -> None:
         """Describe the subcommands in this project's words."""
@@ -78,8 +78,8 @@ class CLI(LightningCLI):
         assert self.subcommand is not None
         flags = self.config_init[self.subcommand].trainer
         shown = flags.enable_progress_bar is not False
-        own = any(isinstance(callback, ProgressBar) for callback in flags.callbacks or [])
-        if self.subcommand == "fit" and shown and not own:
+        bars = [c for c in flags.callbacks or [] if isinstance(c, ProgressBar)]
+        if self.subcommand == "fit" and shown and not bars:
             kwargs["enable_progress_bar"] = False
             self.trainer_defaults["callbacks"].append(UpdateProgress())
         return super().instantiate_trainer(**kwargs)
@@ -192,7 +192,8 @@ def main(args: list[str] | None = None) -> int:
         args: Command line; ``sys.argv`` if None.
 
     Returns:
-        Exit code: 0, or 2 after a mistake of the user, reported on stderr in one sentence.
+        Exit code: 0, or 2 after a mistake of the user, which stderr gives in one
+        sentence.
         ``WASSERSTEIN_TRACEBACK=1`` in the environment shows the traceback instead.
     """
     try:

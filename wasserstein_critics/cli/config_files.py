@@ -6,8 +6,8 @@ a file that it names, or in several, relative to its own directory:
     defaults: ../defaults/ring8.yaml
 
 The files are read first, a later one wins over an earlier one, and the experiment's own
-keys win over all. Dicts merge key by key, and everything else replaces what was there; so
-does a class with other arguments. ``callbacks+`` appends to a list.
+keys win over all. Dicts merge key by key; lists, values and dicts of another class
+replace what was there, and ``callbacks+`` appends to a list.
 """
 
 from pathlib import Path

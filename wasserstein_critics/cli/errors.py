@@ -1,4 +1,4 @@
-"""Which exceptions are a user's mistake, reported in one sentence, and which are bugs."""
+"""Which exceptions are a user's mistake, told in one sentence, and which are bugs."""
 
 import dis
 import re
