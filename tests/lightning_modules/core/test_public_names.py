@@ -12,7 +12,10 @@ from lightning_modules.core.public_names import PACKAGES, public_path
         # modules of version 0.1 that exist no more
         ("lightning_modules.wgan_gp.WGANGP", "lightning_modules.WGANGP"),
         ("lightning_modules.optimizers.WGANGPAdam", "lightning_modules.WGANGPAdam"),
-        ("lightning_modules.rowwise.RowwiseAdagrad", "lightning_modules.RowwiseAdagrad"),
+        (
+            "lightning_modules.rowwise.RowwiseAdagrad",
+            "lightning_modules.RowwiseAdagrad",
+        ),
         ("datamodules.two_domains.TwoDomains", "datamodules.TwoDomains"),
         ("callbacks.ema.WeightEMA", "callbacks.WeightEMA"),
         # a module of today
