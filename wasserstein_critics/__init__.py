@@ -1,1 +1,1 @@
-"""The command line and the shipped configs."""
+"""The command line."""

@@ -24,7 +24,6 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
@@ -35,6 +34,7 @@ from experiments.results.record import RESULTS, RUNS
 from experiments.results.tables import TABLES
 from experiments.tuning.adaptation_candidates import CHOICES, Candidate
 from lightning_modules.core.alternating import evaluating
+from wasserstein_critics.cli.config_files import read_config
 
 SEEDS = (0, 1)
 SELECTION = RESULTS / "selection"
@@ -111,7 +111,7 @@ def _scores(choice: str, candidate: Candidate, task: str) -> dict[str, float]:
 def arguments(choice: str, candidate: Candidate, task: str, seed: int) -> list[str]:
     """The command line of one run."""
     config = ROOT / "configs" / candidate.method / f"{candidate.config}.yaml"
-    trainer = yaml.safe_load(config.read_text())["trainer"]
+    trainer = read_config(config)["trainer"]
     learnt = [c for c in trainer["callbacks"] if c["class_path"] == "WeightEMA"]
     return [
         f"--config={config}",

@@ -1,6 +1,6 @@
 """WDGRL (Shen, Qu, Zhang, Yu 2018, arXiv:1707.01217), eq. 41-45."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
@@ -60,8 +60,6 @@ class WDGRL(AdaptationModule):
         >>> WDGRL(*networks, MLPCritic((20,), (10,)), n_classes=3).n_critic
         5
     """
-
-    penalised: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 import inspect
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import Any, ClassVar, Self
 
@@ -30,6 +30,7 @@ from lightning_modules.core.old_files import (
     rename_weights,
 )
 from lightning_modules.core.optimisation import (
+    MANUAL_OPTIMISATION,
     Learner,
     OptimizerSpec,
     clip_gradients,
@@ -75,10 +76,11 @@ class AlternatingModule(LightningModule):
     monitor: ClassVar[str]
     mode: ClassVar[str] = "min"
     takes: ClassVar[Sequence[DataKind]] = ("samples",)
-    penalised: ClassVar[bool] = False
-    """Whether an objective has a second derivative in it."""
     alternates: ClassVar[bool] = True
-    """Whether some weights get no gradients in some backward passes."""
+    """Whether some weights get no gradients in some backward passes: DDP has to know,
+    and weights can't be sharded or change their type."""
+    refused_trainer_flags: ClassVar[Mapping[str, str]] = MANUAL_OPTIMISATION
+    """Flags of the trainer that have to keep their default; why, and what to do."""
     averaged_name: ClassVar[str | None] = None
     """The network whose running average is worth having, or None."""
     noise: RandomStream

@@ -14,6 +14,18 @@ from lightning_modules.core.alternating import Turns
 from lightning_modules.core.lightning_internals import gradient_scale
 from lightning_modules.core.validation import check_positive
 
+MANUAL_OPTIMISATION = {
+    "gradient_clip_val": (
+        "is not supported with manual optimisation: remove it and set model.clip_norm, "
+        "or model.critic_clip_norm and model.generator_clip_norm."
+    ),
+    "accumulate_grad_batches": (
+        "is not supported with manual optimisation: remove it and set a larger "
+        "data.batch_size."
+    ),
+}
+"""Flags of the trainer that Lightning refuses, and what to do instead."""
+
 
 class OptimizerSpec(NamedTuple):
     """How some weights are optimised.

@@ -21,6 +21,14 @@ from lightning_modules.functional.lipschitz import (
 )
 
 Where = Literal["lines", "data", "around_data"]
+NO_SYNC_BATCHNORM = {
+    "sync_batchnorm": (
+        "is not supported with a gradient penalty, which needs a second derivative "
+        "that SyncBatchNorm lacks: remove it and set norm to 'layer' or 'none' in the "
+        "networks."
+    )
+}
+"""A flag of the trainer that penalised critics refuse."""
 
 
 class GradientPenalty:

@@ -1,6 +1,6 @@
 """GAN (Goodfellow et al. 2014, arXiv:1406.2661), eq. 1-3 of docs/theory.md."""
 
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, Literal, get_args
 
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
@@ -37,8 +37,6 @@ class GAN(GenerativeModule):
         >>> GAN(MLPGenerator(2, (2,)), MLPCritic((2,))).sample(16).shape
         torch.Size([16, 2])
     """
-
-    penalised: ClassVar[bool] = True
 
     def __init__(
         self,

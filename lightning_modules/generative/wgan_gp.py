@@ -1,11 +1,12 @@
 """WGAN-GP (Gulrajani et al. 2017, arXiv:1704.00028), eq. 36-40."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
 
-from lightning_modules.core.penalty import GradientPenalty, Where
+from lightning_modules.core.penalty import NO_SYNC_BATCHNORM, GradientPenalty, Where
 from lightning_modules.functional import adversarial as F
 from lightning_modules.generative.base import GenerativeModule
 from lightning_modules.optim.paper_defaults import WGANGPAdam
@@ -41,7 +42,10 @@ class WGANGP(GenerativeModule):
         10.0
     """
 
-    penalised: ClassVar[bool] = True
+    refused_trainer_flags: ClassVar[Mapping[str, str]] = {
+        **GenerativeModule.refused_trainer_flags,
+        **NO_SYNC_BATCHNORM,
+    }
 
     def __init__(
         self,

@@ -14,7 +14,7 @@ from lightning_modules.core.alternating import trainable
 from lightning_modules.core.evaluation import Evaluator, Values
 from lightning_modules.core.module import AlternatingModule
 from lightning_modules.core.optimisation import Learner, OptimizerSpec
-from lightning_modules.core.validation import check_at_least
+from lightning_modules.core.validation import check_at_least, check_positive
 from lightning_modules.optim.schedules import OneCycle
 
 
@@ -54,6 +54,7 @@ class Classifier(AlternatingModule):
         optimizer: Makes the optimizer from the network's weights; its learning rate
             is the peak of the cycle.
         shift: Training images move by up to this many pixels both ways; 0 for none.
+        clip_norm: Largest gradient norm of an update, or None.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -74,14 +75,16 @@ class Classifier(AlternatingModule):
         n_classes: int = 10,
         optimizer: OptimizerCallable = lambda p: torch.optim.AdamW(p, lr=5e-3),
         shift: int = 2,
+        clip_norm: float | None = None,
     ) -> None:
         check_at_least(0, shift=shift)
+        check_positive(clip_norm=clip_norm)
         check_at_least(2, n_classes=n_classes)
         super().__init__(ClassificationEvaluator(n_classes))
         self.save_hyperparameters()
         self.network = network
         self.shift = shift
-        self._optimizer_factory = optimizer
+        self._optimizer_factory, self.clip_norm = optimizer, clip_norm
 
     @override
     def forward(self, x: Tensor) -> Tensor:
@@ -97,6 +100,7 @@ class Classifier(AlternatingModule):
             trainable(self.network),
             self._optimizer_factory,
             lambda optimizer: OneCycle(optimizer),
+            self.clip_norm,
         )
         return [Learner("network", self.objective, [spec], waits=True, counts=True)]
 

@@ -56,6 +56,7 @@ class MetricLearner(AlternatingModule):
         mining: Triplets of a batch: ``all``, ``semi-hard`` or ``hard``.
         optimizer: Makes the optimizer.
         scheduler: Makes its learning-rate schedule, stepped once per update, or None.
+        clip_norm: Largest gradient norm of an update, or None.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -87,19 +88,20 @@ class MetricLearner(AlternatingModule):
         mining: Mining = "hard",
         optimizer: OptimizerCallable = lambda p: torch.optim.Adam(p, lr=1e-2),
         scheduler: LRSchedulerCallable | None = None,
+        clip_norm: float | None = None,
     ) -> None:
         super().__init__(NeighbourEvaluator(k, distance))
         check_choice("loss", loss, get_args(Loss))
         check_choice("distance", distance, get_args(NeighbourDistance))
         check_choice("mining", mining, get_args(Mining))
-        check_positive(margin=margin)
+        check_positive(margin=margin, clip_norm=clip_norm)
         if not 0 < push_weight < 1:
             raise ValueError(f"push_weight must be in (0, 1), got {push_weight}.")
         self.save_hyperparameters()
         self.network = network
         self.loss, self.distance, self.mining = loss, distance, mining
         self.margin, self.k, self.push_weight = margin, k, push_weight
-        self._factories = optimizer, scheduler
+        self._factories = optimizer, scheduler, clip_norm
 
     @override
     def forward(self, x: Tensor) -> Tensor:

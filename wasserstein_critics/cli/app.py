@@ -1,4 +1,4 @@
-"""Train, validate, test and sample from the command line.
+"""The command line.
 
 python train.py fit --config configs/wgan_gp/digits.yaml
 python train.py predict --config configs/wgan_gp/digits.yaml --ckpt_path last.ckpt
@@ -27,27 +27,28 @@ import datamodules  # noqa: F401  its classes get short names by being imported
 from callbacks import ExactResume, RunConfig, UpdateProgress, run_directory
 from callbacks.runs.wandb_run import continue_wandb_run
 from wasserstein_critics.cli.checks import check_config, check_run
-from wasserstein_critics.cli.errors import UsageError, explain
+from wasserstein_critics.cli.config_files import ConfigParser
+from wasserstein_critics.cli.errors import UsageError, explain, usage_error
 from wasserstein_critics.cli.parser_messages import explain_parse_error
 
-DESCRIPTION = "Train, measure and use what learns against a Wasserstein critic."
+DESCRIPTION = "Train, evaluate and run Wasserstein-critic models."
 SUBCOMMANDS = {
     "fit": "Train a model; --ckpt_path resumes a run.",
-    "validate": "Measure a checkpoint on the validation data.",
-    "test": "Measure a checkpoint on the test data.",
-    "predict": "Draw samples from a checkpoint, or label the rows of a target.",
+    "validate": "Evaluate a checkpoint on the validation set.",
+    "test": "Evaluate a checkpoint on the test set.",
+    "predict": "Write a checkpoint's samples, labels, rankings or embeddings to files.",
 }
 MORE = (
-    "Options may also stand in files after --config, which are read in order; "
-    "--model.help WGANGP, --data.help MNIST and so on list the keys of a class."
+    "Options may also stand in YAML files after --config; a later one wins. "
+    "--model.help WGANGP, --data.help MNIST and so on list the arguments of a class."
 )
 
 
 class CLI(LightningCLI):
-    """LightningCLI that complains in one sentence, and before anything is written."""
+    """LightningCLI that reports a mistake in one sentence and before it writes."""
 
     def setup_parser(self, *args: Any) -> None:
-        """Describe the subcommands in the words of this project, not of Lightning."""
+        """Describe the subcommands in this project's words."""
         super().setup_parser(*args)
         subcommands = self.parser._subcommands_action
         assert subcommands is not None
@@ -55,11 +56,13 @@ class CLI(LightningCLI):
             choice.help = SUBCOMMANDS[choice.dest]
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-        """Parse, and say what is wrong in one sentence."""
+        """Parse, and report what is wrong in one sentence."""
         words = list(map(str, args if isinstance(args, list) else sys.argv[1:]))
         try:
             self.config = parser.parse_args(words)
         except (ArgumentError, UnicodeDecodeError) as error:
+            if mistake := usage_error(error):
+                raise mistake from error
             actions = next(iter(self._subcommand_parsers.values()))._actions
             known = {action.dest for action in actions}
             raise UsageError(explain_parse_error(error, words, known)) from error
@@ -71,39 +74,36 @@ class CLI(LightningCLI):
         pass
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Give a fit a bar that counts player updates, if it wants one of ours."""
+        """Give a fit our progress bar, unless it has another or none."""
         assert self.subcommand is not None
-        wanted = self.config_init[self.subcommand].trainer
-        own = any(isinstance(one, ProgressBar) for one in wanted.callbacks or [])
-        if (
-            self.subcommand == "fit"
-            and wanted.enable_progress_bar is not False
-            and not own
-        ):
+        flags = self.config_init[self.subcommand].trainer
+        shown = flags.enable_progress_bar is not False
+        bars = [c for c in flags.callbacks or [] if isinstance(c, ProgressBar)]
+        if self.subcommand == "fit" and shown and not bars:
             kwargs["enable_progress_bar"] = False
             self.trainer_defaults["callbacks"].append(UpdateProgress())
         return super().instantiate_trainer(**kwargs)
 
     def run_checked(self, **kwargs: Any) -> None:
-        """Run the subcommand, if data and networks go together."""
+        """Run the subcommand if data and networks fit together."""
         assert self.subcommand is not None
         check_run(self.trainer, self.model, self.datamodule, self.subcommand)
         if self.subcommand != "fit" and not kwargs["ckpt_path"]:
             sys.stderr.write("note: without --ckpt_path the networks are untrained.\n")
         if self.subcommand == "fit":
             continue_wandb_run(self.trainer, kwargs["ckpt_path"])
-        measures = self.subcommand in ("validate", "test")
-        if measures:
+        evaluates = self.subcommand in ("validate", "test")
+        if evaluates:
             kwargs["verbose"] = False  # Lightning's table has a column for each loader
         with no_half_written_run(self.trainer):
             getattr(self.trainer, self.subcommand)(**kwargs)
-        if measures and self.trainer.is_global_zero:
-            sys.stdout.writelines(measured(self.trainer.callback_metrics))
+        if evaluates and self.trainer.is_global_zero:
+            sys.stdout.writelines(metric_lines(self.trainer.callback_metrics))
 
     fit = validate = test = predict = run_checked
 
 
-def measured(metrics: Mapping[str, Any]) -> Iterator[str]:
+def metric_lines(metrics: Mapping[str, Any]) -> Iterator[str]:
     """A line for each metric of a validation or test."""
     named = {name: value for name, value in metrics.items() if "/" in name}
     width = max(map(len, named), default=0)
@@ -123,8 +123,8 @@ def no_half_written_run(trainer: Trainer) -> Iterator[None]:
         yield
     except Exception as error:
         # W&B names the run's own directory only later, below this one.
-        begun = any(directory.rglob("config.yaml"))
-        if new and not begun and trainer.is_global_zero and explain(error):
+        started = any(directory.rglob("config.yaml"))
+        if new and not started and trainer.is_global_zero and explain(error):
             shutil.rmtree(directory, ignore_errors=True)
             with suppress(OSError):  # a directory that others use by now is not empty
                 for parent in new[1:]:
@@ -133,7 +133,7 @@ def no_half_written_run(trainer: Trainer) -> Iterator[None]:
 
 
 def silence() -> None:
-    """Drop what Lightning says that is wrong or of no use here."""
+    """Drop messages of Lightning that are wrong or of no use here."""
     for message in (
         ".*does not have many workers.*",  # data is in memory, sliced by whole batches
         ".*smaller than the logging interval.*",  # values are logged by step, not epoch
@@ -143,10 +143,10 @@ def silence() -> None:
     ):
         warnings.filterwarnings("ignore", message)
     logger = logging.getLogger("lightning.pytorch.utilities.rank_zero")
-    logger.addFilter(is_no_advertisement)
+    logger.addFilter(is_not_tip)
 
 
-def is_no_advertisement(record: logging.LogRecord) -> bool:
+def is_not_tip(record: logging.LogRecord) -> bool:
     """False for Lightning's tips to install something else."""
     return "💡" not in record.getMessage()
 
@@ -154,7 +154,7 @@ def is_no_advertisement(record: logging.LogRecord) -> bool:
 def command_line(
     args: list[str] | None = None, callbacks: Sequence[Callback] = ()
 ) -> CLI:
-    """Run the command line and return what it built; mistakes raise.
+    """Run the command line and return what it built; mistakes raise errors.
 
     Args:
         args: Command line; ``sys.argv`` if None.
@@ -169,6 +169,7 @@ def command_line(
         LightningDataModule,
         save_config_callback=RunConfig,
         trainer_defaults={"callbacks": [ExactResume(), *callbacks]},
+        parser_class=ConfigParser,
         seed_everything_default=0,
         parser_kwargs={
             "exit_on_error": False,
@@ -191,7 +192,8 @@ def main(args: list[str] | None = None) -> int:
         args: Command line; ``sys.argv`` if None.
 
     Returns:
-        Exit code: 0, or 2 after a mistake of the user, told on stderr in one sentence.
+        Exit code: 0, or 2 after a mistake of the user, which stderr gives in one
+        sentence.
         ``WASSERSTEIN_TRACEBACK=1`` in the environment shows the traceback instead.
     """
     try:
@@ -203,7 +205,3 @@ def main(args: list[str] | None = None) -> int:
         sys.stderr.write(f"error: {sentence}\n")
         return 2
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

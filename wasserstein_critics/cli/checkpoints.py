@@ -1,4 +1,4 @@
-"""Whether the file after ``--ckpt_path`` belongs to the configured networks."""
+"""Whether the file after ``--ckpt_path`` fits the configured networks."""
 
 import pickle
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from jsonargparse import Namespace
 
-from lightning_modules.core.module import TrackedModule
+from lightning_modules.core.module import AlternatingModule
 from wasserstein_critics.cli.errors import UsageError
 
 _ALIASES = ("best", "last", "hpc")
@@ -45,11 +45,11 @@ def _newest_checkpoint(trainer: Namespace) -> Path | None:
     root = arguments.get("save_dir") or trainer.default_root_dir or "."
     # W&B calls the directory of its runs a project
     name = arguments.get("project") or arguments.get("name") or ""
-    found = Path(root, name).glob("*/checkpoints/*.ckpt")
-    return max(found, key=_written, default=None)
+    paths = Path(root, name).glob("*/checkpoints/*.ckpt")
+    return max(paths, key=_age, default=None)
 
 
-def _written(path: Path) -> tuple[int, bool]:
+def _age(path: Path) -> tuple[int, bool]:
     return path.stat().st_mtime_ns, path.name == "last.ckpt"
 
 
@@ -57,7 +57,7 @@ def _compare(path: Path, model: Namespace) -> None:
     content = _read_checkpoint(path)
     arguments = content.get("hyper_parameters") or {}
     cls = locate(model.class_path)
-    ours = isinstance(cls, type) and issubclass(cls, TrackedModule)
+    ours = isinstance(cls, type) and issubclass(cls, AlternatingModule)
     if "pytorch-lightning_version" not in content or (
         ours and "_class_path" not in arguments
     ):
@@ -65,15 +65,15 @@ def _compare(path: Path, model: Namespace) -> None:
             f"ckpt_path '{path}' holds weights but was not written by this program: "
             "give a checkpoint of one of its runs, such as last.ckpt."
         )
-    written = arguments.get("_class_path", model.class_path).split(".")[-1]
-    asked = model.class_path.split(".")[-1]
-    if written != asked:
+    saved = arguments.get("_class_path", model.class_path).split(".")[-1]
+    configured = model.class_path.split(".")[-1]
+    if saved != configured:
         raise UsageError(
-            f"ckpt_path '{path}' was written by {written} but the config says {asked}: "
-            "give the config.yaml of that run, or another checkpoint."
+            f"ckpt_path '{path}' was written by {saved} but the config says "
+            f"{configured}: give the config.yaml of that run, or another checkpoint."
         )
-    asked_for = model.init_args.as_dict()
-    for key, here, there in _network_differences(asked_for, arguments):
+    init_args = model.init_args.as_dict()
+    for key, here, there in _network_differences(init_args, arguments):
         raise UsageError(
             f"model.{key} is {here} but ckpt_path '{path}' was trained with {there}: "
             "give the config.yaml of that run, or another checkpoint."
@@ -89,7 +89,7 @@ def _read_checkpoint(path: Path) -> dict[str, Any]:
         content = None
     if not isinstance(content, dict) or "state_dict" not in content:
         raise UsageError(
-            f"ckpt_path '{path}' is not a whole checkpoint of this program: give "
+            f"ckpt_path '{path}' is not a complete checkpoint of this program: give "
             "another, such as last.ckpt or an earlier step of the run."
         )
     return content

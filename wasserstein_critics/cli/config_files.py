@@ -1,46 +1,66 @@
-"""What is wrong with a config as a file, where the parser's words are no help."""
+"""Config files, and the shared parts that they name by ``defaults``.
 
-import re
-from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
-from itertools import pairwise
+An experiment states what is its own; what all experiments of a data set share stands in
+a file that it names, or in several, relative to its own directory:
+
+    defaults: ../defaults/ring8.yaml
+
+The files are read first, a later one wins over an earlier one, and the experiment's own
+keys win over all. Dicts merge key by key; lists, values and dicts of another class
+replace what was there, and ``callbacks+`` appends to a list.
+"""
+
 from pathlib import Path
 from typing import Any
 
 import yaml
+from jsonargparse import Namespace, get_loader
+from lightning.pytorch.cli import LightningArgumentParser
 
-from wasserstein_critics.cli.parser_text import keys_in
+from lightning_modules.core.public_names import public_path
+from wasserstein_critics.cli.errors import UsageError
 
-_OF_A_CLASS = ("class_path", "init_args", "dict_kwargs")
-
-
-def explain_config(text: str, args: Iterable[str]) -> str | None:
-    """A file that is not there, or that can't be read."""
-    if match := re.search(
-        r"(?:File does not exist|Path is not a file): '([^']+)'", text
-    ):
-        return f"there is no config file '{match[1]}': check the path after --config."
-    signs = ("Problems parsing config", "Unexpected config", "codec can't decode")
-    if not any(sign in text for sign in signs):
-        return None
-    broken = next(filter(None, map(_yaml_problem, config_files(args))), None)
-    return broken or f"a config file can't be read: {' '.join(text.split())}"
+_KEY = "defaults"
+# The parser's own: YAML 1.1 would read 1e-4 as a string.
+_load_yaml = get_loader("yaml")
 
 
-def config_files(args: Iterable[str]) -> list[Path]:
-    """The files that the command line names after ``--config`` or ``-c``."""
-    words, paths = list(args), []
-    for word, following in pairwise([*words, ""]):
-        if word in ("--config", "-c"):
-            paths.append(Path(following))
-        elif word.startswith("--config="):
-            paths.append(Path(word.removeprefix("--config=")))
-    return paths
+class ConfigParser(LightningArgumentParser):
+    """A parser that reads config files with their defaults.
+
+    All it does afterwards (``--print_config``, the run's ``config.yaml``) shows the
+    values that came out.
+    """
+
+    def parse_string(self, content: str, path: Any = "", **kwargs: Any) -> Namespace:
+        """Parse the text of a config file, within whose directory this is called."""
+        resolved = _resolved_text(content, Path.cwd() / (path or "command line"))
+        return super().parse_string(resolved, path, **kwargs)
 
 
-def _yaml_problem(path: Path) -> str | None:
+def read_config(path: Path) -> dict[str, Any]:
+    """What a config file says together with its defaults.
+
+    Args:
+        path: A YAML file.
+
+    Returns:
+        Its keys, without ``defaults``. Classes of ours have their public names.
+
+    Raises:
+        UsageError: If the file, or one that it names, can't be read.
+    """
+    if not path.is_file():
+        raise UsageError(f"there is no config file '{path}'.")
+    if problem := yaml_problem(path):
+        raise UsageError(problem)
+    return _with_defaults(_load_yaml(path.read_text("utf-8")), path, ())
+
+
+def yaml_problem(path: Path) -> str | None:
+    """Why a file holds no config, in a sentence, or None."""
     try:
-        content = yaml.safe_load(path.read_text("utf-8"))
+        content = _load_yaml(path.read_text("utf-8"))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line = f", line {mark.line + 1}" if mark else ""
@@ -52,61 +72,80 @@ def _yaml_problem(path: Path) -> str | None:
     return f"config file '{path}' holds no keys: write lines such as 'model: ...'."
 
 
-def explain_key_beside_class(text: str, args: Iterable[str]) -> str | None:
-    """An argument of a class that stands at the height of its ``class_path``.
-
-    The parser may take all of them for arguments of the class that was set before.
-    """
-    wrong = ".".join(keys_in(text))
-    for path, cls in (found for one in _settings(args) for found in _beside(*one)):
-        owner, _, key = path.rpartition(".")
-        if not wrong or not (wrong.startswith(owner) or owner.startswith(wrong)):
-            continue
-        if near := get_close_matches(key, _OF_A_CLASS, n=1):
-            return f"unknown key {path} beside class_path; did you mean '{near[0]}'?"
-        return f"{path} stands beside class_path: move it under init_args of {cls}."
-    return None
-
-
-def _settings(args: Iterable[str]) -> Iterator[tuple[str, Any]]:
-    """Keys with what is set below them: files, and values on the command line."""
-    words = list(args)
-    yield from (("", _content(path)) for path in config_files(words))
-    for word, following in pairwise([*words, ""]):
-        key, equals, value = word.partition("=")
-        value = value if equals else following
-        if not key.startswith("--") or key == "--config":
-            continue
-        if value.startswith(("{", "[")):
-            yield key.strip("-+"), _parsed(value)
-        elif Path(value).is_file():
-            yield key.strip("-+"), _content(Path(value))
-
-
-def _content(path: Path) -> Any:
+def _resolved_text(text: str, path: Path) -> str:
     try:
-        return _parsed(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError):
-        return None
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return yaml.safe_load(text)
+        content = _load_yaml(text)
     except yaml.YAMLError:
-        return None
+        return text  # the parser says what is wrong
+    if not isinstance(content, dict):
+        return text
+    resolved = _with_defaults(content, path, ())
+    if resolved == content:
+        return text
+    # With every scalar in quotes and tagged, no string is read back as a number.
+    return yaml.safe_dump(resolved, default_style='"')
 
 
-def _beside(path: str, node: Any) -> Iterator[tuple[str, str]]:
-    """Keys beside a ``class_path`` below this one, with the name of the class."""
+def _with_defaults(
+    content: dict[str, Any], path: Path, readers: tuple[Path, ...]
+) -> dict[str, Any]:
+    """The content of a file over what its defaults say; readers led to this file."""
+    own: dict[str, Any] = _with_public_names(content)
+    resolved: dict[str, Any] = {}
+    chain = (*readers, path.resolve())
+    for name in _names(own.pop(_KEY, []), path):
+        file = path.parent / name
+        where = f"config file '{path}': {_KEY} names '{name}'"
+        if not file.is_file():
+            raise UsageError(f"{where}, but there is no file '{file.resolve()}'.")
+        if file.resolve() in chain:
+            raise UsageError(f"{where}, whose defaults lead back to it: remove one.")
+        if problem := yaml_problem(file):
+            raise UsageError(f"{where}, but {problem}")
+        shared = _with_defaults(_load_yaml(file.read_text("utf-8")), file, chain)
+        resolved = _merged(resolved, shared)
+    return _merged(resolved, own)
+
+
+def _names(value: Any, path: Path) -> list[str]:
+    names = [value] if isinstance(value, str) else value
+    if isinstance(names, list) and all(isinstance(name, str) for name in names):
+        return names
+    raise UsageError(
+        f"config file '{path}': {_KEY} must be the path of a config file or a list of "
+        f"paths, but is {value!r}."
+    )
+
+
+def _with_public_names(node: Any) -> Any:
+    """The same with current names of our classes, by whatever module they are named."""
+    if isinstance(node, dict):
+        return {key: _with_public_names(value) for key, value in node.items()}
     if isinstance(node, list):
-        for item in node:
-            yield from _beside(path, item)
-    if not isinstance(node, dict):
-        return
-    for key, value in node.items():
-        # init_args is no part of a key on the command line
-        below = path if key == "init_args" else f"{path}.{key}".strip(".")
-        if "class_path" in node and key not in _OF_A_CLASS:
-            yield below, str(node["class_path"]).split(".")[-1]
-        yield from _beside(below, value)
+        return [_with_public_names(item) for item in node]
+    return public_path(node) if isinstance(node, str) else node
+
+
+def _merged(base: Any, own: Any) -> Any:
+    if not isinstance(base, dict) or not isinstance(own, dict) or _differ(base, own):
+        return own
+    merged = dict(base)
+    for key, value in own.items():
+        whole = str(key).removesuffix("+")
+        if whole != key:
+            target = whole if whole in merged else key
+            merged[target] = [*_listed(merged.get(target)), *_listed(value)]
+        else:
+            merged.pop(f"{key}+", None)
+            merged[key] = _merged(merged.get(key), value)
+    return merged
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _differ(base: dict[str, Any], own: dict[str, Any]) -> bool:
+    """Whether both name a class, and not the same."""
+    names = [str(side.get("class_path", "")).split(".")[-1] for side in (base, own)]
+    return all(names) and names[0] != names[1]

@@ -2,6 +2,7 @@
 
 import dis
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -10,7 +11,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule
 from torch.multiprocessing.spawn import ProcessRaisedException
 
-from wasserstein_critics.cli.names import accepted_names
+from lightning_modules.core.public_names import accepted_names
 
 _REPOSITORY = Path(__file__).parents[2]
 _OURS = tuple(
@@ -23,11 +24,11 @@ _FLAG_CHECKS = str(Path(lightning.pytorch.__file__).parent / "trainer")
 
 
 class UsageError(ValueError):
-    """A mistake of the user, told in one sentence that names the key and the remedy."""
+    """A user's mistake, in one sentence that names the key and the remedy."""
 
 
 def explain(error: BaseException) -> str | None:
-    """The sentence to show instead of a traceback, or None if there is no such.
+    """The sentence to show instead of a traceback; None for a bug.
 
     A mistake of the user is a `UsageError`, a configuration that Lightning refuses, a
     file or directory that may not be opened, and a ``ValueError`` or
@@ -37,13 +38,24 @@ def explain(error: BaseException) -> str | None:
     """
     if isinstance(error, ProcessRaisedException):
         return _explain_process(str(error))
-    # jsonargparse wraps what a constructor raises; the reason is the cause.
-    link: BaseException | None = error
-    while link is not None:
-        if _is_mistake(link):
-            return _owner(link) + " ".join(str(link).split())
-        link = link.__cause__
+    for cause in _causes(error):
+        if _is_mistake(cause):
+            return _owner(cause) + " ".join(str(cause).split())
     return None
+
+
+def usage_error(error: BaseException) -> UsageError | None:
+    """The `UsageError` that an exception was raised from, if there is one."""
+    causes = (cause for cause in _causes(error) if isinstance(cause, UsageError))
+    return next(causes, None)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    # jsonargparse wraps what a constructor raises; the reason is the cause.
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
 
 
 def _is_mistake(error: BaseException) -> bool:
@@ -54,32 +66,32 @@ def _is_mistake(error: BaseException) -> bool:
 
 
 def _owner(error: BaseException) -> str:
-    """What could not be made, as the sentence has to begin."""
+    """What could not be constructed, as the sentence has to begin."""
     trace = error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_name == "__init__":
-            made = trace.tb_frame.f_locals.get("self")
-            if owner := _before_argument(made, str(error)):
+            instance = trace.tb_frame.f_locals.get("self")
+            if owner := _before_argument(instance, str(error)):
                 return owner
         trace = trace.tb_next
     return ""
 
 
-def _before_argument(made: object, text: str) -> str:
+def _before_argument(instance: object, text: str) -> str:
     """``"MLPCritic: "``, or ``"model."`` if a name of its arguments comes first."""
-    name = type(made).__name__
-    if type(made).__module__.startswith(_NETWORKS):
+    name = type(instance).__name__
+    if type(instance).__module__.startswith(_NETWORKS):
         return f"{name}: "
-    if not isinstance(made, LightningModule | Callback) or name in text:
+    if not isinstance(instance, LightningModule | Callback) or name in text:
         return ""
-    begins = re.findall(r"^\w+", text)
-    if not accepted_names(type(made)).intersection(begins):
+    first_word = re.findall(r"^\w+", text)
+    if not accepted_names(type(instance)).intersection(first_word):
         return ""
-    return "model." if isinstance(made, LightningModule) else f"{name}: "
+    return "model." if isinstance(instance, LightningModule) else f"{name}: "
 
 
 def raised_by(error: BaseException, directories: tuple[str, ...]) -> bool:
-    """Whether a ``raise`` statement in one of these directories made the error."""
+    """Whether a ``raise`` statement in one of these directories raised the error."""
     trace: TracebackType | None = error.__traceback__
     if trace is None:
         return False

@@ -1,6 +1,5 @@
 """The names that exist: classes, their arguments, and the one that was meant."""
 
-import inspect
 from collections.abc import Collection
 from difflib import get_close_matches
 
@@ -22,42 +21,24 @@ BASES: tuple[type, ...] = (
 """What a config names by ``class_path`` is a subclass of one of these."""
 
 
-def accepted_names(cls: type) -> set[str]:
-    """Keyword arguments of a class; where it passes ``**kwargs`` on, its bases' too."""
-    names: set[str] = set()
-    for base in cls.__mro__:
-        if "__init__" not in vars(base):
-            continue
-        parameters = inspect.signature(vars(base)["__init__"]).parameters.values()
-        names |= {
-            p.name
-            for p in parameters
-            if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
-        }
-        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-            break
-    given = {"optimizer"} if issubclass(cls, LRScheduler) else {"params"}
-    return names - given - {"self"}
-
-
 def known_classes() -> set[type]:
     """All classes that a config may name and that are imported."""
-    found: set[type] = set()
+    classes: set[type] = set()
     waiting = list(BASES)
     while waiting:
         cls = waiting.pop()
-        found.add(cls)
+        classes.add(cls)
         below: list[type] = cls.__subclasses__()
-        waiting += [sub for sub in below if sub not in found]
-    return found
+        waiting += [sub for sub in below if sub not in classes]
+    return classes
 
 
 def suggestion(name: str, choices: Collection[str], *, listed: bool = True) -> str:
-    """The end of a sentence: the nearest name that exists, or the few there are."""
+    """The end of a sentence: the nearest existing name, or all if they are few."""
     if near := get_close_matches(name, sorted(choices), n=1):
         return f"; did you mean '{near[0]}'?"
     if listed and not choices:
         return "; it takes none."
     if listed and len(choices) <= 20:
-        return f"; it knows {', '.join(sorted(choices))}."
+        return f"; choose from {', '.join(sorted(choices))}."
     return "; see --help for the names that exist."

@@ -12,6 +12,8 @@ import torch
 import yaml
 from torch import Tensor
 
+from wasserstein_critics.cli.config_files import read_config
+
 STEPS, EVERY = 120, 10
 KILLER = """
 import os
@@ -29,7 +31,7 @@ class Killer(Callback):
 
 def command(config: Path, directory: Path, *arguments: str) -> list[str]:
     """Train an experiment, with a checkpoint every 10 player updates."""
-    job = yaml.safe_load(config.read_text())
+    job = read_config(config)
     job["trainer"] |= {
         "max_steps": STEPS,
         "val_check_interval": 50,

@@ -5,9 +5,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch.multiprocessing.spawn import ProcessRaisedException
 
 import lightning_modules
-from wasserstein_critics.cli.errors import UsageError, explain
-from wasserstein_critics.cli.names import accepted_names
-from wasserstein_critics.cli.parser_messages import explain_parse_error
+from wasserstein_critics.cli.errors import UsageError, explain, usage_error
 
 OURS = str(Path(lightning_modules.__file__ or "").with_name("imaginary.py"))
 THEIRS = "/usr/lib/python3/dist-packages/somebody/else.py"
@@ -96,20 +94,9 @@ def test_a_forked_process_without_a_traceback_is_a_bug() -> None:
     assert explain(ProcessRaisedException("killed", 0, 1)) is None
 
 
-def test_words_of_the_parser_that_are_not_known_are_passed_on() -> None:
-    error = ValueError('Parser key "model":\n  something\n  new')
-    assert explain_parse_error(error, [], []) == 'Parser key "model": something new'
-
-
-def test_names_passed_on_to_a_base_class_are_accepted() -> None:
-    class Base:
-        def __init__(self, deep: int = 0) -> None: ...
-
-    class Passing(Base):
-        def __init__(self, own: int = 0, **rest: int) -> None: ...
-
-    class Ending(Base):
-        def __init__(self, own: int = 0) -> None: ...
-
-    assert accepted_names(Passing) == {"own", "deep"}
-    assert accepted_names(Ending) == {"own"}
+def test_a_usage_error_is_found_behind_its_wrappers() -> None:
+    wrapper, mistake = ValueError("wrapped"), UsageError("say so")
+    wrapper.__cause__ = mistake
+    assert usage_error(wrapper) is mistake
+    assert usage_error(mistake) is mistake
+    assert usage_error(ValueError("say so")) is None

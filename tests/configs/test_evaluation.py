@@ -1,0 +1,126 @@
+"""Experiments of each topic are evaluated, and predict what their topic predicts."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from tests.support.shipped import CONFIGS, config_of
+from tests.support.small_data import FILM, USERS
+from wasserstein_critics.cli import app
+
+LAST = "--ckpt_path=runs/smoke/checkpoints/last.ckpt"
+Call = Callable[..., int]
+
+# A smoke run writes where an earlier one wrote, and validates more than once an epoch.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Checkpoint directory .* exists and is not empty"
+)
+
+
+@pytest.mark.parametrize("name", ["gan/mnist", "wgan/ring8", "wgan_gp/digits"])
+def test_generators_are_evaluated_and_sampled_from(name: str, call: Call) -> None:
+    path = CONFIGS / f"{name}.yaml"
+    assert call("fit", path) == 0
+    for subcommand in ("validate", "test", "predict"):
+        assert call(subcommand, path, LAST) == 0
+    samples = torch.load("runs/smoke/predictions/samples.pt", weights_only=True)
+    assert len(samples) == 3
+    assert list(Path("runs/smoke/predictions").rglob("*.png"))
+
+
+@pytest.mark.parametrize("name", ["wdgrl/amazon", "dann/office_images"])
+def test_adapted_classifiers_are_evaluated_and_label_the_target(
+    name: str, call: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = CONFIGS / f"{name}.yaml"
+    assert call("fit", path) == 0
+    for subcommand, stage in (("validate", "val"), ("test", "test")):
+        capsys.readouterr()
+        assert call(subcommand, path, LAST) == 0
+        lines = capsys.readouterr().out.splitlines()
+        (line,) = [text for text in lines if f"{stage}/target_accuracy " in text]
+        assert 0 <= float(line.split()[1]) <= 1
+    assert call("predict", path, LAST, "--trainer.limit_predict_batches=null") == 0
+    table = pl.read_csv("runs/smoke/predictions/labels.csv")
+    assert len(table) == (24 if "amazon" in name else 30)
+    shares = table.select(pl.selectors.starts_with("p_"))
+    assert shares.width == config_of(path)["model"]["init_args"]["n_classes"]
+    assert np.allclose(shares.sum_horizontal(), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["cml/ml_100k", "smooth_cml/interactions"])
+def test_rankings_have_the_ids_and_names_of_the_data(name: str, call: Call) -> None:
+    path = CONFIGS / f"{name}.yaml"
+    assert call("fit", path) == 0
+    assert call("predict", path, LAST, "--trainer.limit_predict_batches=1.0") == 0
+    table = pl.read_parquet("runs/smoke/predictions/items.parquet")
+    assert table.columns[:2] == ["user", "item"]
+    assert {"rank", "distance"} <= set(table.columns)
+    if name.endswith("ml_100k"):
+        assert set(table["user"]) == set(range(1, USERS + 1))
+        assert set(table["name"]) == {FILM}
+    else:
+        assert set(table["user"]) == {f"u{u}" for u in range(USERS)}
+
+
+def test_an_unknown_user_is_named_in_one_sentence(
+    call: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = CONFIGS / "cml" / "interactions.yaml"
+    assert call("fit", path) == 0
+    capsys.readouterr()
+    assert call("predict", path, LAST, "--data.predict_users=[nobody]") != 0
+    sentence = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "data.predict_users" in sentence
+    assert "'nobody'" in sentence
+
+
+@pytest.mark.parametrize(
+    ("experiment", "options", "says"),
+    [
+        ("wdgrl", ["--data", "Digits"], "set data to one of two domains"),
+        (
+            "wdgrl",
+            ["--model.n_classes=3"],
+            "model.n_classes is 3, but the data has 10 classes: set "
+            "--model.n_classes 10 --model.classifier.n_classes 10.",
+        ),
+        ("wdgrl", ["--model.n_critic=0"], "error: model.n_critic must be at least 1"),
+        ("wdgrl", ["--model.n_classes=1"], "error: model.n_classes must be at least 2"),
+        (
+            "wdgrl",
+            ["--model.transfer_weight=.nan"],
+            "error: model.transfer_weight must be a",
+        ),
+        ("wdgrl", ["--data.batch_size=9999"], "takes 9999 rows of each domain"),
+        ("wdgrl", ["--trainer.gradient_clip_val=1.0"], "model.clip_norm"),
+        ("wdgrl", ["--model.ramp=linear"], "model.ramp"),
+        # what needs more than one row of a batch
+        ("coral", ["--data.batch_size=1"], "error: data.batch_size is 1, but "),
+        (
+            "mmd",
+            ["--data.batch_size=1", "--model.unbiased=true"],
+            "error: data.batch_size is 1, but ",
+        ),
+    ],
+)
+def test_a_mistake_in_adaptation_ends_in_one_sentence(
+    experiment: str, options: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = CONFIGS / experiment / "digits_shift.yaml"
+    quiet = ["--trainer.enable_progress_bar=false", *options]
+    assert app.main(["fit", f"--config={path}", *quiet]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("error: ")
+    assert says in error
+    assert not Path("runs").exists()
+
+
+def test_a_gan_refuses_two_domains(capsys: pytest.CaptureFixture[str]) -> None:
+    path = CONFIGS / "wgan_gp" / "digits.yaml"
+    assert app.main(["fit", "--config", str(path), "--data", "DigitsShift"]) == 2
+    assert "DigitsShift has two domains" in capsys.readouterr().err

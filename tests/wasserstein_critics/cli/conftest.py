@@ -1,0 +1,32 @@
+from pathlib import Path
+
+import pytest
+
+from tests.support.command_line import Run, tiny, write
+from wasserstein_critics.cli import app
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the command line; returns its exit code and the sentences on stderr."""
+    write(tiny())
+
+    def call(*words: str | Path) -> tuple[int, str]:
+        capsys.readouterr()
+        code = app.main([str(word) for word in words])
+        lines = capsys.readouterr().err.splitlines()
+        assert not any("Traceback" in line for line in lines)
+        errors = [line for line in lines if line.startswith("error: ")]
+        assert len(errors) == (code != 0)
+        return code, "".join(errors)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def gan_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("gan")
+    config = tiny("GAN", default_root_dir=str(home), logger=False)
+    path = write(config, home / "gan.yaml")
+    assert app.main(["fit", "--config", str(path)]) == 0
+    return home / "checkpoints" / "last.ckpt"

@@ -1,0 +1,102 @@
+"""What is wrong with a config as a file, where the parser's words are no help."""
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from difflib import get_close_matches
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from wasserstein_critics.cli.config_files import read_config, yaml_problem
+from wasserstein_critics.cli.errors import UsageError
+
+_OF_A_CLASS = ("class_path", "init_args", "dict_kwargs")
+
+
+def explain_config(text: str, args: Iterable[str]) -> str | None:
+    """A file that is not there, or that can't be read.
+
+    Args:
+        text: What the parser said.
+        args: The command line.
+    """
+    if match := re.search(
+        r"(?:File does not exist|Path is not a file): '([^']+)'", text
+    ):
+        return f"there is no config file '{match[1]}': check the path after --config."
+    signs = ("Problems parsing config", "Unexpected config", "codec can't decode")
+    if not any(sign in text for sign in signs):
+        return None
+    problem = next(filter(None, map(yaml_problem, _config_paths(args))), None)
+    return problem or f"a config file can't be read: {' '.join(text.split())}"
+
+
+def explain_key_beside_class(wrong: str, args: Iterable[str]) -> str | None:
+    """An argument of a class that stands at the height of its ``class_path``.
+
+    The parser may take all of them for arguments of the class that was set before.
+
+    Args:
+        wrong: The key that the parser named.
+        args: The command line.
+    """
+    misplaced = (key for setting in _settings(args) for key in _beside(*setting))
+    for path, cls in misplaced:
+        owner, _, key = path.rpartition(".")
+        if not wrong or not (wrong.startswith(owner) or owner.startswith(wrong)):
+            continue
+        if near := get_close_matches(key, _OF_A_CLASS, n=1):
+            return f"unknown key {path} beside class_path; did you mean '{near[0]}'?"
+        return f"{path} stands beside class_path: move it under init_args of {cls}."
+    return None
+
+
+def _config_paths(args: Iterable[str]) -> list[Path]:
+    """The files that the command line names after ``--config`` or ``-c``."""
+    words, paths = list(args), []
+    for word, following in pairwise([*words, ""]):
+        if word in ("--config", "-c"):
+            paths.append(Path(following))
+        elif word.startswith("--config="):
+            paths.append(Path(word.removeprefix("--config=")))
+    return [path for path in paths if path.is_file()]
+
+
+def _settings(args: Iterable[str]) -> Iterator[tuple[str, Any]]:
+    """Keys with what is set below them: files, and values on the command line."""
+    words = list(args)
+    yield from (("", _content(path)) for path in _config_paths(words))
+    for word, following in pairwise([*words, ""]):
+        key, equals, value = word.partition("=")
+        value = value if equals else following
+        if not key.startswith("--") or key == "--config":
+            continue
+        if value.startswith(("{", "[")):
+            with suppress(yaml.YAMLError):
+                yield key.strip("-+"), yaml.safe_load(value)
+        elif Path(value).is_file():
+            yield key.strip("-+"), _content(Path(value))
+
+
+def _content(path: Path) -> Any:
+    with suppress(OSError, UsageError):
+        return read_config(path)
+    return None
+
+
+def _beside(path: str, node: Any) -> Iterator[tuple[str, str]]:
+    """Keys beside a ``class_path`` below this one, with the name of the class."""
+    if isinstance(node, list):
+        for item in node:
+            yield from _beside(path, item)
+    if not isinstance(node, dict):
+        return
+    for key, value in node.items():
+        # init_args is no part of a key on the command line
+        below = path if key == "init_args" else f"{path}.{key}".strip(".")
+        if "class_path" in node and key not in _OF_A_CLASS:
+            yield below, str(node["class_path"]).split(".")[-1]
+        yield from _beside(below, value)
