@@ -22,7 +22,7 @@ from callbacks.recommendation.neighbour_index import (
     share_found,
 )
 from experiments.provenance import commit, hardware
-from experiments.results.record import RESULTS
+from experiments.records import RESULTS
 
 DIM, QUERIES, K, SPREAD = 64, 1000, 10, 0.8
 

@@ -22,7 +22,7 @@ import polars as pl
 from callbacks import write_whole
 from datamodules import Interactions
 from experiments.provenance import commit, hardware
-from experiments.results.record import RESULTS
+from experiments.records import RESULTS
 
 N_USERS, N_ITEMS = 200_000, 50_000
 PREFIXES = {"integer": "", "text": "somebody-"}

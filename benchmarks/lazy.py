@@ -12,7 +12,7 @@ from benchmarks.fitting import fit
 from benchmarks.flops import count
 from benchmarks.records import Goal, records, rows
 from benchmarks.timing import Way
-from experiments.results.record import read
+from experiments.results.runs import read_records
 from lightning_modules import WGANGP
 
 EVERY, SEEDS = 4, 3
@@ -63,7 +63,7 @@ def _module(pair: generative.Pair, every: int) -> WGANGP:
 
 def quality() -> list[dict[str, Any]]:
     """What the generators of both have learnt on the grid of 25 Gaussians."""
-    cells = [c for c in read("grid25") if c["seed"] < SEEDS]
+    cells = [c for c in read_records("grid25") if c["seed"] < SEEDS]
     return list(_compared(cells, {"wgan_gp": "every", "wgan_gp_lazy": "every 4th"}))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.lazy import quality
-from experiments.results.record import RESULTS
+from experiments.records import RESULTS
 from lightning_modules.core.files import write_whole
 
 MEASURED = RESULTS.parent / "performance"

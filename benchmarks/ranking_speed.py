@@ -26,7 +26,7 @@ from benchmarks.wdgrl_speed import Clock
 from callbacks import write_whole
 from datamodules.recommendation.base import InteractionData, SplitPairs
 from experiments.provenance import commit, hardware
-from experiments.results.record import RESULTS
+from experiments.records import RESULTS
 from lightning_modules import CML
 from lightning_modules.data_contracts.user_items import UserItems
 from lightning_modules.functional.ranking import top_items

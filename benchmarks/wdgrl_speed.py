@@ -23,7 +23,7 @@ from torch import Tensor
 from callbacks import write_whole
 from datamodules.adaptation.base import Domains, LabelledRows, TwoDomains
 from experiments.provenance import commit, hardware
-from experiments.results.record import RESULTS
+from experiments.records import RESULTS
 from lightning_modules import (
     WDGRL,
     LinearClassifier,

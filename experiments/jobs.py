@@ -1,5 +1,6 @@
-"""Long measurements: several processes at a time, a bar, and a clean end."""
+"""Long runs: several processes at a time, a progress bar, and a clean end."""
 
+import argparse
 import os
 import signal
 import subprocess
@@ -20,17 +21,17 @@ from rich.progress import (
 
 POLL = 0.5  # seconds between looks at the running jobs
 PATIENCE = 60.0  # seconds that a job has for ending when asked to
-# Each takes a core and about 1 GB: more than two at once have to be wanted.
+# Each takes a core and about 1 GB: more than two at once have to be asked for.
 AT_ONCE = min(2, os.cpu_count() or 1)
 
 
 class BusyError(RuntimeError):
-    """Another process is at the same measurement."""
+    """Another process runs the same table, study or search."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A process that measures one thing.
+    """A process of its own for one run.
 
     Attributes:
         name: What the bar and messages call it.
@@ -120,7 +121,7 @@ def alone(lock: Path, what: str) -> Iterator[None]:
     except FileExistsError:
         holder = lock.read_text() or "unknown"
         raise BusyError(
-            f"{what} is being measured by process {holder}: wait for it to end."
+            f"{what} is being run by process {holder}: wait for it to end."
         ) from None
     try:
         yield
@@ -129,7 +130,7 @@ def alone(lock: Path, what: str) -> Iterator[None]:
 
 
 def _alive(pid: str) -> bool:
-    if not pid:  # just made, its process is about to write its number
+    if not pid:  # just created, its process is about to write its number
         return True
     try:
         os.kill(int(pid), 0)
@@ -138,6 +139,24 @@ def _alive(pid: str) -> bool:
     except PermissionError:  # somebody else's
         return True
     return True
+
+
+def add_jobs_option(parser: argparse.ArgumentParser) -> None:
+    """Let the command line say how many processes run at a time."""
+    text = "processes at a time (default: %(default)s)"
+    parser.add_argument("--jobs", type=at_least_one, default=AT_ONCE, help=text)
+
+
+def at_least_one(text: str) -> int:
+    """A whole number on the command line.
+
+    Raises:
+        ArgumentTypeError: If it is below 1.
+    """
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {number}")
+    return number
 
 
 def exit_status(work: Callable[[], int], next_time: str) -> int:

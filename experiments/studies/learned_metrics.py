@@ -30,7 +30,7 @@ from sklearn.neighbors import (
 from callbacks import write_whole
 from datamodules import LabelledTable
 from experiments.provenance import ROOT, commit, hardware
-from experiments.results.record import RESULTS
+from experiments.records import RESULTS
 from lightning_modules import LinearMap, MetricLearner
 
 FIRST_SPLIT = 100

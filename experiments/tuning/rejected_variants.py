@@ -1,4 +1,4 @@
-"""What was tried of collaborative metric learning and did not stay."""
+"""Rejected variants of collaborative metric learning, kept for the ablation."""
 
 from typing import Any
 
@@ -44,9 +44,9 @@ class SymmetricCML(SmoothCML):
     def objective(
         self, users: Tensor, items: Tensor, drawn: Tensor, allowed: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Keep who of the batch has not taken which of its items, bool (n, n)."""
-        taken = self.known("train").contain(users[None], items[:, None])
-        self._strangers = ~taken
+        """Note which users of the batch lack which of its items, bool (n, n)."""
+        seen = self.known("train").contain(users[None], items[:, None])
+        self._unseen = ~seen
         return super().objective(users, items, drawn, allowed)
 
     def metric_loss(
@@ -55,6 +55,6 @@ class SymmetricCML(SmoothCML):
         """Both halves."""
         near = (user - positive).square().sum(1)
         options = self.margin, self.temperature
-        half = shared_smooth_hinge(positive, user, near, self._strangers, *options)
+        half = shared_smooth_hinge(positive, user, near, self._unseen, *options)
         whole = super().metric_loss(user, positive, negative, weight)
         return whole + self.share * half.mean()
