@@ -12,12 +12,11 @@ def markdown(rows: Iterable[Sequence[str]]) -> str:
 
     >>> print(markdown([["method", "score"], ["gan", "0.5"]]))
     | method | score |
-    | --- | --- |
+    |---|---|
     | gan | 0.5 |
     """
-    headings, *others = rows
-    lines = [headings, ["---"] * len(headings), *others]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * (lines[0].count(" | ") + 1), *lines[1:]])
 
 
 def values(found: Sequence[Record], column: Column) -> list[float]:

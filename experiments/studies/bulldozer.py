@@ -8,10 +8,12 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from experiments.studies.study import Claim, Row, Study, column, figure, select
+from experiments.studies.study import Claim, Row, column, figure, select
 from lightning_modules.functional.closed_forms import wasserstein_1d
 from lightning_modules.functional.distance import euclidean, pairwise
 from lightning_modules.functional.kantorovich import OptimalCritic, dual, primal
+
+TITLE = "Eq. 15-32 on a line: a heap of earth moved into two holes"
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Settings:
     bins: int = 40
 
 
-def measure(settings: Settings) -> list[Row]:
+def run(settings: Settings) -> list[Row]:
     """Solve the transport problem in three ways."""
     places = torch.linspace(0, 10, settings.bins, dtype=torch.float64)
     earth, hole = _histograms(places)
@@ -112,13 +114,3 @@ def draw(rows: Sequence[Row]) -> Figure:
         aspect="equal",
     )
     return made
-
-
-STUDY = Study(
-    "bulldozer",
-    "Eq. 15-32 on a line: a heap of earth moved into two holes",
-    Settings,
-    measure,
-    claims,
-    draw,
-)

@@ -16,7 +16,7 @@ from experiments.studies.critics import (
     seeded,
     train,
 )
-from experiments.studies.study import Claim, Row, Study, column, figure, select
+from experiments.studies.study import Claim, Row, column, figure, select
 from lightning_modules import MLPCritic
 from lightning_modules.functional.transport import wasserstein_distance
 from lightning_modules.generative.base import GenerativeModule
@@ -27,6 +27,11 @@ ONE_SIDED = "strong one-sided penalty"  # which can't
 BINS = 61
 TIMES = ("before", "after")
 BATCHES = 8  # over which gradient norms are averaged
+
+TITLE = (
+    "Gulrajani et al. 2017, figure 1b: gradients in twelve-layer critics, and where "
+    "the weights of shallow ones go"
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class Settings:
     seed: int = 0
 
 
-def measure(settings: Settings) -> list[Row]:
+def run(settings: Settings) -> list[Row]:
     """Train critics of each kind on the Swiss roll, and look into them twice."""
     pool = cloud("swiss_roll", settings.seed)
     pairs = noisy_copies(pool, settings.batch_size, settings.seed)
@@ -286,14 +291,3 @@ def draw(rows: Sequence[Row]) -> Figure:
         axes.title.set_size(10)
         axes.legend(fontsize=8)
     return made
-
-
-STUDY = Study(
-    "deep_critics",
-    "Gulrajani et al. 2017, figure 1b: gradients in twelve-layer critics, and where "
-    "the weights of shallow ones go",
-    Settings,
-    measure,
-    claims,
-    draw,
-)

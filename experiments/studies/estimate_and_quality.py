@@ -13,9 +13,9 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from datamodules import Digits
+from experiments.studies.alternating import digits_module, fit_watched
 from experiments.studies.critics import NAMES
-from experiments.studies.players import digits_players, fit_watched
-from experiments.studies.study import Claim, Row, Study, column, figure, select
+from experiments.studies.study import Claim, Row, column, figure, select
 from lightning_modules import GAN
 from lightning_modules.core.random import RandomStream
 from lightning_modules.functional.adversarial import (
@@ -28,6 +28,11 @@ from lightning_modules.generative.base import GenerativeModule
 
 WARM_UP = 0.1  # share of the updates in which a critic finds its feet
 SMOOTH = 5  # measurements under the running median that is drawn, as in the paper
+
+TITLE = (
+    "Arjovsky et al. 2017, figures 3 and 4: the critic's estimate beside the quality "
+    "of the samples while digits are learnt"
+)
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ class Settings:
     seeds: tuple[int, ...] = (0, 1, 2)
 
 
-def measure(settings: Settings) -> list[Row]:
+def run(settings: Settings) -> list[Row]:
     """Train the three methods and keep the curves of each."""
     rows: list[Row] = []
     for seed in settings.seeds:
@@ -76,7 +81,7 @@ def _curves(settings: Settings, method: str, seed: int) -> list[Row]:
     }[method]
     extra = {"clip": settings.clip} if method == "wgan" else {}
     width, latent = settings.width, settings.latent_dim
-    module = digits_players(method, width, latent, lr, seed, **extra)
+    module = digits_module(method, width, latent, lr, seed, **extra)
     data = Digits(settings.batch_size, seed=seed)
     found = fit_watched(module, data, settings.steps, settings.every, _look)
     floor = _exact(data.real("val"), data.real("train"))
@@ -210,14 +215,3 @@ def draw(rows: Sequence[Row]) -> Figure:
             [first, second, third], [name, "exact W1", "half to half"], fontsize=8
         )
     return made
-
-
-STUDY = Study(
-    "estimate_and_quality",
-    "Arjovsky et al. 2017, figures 3 and 4: the critic's estimate beside the quality "
-    "of the samples while digits are learnt",
-    Settings,
-    measure,
-    claims,
-    draw,
-)

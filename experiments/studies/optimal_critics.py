@@ -14,11 +14,16 @@ from experiments.studies.critics import (
     module_of,
     seeded,
 )
-from experiments.studies.study import Claim, Row, Study, column, figure, select
+from experiments.studies.study import Claim, Row, column, figure, select
 from lightning_modules import MLPCritic
 from lightning_modules.core.random import RandomStream
 from lightning_modules.functional.slope import estimate_on_plan
 from lightning_modules.functional.transport import wasserstein_distance
+
+TITLE = (
+    "25 Gaussians: estimate per slope (lines) and raw (crosses) of critics trained to "
+    "the end on fixed points, over their exact W1"
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class Settings:
     seed: int = 0
 
 
-def measure(settings: Settings) -> list[Row]:
+def run(settings: Settings) -> list[Row]:
     """A critic for every n, lambda and spread."""
     pool = cloud("gaussians25", settings.seed)
     rows: list[Row] = []
@@ -158,14 +163,3 @@ def draw(rows: Sequence[Row]) -> Figure:
         )
         panel.legend(fontsize=8)
     return made
-
-
-STUDY = Study(
-    "optimal_critics",
-    "25 Gaussians: estimate per slope (lines) and raw (crosses) of critics trained to "
-    "the end on fixed points, over their exact W1",
-    Settings,
-    measure,
-    claims,
-    draw,
-)

@@ -7,13 +7,18 @@ from statistics import mean
 from matplotlib.figure import Figure
 
 from datamodules import Digits
+from experiments.studies.alternating import digits_module, fit_watched
 from experiments.studies.critics import NAMES
-from experiments.studies.players import digits_players, fit_watched
-from experiments.studies.study import Claim, Row, Study, column, figure, select
+from experiments.studies.study import Claim, Row, column, figure, select
 from lightning_modules.generative.base import GenerativeModule
 
 METHODS = ("wgan_gp", "wgan")
 N_DIGITS = 1797
+
+TITLE = (
+    "Gulrajani et al. 2017, section 5.6: the critic's estimate on 1,000 training "
+    "digits and on others"
+)
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class Settings:
     seed: int = 0
 
 
-def measure(settings: Settings) -> list[Row]:
+def run(settings: Settings) -> list[Row]:
     """Train both methods on few images and keep both estimates of each."""
     rows: list[Row] = []
     for method in METHODS:
@@ -53,7 +58,7 @@ def measure(settings: Settings) -> list[Row]:
         lr = settings.lr_clipped if clipped else settings.lr
         extra = {"clip": settings.clip} if clipped else {}
         width, latent, seed = settings.width, settings.latent_dim, settings.seed
-        module = digits_players(method, width, latent, lr, seed, **extra)
+        module = digits_module(method, width, latent, lr, seed, **extra)
         data = Digits(settings.batch_size, N_DIGITS - settings.n_train, seed=seed)
         found = fit_watched(module, data, settings.steps, settings.every, _look)
         rows += [{"method": method, **row} for row in found]
@@ -112,14 +117,3 @@ def draw(rows: Sequence[Row]) -> Figure:
         )
         panel.legend()
     return made
-
-
-STUDY = Study(
-    "overfitting",
-    "Gulrajani et al. 2017, section 5.6: the critic's estimate on 1,000 training "
-    "digits and on others",
-    Settings,
-    measure,
-    claims,
-    draw,
-)

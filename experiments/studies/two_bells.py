@@ -9,12 +9,17 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from experiments.studies.critics import module_of, seeded, train
-from experiments.studies.study import Claim, Row, Study, column, figure
+from experiments.studies.study import Claim, Row, column, figure
 from lightning_modules import MLPCritic
 from lightning_modules.core.random import RandomStream
 from lightning_modules.functional.kantorovich import OptimalCritic
 
 FLAT = 0.01  # below this slope of D the minimax cost (2) hardly teaches
+
+TITLE = (
+    "Arjovsky et al. 2017 (arXiv:1701.07875), figure 2: a discriminator and a critic "
+    "between two Gaussians, trained to the end"
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class Settings:
     seed: int = 0
 
 
-def measure(settings: Settings) -> list[Row]:
+def run(settings: Settings) -> list[Row]:
     """D, D's slope, the critic and the exact potential along the line."""
     noise = RandomStream(settings.seed, 0, "bells")
 
@@ -173,14 +178,3 @@ def draw(rows: Sequence[Row]) -> Figure:
     )
     left.set_title("D saturates; critics rise in straight lines")
     return made
-
-
-STUDY = Study(
-    "two_bells",
-    "Arjovsky et al. 2017 (arXiv:1701.07875), figure 2: a discriminator and a critic "
-    "between two Gaussians, trained to the end",
-    Settings,
-    measure,
-    claims,
-    draw,
-)

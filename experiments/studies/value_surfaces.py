@@ -16,7 +16,7 @@ from experiments.studies.critics import (
     seeded,
     train,
 )
-from experiments.studies.study import Claim, Row, Study, column, figure, select
+from experiments.studies.study import Claim, Row, column, figure, select
 from lightning_modules import MLPCritic
 from lightning_modules.functional.kantorovich import OptimalCritic
 
@@ -26,6 +26,11 @@ TITLES = {
     "gaussians25": "25 Gaussians",
     "swiss_roll": "Swiss roll",
 }
+
+TITLE = (
+    "Gulrajani et al. 2017 (arXiv:1704.00028), figure 1a: critics trained against a "
+    "generator that is fixed at data plus noise"
+)
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ class Settings:
     seed: int = 0
 
 
-def measure(settings: Settings) -> list[Row]:
+def run(settings: Settings) -> list[Row]:
     """Surfaces and their agreement with the exact potential."""
     rows: list[Row] = []
     for name in settings.data:
@@ -198,14 +203,3 @@ def draw(rows: Sequence[Row]) -> Figure:
                 ylim=(-2, 2),
             )
     return made
-
-
-STUDY = Study(
-    "value_surfaces",
-    "Gulrajani et al. 2017 (arXiv:1704.00028), figure 1a: critics trained against a "
-    "generator that is fixed at data plus noise",
-    Settings,
-    measure,
-    claims,
-    draw,
-)

@@ -20,7 +20,7 @@ from experiments.studies.critics import (
     module_of,
     seeded,
 )
-from experiments.studies.study import Claim, Row, Study, column, figure, select
+from experiments.studies.study import Claim, Row, column, figure, select
 from lightning_modules import GAN, ConvCritic, ConvGenerator
 from lightning_modules.core.random import RandomStream
 from lightning_modules.functional.adversarial import (
@@ -36,6 +36,11 @@ COSTS: dict[str, tuple[str, Callable[[Tensor], Tensor]]] = {
 }
 SMOOTH = 9  # measurements under the running mean that is drawn
 WARM_UP = 0.1  # share of the updates in which a critic finds its feet
+
+TITLE = (
+    "Arjovsky and Bottou 2017 (arXiv:1701.04862), figures 2 and 3: a discriminator "
+    "trained from scratch against a frozen DCGAN"
+)
 
 
 @dataclass(frozen=True)
@@ -69,12 +74,12 @@ class Settings:
     seeds: tuple[int, ...] = (0, 1, 2)
 
 
-def measure(settings: Settings) -> list[Row]:
+def run(settings: Settings) -> list[Row]:
     """Gradient norms of three costs for generators of several ages."""
-    return [row for seed in settings.seeds for row in _measure(settings, seed)]
+    return [row for seed in settings.seeds for row in _run_seed(settings, seed)]
 
 
-def _measure(settings: Settings, seed: int) -> list[Row]:
+def _run_seed(settings: Settings, seed: int) -> list[Row]:
     data = _data(settings, seed)
     generators = _generators(settings, data, seed)
     real = data.real("train")
@@ -303,14 +308,3 @@ def draw(rows: Sequence[Row]) -> Figure:
 def _running(values: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
     """Geometric mean of the measurements around each."""
     return np.exp(uniform_filter1d(np.log(values), SMOOTH, mode="nearest"))
-
-
-STUDY = Study(
-    "vanishing_gradients",
-    "Arjovsky and Bottou 2017 (arXiv:1701.04862), figures 2 and 3: a discriminator "
-    "trained from scratch against a frozen DCGAN",
-    Settings,
-    measure,
-    claims,
-    draw,
-)

@@ -19,7 +19,7 @@ from lightning_modules.generative.base import GenerativeModule
 Look = Callable[[GenerativeModule, Digits, int], Row]
 
 
-def digits_players(
+def digits_module(
     method: str, width: int, latent_dim: int, lr: float, seed: int, **settings: Any
 ) -> GenerativeModule:
     """A method with a generator and a critic of three hidden layers each.
