@@ -1,4 +1,4 @@
-"""What `trainer.fit` costs between the first step and the last."""
+"""Cost of `trainer.fit` between the first step and the last."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -39,7 +39,7 @@ class Stopwatch(pl.Callback):
 def fit(
     module: pl.LightningModule, data: pl.LightningDataModule, steps: int, **options: Any
 ) -> Spent:
-    """Train for some player updates on the CPU, without logging or checkpoints.
+    """Train for some updates on the CPU, without logging or checkpoints.
 
     Args:
         module: What is trained.
@@ -52,8 +52,8 @@ def fit(
     return spent
 
 
-class Alternating(pl.Callback):
-    """After every few player updates of a fit another way does as many; both are timed.
+class Interleaved(pl.Callback):
+    """After every few updates of a fit a loop by hand does as many; both are timed.
 
     What slows the machine for some seconds slows both. Each round begins with the
     other's data in the caches.
@@ -100,10 +100,10 @@ def fit_beside(
     rounds: int,
     **options: Any,
 ) -> tuple[list[Spent], list[Spent]]:
-    """Train, and have the same done another way in turn, a few updates each.
+    """Train, and have a loop by hand do the same in turn, a few updates each.
 
     Args:
-        other: Does some player updates.
+        other: Does some updates.
         module: What is trained.
         data: What it is trained on.
         steps: Player updates of a round.
@@ -111,9 +111,9 @@ def fit_beside(
         **options: Of the Trainer, instead of `QUIET`'s.
 
     Returns:
-        What the rounds of the fit cost, and those of the other way.
+        What the rounds of the fit cost, and those of the loop by hand.
     """
-    watch = Alternating(other, steps, rounds)
+    watch = Interleaved(other, steps, rounds)
     _fit(module, data, steps * rounds, watch, options)
     return watch.ours, watch.others
 

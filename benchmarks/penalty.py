@@ -8,17 +8,17 @@ import torch
 from torch import Tensor
 
 from benchmarks import adaptation, generative
-from benchmarks.records import Goal, records, rows
-from benchmarks.timing import Spent, Way, spending
+from benchmarks.comparison import Goal, Row, compare
+from benchmarks.timing import Variant, timed
 from lightning_modules import WDGRL, WGANGP
 from lightning_modules.core.compiled import Compiled
 
 Loss = Callable[[], Tensor]
 
 
-def penalty(rounds: int) -> list[dict[str, Any]]:
+def penalty(rounds: int) -> list[Row]:
     """Time of loss and gradient, and how far the compiled gradient is off."""
-    found: list[dict[str, Any]] = []
+    found: list[Row] = []
     for name, calls in (("points", 60), ("digits", 60), ("mnist", 20)):
         pair = generative.PAIRS[name]
         ours = generative.module("wgan_gp", pair)
@@ -51,33 +51,25 @@ def _case(
     shape: tuple[int, ...],
     calls: int,
     rounds: int,
-) -> list[dict[str, Any]]:
+) -> list[Row]:
     weights = list(ours.critic.parameters())
     eager, fast, terms = _losses(ours, shape)
     difference = _difference(eager, fast, weights)
     if terms.failed:
         raise RuntimeError(f"{case}: it could not be compiled.")
 
-    def way(loss: Loss) -> Way:
-        return lambda: _timed(loss, weights, calls)
+    def variant(loss: Loss) -> Variant:
+        return lambda: timed(lambda: torch.autograd.grad(loss(), weights), calls)
 
-    ways = {"eager": way(eager), "compiled": way(fast)}
+    variants = {"eager": variant(eager), "compiled": variant(fast)}
     goals = {"compiled": Goal(most=1.0)}
-    kept = records(rows(case, "loss and gradient", ways, rounds, goals))
-    kept[0]["gradient differs by"] = ""
-    kept[1]["gradient differs by"] = f"{difference:.1e}"
-    return kept
+    found = compare(case, "loss and gradient", variants, rounds, goals)
+    found[0]["gradient differs by"] = ""
+    found[1]["gradient differs by"] = f"{difference:.1e}"
+    return found
 
 
 def _difference(one: Loss, other: Loss, weights: Sequence[Tensor]) -> float:
     """Largest difference of a gradient, by the largest gradient of its layer."""
     pairs = zip(*(torch.autograd.grad(f(), weights) for f in (one, other)), strict=True)
     return max(float((a - b).abs().max() / a.abs().max()) for a, b in pairs)
-
-
-def _timed(loss: Loss, weights: Sequence[Tensor], calls: int) -> Spent:
-    spent = Spent(units=calls)
-    with spending(spent):
-        for _ in range(calls):
-            torch.autograd.grad(loss(), weights)
-    return spent

@@ -144,18 +144,22 @@ def _alive(pid: str) -> bool:
 def add_jobs_option(parser: argparse.ArgumentParser) -> None:
     """Let the command line say how many processes run at a time."""
     text = "processes at a time (default: %(default)s)"
-    parser.add_argument("--jobs", type=at_least_one, default=AT_ONCE, help=text)
+    parser.add_argument("--jobs", type=at_least(1), default=AT_ONCE, help=text)
 
 
-def at_least_one(text: str) -> int:
-    """A whole number on the command line.
+def at_least(least: int) -> Callable[[str], int]:
+    """The type of a whole number on the command line, for argparse.
 
-    Raises:
-        ArgumentTypeError: If it is below 1.
+    >>> at_least(2)("3")
+    3
     """
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {number}")
+
+    def number(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f"must be at least {least}, got {value}")
+        return value
+
     return number
 
 

@@ -19,7 +19,7 @@ from experiments.jobs import (
     Job,
     add_jobs_option,
     alone,
-    at_least_one,
+    at_least,
     exit_status,
     run_all,
 )
@@ -115,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("table", help=f"{names}; or the beginning that several share")
     add_jobs_option(one)
     help_seeds = "seeds of every method, from 0 (default: what the table says)"
-    one.add_argument("--seeds", type=at_least_one, help=help_seeds)
+    one.add_argument("--seeds", type=at_least(1), help=help_seeds)
     one = commands.add_parser("one", help="execute one run, even if it is finished")
     one.add_argument("table", choices=sorted(TABLES))
     one.add_argument("method")

@@ -1,4 +1,4 @@
-"""Pictures per second: our batches from memory, and torchvision's item by item."""
+"""Images per second: our batches from memory, and torchvision's item by item."""
 
 import struct
 from collections.abc import Iterable
@@ -11,18 +11,18 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
-from benchmarks.timing import Spent, Way, spending
+from benchmarks.timing import Spent, Variant, spending
 from datamodules import MNIST
 
-BATCH, PICTURES = 64, 60_000
+BATCH, IMAGES = 64, 60_000
 
 
-def write_pictures(root: Path) -> None:
-    """Random pictures in the files of MNIST."""
+def write_images(root: Path) -> None:
+    """Random images in the files of MNIST."""
     folder = root / "MNIST" / "raw"
     folder.mkdir(parents=True, exist_ok=True)
     g = torch.Generator().manual_seed(0)
-    for part, n in (("train", PICTURES), ("t10k", 10_000)):
+    for part, n in (("train", IMAGES), ("t10k", 10_000)):
         pixels = torch.randint(256, (n, 28, 28), generator=g, dtype=torch.uint8)
         labels = torch.randint(10, (n,), generator=g, dtype=torch.uint8)
         _write_idx(folder / f"{part}-images-idx3-ubyte", pixels)
@@ -34,11 +34,11 @@ def _write_idx(path: Path, values: Tensor) -> None:
     path.write_bytes(head + values.numpy().tobytes())
 
 
-def loading(root: Path, num_workers: int, batches: int) -> dict[str, Way]:
-    """Ours and the usual way, with some worker processes."""
+def loading(root: Path, num_workers: int, batches: int) -> dict[str, Variant]:
+    """Ours and torchvision's, with some worker processes."""
     ours = MNIST(str(root), batch_size=BATCH, num_workers=num_workers)
     ours.setup()
-    usual = DataLoader(
+    reference = DataLoader(
         datasets.MNIST(str(root), transform=transforms.ToTensor()),
         BATCH,
         shuffle=True,
@@ -51,7 +51,7 @@ def loading(root: Path, num_workers: int, batches: int) -> dict[str, Way]:
 
     return {
         "in memory": from_memory,
-        "torchvision": lambda: drawn(islice(usual, batches)),
+        "torchvision": lambda: drawn(islice(reference, batches)),
     }
 
 
