@@ -9,16 +9,7 @@ from lightning.pytorch.loggers import CSVLogger
 
 from benchmarks.timing import Spent, spending
 from callbacks import UpdateProgress
-
-QUIET: dict[str, Any] = {
-    "accelerator": "cpu",
-    "max_epochs": -1,
-    "logger": False,
-    "enable_checkpointing": False,
-    "enable_progress_bar": False,
-    "enable_model_summary": False,
-    "limit_val_batches": 0,
-}
+from experiments.trainers import quiet_trainer
 
 
 class Stopwatch(pl.Callback):
@@ -45,7 +36,7 @@ def fit(
         module: What is trained.
         data: What it is trained on.
         steps: Player updates.
-        **options: Of the Trainer, instead of `QUIET`'s.
+        **options: See `quiet_trainer`.
     """
     spent = Spent(units=steps)
     _fit(module, data, steps, Stopwatch(spent), options)
@@ -108,7 +99,7 @@ def fit_beside(
         data: What it is trained on.
         steps: Player updates of a round.
         rounds: How many rounds.
-        **options: Of the Trainer, instead of `QUIET`'s.
+        **options: See `quiet_trainer`.
 
     Returns:
         What the rounds of the fit cost, and those of the loop by hand.
@@ -126,9 +117,8 @@ def _fit(
     options: dict[str, Any],
 ) -> None:
     """With the watch after all other callbacks."""
-    chosen = {**QUIET, **options, "max_steps": steps}
-    chosen["callbacks"] = [*chosen.get("callbacks", ()), watch]
-    pl.Trainer(**chosen).fit(module, data)
+    callbacks = [*options.pop("callbacks", ()), watch]
+    quiet_trainer(**options, max_steps=steps, callbacks=callbacks).fit(module, data)
 
 
 def watched(folder: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Training small generators on digits while something is measured."""
+"""Alternating training of small generators and critics on digits, with measurements."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,17 +10,18 @@ from torch import nn
 from callbacks import UpdateProgress
 from callbacks.core.scalars import due
 from datamodules import Digits
-from experiments.studies.critics import KINDS, seeded
+from experiments.studies.critics import gan_module, seeded
 from experiments.studies.study import Row
+from experiments.trainers import quiet_trainer
 from lightning_modules import MLPCritic, MLPGenerator
 from lightning_modules.core.alternating import evaluating
 from lightning_modules.generative.base import GenerativeModule
 
-Look = Callable[[GenerativeModule, Digits, int], Row]
+Measurement = Callable[[GenerativeModule, Digits, int], Row]
 
 
 def digits_module(
-    method: str, width: int, latent_dim: int, lr: float, seed: int, **settings: Any
+    method: str, width: int, latent_dim: int, lr: float, seed: int, **options: Any
 ) -> GenerativeModule:
     """A method with a generator and a critic of three hidden layers each.
 
@@ -30,7 +31,7 @@ def digits_module(
         latent_dim: Width of the noise.
         lr: Learning rate of both.
         seed: Seed of the initial weights; the same for each method gives the same.
-        settings: Further arguments of the method.
+        **options: See `gan_module`.
     """
 
     def networks() -> nn.Module:
@@ -39,50 +40,35 @@ def digits_module(
         critic = MLPCritic((1, 8, 8), hidden, activation="leaky_relu")
         return nn.ModuleList([generator, critic])
 
-    pair: Any = seeded(networks, seed)
-    cls, optimizer = KINDS[method]
-
-    def made(parameters: Any) -> Any:
-        return optimizer(parameters, lr=lr)
-
-    return cls(*pair, critic_optimizer=made, generator_optimizer=made, **settings)
+    generator, critic = seeded(networks, seed).children()
+    return gan_module(method, generator, critic, lr, **options)
 
 
-def fit_watched(
-    module: GenerativeModule, data: Digits, steps: int, every: int, look: Look
+def fit_and_measure(
+    module: GenerativeModule, data: Digits, steps: int, every: int, measure: Measurement
 ) -> list[Row]:
-    """Train, and call ``look(module, data, step)`` now and then.
+    """Train, and call ``measure(module, data, step)`` now and then.
 
     Args:
         module: What is trained.
         data: On what.
         steps: Generator updates.
-        every: Updates between two looks.
-        look: Measures; with the critic in eval mode and without gradients.
+        every: Updates between two measurements.
+        measure: Called with the critic in eval mode and without gradients.
 
     Returns:
-        What the looks returned, each with its ``step``.
+        The measurements, each with its ``step``.
     """
-    watch = _Watch(data, every, look)
+    recorder = _Recorder(data, every, measure)
     pl.seed_everything(data.seed, verbose=False)
-    pl.Trainer(
-        max_steps=steps,
-        max_epochs=-1,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        enable_progress_bar=False,
-        limit_val_batches=0,
-        num_sanity_val_steps=0,
-        callbacks=[watch, UpdateProgress()],
-    ).fit(module, datamodule=data)
-    return watch.rows
+    trainer = quiet_trainer(max_steps=steps, callbacks=[recorder, UpdateProgress()])
+    trainer.fit(module, datamodule=data)
+    return recorder.rows
 
 
-class _Watch(pl.Callback):
-    def __init__(self, data: Digits, every: int, look: Look) -> None:
-        self.data, self.every, self.look = data, every, look
+class _Recorder(pl.Callback):
+    def __init__(self, data: Digits, every: int, measure: Measurement) -> None:
+        self.data, self.every, self.measure = data, every, measure
         self.rows: list[Row] = []
 
     @torch.no_grad()
@@ -94,4 +80,5 @@ class _Watch(pl.Callback):
         assert isinstance(pl_module, GenerativeModule)
         step = trainer.global_step
         with evaluating(pl_module.critic):
-            self.rows.append({"step": step, **self.look(pl_module, self.data, step)})
+            measured = self.measure(pl_module, self.data, step)
+        self.rows.append({"step": step, **measured})

@@ -91,8 +91,8 @@ def claims(rows: Sequence[Row]) -> list[Claim]:
 def draw(rows: Sequence[Row]) -> Figure:
     """Heaps and potential beside the plan."""
     places, moves = select(rows, part="place"), select(rows, part="move")
-    made = figure(11, 4.2)
-    left, right = made.subplots(1, 2)
+    fig = figure(11, 4.2)
+    left, right = fig.subplots(1, 2)
     x = column(places, "x")
     width = x[1] - x[0]
     left.bar(x, column(places, "earth"), width, alpha=0.5, label="earth, P")
@@ -113,4 +113,4 @@ def draw(rows: Sequence[Row]) -> Figure:
         title=f"optimal plan, W1 = {cost:.3f}",
         aspect="equal",
     )
-    return made
+    return fig

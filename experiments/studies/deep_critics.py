@@ -112,8 +112,8 @@ def _module(
 ) -> GenerativeModule:
     """A critic of the given kind; a clipped one begins anywhere in its box.
 
-    With the usual initial weights the first clipping would already put most of them
-    on the walls, and nobody could tell what training did.
+    With the default initial weights the first clipping would already put most of them
+    on the walls, and one could not tell what training did.
     """
     clip = _clip(kind)
 
@@ -129,8 +129,9 @@ def _module(
     if clip is not None:
         return module_of("wgan", critic, settings.lr_clipped, clip=clip)
     weight = settings.penalty_weight if kind == PENALTY else settings.strong_weight
-    penalty = {"penalty_weight": weight, "one_sided": kind == ONE_SIDED}
-    return module_of("wgan_gp", critic, settings.lr, **penalty)
+    one_sided = kind == ONE_SIDED
+    options = {"penalty_weight": weight, "one_sided": one_sided}
+    return module_of("wgan_gp", critic, settings.lr, **options)
 
 
 def _norms(module: GenerativeModule, pairs: Pairs, kind: str, when: str) -> list[Row]:
@@ -221,7 +222,7 @@ def claims(rows: Sequence[Row]) -> list[Claim]:
     steep, gentle = clipped[0], clipped[-1]
     untrained = "the same before training"
     bound = "which the size of the box alone makes sure of"
-    found = [
+    claims = [
         Claim(
             f"{gentle}: decades between the layers' gradient norms, {bound}",
             _spread(rows, gentle, "after"),
@@ -245,23 +246,23 @@ def claims(rows: Sequence[Row]) -> list[Claim]:
     for kind in kinds:
         (row,) = select(rows, part="estimate", critic=kind, when="after")
         about = f"{kind}, 12 layers: estimate over exact W1 (0: it has learnt nothing)"
-        found.append(Claim(about, float(row["value"])))
+        claims.append(Claim(about, float(row["value"])))
     for activation in ("leaky_relu", "relu"):
         walls = select(rows, part="at walls", activation=activation)
         before, after = (float(select(walls, when=w)[0]["value"]) for w in TIMES)
         kind = f"{walls[0]['critic']}, few layers of {activation}"
-        found += [
+        claims += [
             Claim(f"{kind}: share of weights within 1 % of +-c", after, low=0.6),
             Claim(untrained, before),
         ]
-    return found
+    return claims
 
 
 def draw(rows: Sequence[Row]) -> Figure:
     """Norms over layers, before and after training, beside two histograms."""
     norms = select(rows, part="norm")
-    made = figure(12, 4)
-    panel, clipped, penalised = made.subplots(1, 3)
+    fig = figure(12, 4)
+    panel, clipped, penalised = fig.subplots(1, 3)
     for kind in dict.fromkeys(str(r["critic"]) for r in norms):
         own = select(norms, critic=kind)
         layers = column(select(own, when="after"), "layer")
@@ -290,4 +291,4 @@ def draw(rows: Sequence[Row]) -> Figure:
         )
         axes.title.set_size(10)
         axes.legend(fontsize=8)
-    return made
+    return fig

@@ -23,9 +23,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from callbacks.plotting.plots import BLUE, GREY, RED
-from experiments.studies.critics import NAMES, module_of, seeded, train
+from experiments.studies.critics import NAMES, mlp_critic, module_of, train
 from experiments.studies.study import Claim, Row, column, figure, select
-from lightning_modules import MLPCritic
 from lightning_modules.core.random import RandomStream
 from lightning_modules.functional.lipschitz import gradient_norm, interpolate
 from lightning_modules.functional.slope import estimate_on_plan
@@ -84,10 +83,9 @@ def _trained(
 ) -> Row:
     clipped = method == "wgan"
     weight = 0.0 if clipped else settings.penalty_weight
-    critic = seeded(lambda: MLPCritic((2,), (width,) * 3, init="default"), seed)
+    critic = mlp_critic(width, seed, init="default")
     lr = settings.lr_clipped if clipped else settings.lr
-    extra = {} if clipped else {"penalty_weight": weight}
-    module = module_of(method, critic, lr, **extra)
+    module = module_of(method, critic, lr, penalty_weight=weight)
     data, n = RandomStream(seed, 0, "data"), settings.batch_size
 
     def pairs() -> tuple[Tensor, Tensor]:
@@ -171,8 +169,8 @@ def claims(rows: Sequence[Row]) -> list[Claim]:
 
 def draw(rows: Sequence[Row]) -> Figure:
     """Estimate over W1 of both methods, and estimate per slope over W1, over t."""
-    made = figure(12, 4)
-    left, middle, right = made.subplots(1, 3)
+    fig = figure(12, 4)
+    left, middle, right = fig.subplots(1, 3)
     shift = torch.linspace(0.8, 11, 50)
     left.plot(shift, 1 + shift / 20, color=GREY, label="1 + t / (2 lambda)")
     _lines(left, select(rows, method="wgan_gp"), "estimate")
@@ -188,7 +186,7 @@ def draw(rows: Sequence[Row]) -> Figure:
     left.legend(fontsize=8, loc="upper left")
     middle.legend(fontsize=8, loc=(0.55, 0.2))
     right.legend(fontsize=8, loc="lower left")
-    return made
+    return fig
 
 
 def _lines(axes: Axes, rows: Sequence[Row], key: str) -> None:
