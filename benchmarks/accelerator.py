@@ -82,9 +82,9 @@ def accelerator(rounds: int) -> list[Row]:
     torch.backends.cudnn.allow_tf32 = False  # the matrix product has none either
     device = Device("cuda")
     steps = rounds * 20
-    found = [r for pair in pairs().values() for r in wgan_gp_rows(device, pair, steps)]
+    rows = [row for p in pairs().values() for row in wgan_gp_rows(device, p, steps)]
     shops = (ranking.Shop(100_000, n) for n in (10**6, 10**7))
-    return found + [_ranker(device, shop, steps) for shop in shops]
+    return rows + [_ranker(device, shop, steps) for shop in shops]
 
 
 def wgan_gp_rows(device: Device, pair: generative.Pair, steps: int) -> Iterator[Row]:

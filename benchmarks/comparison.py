@@ -54,12 +54,12 @@ def rows(
         summaries: Times, memory and ratio of each variant.
         goals: What the ratio of a variant should be.
     """
-    found = []
+    rows = []
     for variant, summary in summaries.items():
         goal = (goals or {}).get(variant)
         text = verdict(str(goal), goal.met(summary.ratio)) if goal else ""
-        found.append(row(case, variant, unit, summary, text))
-    return found
+        rows.append(row(case, variant, unit, summary, text))
+    return rows
 
 
 def row(case: str, variant: str, unit: str, summary: Summary, goal: str = "") -> Row:

@@ -122,7 +122,7 @@ def _fit(
 
 
 def watched(folder: Path) -> dict[str, Any]:
-    """Options of a run that somebody looks at: a bar, and values every 50 steps."""
+    """Options of a run in the foreground: a bar, and values every 50 steps."""
     return {
         "logger": CSVLogger(folder),
         "log_every_n_steps": 50,

@@ -6,7 +6,7 @@ frozen side, the penalty from our function. It draws, scores and descends.
 
 The reference loop is written as published scripts are: the graph of the fakes is kept,
 real and fake are scored apart, each part of the critic's loss goes backward by a call
-of its own, and the generator's step computes the critic's gradients, which nobody uses.
+of its own, and the generator's step computes the critic's gradients in vain.
 """
 
 from collections.abc import Callable, Iterator

@@ -47,15 +47,15 @@ def loading(root: Path, num_workers: int, batches: int) -> dict[str, Variant]:
 
     def from_memory() -> Spent:
         loader = ours.train_dataloader()
-        return drawn(ours.on_after_batch_transfer(b, 0) for b in loader)
+        return read_all(ours.on_after_batch_transfer(b, 0) for b in loader)
 
     return {
         "in memory": from_memory,
-        "torchvision": lambda: drawn(islice(reference, batches)),
+        "torchvision": lambda: read_all(islice(reference, batches)),
     }
 
 
-def drawn(batches: Iterable[Any]) -> Spent:
+def read_all(batches: Iterable[Any]) -> Spent:
     """Batches to the last, the start of workers included."""
     spent = Spent(units=0)
     with spending(spent):

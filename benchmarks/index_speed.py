@@ -37,7 +37,7 @@ def index_speed(rounds: int, n: int = 1_000_000) -> list[dict[str, object]]:  # 
     points = clustered(n + 2 * QUERIES, seed=0)
     rows, typical, asked = points.tensor_split([n, n + QUERIES])
     queries = asked.numpy()
-    exact, found = None, []
+    exact, table = None, []
     for kind in KINDS:
         start = time.perf_counter()
         index = build_index(rows, kind, queries=typical)  # type: ignore[arg-type]
@@ -46,7 +46,7 @@ def index_speed(rounds: int, n: int = 1_000_000) -> list[dict[str, object]]:  # 
         _, neighbours = index.search(queries, K)
         rate = QUERIES / (time.perf_counter() - start)
         exact = neighbours if exact is None else exact
-        found.append(
+        table.append(
             {
                 "index": kind,
                 "points": n,
@@ -55,5 +55,5 @@ def index_speed(rounds: int, n: int = 1_000_000) -> list[dict[str, object]]:  # 
                 "recall@10": f"{share_found(neighbours, exact):.4f}",
             }
         )
-        print(found[-1], flush=True)
-    return found
+        print(table[-1], flush=True)
+    return table

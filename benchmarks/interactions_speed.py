@@ -54,7 +54,7 @@ def interactions_speed(
     rows: int = 10_000_000,
 ) -> list[dict[str, object]]:
     """A row for each kind of ids; each file is read once."""
-    found: list[dict[str, object]] = []
+    table: list[dict[str, object]] = []
     for kind, prefix in PREFIXES.items():
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "pairs.csv"
@@ -64,7 +64,7 @@ def interactions_speed(
                 words, cwd=ROOT, check=True, capture_output=True, text=True
             )
         values = json.loads(child.stdout.splitlines()[-1])
-        found.append(
+        table.append(
             {
                 "ids": kind,
                 "rows": rows,
@@ -73,8 +73,8 @@ def interactions_speed(
                 "peak memory above imports (GiB)": f"{values['gibibytes']:.2f}",
             }
         )
-        print(found[-1], flush=True)
-    return found
+        print(table[-1], flush=True)
+    return table
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ SHOWN = {"wasserstein": "exact W1", "modes": "modes", "high_quality": "high qual
 
 def lazy(rounds: int) -> list[Row]:
     """Times of a generator update with its critic updates."""
-    found = []
+    results = []
     for name, steps in (("points", 20), ("mnist", 12)):
         pair = generative.PAIRS[name]
         data = generative.RandomRows(pair.shape, pair.batch)
@@ -33,8 +33,8 @@ def lazy(rounds: int) -> list[Row]:
         case = f"penalty: {pair.described}, batch {pair.batch}"
         rows = compare(case, "generator update", variants, rounds, goals)
         rows[1]["ratio of the products' work"] = f"{work_ratio(pair):.2f}"
-        found += rows
-    return found
+        results += rows
+    return results
 
 
 def work_ratio(pair: generative.Pair) -> float:
@@ -63,15 +63,15 @@ def _module(pair: generative.Pair, every: int) -> WGANGP:
 
 def quality() -> list[Row]:
     """Quality of the generators of both on the grid of 25 Gaussians."""
-    found = [r for r in read_records("grid25") if r["seed"] < SEEDS]
-    return list(_compared(found, {"wgan_gp": "every", "wgan_gp_lazy": "every 4th"}))
+    records = [r for r in read_records("grid25") if r["seed"] < SEEDS]
+    return list(_compared(records, {"wgan_gp": "every", "wgan_gp_lazy": "every 4th"}))
 
 
-def _compared(found: Sequence[Record], methods: dict[str, str]) -> Iterator[Row]:
-    each = [{r["seed"] for r in found if r["method"] == method} for method in methods]
+def _compared(records: Sequence[Record], methods: dict[str, str]) -> Iterator[Row]:
+    each = [{r["seed"] for r in records if r["method"] == method} for method in methods]
     shared = set.intersection(*each)
     for method, label in methods.items():
-        own = [r for r in found if r["method"] == method and r["seed"] in shared]
+        own = [r for r in records if r["method"] == method and r["seed"] in shared]
         if len(own) < 2:
             continue
         row: Row = {"penalty": label, "seeds": str(len(own))}

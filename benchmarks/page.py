@@ -107,10 +107,11 @@ def page_text() -> str:
 
 
 def _measured(path: Path) -> Iterator[str]:
-    found = json.loads(path.read_text())
-    yield table(found["rows"])
+    benchmark = json.loads(path.read_text())
+    yield table(benchmark["rows"])
     yield (
-        f"Command: `{found['command']}`; commit {found['commit']}; {found['hardware']}."
+        f"Command: `{benchmark['command']}`; commit {benchmark['commit']}; "
+        f"{benchmark['hardware']}."
     )
 
 

@@ -18,15 +18,15 @@ Loss = Callable[[], Tensor]
 
 def penalty(rounds: int) -> list[Row]:
     """Time of loss and gradient, and how far the compiled gradient is off."""
-    found: list[Row] = []
+    results: list[Row] = []
     for name, calls in (("points", 60), ("digits", 60), ("mnist", 20)):
         pair = generative.PAIRS[name]
         ours = generative.module("wgan_gp", pair)
         assert isinstance(ours, WGANGP)
         case = f"wgan_gp: {pair.described}, batch {pair.batch}"
-        found += _case(case, ours, (pair.batch, *pair.shape), calls, rounds)
+        results += _case(case, ours, (pair.batch, *pair.shape), calls, rounds)
     case = "wdgrl: critic 500-100-1, 32 + 32 rows of features"
-    return found + _case(case, adaptation.module(), (32, 500), 100, rounds)
+    return results + _case(case, adaptation.module(), (32, 500), 100, rounds)
 
 
 def _losses(
@@ -63,10 +63,10 @@ def _case(
 
     variants = {"eager": variant(eager), "compiled": variant(fast)}
     goals = {"compiled": Goal(most=1.0)}
-    found = compare(case, "loss and gradient", variants, rounds, goals)
-    found[0]["gradient differs by"] = ""
-    found[1]["gradient differs by"] = f"{difference:.1e}"
-    return found
+    results = compare(case, "loss and gradient", variants, rounds, goals)
+    results[0]["gradient differs by"] = ""
+    results[1]["gradient differs by"] = f"{difference:.1e}"
+    return results
 
 
 def _difference(one: Loss, other: Loss, weights: Sequence[Tensor]) -> float:

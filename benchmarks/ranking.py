@@ -32,9 +32,9 @@ class Shop(InteractionData):
         """Pairs to train on, and one for each of the other parts."""
         g = torch.Generator().manual_seed(0)
         n_users, n_items = self.sizes
-        drawn = torch.randint(n_users * n_items, (self.n_pairs,), generator=g)
-        drawn = torch.unique(drawn)
-        pairs = drawn[torch.randperm(len(drawn), generator=g)]
+        numbers = torch.randint(n_users * n_items, (self.n_pairs,), generator=g)
+        numbers = torch.unique(numbers)
+        pairs = numbers[torch.randperm(len(numbers), generator=g)]
         train, val, test = (
             UserItems.from_pairs(part // n_items, part % n_items, *self.sizes)
             for part in (pairs[:-2], pairs[-2:-1], pairs[-1:])

@@ -28,18 +28,18 @@ SHORTER = 4  # rounds beside a loop by hand: so many times as many, each as much
 
 def training(rounds: int) -> list[Row]:
     """`trainer.fit` beside the same arithmetic in a bare loop."""
-    found, short = [], rounds * SHORTER + 1  # the first does not count
+    results, short = [], rounds * SHORTER + 1  # the first does not count
     for method, name, steps, most, _ in CASES:
-        found += _generative(method, name, steps, Goal(most), short)
+        results += _generative(method, name, steps, Goal(most), short)
     data = adaptation.Reviews(dense=True)
     bare, ours = adaptation.Loop.of(data), adaptation.module()
-    found += _beside_bare(
+    results += _beside_bare(
         f"wdgrl: {adaptation.NETWORKS}",
         "encoder update",
         fit_beside(repeated(bare.step, bare.batches()), ours, data, 30, short),
         Goal(1.05),
     )
-    return found + _ranking(short)
+    return results + _ranking(short)
 
 
 def _generative(
@@ -92,7 +92,7 @@ def _ranking(rounds: int) -> list[Row]:
 
 def reference(rounds: int) -> list[Row]:
     """`trainer.fit` beside the method as published scripts write it."""
-    found, short = [], rounds * SHORTER + 1  # the first does not count
+    results, short = [], rounds * SHORTER + 1  # the first does not count
     steps_of = generative.reference_critic, generative.reference_generator
     for method, name, steps, _, least in CASES:
         pair = generative.PAIRS[name]
@@ -101,7 +101,7 @@ def reference(rounds: int) -> list[Row]:
         times = summaries({"trainer.fit": ours, "reference": theirs})
         case = f"{method}: {pair.described}, batch {pair.batch}"
         goals = {"reference": Goal(least=least)}
-        found += rows(case, "generator update", times, goals)
+        results += rows(case, "generator update", times, goals)
     data = adaptation.Reviews(dense=True)
     methods = {"trainer.fit": WDGRL, "reference": adaptation.ReferenceWDGRL}
     variants: dict[str, Variant] = {
@@ -109,17 +109,17 @@ def reference(rounds: int) -> list[Row]:
         for name, method in methods.items()
     }
     case, goals = f"wdgrl: {adaptation.NETWORKS}", {"reference": Goal(least=1.8)}
-    return found + compare(case, "encoder update", variants, rounds, goals)
+    return results + compare(case, "encoder update", variants, rounds, goals)
 
 
 def loading(rounds: int) -> list[Row]:
     """Images a second, without networks."""
-    found = []
+    results = []
     with tempfile.TemporaryDirectory() as folder:
         images.write_images(Path(folder))
         for workers in (0, 2):
             variants = images.loading(Path(folder), workers, batches=150)
             case = f"60,000 images of 28 x 28, batch 64, {workers} workers"
             goals = {"torchvision": Goal(least=30)} if workers == 0 else {}
-            found += compare(case, "image", variants, rounds, goals)
-    return found
+            results += compare(case, "image", variants, rounds, goals)
+    return results

@@ -14,7 +14,7 @@ from lightning_modules import WDGRL
 
 def wdgrl_speed(rounds: int, steps: int = 250) -> list[dict[str, str]]:
     """Encoder updates per second, medians over the rounds."""
-    found = []
+    table = []
     for held in ("dense", "sparse"):
         data = adaptation.Reviews(dense=held == "dense")
         variants: dict[str, Variant] = {
@@ -22,7 +22,7 @@ def wdgrl_speed(rounds: int, steps: int = 250) -> list[dict[str, str]]:
             for method in (WDGRL, adaptation.ReferenceWDGRL)
         }
         ours, theirs = alternate(variants, rounds, held).values()
-        found.append(
+        table.append(
             {
                 "rows held": held,
                 "steps per second": f"{1 / ours.wall:.1f}",
@@ -30,4 +30,4 @@ def wdgrl_speed(rounds: int, steps: int = 250) -> list[dict[str, str]]:
                 "times as fast": f"{theirs.wall / ours.wall:.2f}",
             }
         )
-    return found
+    return table

@@ -4,14 +4,13 @@ A finished run writes its record below ``runs/``, whole or not at all, and then 
 it into the table's file in ``docs/results``. To measure a run again, delete its line.
 """
 
-import fcntl
 import json
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments.jobs import locked
 from experiments.provenance import ROOT
 from lightning_modules.core.files import write_whole
 
@@ -54,7 +53,7 @@ class RecordFile:
 
     def merge(self) -> None:
         """Move finished records into the file, also those of processes that died."""
-        with self._locked():
+        with locked(self.unmerged / "merge.lock"):
             parts = list(self.unmerged.glob("*.json"))
             new = [json.loads(part.read_text()) for part in parts]
             if new:
@@ -65,14 +64,6 @@ class RecordFile:
     def _text(self, records: Iterable[Record]) -> str:
         latest = {tuple(record[f] for f in self.key): record for record in records}
         return "".join(f"{json.dumps(latest[key])}\n" for key in sorted(latest))
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Alone with the file; the system unlocks it for a process that dies."""
-        self.unmerged.mkdir(parents=True, exist_ok=True)
-        with (self.unmerged / "merge.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
 
 
 def record_file(name: str, *key: str) -> RecordFile:

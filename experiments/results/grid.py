@@ -10,40 +10,40 @@ from experiments.results.spec import Column, Table
 
 
 def grid(
-    table: Table, found: Sequence[Record], published: Sequence[dict[str, Any]]
+    table: Table, runs: Sequence[Record], published: Sequence[dict[str, Any]]
 ) -> Iterator[list[str]]:
     """The first column's metric for every task and method.
 
     Args:
         table: Its tasks, methods and columns.
-        found: The records.
+        runs: The records.
         published: Rows with ``name``, and ``tasks`` and ``average`` as printed.
     """
     column = table.columns[0]
     names = (f"*{row['name']}* (published)" for row in published)
     yield ["task", *table.methods, *names]
     for task in table.tasks:
-        ours = [_task(found, method, task, column) for method in table.methods]
+        ours = [_task(runs, method, task, column) for method in table.methods]
         theirs = (row.get("tasks", {}).get(task, "-") for row in published)
         yield [task, *ours, *theirs]
-    ours = [average(table, found, method, column) for method in table.methods]
+    ours = [average(table, runs, method, column) for method in table.methods]
     yield ["**average**", *ours, *(row.get("average", "-") for row in published)]
 
 
-def summary(table: Table, found: Sequence[Record]) -> Iterator[list[str]]:
+def summary(table: Table, runs: Sequence[Record]) -> Iterator[list[str]]:
     """Averages over the tasks of every metric, for each method."""
     headings = [column.heading for column in table.columns]
     yield ["method", *headings, "seeds", "time of all tasks", "memory"]
     for method in table.methods:
-        shown = [average(table, found, method, column) for column in table.columns]
-        own = [record for record in found if record["method"] == method]
+        shown = [average(table, runs, method, column) for column in table.columns]
+        own = [record for record in runs if record["method"] == method]
         yield [method, *shown, *cost(own)]
 
 
-def average(table: Table, found: Sequence[Record], method: str, column: Column) -> str:
+def average(table: Table, runs: Sequence[Record], method: str, column: Column) -> str:
     """Mean over the tasks, with its standard error over the seeds that have all."""
     means = []
-    own = [record for record in found if record["method"] == method]
+    own = [record for record in runs if record["method"] == method]
     for seed in sorted({record["seed"] for record in own}):
         of_seed = values([r for r in own if r["seed"] == seed], column)
         if len(of_seed) == len(table.tasks):
@@ -57,15 +57,15 @@ def average(table: Table, found: Sequence[Record], method: str, column: Column) 
     return f"{shown} (s.e. {column.show(error)})"
 
 
-def _task(found: Sequence[Record], method: str, task: str, column: Column) -> str:
-    own = [r for r in found if (r["method"], r["task"]) == (method, task)]
+def _task(runs: Sequence[Record], method: str, task: str, column: Column) -> str:
+    own = [r for r in runs if (r["method"], r["task"]) == (method, task)]
     return column.show(statistics.mean(values(own, column))) if own else "-"
 
 
-def order(table: Table, found: Sequence[Record]) -> str:
+def order(table: Table, runs: Sequence[Record]) -> str:
     """Methods by their average, in a sentence; nothing without two finished ones."""
     column = table.columns[0]
-    means = {method: average(table, found, method, column) for method in table.methods}
+    means = {method: average(table, runs, method, column) for method in table.methods}
     done = {m: float(shown.split()[0]) for m, shown in means.items() if shown != "-"}
     if len(done) < 2:
         return ""

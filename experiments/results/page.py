@@ -77,28 +77,28 @@ def _runs_of_seed_0() -> Iterator[tuple[str, Run, Path]]:
 def _section(
     name: str, table: Table, published: Sequence[dict[str, Any]]
 ) -> Iterator[str]:
-    found, tasks = read_records(name), table.tasks_of(name)
+    runs, tasks = read_records(name), table.tasks_of(name)
     yield table.note
     if table.grid:
-        yield markdown(grid.grid(table, found, published))
-        yield markdown(grid.summary(table, found))
-        if ranking := grid.order(table, found):
+        yield markdown(grid.grid(table, runs, published))
+        yield markdown(grid.summary(table, runs))
+        if ranking := grid.order(table, runs):
             yield f"{ranking}."
     else:
-        yield markdown(_rows(table, tasks, found, published))
+        yield markdown(_rows(table, tasks, runs, published))
     planned = set(planned_runs(name))
-    finished = planned & {run_of(record) for record in found}
+    finished = planned & {run_of(record) for record in runs}
     yield (
         f"{len(finished)} of {len(planned)} runs finished. "
         f"Command: `make results-{name}`."
     )
-    if found:
-        yield from _provenance(name, table, found)
+    if runs:
+        yield from _provenance(name, table, runs)
     if published:
         yield "Published rows: " + "; ".join(_sources(published)) + "."
 
 
-def _provenance(name: str, table: Table, found: Sequence[Record]) -> Iterator[str]:
+def _provenance(name: str, table: Table, runs: Sequence[Record]) -> Iterator[str]:
     """Where the numbers of a table come from."""
     tasks = table.tasks_of(name)
     configs = dict.fromkeys(
@@ -108,19 +108,19 @@ def _provenance(name: str, table: Table, found: Sequence[Record]) -> Iterator[st
         if method not in UNTRAINED and table.seeds_of(method, task)
     )
     yield f"Configs: {', '.join(configs)}."
-    yield "Commit: " + ", ".join(sorted({r["commit"] for r in found})) + "."
-    yield "Hardware: " + "; ".join(sorted({r["hardware"] for r in found})) + "."
+    yield "Commit: " + ", ".join(sorted({r["commit"] for r in runs})) + "."
+    yield "Hardware: " + "; ".join(sorted({r["hardware"] for r in runs})) + "."
     yield "Metrics of every seed: " + (
         f"[the records](results/{name}.jsonl)."
-        if len(found) > MANY
-        else each_seed(found, table.columns, with_task=len(tasks) > 1)
+        if len(runs) > MANY
+        else each_seed(runs, table.columns, with_task=len(tasks) > 1)
     )
 
 
 def _rows(
     table: Table,
     tasks: Sequence[str],
-    found: Sequence[Record],
+    runs: Sequence[Record],
     published: Sequence[dict[str, Any]],
 ) -> Iterator[list[str]]:
     """Headings, published rows, then a row of ours for every task and method."""
@@ -136,15 +136,15 @@ def _rows(
         for method in table.methods:
             if not table.seeds_of(method, task):
                 continue
-            own = [r for r in found if (r["method"], r["task"]) == (method, task)]
+            own = [r for r in runs if (r["method"], r["task"]) == (method, task)]
             shown = _own_row(own, table.columns)
             yield [method, *([task] if several else []), *shown]
 
 
-def _own_row(found: Sequence[Record], columns: Sequence[Column]) -> list[str]:
-    if not found:
-        return [*["not run yet"] * len(columns), *cost(found)]
-    return [*(mean_and_spread(found, column) for column in columns), *cost(found)]
+def _own_row(runs: Sequence[Record], columns: Sequence[Column]) -> list[str]:
+    if not runs:
+        return [*["not run yet"] * len(columns), *cost(runs)]
+    return [*(mean_and_spread(runs, column) for column in columns), *cost(runs)]
 
 
 def _source(row: dict[str, Any]) -> str:

@@ -2,8 +2,8 @@
 
 The candidates stand in adaptation_candidates.py: changes of WDGRL's settings, and
 weights of the baselines' losses on top of what was chosen for WDGRL. Every candidate
-trains the tasks of the table with two seeds; a baseline's weight is tried on four of
-the tasks.
+trains the tasks of the table with two seeds; a baseline's weight trains four of the
+tasks.
 The labels of the target are blanked out before anything is trained, so neither this
 script nor who reads its output can see a target accuracy. The rule is that of
 docs/decisions/0009: of the candidates whose mean accuracy on the *source's* validation
@@ -121,9 +121,9 @@ def arguments(
     ]
 
 
-def rank(found: Sequence[Record]) -> list[Record]:
+def rank(candidates: Sequence[Record]) -> list[Record]:
     """Means over the tasks; admissible candidates first, by their disagreement."""
-    rows = [{**record, **_means(record["tasks"].values())} for record in found]
+    rows = [{**record, **_means(record["tasks"].values())} for record in candidates]
     best = max((row["source_accuracy"] for row in rows), default=0.0)
     for row in rows:
         row["admissible"] = row["source_accuracy"] >= best - SLACK

@@ -44,9 +44,9 @@ def evaluate(search: Search[Candidate], name: str) -> dict[str, Any]:
     }
 
 
-def rank(found: Sequence[Record]) -> list[Record]:
+def rank(candidates: Sequence[Record]) -> list[Record]:
     """The highest score first."""
-    return sorted(found, key=lambda record: -record["score"])
+    return sorted(candidates, key=lambda record: -record["score"])
 
 
 def describe(record: Record) -> str:

@@ -24,12 +24,6 @@ def test_a_process_that_does_not_end_when_asked_is_killed(
     assert process.returncode == -signal.SIGKILL
 
 
-def dead_pid() -> int:
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    return process.pid
-
-
 def test_one_process_holds_a_lock(tmp_path: Path) -> None:
     lock = tmp_path / "new" / "lock"
     said = f"^table x is being run by process {os.getpid()}: wait for it to end.$"
@@ -39,23 +33,38 @@ def test_one_process_holds_a_lock(tmp_path: Path) -> None:
         jobs.alone(lock, "table x"),
     ):
         pass
-    assert not lock.exists()
+    with jobs.alone(lock, "table x"):
+        pass
 
 
-def test_the_lock_of_a_dead_process_is_removed(tmp_path: Path) -> None:
+def test_the_lock_of_a_dead_process_is_free(tmp_path: Path) -> None:
     lock = tmp_path / "lock"
-    lock.write_text(str(dead_pid()))
+    holder = (
+        "import sys, time; from pathlib import Path; from experiments import jobs\n"
+        "with jobs.alone(Path(sys.argv[1]), 'x'): print('held', flush=True); "
+        "time.sleep(60)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", holder, str(lock)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(Path(jobs.__file__).parents[1])},
+    )
+    assert process.stdout is not None
+    with process.stdout as output:
+        output.readline()
+    with pytest.raises(jobs.BusyError), jobs.alone(lock, "x"):
+        pass
+    process.kill()
+    process.wait()
     with jobs.alone(lock, "x"):
         assert lock.read_text() == str(os.getpid())
-    assert not lock.exists()
 
 
 def test_a_lock_without_a_number_yet_is_respected(tmp_path: Path) -> None:
     lock = tmp_path / "lock"
-    lock.touch()
     with (
+        jobs.locked(lock),
         pytest.raises(jobs.BusyError, match="by process unknown"),
         jobs.alone(lock, "x"),
     ):
         pass
-    assert lock.exists()
