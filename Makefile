@@ -58,11 +58,11 @@ format: $(STAMP) ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-results-%: $(STAMP) ## run the missing cells of docs/results/<table> and rebuild docs/results.md
+results-%: $(STAMP) ## run what is missing of docs/results/<table>.jsonl and rebuild docs/results.md
 	$(BIN)/python -m experiments.results run $*
 
 .PHONY: figures
-figures: $(STAMP) ## measure and draw the studies of docs/theory.md from nothing, two at a time
+figures: $(STAMP) ## run and draw the studies of docs/theory.md from nothing, two at a time
 	$(BIN)/python -m experiments.studies run
 
 .PHONY: bench

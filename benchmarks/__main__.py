@@ -1,35 +1,46 @@
 """Time the library and write docs/performance.md.
 
     python -m benchmarks                    # or: make bench
-    python -m benchmarks penalty work       # some of the measurements
+    python -m benchmarks penalty work       # some of the benchmarks
+    python -m benchmarks index_speed        # one of those that write docs/results/*.csv
     python -m benchmarks page               # only rebuild the page
 
-A measurement is kept as soon as it is finished. The machine should do nothing else.
+A benchmark is kept as soon as it is finished. The machine should do nothing else.
 """
 
 import argparse
 import json
 import logging
+import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 
 from benchmarks.accelerator import accelerator
+from benchmarks.index_speed import index_speed
+from benchmarks.interactions_speed import interactions_speed
 from benchmarks.lazy import lazy
 from benchmarks.page import MEASURED, write_page
 from benchmarks.penalty import penalty
+from benchmarks.ranking_speed import ranking_speed
 from benchmarks.scaling import scaling
 from benchmarks.startup import startup
-from benchmarks.steps import loading, training, usual
+from benchmarks.steps import loading, reference, training
+from benchmarks.wdgrl_speed import wdgrl_speed
 from benchmarks.work import work
-from experiments.provenance import commit, hardware
+from experiments import records
+from experiments.csv_files import csv_text
+from experiments.jobs import at_least
+from experiments.provenance import commit, hardware, require_root
+from experiments.results.page import write_page as write_results_page
 from lightning_modules.core.files import write_whole
 
-MEASUREMENTS: dict[str, Callable[[int], list[dict[str, Any]]]] = {
+Benchmark = Callable[[int], list[dict[str, Any]]]
+BENCHMARKS: dict[str, Benchmark] = {
     "training": training,
-    "usual": usual,
+    "reference": reference,
     "loading": loading,
     "startup": startup,
     "penalty": penalty,
@@ -38,23 +49,39 @@ MEASUREMENTS: dict[str, Callable[[int], list[dict[str, Any]]]] = {
     "lazy": lazy,
     "accelerator": accelerator,
 }
+# Those that docs/results.md shows; they run only when they are named.
+TABLES: dict[str, Benchmark] = {
+    "wdgrl_speed": wdgrl_speed,
+    "interactions_speed": interactions_speed,
+    "ranking_speed": ranking_speed,
+    "index_speed": index_speed,
+}
 ROUNDS = 5
+ALL_CORES = {"interactions_speed"}
 
 
-def measure(name: str, rounds: int) -> None:
-    """Take one measurement and keep it."""
-    code = commit()
-    print(f"{name} ...", flush=True)
-    found = {
+def execute(name: str, rounds: int) -> None:
+    """Run one benchmark and keep its rows."""
+    # Ratios are of work, not of cores.
+    torch.set_num_threads((os.cpu_count() or 1) if name in ALL_CORES else 1)
+    header = {
         "command": f"python -m benchmarks {name} --rounds {rounds}",
-        "commit": code,
+        "commit": commit(),
         "hardware": hardware(),
-        "rows": MEASUREMENTS[name](rounds),
     }
-    MEASURED.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(found, indent=2, ensure_ascii=False)
+    print(f"{name} ...", flush=True)
+    if name in TABLES:
+        text = csv_text(header, TABLES[name](rounds))
+        write_whole(records.RESULTS / f"{name}.csv", text)
+        write_results_page()
+    else:
+        _write_json(name, {**header, "rows": BENCHMARKS[name](rounds)})
+        write_page()
+
+
+def _write_json(name: str, content: Mapping[str, Any]) -> None:
+    text = json.dumps(content, indent=2, ensure_ascii=False)
     write_whole(MEASURED / f"{name}.json", text + "\n")
-    write_page()
 
 
 def main(words: list[str] | None = None) -> None:
@@ -64,26 +91,23 @@ def main(words: list[str] | None = None) -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    known = [*MEASUREMENTS, "page"]
-    parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"of {', '.join(known)} (default: all)"
-    )
-    help_rounds = "that count, at least 2 (default: %(default)s)"
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help=help_rounds)
+    known = [*BENCHMARKS, *TABLES, "page"]
+    text = f"of {', '.join(known)} (default: {', '.join(BENCHMARKS)})"
+    parser.add_argument("names", nargs="*", metavar="NAME", help=text)
+    text = "that count, at least 2 (default: %(default)s)"
+    parser.add_argument("--rounds", type=at_least(2), default=ROUNDS, help=text)
     args = parser.parse_args(words)
     unknown = [name for name in args.names if name not in known]
     if unknown:
         parser.error(f"unknown NAME {unknown[0]}: choose from {', '.join(known)}")
-    if args.rounds < 2:
-        parser.error(f"--rounds must be at least 2, got {args.rounds}")
     warnings.filterwarnings("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    torch.set_num_threads(1)  # ratios are of work, not of cores
-    for name in args.names or MEASUREMENTS:
+    for name in args.names or BENCHMARKS:
         if name != "page":
-            measure(name, args.rounds)
+            execute(name, args.rounds)
     write_page()
 
 
 if __name__ == "__main__":
+    require_root()
     main()

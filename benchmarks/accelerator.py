@@ -11,30 +11,30 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.benchmark import Timer
 
 from benchmarks import generative, ranking
+from benchmarks.comparison import Row, seconds
 from benchmarks.fitting import fit
 from benchmarks.flops import count
-from benchmarks.records import seconds
 from benchmarks.timing import Spent
 from lightning_modules import WGANGP, ResNetCritic, ResNetGenerator
 
-PICTURES = (3, 32, 32)
+IMAGE = (3, 32, 32)
 MODES: dict[str, dict[str, Any]] = {
     "eager": {"compile": False, "precision": "32-true"},
     "compiled": {"compile": True, "precision": "32-true"},
     "compiled, bfloat16": {"compile": True, "precision": "bf16-mixed"},
 }
-NOT_MEASURED = [{"state": "not measured: no CUDA device"}]
+NOT_RUN = [{"state": "not run: no CUDA device"}]
 
 
 def _resnets() -> tuple[nn.Module, nn.Module]:
-    return ResNetGenerator(128, PICTURES), ResNetCritic(PICTURES, norm="none")
+    return ResNetGenerator(128, IMAGE), ResNetCritic(IMAGE, norm="none")
 
 
 def pairs() -> dict[str, generative.Pair]:
     """What is trained."""
     small = {n: generative.PAIRS[n] for n in ("points", "digits", "mnist-64")}
     big = {
-        f"resnet-{n}": generative.Pair(PICTURES, n, _resnets, "32 x 32, ResNet 128")
+        f"resnet-{n}": generative.Pair(IMAGE, n, _resnets, "32 x 32, ResNet 128")
         for n in (64, 512)
     }
     return small | big
@@ -75,22 +75,19 @@ class _Waits(pl.Callback):
         self.device.wait()
 
 
-def accelerator(rounds: int) -> list[dict[str, Any]]:
-    """Player steps and pictures a second, where there is a CUDA device."""
+def accelerator(rounds: int) -> list[Row]:
+    """Generator updates and images a second, where there is a CUDA device."""
     if not torch.cuda.is_available():
-        return NOT_MEASURED
+        return NOT_RUN
     torch.backends.cudnn.allow_tf32 = False  # the matrix product has none either
     device = Device("cuda")
-    found = [
-        row for pair in pairs().values() for row in games(device, pair, rounds * 20)
-    ]
+    steps = rounds * 20
+    rows = [row for p in pairs().values() for row in wgan_gp_rows(device, p, steps)]
     shops = (ranking.Shop(100_000, n) for n in (10**6, 10**7))
-    return found + [_ranker(device, shop, rounds * 20) for shop in shops]
+    return rows + [_ranker(device, shop, steps) for shop in shops]
 
 
-def games(
-    device: Device, pair: generative.Pair, steps: int
-) -> Iterator[dict[str, Any]]:
+def wgan_gp_rows(device: Device, pair: generative.Pair, steps: int) -> Iterator[Row]:
     """One WGAN-GP in all modes; the first run of a mode compiles and doesn't count."""
     data = generative.RandomRows(pair.shape, pair.batch)
     flops = _flops(pair)
@@ -99,8 +96,8 @@ def games(
         module = WGANGP(*pair.networks(), compile=options["compile"])
         run = _run(device, module, data, precision=options["precision"])
         run(4)
-        if any(one.failed for one in (module._compiled or {}).values()):
-            yield {"case": pair.described, "way": f"{mode}: could not be compiled"}
+        if module.compile_failed:
+            yield {"case": pair.described, "variant": f"{mode}: could not be compiled"}
             continue
         device.memory()
         spent = run(steps)
@@ -109,9 +106,9 @@ def games(
         wall = spent.wall / steps
         yield {
             "case": f"wgan_gp: {pair.described}, batch {pair.batch}",
-            "way": mode,
+            "variant": mode,
             "generator update": seconds(wall),
-            "real pictures a second": f"{5 * pair.batch / wall:,.0f}",
+            "real images a second": f"{5 * pair.batch / wall:,.0f}",
             "peak memory": f"{memory / 2**20:.0f} MiB",
             "share of the matrix rate": f"{flops / wall / rate:.1%}",
             "launching kernels": f"{_launches(run):.0%}",
@@ -134,11 +131,10 @@ def _run(
 
 def _flops(pair: generative.Pair) -> int:
     """Of one generator update and its critic updates, counted on the CPU for 2 rows."""
-    game = generative.Game.of("wgan_gp", replace(pair, batch=2))
-    bare = generative.bare_critic, generative.bare_generator
-    return (
-        count(lambda: generative.play(game, game.batches(), 1, *bare)) * pair.batch // 2
-    )
+    loop = generative.Loop.of("wgan_gp", replace(pair, batch=2))
+    steps = generative.bare_critic, generative.bare_generator
+    updates = generative.updates(loop, *steps)
+    return count(lambda: updates(1)) * pair.batch // 2
 
 
 def matrix_rate(device: Device, precision: str, side: int = 4096) -> float:
@@ -156,15 +152,15 @@ def _launches(run: Callable[[int], Spent]) -> float:
     activities = [ProfilerActivity.CPU, ProfilerActivity.CUDA]
     if not torch.cuda.is_available():
         activities = activities[:1]
-    with profile(activities=activities) as seen:
+    with profile(activities=activities) as profiler:
         spent = run(5)
     launched = sum(
-        e.self_cpu_time_total for e in seen.key_averages() if "Launch" in e.key
+        e.self_cpu_time_total for e in profiler.key_averages() if "Launch" in e.key
     )
     return float(launched * 1e-6 / spent.wall)
 
 
-def _ranker(device: Device, shop: ranking.Shop, steps: int) -> dict[str, Any]:
+def _ranker(device: Device, shop: ranking.Shop, steps: int) -> Row:
     module = ranking.module()
     run = _run(device, module, shop)
     run(4)
@@ -172,8 +168,8 @@ def _ranker(device: Device, shop: ranking.Shop, steps: int) -> dict[str, Any]:
     spent = run(steps)
     return {
         "case": f"cml: d 64, U 20, 4,096 pairs, {shop.sizes[1]:,} items",
-        "way": "eager",
+        "variant": "eager",
         "generator update": seconds(spent.wall / steps),
-        "real pictures a second": f"{ranking.BATCH * steps / spent.wall:,.0f} pairs",
+        "real images a second": f"{ranking.BATCH * steps / spent.wall:,.0f} pairs",
         "peak memory": f"{device.memory() / 2**20:.0f} MiB",
     }

@@ -1,4 +1,4 @@
-"""What `trainer.fit` costs between the first step and the last."""
+"""Cost of `trainer.fit` between the first step and the last."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,16 +9,7 @@ from lightning.pytorch.loggers import CSVLogger
 
 from benchmarks.timing import Spent, spending
 from callbacks import UpdateProgress
-
-QUIET: dict[str, Any] = {
-    "accelerator": "cpu",
-    "max_epochs": -1,
-    "logger": False,
-    "enable_checkpointing": False,
-    "enable_progress_bar": False,
-    "enable_model_summary": False,
-    "limit_val_batches": 0,
-}
+from experiments.trainers import quiet_trainer
 
 
 class Stopwatch(pl.Callback):
@@ -39,21 +30,21 @@ class Stopwatch(pl.Callback):
 def fit(
     module: pl.LightningModule, data: pl.LightningDataModule, steps: int, **options: Any
 ) -> Spent:
-    """Train for some player updates on the CPU, without logging or checkpoints.
+    """Train for some updates on the CPU, without logging or checkpoints.
 
     Args:
         module: What is trained.
         data: What it is trained on.
         steps: Player updates.
-        **options: Of the Trainer, instead of `QUIET`'s.
+        **options: See `quiet_trainer`.
     """
     spent = Spent(units=steps)
     _fit(module, data, steps, Stopwatch(spent), options)
     return spent
 
 
-class Alternating(pl.Callback):
-    """After every few player updates of a fit another way does as many; both are timed.
+class Interleaved(pl.Callback):
+    """After every few updates of a fit a loop by hand does as many; both are timed.
 
     What slows the machine for some seconds slows both. Each round begins with the
     other's data in the caches.
@@ -100,20 +91,20 @@ def fit_beside(
     rounds: int,
     **options: Any,
 ) -> tuple[list[Spent], list[Spent]]:
-    """Train, and have the same done another way in turn, a few updates each.
+    """Train, and have a loop by hand do the same in turn, a few updates each.
 
     Args:
-        other: Does some player updates.
+        other: Does some updates.
         module: What is trained.
         data: What it is trained on.
         steps: Player updates of a round.
         rounds: How many rounds.
-        **options: Of the Trainer, instead of `QUIET`'s.
+        **options: See `quiet_trainer`.
 
     Returns:
-        What the rounds of the fit cost, and those of the other way.
+        What the rounds of the fit cost, and those of the loop by hand.
     """
-    watch = Alternating(other, steps, rounds)
+    watch = Interleaved(other, steps, rounds)
     _fit(module, data, steps * rounds, watch, options)
     return watch.ours, watch.others
 
@@ -126,13 +117,12 @@ def _fit(
     options: dict[str, Any],
 ) -> None:
     """With the watch after all other callbacks."""
-    chosen = {**QUIET, **options, "max_steps": steps}
-    chosen["callbacks"] = [*chosen.get("callbacks", ()), watch]
-    pl.Trainer(**chosen).fit(module, data)
+    callbacks = [*options.pop("callbacks", ()), watch]
+    quiet_trainer(**options, max_steps=steps, callbacks=callbacks).fit(module, data)
 
 
 def watched(folder: Path) -> dict[str, Any]:
-    """Options of a run that somebody looks at: a bar, and values every 50 steps."""
+    """Options of a run in the foreground: a bar, and values every 50 steps."""
     return {
         "logger": CSVLogger(folder),
         "log_every_n_steps": 50,

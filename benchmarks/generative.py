@@ -1,12 +1,12 @@
-"""GAN, WGAN and WGAN-GP: in our Trainer, by a bare loop, and the usual way.
+"""GAN, WGAN and WGAN-GP: in our Trainer, by a bare loop, and a reference loop.
 
 The bare loop does the same arithmetic as the modules, written by hand: fakes for the
 critic without gradients, real and fake in one call of the critic, no gradients of the
 frozen side, the penalty from our function. It draws, scores and descends.
 
-The usual way is how published scripts do it: the graph of the fakes is kept, real and
-fake are scored apart, each part of the critic's loss goes backward by a call of its
-own, and the generator's step computes the critic's gradients, which nobody uses.
+The reference loop is written as published scripts are: the graph of the fakes is kept,
+real and fake are scored apart, each part of the critic's loss goes backward by a call
+of its own, and the generator's step computes the critic's gradients in vain.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam, Optimizer, RMSprop
 
+from benchmarks.loops import shuffled
 from datamodules.core.in_memory import InMemoryDataModule, Splits
 from datamodules.core.tensor_dataset import LabelledRows
 from lightning_modules import (
@@ -95,7 +96,7 @@ def module(method: Method, pair: Pair) -> GenerativeModule:
     return (WGAN if method == "wgan" else WGANGP)(generator, critic)
 
 
-def _as_torch_makes_it(ours: Optimizer) -> Optimizer:
+def _torch_default(ours: Optimizer) -> Optimizer:
     """The same rule and settings, with torch's choice of how to carry it out."""
     (group,) = ours.param_groups
     if isinstance(ours, RMSprop):
@@ -103,11 +104,8 @@ def _as_torch_makes_it(ours: Optimizer) -> Optimizer:
     return Adam(group["params"], group["lr"], group["betas"])
 
 
-# By hand ----------------------------------------------------------------------------
-
-
 @dataclass
-class Game:
+class Loop:
     """Networks, their optimizers and the data of a loop by hand."""
 
     method: Method
@@ -119,21 +117,21 @@ class Game:
     latent: int
 
     @classmethod
-    def of(cls, method: Method, pair: Pair, usual: bool = False) -> "Game":
+    def of(cls, method: Method, pair: Pair, reference: bool = False) -> "Loop":
         """The same networks as in our module, and its optimizers or torch's own."""
         ours = module(method, pair)
-        made, _ = ours.configure_optimizers()
-        if usual:
-            made = [_as_torch_makes_it(optimizer) for optimizer in made]
+        optimizers, _ = ours.configure_optimizers()
+        if reference:
+            optimizers = [_torch_default(optimizer) for optimizer in optimizers]
         rows = RandomRows(pair.shape, pair.batch).read()[0].x
         networks = ours.generator, ours.critic
-        return cls(method, *networks, tuple(made), rows, pair.batch, ours.latent_dim)
+        return cls(
+            method, *networks, tuple(optimizers), rows, pair.batch, ours.latent_dim
+        )
 
     def batches(self) -> Iterator[Tensor]:
-        """Shuffled batches, epoch after epoch."""
-        while True:
-            order = torch.split(torch.randperm(len(self.rows)), self.batch)
-            yield from (self.rows[part] for part in order)
+        """Shuffled batches without end."""
+        return (self.rows[part] for part in shuffled(len(self.rows), self.batch))
 
     def clip(self) -> None:
         """Algorithm 1 of WGAN, line 7."""
@@ -153,52 +151,54 @@ class Game:
         return F.softplus(-fake).mean() if self.method == "gan" else -fake.mean()
 
 
-Step = Callable[[Game, Tensor], None]
+Step = Callable[[Loop, Tensor], None]
 
 
-def bare_critic(game: Game, real: Tensor) -> None:
+def bare_critic(loop: Loop, real: Tensor) -> None:
     """One update of the critic."""
     with torch.no_grad():
-        fake = game.generator(torch.randn(len(real), game.latent))
-    scores = game.critic(torch.cat([real, fake]))
-    loss = game.critic_loss(scores[: len(real)], scores[len(real) :])
-    if game.method == "wgan_gp":
-        penalty = gradient_penalty(game.critic, real, fake, torch.rand(len(real)))
+        fake = loop.generator(torch.randn(len(real), loop.latent))
+    scores = loop.critic(torch.cat([real, fake]))
+    loss = loop.critic_loss(scores[: len(real)], scores[len(real) :])
+    if loop.method == "wgan_gp":
+        penalty = gradient_penalty(loop.critic, real, fake, torch.rand(len(real)))
         loss = loss + 10 * penalty
-    game.optimizers[0].zero_grad()
+    loop.optimizers[0].zero_grad()
     torch.autograd.backward(loss)
-    game.optimizers[0].step()
-    game.clip()
+    loop.optimizers[0].step()
+    loop.clip()
 
 
-def bare_generator(game: Game, real: Tensor) -> None:
+def bare_generator(loop: Loop, real: Tensor) -> None:
     """One update of the generator."""
-    with frozen(game.critic):
-        fake = game.generator(torch.randn(len(real), game.latent))
-        loss = game.generator_loss(game.critic(fake))
-        game.optimizers[1].zero_grad()
+    with frozen(loop.critic):
+        fake = loop.generator(torch.randn(len(real), loop.latent))
+        loss = loop.generator_loss(loop.critic(fake))
+        loop.optimizers[1].zero_grad()
         torch.autograd.backward(loss)
-    game.optimizers[1].step()
+    loop.optimizers[1].step()
 
 
-def usual_critic(game: Game, real: Tensor) -> None:
+def reference_critic(loop: Loop, real: Tensor) -> None:
     """One update of the critic, in two or three backward calls."""
-    fake = game.generator(torch.randn(len(real), game.latent))
-    game.optimizers[0].zero_grad()
-    here, there = game.critic(real), game.critic(fake)
-    if game.method == "gan":
+    fake = loop.generator(torch.randn(len(real), loop.latent))
+    loop.optimizers[0].zero_grad()
+    here, there = loop.critic(real), loop.critic(fake)
+    if loop.method == "gan":
         torch.autograd.backward(F.softplus(-here).mean())
         torch.autograd.backward(F.softplus(there).mean())
     else:
         torch.autograd.backward(-here.mean())
         torch.autograd.backward(there.mean())
-    if game.method == "wgan_gp":
-        torch.autograd.backward(10 * _usual_penalty(game.critic, real, fake.detach()))
-    game.optimizers[0].step()
-    game.clip()
+    if loop.method == "wgan_gp":
+        torch.autograd.backward(
+            10 * _reference_penalty(loop.critic, real, fake.detach())
+        )
+    loop.optimizers[0].step()
+    loop.clip()
 
 
-def _usual_penalty(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+def _reference_penalty(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
     epsilon = torch.rand(len(real), *[1] * (real.ndim - 1))
     points = (epsilon * real + (1 - epsilon) * fake).requires_grad_(True)
     scores = critic(points)
@@ -209,20 +209,23 @@ def _usual_penalty(critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
     return penalty
 
 
-def usual_generator(game: Game, real: Tensor) -> None:
+def reference_generator(loop: Loop, real: Tensor) -> None:
     """One update of the generator, with gradients of the critic's weights."""
-    game.optimizers[1].zero_grad()
-    fake = game.generator(torch.randn(len(real), game.latent))
-    torch.autograd.backward(game.generator_loss(game.critic(fake)))
-    game.optimizers[1].step()
+    loop.optimizers[1].zero_grad()
+    fake = loop.generator(torch.randn(len(real), loop.latent))
+    torch.autograd.backward(loop.generator_loss(loop.critic(fake)))
+    loop.optimizers[1].step()
 
 
-def play(
-    game: Game, batches: Iterator[Tensor], steps: int, critic: Step, generator: Step
-) -> None:
-    """Some generator updates, each after ``n_critic`` of the critic."""
-    for _ in range(steps):
-        for _ in range(N_CRITIC[game.method]):
-            real = next(batches)
-            critic(game, real)
-        generator(game, real)
+def updates(loop: Loop, critic: Step, generator: Step) -> Callable[[int], None]:
+    """Generator updates, each after ``n_critic`` of the critic, as a function."""
+    batches = loop.batches()
+
+    def run(steps: int) -> None:
+        for _ in range(steps):
+            for _ in range(N_CRITIC[loop.method]):
+                real = next(batches)
+                critic(loop, real)
+            generator(loop, real)
+
+    return run

@@ -1,40 +1,40 @@
 """The penalty on every fourth critic update: what it saves, and what it costs."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from statistics import mean, stdev
-from typing import Any
 
 import torch
 
 from benchmarks import generative
+from benchmarks.comparison import Goal, Row, compare
 from benchmarks.fitting import fit
 from benchmarks.flops import count
-from benchmarks.records import Goal, records, rows
-from benchmarks.timing import Way
-from experiments.results.record import read
+from benchmarks.timing import Variant
+from experiments.records import Record
+from experiments.results.runs import read_records
 from lightning_modules import WGANGP
 
 EVERY, SEEDS = 4, 3
 SHOWN = {"wasserstein": "exact W1", "modes": "modes", "high_quality": "high quality"}
 
 
-def lazy(rounds: int) -> list[dict[str, Any]]:
+def lazy(rounds: int) -> list[Row]:
     """Times of a generator update with its critic updates."""
-    found = []
+    results = []
     for name, steps in (("points", 20), ("mnist", 12)):
         pair = generative.PAIRS[name]
         data = generative.RandomRows(pair.shape, pair.batch)
-        ways: dict[str, Way] = {
+        variants: dict[str, Variant] = {
             label: partial(fit, _module(pair, every), data, steps)
             for label, every in (("every 4th", EVERY), ("every", 1))
         }
         goals = {"every": Goal(least=1.5)}
         case = f"penalty: {pair.described}, batch {pair.batch}"
-        kept = records(rows(case, "generator update", ways, rounds, goals))
-        kept[1]["ratio of the products' work"] = f"{work_ratio(pair):.2f}"
-        found += kept
-    return found
+        rows = compare(case, "generator update", variants, rounds, goals)
+        rows[1]["ratio of the products' work"] = f"{work_ratio(pair):.2f}"
+        results += rows
+    return results
 
 
 def work_ratio(pair: generative.Pair) -> float:
@@ -44,9 +44,9 @@ def work_ratio(pair: generative.Pair) -> float:
     """
 
     def counted(method: generative.Method, step: generative.Step) -> int:
-        game = generative.Game.of(method, pair)
-        real = next(game.batches())
-        return count(lambda: step(game, real))
+        loop = generative.Loop.of(method, pair)
+        real = next(loop.batches())
+        return count(lambda: step(loop, real))
 
     n = generative.N_CRITIC["wgan_gp"]
     full = counted("wgan_gp", generative.bare_critic)
@@ -61,24 +61,21 @@ def _module(pair: generative.Pair, every: int) -> WGANGP:
     return WGANGP(*pair.networks(), penalty_every=every)
 
 
-def quality() -> list[dict[str, Any]]:
-    """What the generators of both have learnt on the grid of 25 Gaussians."""
-    cells = [c for c in read("grid25") if c["seed"] < SEEDS]
-    return list(_compared(cells, {"wgan_gp": "every", "wgan_gp_lazy": "every 4th"}))
+def quality() -> list[Row]:
+    """Quality of the generators of both on the grid of 25 Gaussians."""
+    records = [r for r in read_records("grid25") if r["seed"] < SEEDS]
+    return list(_compared(records, {"wgan_gp": "every", "wgan_gp_lazy": "every 4th"}))
 
 
-def _compared(
-    cells: Iterable[dict[str, Any]], methods: dict[str, str]
-) -> Iterator[dict[str, Any]]:
-    kept = list(cells)
-    each = [{c["seed"] for c in kept if c["method"] == method} for method in methods]
+def _compared(records: Sequence[Record], methods: dict[str, str]) -> Iterator[Row]:
+    each = [{r["seed"] for r in records if r["method"] == method} for method in methods]
     shared = set.intersection(*each)
     for method, label in methods.items():
-        mine = [c for c in kept if c["method"] == method and c["seed"] in shared]
-        if len(mine) < 2:
+        own = [r for r in records if r["method"] == method and r["seed"] in shared]
+        if len(own) < 2:
             continue
-        row: dict[str, Any] = {"penalty": label, "seeds": str(len(mine))}
+        row: Row = {"penalty": label, "seeds": str(len(own))}
         for key, heading in SHOWN.items():
-            values = [c["metrics"][key] for c in mine]
+            values = [record["metrics"][key] for record in own]
             row[heading] = f"{mean(values):.4g} ± {stdev(values):.2g}"
         yield row

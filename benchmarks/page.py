@@ -1,20 +1,21 @@
-"""docs/performance.md, made from what was measured; nothing is typed."""
+"""docs/performance.md, made from the benchmarks' files; nothing is typed."""
 
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
+from benchmarks.comparison import Row
 from benchmarks.lazy import quality
-from experiments.results.record import RESULTS
+from experiments.records import RESULTS
+from experiments.results.formats import markdown
 from lightning_modules.core.files import write_whole
 
 MEASURED = RESULTS.parent / "performance"
 PAGE = RESULTS.parent / "performance.md"
 HEADER = """# Performance
 
-Made by `make bench` (`python -m benchmarks`), which times the ways of a case in turn,
-one thread, and keeps each measurement in `docs/performance/`. Times are
+Made by `make bench` (`python -m benchmarks`), which times the variants of a case in
+turn, one thread, and keeps each benchmark in `docs/performance/`. Times are
 medians over the rounds, a first round not counted; a ratio is that of two wall times
 of one round, its median with the quartiles in brackets. Memory is what was held at
 the highest point above what was held before. The networks are named in `benchmarks/`.
@@ -35,16 +36,16 @@ SECTIONS = {
         "batch. Both go on in turn, a few updates each, so that a ratio is of times "
         "a second apart.",
     ),
-    "usual": (
-        "`trainer.fit` beside the usual way",
-        "The usual way keeps the graph of the fakes, scores real and fake apart, "
+    "reference": (
+        "`trainer.fit` beside a reference implementation",
+        "The reference keeps the graph of the fakes, scores real and fake apart, "
         "goes backward once for each part of the loss, and computes the critic's "
         "gradients in the generator's step; its Adam is torch's own choice, ours is "
         "fused. For WDGRL it computes the features in every critic step, with our "
         "Adam.",
     ),
     "loading": (
-        "Pictures read and shuffled",
+        "Images read and shuffled",
         "Beside `DataLoader(torchvision.datasets.MNIST(transform=ToTensor()))`; the "
         "start of the workers is part of the time.",
     ),
@@ -90,39 +91,38 @@ def write_page() -> None:
 
 
 def page_text() -> str:
-    """The page, of what has been measured so far."""
+    """The page, of the benchmarks that are finished."""
     parts = [HEADER]
     for name, (title, note) in SECTIONS.items():
         path = MEASURED / f"{name}.json"
         parts += [f"## {title}", note]
-        parts += _measured(path) if path.exists() else ["Not measured yet."]
+        parts += _measured(path) if path.exists() else ["Not run yet."]
         if name == "lazy" and (rows := quality()):
             parts.append(
                 "What the generators of `configs/wgan_gp/grid25.yaml` have learnt; the "
-                "cells are those of docs/results.md."
+                "records are those of docs/results.md."
             )
-            parts += table(rows)
+            parts.append(table(rows))
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 
 def _measured(path: Path) -> Iterator[str]:
-    found = json.loads(path.read_text())
-    yield from table(found["rows"])
+    benchmark = json.loads(path.read_text())
+    yield table(benchmark["rows"])
     yield (
-        f"Command: `{found['command']}`; commit {found['commit']}; {found['hardware']}."
+        f"Command: `{benchmark['command']}`; commit {benchmark['commit']}; "
+        f"{benchmark['hardware']}."
     )
 
 
-def table(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+def table(rows: Sequence[Row]) -> str:
     """A table of Markdown, its columns those of any row in their order.
 
-    >>> print(*table([{"way": "a", "time": "1 s"}, {"way": "b"}]))
-    | way | time |
+    >>> print(table([{"variant": "a", "time": "1 s"}, {"variant": "b"}]))
+    | variant | time |
     |---|---|
     | a | 1 s |
     | b |  |
     """
     names = list(dict.fromkeys(name for row in rows for name in row))
-    lines = [names, *([str(row.get(name, "")) for name in names] for row in rows)]
-    text = [f"| {' | '.join(line)} |" for line in lines]
-    yield "\n".join([text[0], "|" + "---|" * len(names), *text[1:]])
+    return markdown([names, *([str(row.get(n, "")) for n in names] for row in rows)])

@@ -1,8 +1,8 @@
 """CML's steps (d = 64, U = 20, 4,096 pairs): our Trainer, by a bare loop, and dense.
 
 The bare loop does the same arithmetic on the same tables: candidates drawn and compared
-with what their users took, the hardest chosen, the hinge weighted by rank, a sparse
-row-wise update, and the projection of the rows that were touched.
+with the items that their users have seen, the hardest chosen, the hinge weighted by
+rank, a sparse row-wise update, and the projection of the rows that were touched.
 """
 
 from collections.abc import Iterator
@@ -12,9 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from benchmarks.loops import shuffled
 from datamodules.recommendation.base import InteractionData, SplitPairs
 from lightning_modules import CML, RowwiseAdagrad
 from lightning_modules.data_contracts.user_items import UserItems
+from lightning_modules.recommendation.evaluation import Sizes
 from lightning_modules.recommendation.hinge import CACHED
 
 BATCH, DIM, U = 4096, 64, 20
@@ -31,9 +33,9 @@ class Shop(InteractionData):
         """Pairs to train on, and one for each of the other parts."""
         g = torch.Generator().manual_seed(0)
         n_users, n_items = self.sizes
-        drawn = torch.randint(n_users * n_items, (self.n_pairs,), generator=g)
-        drawn = torch.unique(drawn)
-        pairs = drawn[torch.randperm(len(drawn), generator=g)]
+        numbers = torch.randint(n_users * n_items, (self.n_pairs,), generator=g)
+        numbers = torch.unique(numbers)
+        pairs = numbers[torch.randperm(len(numbers), generator=g)]
         train, val, test = (
             UserItems.from_pairs(part // n_items, part % n_items, *self.sizes)
             for part in (pairs[:-2], pairs[-2:-1], pairs[-1:])
@@ -42,17 +44,17 @@ class Shop(InteractionData):
 
 
 @dataclass
-class Tables:
-    """Two tables, their optimizer, and what users took."""
+class Loop:
+    """Two tables, their optimizer, and the items that users have seen."""
 
     users: nn.Embedding
     items: nn.Embedding
     optimizer: Optimizer
-    taken: UserItems
+    seen: UserItems
 
     @classmethod
-    def of(cls, shop: Shop) -> "Tables":
-        """As our module makes them."""
+    def of(cls, shop: Shop) -> "Loop":
+        """The same tables as our module's."""
         torch.manual_seed(0)
         users, items = (nn.Embedding(n, DIM, sparse=True) for n in shop.sizes)
         for table in (users, items):
@@ -62,8 +64,8 @@ class Tables:
 
     def step(self, users: Tensor, items: Tensor) -> None:
         """One update on pairs."""
-        drawn = torch.randint(self.taken.n_items, (len(users), U))
-        allowed = ~self.taken.contain(users[:, None], drawn)
+        drawn = torch.randint(self.seen.n_items, (len(users), U))
+        allowed = ~self.seen.contain(users[:, None], drawn)
         with torch.no_grad():
             negatives, weight = self._hardest(users, items, drawn, allowed)
         user = self.users(users)
@@ -77,6 +79,11 @@ class Tables:
             for table, rows in ((self.users, users), (self.items, items)):
                 _project(table.weight, rows)
             _project(self.items.weight, negatives)
+
+    def batches(self) -> Iterator[tuple[Tensor, ...]]:
+        """Shuffled pairs, without end."""
+        users, items = self.seen.users, self.seen.items
+        return ((users[r], items[r]) for r in shuffled(len(users), BATCH))
 
     def _hardest(
         self, users: Tensor, items: Tensor, drawn: Tensor, allowed: Tensor
@@ -94,7 +101,7 @@ class Tables:
         hinges = (1 + costs[:, :1] - costs[:, 1:]).masked_fill(~allowed, -1)
         largest, place = hinges.max(1)
         impostors = (hinges > 0).sum(1)
-        rank = torch.floor(self.taken.n_items * impostors / U)
+        rank = torch.floor(self.seen.n_items * impostors / U)
         weight = torch.log(rank + 1) * (largest > 0)
         return drawn.gather(1, place[:, None])[:, 0], weight
 
@@ -113,33 +120,18 @@ def _project(table: Tensor, rows: Tensor) -> None:
 
 def module(dense: bool = False) -> CML:
     """Our module, or the same with gradients as large as the tables."""
+    torch.manual_seed(0)
     if not dense:
         return CML(dim=DIM, n_negatives=U)
-    return Dense(dim=DIM, n_negatives=U, optimizer=lambda p: torch.optim.Adagrad(p))
+    return Dense(
+        dim=DIM, n_negatives=U, optimizer=lambda p: torch.optim.Adagrad(p, lr=0.1)
+    )
 
 
 class Dense(CML):
     """CML whose gradients are as large as its tables."""
 
-    def make(self, n_users: int, n_items: int, width: int) -> None:
+    def make(self, sizes: Sizes) -> None:
         """The same tables."""
-        super().make(n_users, n_items, width)
+        super().make(sizes)
         self.users.sparse = self.items.sparse = False
-
-
-Pairs = tuple[Tensor, Tensor]
-
-
-def batches(tables: Tables) -> Iterator[Pairs]:
-    """Shuffled pairs, epoch after epoch."""
-    users, items = tables.taken.users, tables.taken.items
-    while True:
-        for rows in torch.split(torch.randperm(len(users)), BATCH):
-            if len(rows) == BATCH:
-                yield users[rows], items[rows]
-
-
-def play(tables: Tables, pairs: Iterator[Pairs], steps: int) -> None:
-    """Some updates."""
-    for _ in range(steps):
-        tables.step(*next(pairs))

@@ -7,9 +7,9 @@ import lightning.pytorch as pl
 import torch
 
 from benchmarks import generative, ranking
+from benchmarks.comparison import Row, compare
 from benchmarks.fitting import fit
-from benchmarks.records import Row, records, rows
-from benchmarks.timing import Spent, Way, spending
+from benchmarks.timing import Spent, Variant, spending
 from lightning_modules import WGANGP, MLPCritic, MLPGenerator
 
 BATCHES = (64, 256, 1024, 4096)
@@ -18,10 +18,14 @@ CATALOGUES = (10**3, 10**4, 10**5, 10**6, 10**7)
 WIDTH = 256
 
 
-def scaling(rounds: int) -> list[dict[str, Any]]:
-    """Each first row is what the others are beside."""
-    found = _batches(rounds) + _depths(rounds)
-    return records(found + _catalogues(rounds) + _processes(rounds))
+def scaling(rounds: int) -> list[Row]:
+    """Each first row is what the others are compared with."""
+    return [
+        *_batches(rounds),
+        *_depths(rounds),
+        *_catalogues(rounds),
+        *_processes(rounds),
+    ]
 
 
 def points_module(depth: int) -> WGANGP:
@@ -36,7 +40,7 @@ def _fit_points(depth: int, batch: int, steps: int) -> Spent:
 
 
 def _batches(rounds: int) -> list[Row]:
-    def way(batch: int) -> Way:
+    def variant(batch: int) -> Variant:
         steps = max(4, 4096 // batch)
 
         def run() -> Spent:
@@ -46,18 +50,18 @@ def _batches(rounds: int) -> list[Row]:
 
         return run
 
-    ways = {f"batch {batch:,}": way(batch) for batch in BATCHES}
+    variants = {f"batch {batch:,}": variant(batch) for batch in BATCHES}
     case = f"batch (wgan_gp, 25 Gaussians, 3 x {WIDTH})"
-    return rows(case, "generated sample", ways, rounds)
+    return compare(case, "generated sample", variants, rounds)
 
 
 def _depths(rounds: int) -> list[Row]:
-    ways: dict[str, Way] = {
+    variants: dict[str, Variant] = {
         f"{depth} hidden layer{'s' * (depth > 1)}": partial(_fit_points, depth, 256, 20)
         for depth in DEPTHS
     }
     case = f"critic's depth (wgan_gp, width {WIDTH}, batch 256)"
-    return rows(case, "generator update", ways, rounds)
+    return compare(case, "generator update", variants, rounds)
 
 
 def _catalogues(rounds: int) -> list[Row]:
@@ -69,13 +73,13 @@ def _catalogues(rounds: int) -> list[Row]:
         spent.units *= ranking.BATCH
         return spent
 
-    ways: dict[str, Way] = {f"{n:,} items": partial(run, n) for n in CATALOGUES}
+    variants: dict[str, Variant] = {f"{n:,} items": partial(run, n) for n in CATALOGUES}
     case = "catalogue (cml, d 64, U 20, 4,096 pairs)"
-    return rows(case, "pair", ways, max(2, rounds // 2))
+    return compare(case, "pair", variants, max(2, rounds // 2))
 
 
-class _Told(pl.Callback):
-    """Puts the time between the first batch and the last where the parent sees it."""
+class _SharedClock(pl.Callback):
+    """Writes the time between the first batch and the last to shared memory."""
 
     def __init__(self, seconds: torch.Tensor) -> None:
         self.seconds, self.spent = seconds, Spent()
@@ -98,7 +102,10 @@ def _processes(rounds: int) -> list[Row]:
     def run(devices: int) -> Spent:
         steps, seconds = 20, torch.zeros(2)
         seconds.share_memory_()  # type: ignore[no-untyped-call]
-        options: dict[str, Any] = {"devices": devices, "callbacks": [_Told(seconds)]}
+        options: dict[str, Any] = {
+            "devices": devices,
+            "callbacks": [_SharedClock(seconds)],
+        }
         if devices > 1:
             options["strategy"] = "ddp_fork"
         data = generative.RandomRows((2,), 256)
@@ -106,9 +113,9 @@ def _processes(rounds: int) -> list[Row]:
         wall, cpu = seconds.tolist()
         return Spent(wall, cpu * devices, 0, steps * 256 * devices)
 
-    ways: dict[str, Way] = {
+    variants: dict[str, Variant] = {
         "1 process": partial(run, 1),
         "2 processes, one thread each": partial(run, 2),
     }
     case = f"processes (wgan_gp, 25 Gaussians, 3 x {WIDTH}, batch 256 each)"
-    return rows(case, "generated sample", ways, rounds)
+    return compare(case, "generated sample", variants, rounds)

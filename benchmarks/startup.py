@@ -1,4 +1,4 @@
-"""How long a command takes to start, and until its first step."""
+"""Time from a command to its help, and to its first step."""
 
 import os
 import subprocess
@@ -11,10 +11,10 @@ from typing import Any
 
 import lightning.pytorch as pl
 
-from benchmarks.records import Goal, Row, records, rows
-from benchmarks.timing import Spent, Way
+from benchmarks.comparison import Goal, Row, row, rows, verdict
+from benchmarks.timing import Spent, Variant, alternate
+from experiments.provenance import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 IMPORT = (sys.executable, "-c", "import lightning.pytorch.cli")
 HELP = (sys.executable, "train.py", "--help")
 FIT = (
@@ -66,16 +66,23 @@ def first_step() -> Spent:
     return spent
 
 
-def startup(rounds: int) -> list[dict[str, Any]]:
+def startup(rounds: int) -> list[Row]:
     """The command line beside the import of Lightning's."""
-    ways: dict[str, Way] = {
-        "import lightning.pytorch.cli": lambda: ran(IMPORT),
-        "python train.py --help": lambda: ran(HELP),
-        "python train.py fit, first step": first_step,
+    imported, helped, fitted = (
+        "import lightning.pytorch.cli",
+        "python train.py --help",
+        "python train.py fit, first step",
+    )
+    variants: dict[str, Variant] = {
+        imported: lambda: ran(IMPORT),
+        helped: lambda: ran(HELP),
+        fitted: first_step,
     }
-    goals = {"python train.py --help": Goal(most=1.15)}
-    imported, helped, stepped = rows("start", "process", ways, rounds, goals)
-    later = stepped.summary.wall - helped.summary.wall
+    times = alternate(variants, rounds, "start")
+    first = times.pop(fitted)
+    later = first.wall - times[helped].wall
     goal = f"at most {LATER:g} s after --help, took {later:.1f}"
-    what = (stepped.case, stepped.way, stepped.unit, goal, later <= LATER)
-    return records([imported, helped, Row(*what, stepped.summary)])
+    return [
+        *rows("start", "process", times, {helped: Goal(most=1.15)}),
+        row("start", fitted, "process", first, verdict(goal, later <= LATER)),
+    ]

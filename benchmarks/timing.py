@@ -1,4 +1,4 @@
-"""Ways of doing the same, timed in turn."""
+"""Interleaved timing of variants that do the same."""
 
 import ctypes
 import gc
@@ -18,14 +18,14 @@ _MEMORY = Path("/proc/self")
 
 @dataclass
 class Spent:
-    """What one round cost.
+    """Cost of one round.
 
     Attributes:
         wall: Seconds.
         cpu: Seconds of user time, of all threads of this process.
         memory: Bytes at the highest point above what was held before; 0 where the
             system doesn't say.
-        units: How many steps, pictures or the like were done.
+        units: How many steps, images or the like were done.
     """
 
     wall: float = 0.0
@@ -45,6 +45,15 @@ def spending(spent: Spent) -> Iterator[None]:
     spent.wall += time.perf_counter() - wall
     spent.cpu += _user_time() - cpu
     spent.memory = max(spent.memory, _held("VmHWM") - before)
+
+
+def timed(call: Callable[[], object], calls: int = 1) -> Spent:
+    """Cost of a function that is called several times."""
+    spent = Spent(units=calls)
+    with spending(spent):
+        for _ in range(calls):
+            call()
+    return spent
 
 
 def _trimmed() -> int:
@@ -67,19 +76,19 @@ def _held(kind: str) -> int:
     return int(line.split()[1]) * 1024
 
 
-Way = Callable[[], Spent]
+Variant = Callable[[], Spent]
 """Does one round, and says what the part that counts has cost."""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Several rounds of one way, beside those of another.
+    """Several rounds of one variant, beside those of another.
 
     Attributes:
         wall: Median seconds of a unit.
         cpu: Median seconds of user time of a unit.
         memory: Largest number of bytes above what was held before.
-        ratio: Median over the rounds of its wall time by that of the first way.
+        ratio: Median over the rounds of its wall time by that of the first variant.
         spread: The quartiles of these ratios.
     """
 
@@ -91,35 +100,35 @@ class Summary:
 
 
 def alternate(
-    ways: Mapping[str, Way], rounds: int, what: str = ""
+    variants: Mapping[str, Variant], rounds: int, label: str = ""
 ) -> dict[str, Summary]:
-    """Time several ways in turn, each round in the other direction.
+    """Time several variants in turn, each round in the other direction.
 
     A first round warms up and does not count. Ratios are taken within a round, so that
-    what slows the machine for a while slows all ways alike.
+    what slows the machine for a while slows all variants alike.
 
     Args:
-        ways: What is timed; the first is what the others are compared with.
+        variants: What is timed; the first is what the others are compared with.
         rounds: How many rounds count, at least 2.
-        what: Shown beside the progress bar.
+        label: Shown beside the progress bar.
 
     Raises:
         ValueError: If there are fewer than two rounds, which have no quartiles.
     """
     if rounds < 2:
         raise ValueError(f"rounds must be at least 2, got {rounds}.")
-    seen: dict[str, list[Spent]] = {name: [] for name in ways}
-    for i in track(range(rounds + 1), what, transient=True):
-        order = list(ways) if i % 2 else list(ways)[::-1]
+    spent: dict[str, list[Spent]] = {name: [] for name in variants}
+    for i in track(range(rounds + 1), label, transient=True):
+        order = list(variants) if i % 2 else list(variants)[::-1]
         for name in order:
-            seen[name].append(ways[name]())
-    return summaries(seen)
+            spent[name].append(variants[name]())
+    return summaries(spent)
 
 
-def summaries(seen: Mapping[str, list[Spent]]) -> dict[str, Summary]:
-    """Of rounds of several ways; the first round warms up and does not count."""
-    first = seen[next(iter(seen))]
-    return {name: _summary(spent[1:], first[1:]) for name, spent in seen.items()}
+def summaries(spent: Mapping[str, list[Spent]]) -> dict[str, Summary]:
+    """Of rounds of several variants; the first round warms up and does not count."""
+    first = spent[next(iter(spent))]
+    return {name: _summary(own[1:], first[1:]) for name, own in spent.items()}
 
 
 def _summary(spent: list[Spent], first: list[Spent]) -> Summary:

@@ -1,16 +1,15 @@
 """Floating-point work of a critic step, by what the machine's matrix product does."""
 
-import time
 from collections.abc import Callable, Iterator
 from statistics import median
-from typing import Any
 
 import torch
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks import generative
+from benchmarks.comparison import Goal, Row, seconds, verdict
 from benchmarks.flops import count
-from benchmarks.records import Goal, seconds
+from benchmarks.timing import timed
 
 Step = Callable[[], object]
 CASES: tuple[tuple[generative.Method, str, int, Goal | None], ...] = (
@@ -30,7 +29,7 @@ def matrix_rate(calls: int = 4) -> float:
     return 2.0 * SIDE**3 / _time(lambda: a @ b, calls)
 
 
-def work(rounds: int) -> list[dict[str, Any]]:
+def work(rounds: int) -> list[Row]:
     """Counted work, time and share of the limit of every method's critic step.
 
     Each round measures the product of matrices right before and after the step, since
@@ -45,14 +44,14 @@ def work(rounds: int) -> list[dict[str, Any]]:
 def critic_step(method: generative.Method, name: str) -> Step:
     """One update of the critic by the bare loop."""
     pair = generative.PAIRS[name]
-    game = generative.Game.of(method, pair)
-    real = next(game.batches())
-    return lambda: generative.bare_critic(game, real)
+    loop = generative.Loop.of(method, pair)
+    real = next(loop.batches())
+    return lambda: generative.bare_critic(loop, real)
 
 
 def _case(
     method: generative.Method, name: str, calls: int, goal: Goal | None, rounds: int
-) -> dict[str, Any]:
+) -> Row:
     pair, step = generative.PAIRS[name], critic_step(method, name)
     flops = count(step)
     times, limits = [], []
@@ -68,31 +67,27 @@ def _case(
         "time": seconds(median(times)),
         "matrix product": f"{median(limits) / 1e9:.0f} GFLOP/s",
         "share of the limit": f"{share:.0%}",
-        "goal": _verdict(goal, share),
+        "goal": "" if goal is None else verdict(_percent(goal), goal.met(share)),
         "where the time goes": ", ".join(_profile(step, calls)),
     }
 
 
-def _verdict(goal: Goal | None, share: float) -> str:
-    if goal is None:
-        return ""
-    return f"at least {goal.least:.0%}: {'met' if goal.met(share) else '**missed**'}"
+def _percent(goal: Goal) -> str:
+    return f"at least {goal.least:.0%}"
 
 
 def _time(call: Step, calls: int) -> float:
+    """Seconds of a call, after a first one that does not count."""
     call()
-    start = time.perf_counter()
-    for _ in range(calls):
-        call()
-    return (time.perf_counter() - start) / calls
+    return timed(call, calls).wall / calls
 
 
 def _profile(step: Step, calls: int, most: int = 6) -> Iterator[str]:
     """The operations that take the most time of their own."""
-    with profile(activities=[ProfilerActivity.CPU]) as seen:
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
         for _ in range(calls):
             step()
-    events = seen.key_averages()
+    events = profiler.key_averages()
     total = sum(e.self_cpu_time_total for e in events)
     events.sort(key=lambda e: -e.self_cpu_time_total)
     for event in events[:most]:

@@ -1,4 +1,4 @@
-"""Train a WGAN-GP on one half of scikit-learn's digits and judge it by the other half.
+"""Train a WGAN-GP on one half of scikit-learn's digits, evaluate it on the other.
 
     make demo        # or: python -m experiments.demo [--seed 0]
 
@@ -17,6 +17,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from callbacks import averaged_network, run_directory
+from experiments.provenance import ROOT, require_root
 from lightning_modules.core.recipe import load_network
 from lightning_modules.functional.transport import wasserstein_distance
 from lightning_modules.functional.two_sample import (
@@ -24,8 +25,6 @@ from lightning_modules.functional.two_sample import (
     nearest_neighbour_two_sample_accuracy,
 )
 from lightning_modules.generative.base import GenerativeModule
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 class StartAndEnd(Callback):
@@ -36,7 +35,7 @@ class StartAndEnd(Callback):
         self.samples = torch.empty(0)
         self.seconds = 0.0
 
-    def _measure(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def _evaluate(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, GenerativeModule)
         held_out = trainer.datamodule.real("test")  # type: ignore[attr-defined]
         with averaged_network(trainer, pl_module):
@@ -44,18 +43,18 @@ class StartAndEnd(Callback):
         self.distances.append(exact(self.samples, held_out))
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Measure the untrained generator and start the clock."""
-        self._measure(trainer, pl_module)
+        """Evaluate the untrained generator and start the clock."""
+        self._evaluate(trainer, pl_module)
         self.seconds = time.monotonic()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stop the clock and measure the trained generator."""
+        """Stop the clock and evaluate the trained generator."""
         self.seconds = time.monotonic() - self.seconds
-        self._measure(trainer, pl_module)
+        self._evaluate(trainer, pl_module)
 
 
 def exact(x: Tensor, y: Tensor) -> float:
-    """Exact Wasserstein-1 distance of two sets of pictures."""
+    """Exact Wasserstein-1 distance of two sets of images."""
     return float(wasserstein_distance(x.flatten(1), y.flatten(1)))
 
 
@@ -68,30 +67,30 @@ def demo(seed: int = 0, arguments: Sequence[str] = ()) -> dict[str, float]:
     # and crawl when another process wants a core.
     torch.set_num_threads(1)
     say("[1/3] training a WGAN-GP on one half of the digits, two to three minutes ...")
-    watch = StartAndEnd()
+    ends = StartAndEnd()
     config = ROOT / "configs" / "wgan_gp" / "digits.yaml"
     words = ["fit", f"--config={config}", f"--seed_everything={seed}"]
-    cli = command_line([*words, f"--data.seed={seed}", *arguments], callbacks=[watch])
+    cli = command_line([*words, f"--data.seed={seed}", *arguments], callbacks=[ends])
     say("[2/3] comparing its samples with the half that it has not seen ...")
     held_out = cli.datamodule.real("test")
     training = cli.datamodule.real("train")[: len(held_out)]
-    flat = watch.samples.flatten(1)
+    flat = ends.samples.flatten(1)
     halves = exact(training, held_out)
     metrics = {
         "steps": float(cli.trainer.global_step),
-        "fit_seconds": watch.seconds,
+        "fit_seconds": ends.seconds,
         **_estimates(cli.trainer),
-        "w1_start": watch.distances[0],
-        "w1_end": watch.distances[1],
+        "w1_start": ends.distances[0],
+        "w1_end": ends.distances[1],
         "w1_halves": halves,
-        "w1_ratio": watch.distances[1] / halves,
+        "w1_ratio": ends.distances[1] / halves,
         "two_sample_accuracy": nearest_neighbour_two_sample_accuracy(
             flat, held_out.flatten(1)
         ),
         "distinct_neighbours": distinct_nearest_rows(flat, training.flatten(1)),
     }
-    say("[3/3] training a classifier on the same half, to name the digits drawn ...")
-    shares = class_shares(watch.samples)
+    say("[3/3] training a classifier on the same half, to name its samples ...")
+    shares = class_shares(ends.samples)
     metrics |= {"min_class_share": min(shares), "max_class_share": max(shares)}
     seconds = time.monotonic() - started
     _print(metrics, shares, run_directory(cli.trainer), seconds)
@@ -104,10 +103,10 @@ def say(line: str) -> None:
 
 
 def _estimates(trainer: Trainer) -> dict[str, float]:
-    """What the critic said last, as `TransportMonitor` measured it."""
+    """The critic's last estimates, as `TransportMonitor` records them."""
     names = ("wasserstein_raw", "critic_slope", "wasserstein_per_slope")
-    found = trainer.callback_metrics
-    return {name: float(found[f"train/{name}"]) for name in names}
+    logged = trainer.callback_metrics
+    return {name: float(logged[f"train/{name}"]) for name in names}
 
 
 def class_shares(samples: Tensor) -> list[float]:
@@ -158,6 +157,7 @@ def _print(
 
 
 if __name__ == "__main__":
+    require_root()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

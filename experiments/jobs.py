@@ -1,5 +1,7 @@
-"""Long measurements: several processes at a time, a bar, and a clean end."""
+"""Long runs: several processes at a time, a progress bar, and a clean end."""
 
+import argparse
+import fcntl
 import os
 import signal
 import subprocess
@@ -9,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from rich.progress import (
     BarColumn,
@@ -20,17 +23,17 @@ from rich.progress import (
 
 POLL = 0.5  # seconds between looks at the running jobs
 PATIENCE = 60.0  # seconds that a job has for ending when asked to
-# Each takes a core and about 1 GB: more than two at once have to be wanted.
+# Each takes a core and about 1 GB: more than two at once have to be asked for.
 AT_ONCE = min(2, os.cpu_count() or 1)
 
 
 class BusyError(RuntimeError):
-    """Another process is at the same measurement."""
+    """Another process runs the same table, study or search."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A process that measures one thing.
+    """A process of its own for one run.
 
     Attributes:
         name: What the bar and messages call it.
@@ -108,36 +111,56 @@ def end(processes: Iterable["subprocess.Popen[bytes]"]) -> None:
 def alone(lock: Path, what: str) -> Iterator[None]:
     """Hold a lock, a file that names the process at work.
 
+    The system unlocks the file of a process that dies.
+
     Raises:
-        BusyError: If another living process holds it.
+        BusyError: If another process holds it.
     """
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    if lock.exists() and not _alive(lock.read_text()):
-        lock.unlink()
-    try:
-        with lock.open("x") as file:  # O_EXCL: one of several wins
-            file.write(str(os.getpid()))
-    except FileExistsError:
-        holder = lock.read_text() or "unknown"
-        raise BusyError(
-            f"{what} is being measured by process {holder}: wait for it to end."
-        ) from None
-    try:
+    with locked(lock, wait=False) as file:
+        if file is None:
+            holder = lock.read_text() or "unknown"
+            raise BusyError(
+                f"{what} is being run by process {holder}: wait for it to end."
+            )
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
         yield
-    finally:
-        lock.unlink()
 
 
-def _alive(pid: str) -> bool:
-    if not pid:  # just made, its process is about to write its number
-        return True
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # somebody else's
-        return True
-    return True
+@contextmanager
+def locked(lock: Path, *, wait: bool = True) -> Iterator[TextIO | None]:
+    """Hold a file's lock; without ``wait`` None if another process holds it."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield None
+        else:
+            yield file
+
+
+def add_jobs_option(parser: argparse.ArgumentParser) -> None:
+    """Let the command line say how many processes run at a time."""
+    text = "processes at a time (default: %(default)s)"
+    parser.add_argument("--jobs", type=at_least(1), default=AT_ONCE, help=text)
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """The type of a whole number on the command line, for argparse.
+
+    >>> at_least(2)("3")
+    3
+    """
+
+    def number(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f"must be at least {least}, got {value}")
+        return value
+
+    return number
 
 
 def exit_status(work: Callable[[], int], next_time: str) -> int:

@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -16,6 +17,16 @@ CODE = (
     "benchmarks",
     "train.py",
 )
+
+
+def require_root() -> None:
+    """End the process unless it runs from the root of the checkout.
+
+    Raises:
+        SystemExit: With one sentence that says where to go.
+    """
+    if Path.cwd() != ROOT:
+        sys.exit(f"error: run this from the root of the checkout: cd {ROOT}")
 
 
 def commit() -> str:

@@ -46,8 +46,8 @@ _DOMAIN_LOSS = Column("last/domain_loss", "domain loss", "{:.4f}", everywhere=Fa
 _ACCURACY_NOTE = (
     "Accuracy on the target's test rows, %. *last*: at the last step. *selected*: at "
     "the validation with the highest information maximisation score, which needs no "
-    "target labels. *oracle*: the best validation, which nobody without target labels "
-    "can pick. *source*: on the source's validation rows."
+    "target labels. *oracle*: the best validation, which cannot be "
+    "picked without target labels. *source*: on the source's validation rows."
 )
 ADAPTATION_TABLES = {
     "wdgrl-amazon": Table(
@@ -105,14 +105,14 @@ ADAPTATION_TABLES = {
         together=2,
     ),
     "wdgrl-office-images": Table(
-        "Office-Caltech10, pictures: two tasks",
+        "Office-Caltech10, images: two tasks",
         _ACCURACY,
         1,
         ("source_only", "wdgrl"),
         ("amazon-webcam", "dslr-webcam"),
         _ACCURACY_NOTE
         + " A small network trained from scratch on 32 x 32 pixels: this shows that "
-        "pictures in folders work, and claims nothing. Chance is 10 %.",
+        "images in folders work, and claims nothing. Chance is 10 %.",
         config=lambda _: "office_images",
         options=_pair_options("office_caltech10/images"),
         grid=True,

@@ -1,20 +1,20 @@
-"""What a table of docs/results.md is: its rows, its cells, how they are shown."""
+"""Specification of a table of docs/results.md: its rows, its runs, its columns."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 METHODS = ("gan", "wgan", "wgan_gp")
-REAL = "real_data"  # the data set itself, measured as if it were samples
+REAL = "real_data"  # the data set itself, evaluated as if it were samples
 TRUE_DISTANCES = "true_distances"  # the places that planted data is made from
 UNTRAINED = (REAL, TRUE_DISTANCES)  # rows that have no config
 
 
 @dataclass(frozen=True)
 class Column:
-    """One metric of a table: its name in the cell, its heading, and how to print it.
+    """One metric of a table: its name in the record, its heading, and how to print it.
 
-    What not every method has is not ``everywhere``.
+    A metric that some methods lack is not ``everywhere``.
     """
 
     key: str
@@ -45,7 +45,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Table:
-    """Which cells a table has.
+    """The runs of a table and how they are shown.
 
     Attributes:
         title: Its heading.
@@ -59,7 +59,7 @@ class Table:
         config: The YAML file of a task, below configs/<method>.
         options: Command line of a task, given where the data sets lie.
         grid: Whether tasks are rows and methods columns.
-        together: Cells that one process measures in turn; starting one takes seconds.
+        together: Runs that share a process; starting one takes seconds.
     """
 
     title: str
@@ -75,11 +75,15 @@ class Table:
     grid: bool = False
     together: int = 1
 
+    def tasks_of(self, name: str) -> Sequence[str]:
+        """Its tasks; a table without any is named as its one task."""
+        return self.tasks or (name,)
+
     def seeds_of(self, method: str, task: str) -> int:
         """How many seeds a method has on a task."""
         names = (f"{method}--{task}", method, task)
-        found = (self.other_seeds[n] for n in names if n in self.other_seeds)
-        return next(found, self.seeds)
+        others = (self.other_seeds[n] for n in names if n in self.other_seeds)
+        return next(others, self.seeds)
 
     def experiment(self, method: str, task: str) -> str:
         """The YAML file of a row, below configs and without its ending.

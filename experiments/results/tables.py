@@ -13,7 +13,7 @@ _POINTS_NOTE = (
     "2,500 samples; high quality: within 3 standard deviations of the nearest mode; a "
     "mode counts once one such sample is near it; reverse KL of those samples' modes "
     "against the uniform law, in nats. None of these sees whether a mode is as wide as "
-    "the data's: for that a cell's file has exact W1 to test points, `wasserstein`. "
+    "the data's: for that a run's record has exact W1 to test points, `wasserstein`. "
     "`real_data` is a perfect sampler. The published "
     "rows train other networks for longer and on another device; ± in them is the "
     "standard error over 10 runs."
@@ -44,7 +44,7 @@ TABLES = {
         note="10,000 samples against the 10,000 test images, in the 64 features of the "
         "project's own classifier (docs/results/features/mnist.safetensors): FIDs are "
         "on that scale, not on Inception's, so the published rows are context only. "
-        "`real_data` is a random sample of 10,000 training images, drawn by the seed.",
+        "`real_data` is a random sample of 10,000 training images, chosen by the seed.",
     ),
     "demo": Table(
         "`make demo`: half of scikit-learn's digits",

@@ -8,10 +8,12 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from experiments.studies.study import Claim, Row, Study, column, figure, select
+from experiments.studies.study import Claim, Row, column, figure, select
 from lightning_modules.functional.closed_forms import wasserstein_1d
 from lightning_modules.functional.distance import euclidean, pairwise
 from lightning_modules.functional.kantorovich import OptimalCritic, dual, primal
+
+TITLE = "Eq. 15-32 on a line: a heap of earth moved into two holes"
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Settings:
     bins: int = 40
 
 
-def measure(settings: Settings) -> list[Row]:
+def run(settings: Settings) -> list[Row]:
     """Solve the transport problem in three ways."""
     places = torch.linspace(0, 10, settings.bins, dtype=torch.float64)
     earth, hole = _histograms(places)
@@ -89,8 +91,8 @@ def claims(rows: Sequence[Row]) -> list[Claim]:
 def draw(rows: Sequence[Row]) -> Figure:
     """Heaps and potential beside the plan."""
     places, moves = select(rows, part="place"), select(rows, part="move")
-    made = figure(11, 4.2)
-    left, right = made.subplots(1, 2)
+    fig = figure(11, 4.2)
+    left, right = fig.subplots(1, 2)
     x = column(places, "x")
     width = x[1] - x[0]
     left.bar(x, column(places, "earth"), width, alpha=0.5, label="earth, P")
@@ -111,14 +113,4 @@ def draw(rows: Sequence[Row]) -> Figure:
         title=f"optimal plan, W1 = {cost:.3f}",
         aspect="equal",
     )
-    return made
-
-
-STUDY = Study(
-    "bulldozer",
-    "Eq. 15-32 on a line: a heap of earth moved into two holes",
-    Settings,
-    measure,
-    claims,
-    draw,
-)
+    return fig

@@ -10,7 +10,15 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LinearLR
 
 from datamodules import PointClouds
-from lightning_modules import GAN, WGAN, WGANGP, GANAdam, WGANGPAdam, WGANRMSprop
+from lightning_modules import (
+    GAN,
+    WGAN,
+    WGANGP,
+    GANAdam,
+    MLPCritic,
+    WGANGPAdam,
+    WGANRMSprop,
+)
 from lightning_modules.core.random import RandomStream
 from lightning_modules.generative.base import GenerativeModule
 
@@ -20,11 +28,12 @@ KINDS: dict[str, tuple[Callable[..., GenerativeModule], Callable[..., Any]]] = {
     "wgan": (WGAN, WGANRMSprop),
     "wgan_gp": (WGANGP, WGANGPAdam),
 }
+OPTIONS = {"gan": (), "wgan": ("clip",), "wgan_gp": ("penalty_weight", "one_sided")}
 NAMES = {"gan": "GAN", "wgan": "WGAN", "wgan_gp": "WGAN-GP"}
 
 
 class Frozen(nn.Module):
-    """Stands where a module wants a generator; the samples come from elsewhere."""
+    """Stands where a module needs a generator; the samples come from elsewhere."""
 
     latent_dim = 1
 
@@ -33,23 +42,48 @@ class Frozen(nn.Module):
         return latent
 
 
-def module_of(
-    method: str, critic: nn.Module, lr: float, **settings: Any
+def gan_module(
+    method: str, generator: nn.Module, critic: nn.Module, lr: float, **options: Any
 ) -> GenerativeModule:
-    """A method around a critic, with its paper's optimizer at this learning rate.
+    """A method with its paper's optimizers, both at this learning rate.
 
     Args:
         method: ``gan``, ``wgan`` or ``wgan_gp``.
-        critic: The critic to be trained.
-        lr: Its learning rate.
-        settings: Further arguments of the method (``clip``, ``penalty_weight``).
+        generator: The generator.
+        critic: The critic or discriminator.
+        lr: The learning rate.
+        **options: ``clip``, ``penalty_weight`` and ``one_sided``, of which the method
+            is given those that it has.
     """
     cls, optimizer = KINDS[method]
 
-    def made(parameters: Any) -> Any:
+    def factory(parameters: Any) -> Any:
         return optimizer(parameters, lr=lr)
 
-    return cls(Frozen(), critic, critic_optimizer=made, **settings)
+    own = {name: value for name, value in options.items() if name in OPTIONS[method]}
+    optimizers = {"critic_optimizer": factory, "generator_optimizer": factory}
+    return cls(generator, critic, **optimizers, **own)
+
+
+def module_of(
+    method: str, critic: nn.Module, lr: float, **options: Any
+) -> GenerativeModule:
+    """A method around a critic and no generator, see `gan_module`."""
+    return gan_module(method, Frozen(), critic, lr, **options)
+
+
+def mlp_critic(
+    width: int, seed: int, *, depth: int = 3, dim: int = 2, **options: Any
+) -> nn.Module:
+    """A critic of some hidden layers, with initial weights from this seed."""
+    return seeded(lambda: MLPCritic((dim,), (width,) * depth, **options), seed)
+
+
+def seeded(make: Callable[[], nn.Module], seed: int) -> nn.Module:
+    """A network with initial weights from this seed, torch's state left alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return make()
 
 
 def critic_steps(
@@ -61,7 +95,7 @@ def critic_steps(
     final_rate: float = 0.05,
     label: str = "critic",
 ) -> Iterator[int]:
-    """Train the critic, giving the number of updates made after each, 0 first.
+    """Train the critic, giving the number of updates after each, 0 first.
 
     Args:
         module: What gives the loss, and does what its paper does after a step.
@@ -72,7 +106,7 @@ def critic_steps(
         label: What the progress bar says.
     """
     module.noise = RandomStream(seed, 0, "train")
-    optimizer = module._optimizer_factories[0](module.critic.parameters())
+    optimizer = module.critic_spec.optimizer(module.critic.parameters())
     decay = LinearLR(optimizer, 1.0, final_rate, total_iters=steps)
     yield 0
     for step in track(range(1, steps + 1), label):
@@ -80,7 +114,7 @@ def critic_steps(
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        module.after_critic_step()
+        module.after_critic_update()
         decay.step()
         yield step
 
@@ -92,7 +126,7 @@ def train(module: GenerativeModule, pairs: Pairs, steps: int, **options: Any) ->
 
 
 def cloud(name: str, seed: int) -> Tensor:
-    """100,000 points of a known distribution, (n, 2)."""
+    """100,000 points of a named distribution, (n, 2)."""
     data = PointClouds(name, seed=seed)  # type: ignore[arg-type]
     data.setup("fit")
     return data.real("train")
@@ -113,10 +147,8 @@ def batches_of(*pools: Tensor, size: int, seed: int) -> Callable[[], list[Tensor
 
 def noisy_copies(pool: Tensor, size: int, seed: int, spread: float = 1.0) -> Pairs:
     """Data beside fresh data with normal noise: a fixed generator of figure 1a."""
-    draw, noise = (
-        batches_of(pool, pool, size=size, seed=seed),
-        RandomStream(seed, 1, "noise"),
-    )
+    draw = batches_of(pool, pool, size=size, seed=seed)
+    noise = RandomStream(seed, 1, "noise")
 
     def pair() -> tuple[Tensor, Tensor]:
         real, other = draw()
@@ -128,10 +160,3 @@ def noisy_copies(pool: Tensor, size: int, seed: int, spread: float = 1.0) -> Pai
 def in_double(network: nn.Module) -> nn.Module:
     """A copy in float64, so that tiny gradients don't vanish in rounding."""
     return copy.deepcopy(network).double()
-
-
-def seeded(make: Callable[[], nn.Module], seed: int) -> nn.Module:
-    """A network with initial weights from this seed, torch's state left alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return make()

@@ -16,7 +16,7 @@ from experiments.studies.critics import (
     seeded,
     train,
 )
-from experiments.studies.study import Claim, Row, Study, column, figure, select
+from experiments.studies.study import Claim, Row, column, figure, select
 from lightning_modules import MLPCritic
 from lightning_modules.functional.transport import wasserstein_distance
 from lightning_modules.generative.base import GenerativeModule
@@ -27,6 +27,11 @@ ONE_SIDED = "strong one-sided penalty"  # which can't
 BINS = 61
 TIMES = ("before", "after")
 BATCHES = 8  # over which gradient norms are averaged
+
+TITLE = (
+    "Gulrajani et al. 2017, figure 1b: gradients in twelve-layer critics, and where "
+    "the weights of shallow ones go"
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class Settings:
     seed: int = 0
 
 
-def measure(settings: Settings) -> list[Row]:
+def run(settings: Settings) -> list[Row]:
     """Train critics of each kind on the Swiss roll, and look into them twice."""
     pool = cloud("swiss_roll", settings.seed)
     pairs = noisy_copies(pool, settings.batch_size, settings.seed)
@@ -107,8 +112,8 @@ def _module(
 ) -> GenerativeModule:
     """A critic of the given kind; a clipped one begins anywhere in its box.
 
-    With the usual initial weights the first clipping would already put most of them
-    on the walls, and nobody could tell what training did.
+    With the default initial weights the first clipping would already put most of them
+    on the walls, and one could not tell what training did.
     """
     clip = _clip(kind)
 
@@ -124,8 +129,9 @@ def _module(
     if clip is not None:
         return module_of("wgan", critic, settings.lr_clipped, clip=clip)
     weight = settings.penalty_weight if kind == PENALTY else settings.strong_weight
-    penalty = {"penalty_weight": weight, "one_sided": kind == ONE_SIDED}
-    return module_of("wgan_gp", critic, settings.lr, **penalty)
+    one_sided = kind == ONE_SIDED
+    options = {"penalty_weight": weight, "one_sided": one_sided}
+    return module_of("wgan_gp", critic, settings.lr, **options)
 
 
 def _norms(module: GenerativeModule, pairs: Pairs, kind: str, when: str) -> list[Row]:
@@ -216,7 +222,7 @@ def claims(rows: Sequence[Row]) -> list[Claim]:
     steep, gentle = clipped[0], clipped[-1]
     untrained = "the same before training"
     bound = "which the size of the box alone makes sure of"
-    found = [
+    claims = [
         Claim(
             f"{gentle}: decades between the layers' gradient norms, {bound}",
             _spread(rows, gentle, "after"),
@@ -240,23 +246,23 @@ def claims(rows: Sequence[Row]) -> list[Claim]:
     for kind in kinds:
         (row,) = select(rows, part="estimate", critic=kind, when="after")
         about = f"{kind}, 12 layers: estimate over exact W1 (0: it has learnt nothing)"
-        found.append(Claim(about, float(row["value"])))
+        claims.append(Claim(about, float(row["value"])))
     for activation in ("leaky_relu", "relu"):
         walls = select(rows, part="at walls", activation=activation)
         before, after = (float(select(walls, when=w)[0]["value"]) for w in TIMES)
         kind = f"{walls[0]['critic']}, few layers of {activation}"
-        found += [
+        claims += [
             Claim(f"{kind}: share of weights within 1 % of +-c", after, low=0.6),
             Claim(untrained, before),
         ]
-    return found
+    return claims
 
 
 def draw(rows: Sequence[Row]) -> Figure:
     """Norms over layers, before and after training, beside two histograms."""
     norms = select(rows, part="norm")
-    made = figure(12, 4)
-    panel, clipped, penalised = made.subplots(1, 3)
+    fig = figure(12, 4)
+    panel, clipped, penalised = fig.subplots(1, 3)
     for kind in dict.fromkeys(str(r["critic"]) for r in norms):
         own = select(norms, critic=kind)
         layers = column(select(own, when="after"), "layer")
@@ -285,15 +291,4 @@ def draw(rows: Sequence[Row]) -> Figure:
         )
         axes.title.set_size(10)
         axes.legend(fontsize=8)
-    return made
-
-
-STUDY = Study(
-    "deep_critics",
-    "Gulrajani et al. 2017, figure 1b: gradients in twelve-layer critics, and where "
-    "the weights of shallow ones go",
-    Settings,
-    measure,
-    claims,
-    draw,
-)
+    return fig

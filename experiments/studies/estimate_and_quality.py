@@ -13,9 +13,9 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from datamodules import Digits
+from experiments.studies.alternating import digits_module, fit_and_measure
 from experiments.studies.critics import NAMES
-from experiments.studies.players import digits_players, fit_watched
-from experiments.studies.study import Claim, Row, Study, column, figure, select
+from experiments.studies.study import Claim, Row, column, figure, select
 from lightning_modules import GAN
 from lightning_modules.core.random import RandomStream
 from lightning_modules.functional.adversarial import (
@@ -28,6 +28,11 @@ from lightning_modules.generative.base import GenerativeModule
 
 WARM_UP = 0.1  # share of the updates in which a critic finds its feet
 SMOOTH = 5  # measurements under the running median that is drawn, as in the paper
+
+TITLE = (
+    "Arjovsky et al. 2017, figures 3 and 4: the critic's estimate beside the quality "
+    "of the samples while digits are learnt"
+)
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ class Settings:
     seeds: tuple[int, ...] = (0, 1, 2)
 
 
-def measure(settings: Settings) -> list[Row]:
+def run(settings: Settings) -> list[Row]:
     """Train the three methods and keep the curves of each."""
     rows: list[Row] = []
     for seed in settings.seeds:
@@ -74,20 +79,20 @@ def _curves(settings: Settings, method: str, seed: int) -> list[Row]:
         "wgan": settings.lr_wgan,
         "wgan_gp": settings.lr_wgan_gp,
     }[method]
-    extra = {"clip": settings.clip} if method == "wgan" else {}
-    width, latent = settings.width, settings.latent_dim
-    module = digits_players(method, width, latent, lr, seed, **extra)
+    size, steps, every = settings.width, settings.steps, settings.every
+    latent = settings.latent_dim
+    module = digits_module(method, size, latent, lr, seed, clip=settings.clip)
     data = Digits(settings.batch_size, seed=seed)
-    found = fit_watched(module, data, settings.steps, settings.every, _look)
+    curves = fit_and_measure(module, data, steps, every, _estimate_and_exact)
     floor = _exact(data.real("val"), data.real("train"))
-    return [{"method": method, "seed": seed, **r, "floor": floor} for r in found]
+    return [{"method": method, "seed": seed, **r, "floor": floor} for r in curves]
 
 
 def _exact(x: Tensor, y: Tensor) -> float:
     return float(wasserstein_distance(x.flatten(1), y.flatten(1)))
 
 
-def _look(module: GenerativeModule, data: Digits, step: int) -> Row:
+def _estimate_and_exact(module: GenerativeModule, data: Digits, step: int) -> Row:
     """The critic's estimate on the training digits, the distance to the held-out."""
     held_out, real = data.real("val"), data.real("train")
     fake = module.sample(len(held_out), seed=step)
@@ -97,10 +102,10 @@ def _look(module: GenerativeModule, data: Digits, step: int) -> Row:
         loss = discriminator_loss(module.critic(real), module.critic(fake))
         return {"estimate": float(jensen_shannon_estimate(loss)), "exact": exact}
     epsilon = RandomStream(data.seed, step, "plan").uniform(len(real))
-    found = estimate_on_plan(module.critic, real, fake[: len(real)], epsilon)
+    plan = estimate_on_plan(module.critic, real, fake[: len(real)], epsilon)
     return {
-        "estimate": float(found.raw),
-        "per_slope": float(found.per_slope),
+        "estimate": float(plan.raw),
+        "per_slope": float(plan.per_slope),
         "exact": exact,
     }
 
@@ -112,29 +117,29 @@ def correlations(
     warm_up: float = WARM_UP,
 ) -> list[float]:
     """Spearman's rank correlation with exact W1 after the warm-up, for each seed."""
+    return [
+        float(spearmanr(column(own, estimate), column(own, "exact")).statistic)
+        for own in _by_seed(rows, method, warm_up)
+    ]
+
+
+def _by_seed(rows: Sequence[Row], method: str, warm_up: float) -> list[list[Row]]:
+    """The rows of each seed after the warm-up."""
     start = warm_up * max(column(rows, "step"))
     own = [row for row in select(rows, method=method) if float(row["step"]) > start]
-    found = []
-    for seed in dict.fromkeys(column(own, "seed")):
-        run = select(own, seed=seed)
-        pair = column(run, estimate), column(run, "exact")
-        found.append(float(spearmanr(*pair).statistic))
-    return found
+    return [select(own, seed=seed) for seed in dict.fromkeys(column(own, "seed"))]
 
 
 def _detrended(rows: Sequence[Row], method: str) -> float:
     """The same of what a parabola in the steps leaves of both curves."""
 
-    def rest(run: Sequence[Row], name: str) -> "np.ndarray[Any, Any]":
-        steps, values = column(run, "step"), column(run, name)
+    def rest(own: Sequence[Row], name: str) -> "np.ndarray[Any, Any]":
+        steps, values = column(own, "step"), column(own, name)
         return values - np.polyval(np.polyfit(steps, values, 2), steps)
 
-    start = WARM_UP * max(column(rows, "step"))
-    own = [row for row in select(rows, method=method) if float(row["step"]) > start]
-    runs = [select(own, seed=s) for s in dict.fromkeys(column(own, "seed"))]
     return mean(
-        float(spearmanr(rest(run, "estimate"), rest(run, "exact")).statistic)
-        for run in runs
+        float(spearmanr(rest(own, "estimate"), rest(own, "exact")).statistic)
+        for own in _by_seed(rows, method, WARM_UP)
     )
 
 
@@ -142,15 +147,15 @@ def claims(rows: Sequence[Row]) -> list[Claim]:
     """Rank correlations of estimate and quality, as means over the seeds."""
     about = "rank correlation of its estimate with the samples' exact W1 to data"
     seeds = len({row["seed"] for row in rows})
-    found = {m: mean(correlations(rows, m)) for m in NAMES}
+    means = {m: mean(correlations(rows, m)) for m in NAMES}
     return [
         Claim(
             f"WGAN-GP: {about}, after the first tenth of training, mean of {seeds} "
             "seeds",
-            found["wgan_gp"],
+            means["wgan_gp"],
             low=0.7,
         ),
-        Claim(f"WGAN: {about}", found["wgan"], low=0.7),
+        Claim(f"WGAN: {about}", means["wgan"], low=0.7),
         Claim(
             "WGAN: the same with the first tenth, in which the critic itself starts",
             mean(correlations(rows, "wgan", warm_up=0.0)),
@@ -160,7 +165,7 @@ def claims(rows: Sequence[Row]) -> list[Claim]:
             "WGAN: the same of its estimate per slope",
             mean(correlations(rows, "wgan", "per_slope")),
         ),
-        Claim(f"GAN, Jensen-Shannon estimate: {about}", found["gan"], high=0.3),
+        Claim(f"GAN, Jensen-Shannon estimate: {about}", means["gan"], high=0.3),
         Claim(
             "least of the JS estimate over the seeds' last tenth, over log 2 (the "
             "paper's stays there)",
@@ -186,9 +191,9 @@ def _late_js(rows: Sequence[Row]) -> float:
 
 def draw(rows: Sequence[Row]) -> Figure:
     """One panel per method: its estimate and the exact distance, of the first seed."""
-    made = figure(12, 3.8)
+    fig = figure(12, 3.8)
     first_seed = min(column(rows, "seed"))
-    for panel, method in zip(made.subplots(1, 3), NAMES, strict=True):
+    for panel, method in zip(fig.subplots(1, 3), NAMES, strict=True):
         own = select(rows, method=method, seed=first_seed)
         steps, estimate = column(own, "step"), column(own, "estimate")
         name = "JS estimate" if method == "gan" else "critic's estimate"
@@ -209,15 +214,4 @@ def draw(rows: Sequence[Row]) -> Figure:
         panel.legend(
             [first, second, third], [name, "exact W1", "half to half"], fontsize=8
         )
-    return made
-
-
-STUDY = Study(
-    "estimate_and_quality",
-    "Arjovsky et al. 2017, figures 3 and 4: the critic's estimate beside the quality "
-    "of the samples while digits are learnt",
-    Settings,
-    measure,
-    claims,
-    draw,
-)
+    return fig

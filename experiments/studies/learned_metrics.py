@@ -4,8 +4,8 @@
 
 For scikit-learn's wine and digits: the Euclidean distance, the LMNN of
 configs/metric_learner, the other losses with LMNN's data and budget, and scikit-learn's
-NeighborhoodComponentsAnalysis. Every split of the rows (60/20/20 by class) is measured
-with all of them. Settings were looked at on splits 0 to 7, so these are 100 and up.
+NeighborhoodComponentsAnalysis. All of them learn from every split of the rows (60/20/20
+by class). Settings were looked at on splits 0 to 7, so these are 100 and up.
 Writes docs/results/neighbours.csv: mean accuracy of 3 neighbours on the test rows, and
 its mean gain over the Euclidean distance with the standard error over the splits.
 """
@@ -19,30 +19,31 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-import yaml
-from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch import seed_everything
 from rich.progress import track
 from sklearn.neighbors import (
     KNeighborsClassifier,
     NeighborhoodComponentsAnalysis,
 )
 
-from callbacks import write_whole
 from datamodules import LabelledTable
-from experiments.provenance import ROOT, commit, hardware
-from experiments.results.record import RESULTS
+from experiments.csv_files import csv_text
+from experiments.provenance import ROOT, commit, hardware, require_root
+from experiments.records import RESULTS
+from experiments.trainers import quiet_trainer
 from lightning_modules import LinearMap, MetricLearner
+from lightning_modules.core.files import write_whole
+from wasserstein_critics.cli.config_files import read_config
 
 FIRST_SPLIT = 100
 LOSSES = ("lmnn", "triplet", "improved_triplet", "contrastive")
-Row = dict[str, float]
+Row = dict[str, float | str]
 
 
 def settings(table: str) -> dict[str, Any]:
     """The experiment's config."""
     path = ROOT / "configs" / "metric_learner" / f"{table}.yaml"
-    found: dict[str, Any] = yaml.safe_load(path.read_text())
-    return found
+    return read_config(path)
 
 
 def learnt(table: str, loss: str, split: int) -> tuple[float, float]:
@@ -60,19 +61,10 @@ def learnt(table: str, loss: str, split: int) -> tuple[float, float]:
         margin=model["margin"] if loss == "lmnn" else model["margin"] ** 0.5,
         optimizer=lambda weights: torch.optim.Adam(weights, lr=rate),
     )
-    trainer = Trainer(
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        max_epochs=-1,
-        max_steps=config["trainer"]["max_steps"],
-        limit_val_batches=0,
-    )
+    trainer = quiet_trainer(max_steps=config["trainer"]["max_steps"])
     trainer.fit(module, data)
-    (found, *_) = trainer.test(module, data, verbose=False)
-    return found["test/input_knn_accuracy"], found["test/knn_accuracy"]
+    (metrics, *_) = trainer.test(module, data, verbose=False)
+    return metrics["test/input_knn_accuracy"], metrics["test/knn_accuracy"]
 
 
 def components(table: str, split: int) -> float:
@@ -81,37 +73,39 @@ def components(table: str, split: int) -> float:
     data = LabelledTable(**config["data"]["init_args"], split_seed=split)
     data.setup()
     parts = data.train_set, data.test_set
-    (x, y), (asked, labels) = ((p.x.numpy(), p.y.numpy()) for p in parts)
+    (x, y), (test_x, test_y) = ((p.x.numpy(), p.y.numpy()) for p in parts)
     learner = NeighborhoodComponentsAnalysis(random_state=split, max_iter=200).fit(x, y)
-    judge = KNeighborsClassifier(config["model"]["init_args"]["k"])
-    judge.fit(learner.transform(x), y)
-    return float(judge.score(learner.transform(asked), labels))
+    classifier = KNeighborsClassifier(config["model"]["init_args"]["k"])
+    classifier.fit(learner.transform(x), y)
+    return float(classifier.score(learner.transform(test_x), test_y))
 
 
-def measure(table: str, splits: Sequence[int]) -> Iterator[tuple[str, Row]]:
-    """Method and figures, for every method."""
+def evaluate(table: str, splits: Sequence[int]) -> Iterator[Row]:
+    """A row for every method."""
     before: list[float] = []
     after: dict[str, list[float]] = {loss: [] for loss in (*LOSSES, "nca")}
     seconds = dict.fromkeys(after, 0.0)
     for split in track(splits, table):
-        for method in after:
+        for method, accuracies in after.items():
             start = time.process_time()
             if method == "nca":
-                after[method].append(components(table, split))
+                accuracies.append(components(table, split))
             else:
-                euclidean, found = learnt(table, method, split)
-                after[method].append(found)
+                euclidean, accuracy = learnt(table, method, split)
+                accuracies.append(accuracy)
             seconds[method] += time.process_time() - start
         before.append(euclidean)
-    yield "euclidean", _figures(before, before, 0.0)
-    for method, found_ones in after.items():
-        yield method, _figures(found_ones, before, seconds[method])
+    for method, accuracies in {"euclidean": before, **after}.items():
+        figures = _figures(accuracies, before, seconds.get(method, 0.0))
+        yield {"table": table, "method": method, **figures}
 
 
-def _figures(found: list[float], before: list[float], seconds: float) -> Row:
-    gains = [a - b for a, b in zip(found, before, strict=True)]
+def _figures(
+    after: list[float], before: list[float], seconds: float
+) -> dict[str, float]:
+    gains = [a - b for a, b in zip(after, before, strict=True)]
     return {
-        "accuracy": 100 * statistics.mean(found),
+        "accuracy": 100 * statistics.mean(after),
         "gain": 100 * statistics.mean(gains),
         "standard_error": 100 * statistics.stdev(gains) / len(gains) ** 0.5,
         "worse_splits": sum(gain < 0 for gain in gains),
@@ -120,28 +114,26 @@ def _figures(found: list[float], before: list[float], seconds: float) -> Row:
 
 
 def main() -> None:
-    """Measure both tables and write the CSV."""
+    """Evaluate on both tables and write the CSV."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--splits", type=int, default=20, help="how many (default: 20)")
     n = parser.parse_args().splits
     warnings.filterwarnings("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     torch.set_num_threads(1)
-    made = (
-        "command: python -m experiments.studies.learned_metrics; "
-        f"splits {FIRST_SPLIT} to "
-        f"{FIRST_SPLIT + n - 1}; commit {commit()}; {hardware()}"
-    )
-    lines = [f"# {made}"]
-    for table in ("wine", "digits"):
-        for method, row in measure(table, range(FIRST_SPLIT, FIRST_SPLIT + n)):
-            if len(lines) == 1:
-                lines.append(",".join(["table", "method", *row]))
-            values = [f"{value:.6g}" for value in row.values()]
-            lines.append(",".join([table, method, *values]))
-            print(lines[-1])
-    write_whole(RESULTS / "neighbours.csv", "\n".join(lines) + "\n")
+    header = {
+        "command": "python -m experiments.studies.learned_metrics",
+        "splits": f"{FIRST_SPLIT} to {FIRST_SPLIT + n - 1}",
+        "commit": commit(),
+        "hardware": hardware(),
+    }
+    splits = range(FIRST_SPLIT, FIRST_SPLIT + n)
+    rows = [row for table in ("wine", "digits") for row in evaluate(table, splits)]
+    text = csv_text(header, rows)
+    print(text)
+    write_whole(RESULTS / "neighbours.csv", text)
 
 
 if __name__ == "__main__":
+    require_root()
     main()

@@ -5,20 +5,24 @@ from dataclasses import dataclass
 
 import torch
 from matplotlib.figure import Figure
-from torch import Tensor, nn
+from torch import Tensor
 
 from experiments.studies.critics import (
     batches_of,
     cloud,
     critic_steps,
+    mlp_critic,
     module_of,
-    seeded,
 )
-from experiments.studies.study import Claim, Row, Study, column, figure, select
-from lightning_modules import MLPCritic
+from experiments.studies.study import Claim, Row, column, figure, select
 from lightning_modules.core.random import RandomStream
 from lightning_modules.functional.slope import estimate_on_plan
 from lightning_modules.functional.transport import wasserstein_distance
+
+TITLE = (
+    "25 Gaussians: estimate per slope (lines) and raw (crosses) of critics trained to "
+    "the end on fixed points, over their exact W1"
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Settings:
     seed: int = 0
 
 
-def measure(settings: Settings) -> list[Row]:
+def run(settings: Settings) -> list[Row]:
     """A critic for every n, lambda and spread."""
     pool = cloud("gaussians25", settings.seed)
     rows: list[Row] = []
@@ -70,11 +74,8 @@ def _row(
     spread: float,
     floor: float,
 ) -> Row:
-    def make() -> nn.Module:
-        return MLPCritic((2,), (settings.width,) * 3)
-
     seed = settings.seed
-    critic = seeded(make, seed)
+    critic = mlp_critic(settings.width, seed)
     module = module_of("wgan_gp", critic, settings.lr, penalty_weight=weight)
     draw = batches_of(real, fake, size=settings.batch_size, seed=seed)
 
@@ -88,16 +89,16 @@ def _row(
     for step in critic_steps(module, pairs, steps, seed=seed, label=label):
         if step == steps // 2:
             half_way = estimate_on_plan(critic, real, fake, epsilon)
-    found = estimate_on_plan(critic, real, fake, epsilon)
+    plan = estimate_on_plan(critic, real, fake, epsilon)
     return {
         "half_way": float(half_way.per_slope),
         "n": len(real),
         "spread": spread,
         "weight": weight,
-        "estimate": float(found.raw),
-        "slope": float(found.slope),
-        "per_slope": float(found.per_slope),
-        "exact": float(found.exact),
+        "estimate": float(plan.raw),
+        "slope": float(plan.slope),
+        "per_slope": float(plan.per_slope),
+        "exact": float(plan.exact),
         "floor": floor,
     }
 
@@ -110,10 +111,10 @@ def ratio(row: Row) -> float:
 def claims(rows: Sequence[Row]) -> list[Claim]:
     """Each lambda and spread at the largest n, and how far training had come."""
     n = max(column(rows, "n"))
-    judged = sorted(
+    largest = sorted(
         select(rows, n=n), key=lambda row: (-float(row["spread"]), row["weight"])
     )
-    found = [
+    ratios = [
         Claim(
             f"most points, noise {row['spread']:g}, lambda {row['weight']:g}: estimate "
             "per slope over exact W1",
@@ -121,13 +122,13 @@ def claims(rows: Sequence[Row]) -> list[Claim]:
             low=0.8,
             high=1.2,
         )
-        for row in judged
+        for row in largest
     ]
-    late = [float(row["per_slope"]) / float(row["half_way"]) - 1 for row in judged]
+    late = [float(row["per_slope"]) / float(row["half_way"]) - 1 for row in largest]
     growth = "what the second half of the updates added to the estimate per slope"
     least, most = min(late), max(late)
     return [
-        *found,
+        *ratios,
         Claim(f"of these, least of {growth}, as a share", least),
         Claim(f"of these, most of {growth}, as a share", most),
     ]
@@ -136,8 +137,8 @@ def claims(rows: Sequence[Row]) -> list[Claim]:
 def draw(rows: Sequence[Row]) -> Figure:
     """Per spread: raw and normalised estimates over lambda, for each n."""
     spreads = sorted({float(r["spread"]) for r in rows})
-    made = figure(5.5 * len(spreads), 4.2)
-    for panel, spread in zip(made.subplots(1, len(spreads)), spreads, strict=True):
+    fig = figure(5.5 * len(spreads), 4.2)
+    for panel, spread in zip(fig.subplots(1, len(spreads)), spreads, strict=True):
         for n in sorted({float(r["n"]) for r in rows}):
             own = select(rows, n=n, spread=spread)
             weights = column(own, "weight")
@@ -157,15 +158,4 @@ def draw(rows: Sequence[Row]) -> Figure:
             title=f"25 Gaussians, noise {spread:g}; dotted: data against data",
         )
         panel.legend(fontsize=8)
-    return made
-
-
-STUDY = Study(
-    "optimal_critics",
-    "25 Gaussians: estimate per slope (lines) and raw (crosses) of critics trained to "
-    "the end on fixed points, over their exact W1",
-    Settings,
-    measure,
-    claims,
-    draw,
-)
+    return fig

@@ -7,13 +7,18 @@ from statistics import mean
 from matplotlib.figure import Figure
 
 from datamodules import Digits
+from experiments.studies.alternating import digits_module, fit_and_measure
 from experiments.studies.critics import NAMES
-from experiments.studies.players import digits_players, fit_watched
-from experiments.studies.study import Claim, Row, Study, column, figure, select
+from experiments.studies.study import Claim, Row, column, figure, select
 from lightning_modules.generative.base import GenerativeModule
 
 METHODS = ("wgan_gp", "wgan")
 N_DIGITS = 1797
+
+TITLE = (
+    "Gulrajani et al. 2017, section 5.6: the critic's estimate on 1,000 training "
+    "digits and on others"
+)
 
 
 @dataclass(frozen=True)
@@ -45,22 +50,21 @@ class Settings:
     seed: int = 0
 
 
-def measure(settings: Settings) -> list[Row]:
+def run(settings: Settings) -> list[Row]:
     """Train both methods on few images and keep both estimates of each."""
     rows: list[Row] = []
     for method in METHODS:
-        clipped = method == "wgan"
-        lr = settings.lr_clipped if clipped else settings.lr
-        extra = {"clip": settings.clip} if clipped else {}
-        width, latent, seed = settings.width, settings.latent_dim, settings.seed
-        module = digits_players(method, width, latent, lr, seed, **extra)
+        lr = settings.lr_clipped if method == "wgan" else settings.lr
+        size = settings.width, settings.latent_dim
+        seed, steps, every = settings.seed, settings.steps, settings.every
+        module = digits_module(method, *size, lr, seed, clip=settings.clip)
         data = Digits(settings.batch_size, N_DIGITS - settings.n_train, seed=seed)
-        found = fit_watched(module, data, settings.steps, settings.every, _look)
-        rows += [{"method": method, **row} for row in found]
+        curves = fit_and_measure(module, data, steps, every, _estimates)
+        rows += [{"method": method, **row} for row in curves]
     return rows
 
 
-def _look(module: GenerativeModule, data: Digits, step: int) -> Row:
+def _estimates(module: GenerativeModule, data: Digits, step: int) -> Row:
     """The critic's estimate against training and against validation images."""
     fakes = module.critic(module.sample(2000, seed=step)).mean()
     train, val = (module.critic(data.real(s)).mean() - fakes for s in ("train", "val"))
@@ -76,12 +80,12 @@ def gap(rows: Sequence[Row], method: str, sixth: int) -> float:
 
 def claims(rows: Sequence[Row]) -> list[Claim]:
     """Whether the two estimates part, and by how much, for both methods alike."""
-    found = []
+    claims: list[Claim] = []
     for method in METHODS:
         name, late = NAMES[method], len(select(rows, method=method)) // 6
         own = select(rows, method=method)[-late:]
         missing = gap(rows, method, 5) / abs(mean(column(own, "train")))
-        found += [
+        claims += [
             Claim(
                 f"{name}: share of the training estimate that is missing on validation "
                 "images, last sixth of training",
@@ -95,13 +99,13 @@ def claims(rows: Sequence[Row]) -> list[Claim]:
                 low=1.5,
             ),
         ]
-    return found
+    return claims
 
 
 def draw(rows: Sequence[Row]) -> Figure:
     """Both estimates of both methods."""
-    made = figure(10, 4)
-    for panel, method in zip(made.subplots(1, 2), METHODS, strict=True):
+    fig = figure(10, 4)
+    for panel, method in zip(fig.subplots(1, 2), METHODS, strict=True):
         own = select(rows, method=method)
         for key, colour in (("train", "#30638e"), ("val", "#d1495b")):
             panel.plot(column(own, "step"), column(own, key), color=colour, label=key)
@@ -111,15 +115,4 @@ def draw(rows: Sequence[Row]) -> Figure:
             ylabel="critic's estimate",
         )
         panel.legend()
-    return made
-
-
-STUDY = Study(
-    "overfitting",
-    "Gulrajani et al. 2017, section 5.6: the critic's estimate on 1,000 training "
-    "digits and on others",
-    Settings,
-    measure,
-    claims,
-    draw,
-)
+    return fig

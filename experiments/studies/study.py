@@ -1,13 +1,13 @@
-"""What a study is: rows that it measures, claims and a figure made from the rows."""
+"""Parts of a study: the rows of a run, claims and a figure made from the rows."""
 
-import csv
-import io
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from matplotlib.figure import Figure
+
+from experiments.csv_files import csv_rows
 
 Row = dict[str, float | str]
 
@@ -52,52 +52,36 @@ class Claim:
         return "yes" if self.holds else "**no**"
 
 
-@dataclass(frozen=True)
-class Study:
-    """One experiment of the note or its papers.
+class Study(Protocol):
+    """A module that holds one experiment of docs/theory.md or of a paper.
 
     Attributes:
-        name: Name of its files and of its config.
-        title: What it shows, one line, with its source.
-        settings: Dataclass of its settings, with defaults.
-        measure: Makes the rows from settings; the part that takes time.
-        claims: Makes the claims from rows.
-        draw: Makes the figure from rows.
+        TITLE: What it shows, one line, with its source.
+        Settings: Dataclass of its settings, with defaults.
     """
 
-    name: str
-    title: str
-    settings: type
-    measure: Callable[[Any], list[Row]]
-    claims: Callable[[Sequence[Row]], list[Claim]]
-    draw: Callable[[Sequence[Row]], Figure]
+    TITLE: str
+    Settings: type[Any]
 
+    def run(self, settings: Any, /) -> list[Row]:
+        """The rows for these settings; the part that takes time."""
 
-def to_csv(rows: Sequence[Row]) -> str:
-    """Rows as CSV; a row lacks a column where its cell is empty."""
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    text = io.StringIO()
-    table = csv.DictWriter(text, columns, lineterminator="\n")
-    table.writeheader()
-    for row in rows:
-        table.writerow({k: _text(v) for k, v in row.items()})
-    return text.getvalue()
+    def claims(self, rows: Sequence[Row], /) -> list[Claim]:
+        """The claims that these rows bear out or don't."""
 
-
-def _text(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:.6g}"
+    def draw(self, rows: Sequence[Row], /) -> Figure:
+        """The figure of these rows."""
 
 
 def from_csv(text: str) -> list[Row]:
-    r"""The rows again, numbers as numbers; lines that start with ``#`` are skipped.
+    r"""Rows of a CSV file, numbers as numbers, without what is empty.
 
-    >>> from_csv("# note\na,b\n1,x\n,y\n")
+    >>> from_csv("# commit: abc\na,b\n1,x\n,y\n")
     [{'a': 1.0, 'b': 'x'}, {'b': 'y'}]
     """
-    lines = (line for line in text.splitlines() if not line.startswith("#"))
     return [
-        {k: _value(v) for k, v in row.items() if v != ""}
-        for row in csv.DictReader(lines)
+        {name: _value(word) for name, word in row.items() if word != ""}
+        for row in csv_rows(text)
     ]
 
 
@@ -108,9 +92,9 @@ def _value(text: str) -> float | str:
         return text
 
 
-def select(rows: Iterable[Row], **wanted: float | str) -> list[Row]:
+def select(rows: Iterable[Row], **values: float | str) -> list[Row]:
     """The rows with these values."""
-    return [r for r in rows if all(r.get(k) == v for k, v in wanted.items())]
+    return [r for r in rows if all(r.get(k) == v for k, v in values.items())]
 
 
 def column(rows: Iterable[Row], name: str) -> list[float]:

@@ -5,132 +5,101 @@ problem of WGAN-GP has its optimum at t (1 + t / (2 lambda)), see docs/theory.md
 clipped critic estimates W1 in a unit that depends on clip, width and t. Divided by the
 critic's mean slope on the lines of the exact plan, both come back to W1.
 
-    python -m experiments.studies.two_gaussians
-
-writes docs/results/two_gaussians.csv and docs/figures/two_gaussians.png and prints the
-table; about two minutes on one core.
+Columns of a row: ``shift`` is t; ``estimate`` is mean f(real) - mean f(generated) on
+100,000 fresh points each, ``closed_form`` the optimum (nan for WGAN); ``slope`` is the
+mean gradient norm on the lines of an exact plan of 1,000 points, ``lipschitz`` the
+largest at 32 points of each of those lines, ``per_slope`` is estimate / slope;
+``plan_estimate`` and ``plan_exact`` are the critic's estimate on those 1,000 points and
+exact W1 between them.
 """
 
-import argparse
-import csv
-import io
-import shlex
-import sys
-import time
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import mean
 
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from torch import Tensor, nn
-from torch.optim.lr_scheduler import LinearLR
+from torch import Tensor
 
 from callbacks.plotting.plots import BLUE, GREY, RED
-from callbacks.runs.run_config import git_commit
-from experiments.provenance import ROOT
-from lightning_modules import WGAN, WGANGP, MLPCritic, WGANGPAdam, WGANRMSprop
-from lightning_modules.core.files import write_whole
+from experiments.studies.critics import NAMES, mlp_critic, module_of, train
+from experiments.studies.study import Claim, Row, column, figure, select
 from lightning_modules.core.random import RandomStream
 from lightning_modules.functional.lipschitz import gradient_norm, interpolate
 from lightning_modules.functional.slope import estimate_on_plan
 from lightning_modules.functional.transport import optimal_pairs
+from lightning_modules.generative.base import GenerativeModule
 
-DOCS = ROOT / "docs"
-SHIFTS = (1.0, 3.0, 10.0)
-Method = Literal["wgan_gp", "wgan"]
-CELLS: tuple[tuple[Method, int], ...] = (
-    ("wgan_gp", 64),
-    ("wgan_gp", 128),
-    ("wgan", 64),
-    ("wgan", 128),
-    ("wgan", 256),
+TITLE = (
+    "Two Gaussians in the plane, shifted by t: estimates of critics against a frozen "
+    "generator, raw and per unit of their mean slope"
 )
 
 
 @dataclass(frozen=True)
-class Row:
-    """One critic, trained to the end.
+class Settings:
+    """Settings of the study.
 
     Attributes:
-        shift: t, which is W1 of the two distributions.
-        penalty_weight: lambda of WGAN-GP; 0 for WGAN.
-        estimate: mean f(real) - mean f(generated) on 100,000 fresh points each.
-        closed_form: t (1 + t / (2 lambda)) for WGAN-GP; nan for WGAN.
-        slope: Mean gradient norm on the lines of an exact plan of 1,000 points.
-        lipschitz: Largest gradient norm at 32 points of each of those lines.
-        per_slope: ``estimate / slope``.
-        plan_estimate: The critic's estimate on those 1,000 points.
-        plan_exact: Exact W1 between them.
+        shifts: Values of t.
+        widths: Neurons in each of three hidden layers, WGAN-GP.
+        widths_clipped: The same, WGAN.
+        steps: Updates of each critic.
+        batch_size: Points of each kind in a batch.
+        lr: Learning rate of WGAN-GP; it falls to a twentieth.
+        lr_clipped: Learning rate of WGAN.
+        penalty_weight: lambda of WGAN-GP.
+        seeds: Each critic is trained once with each.
     """
 
-    method: Method
-    shift: float
-    penalty_weight: float
-    width: int
-    seed: int
-    estimate: float
-    closed_form: float
-    slope: float
-    lipschitz: float
-    per_slope: float
-    plan_estimate: float
-    plan_exact: float
+    shifts: tuple[float, ...] = (1.0, 3.0, 10.0)
+    widths: tuple[int, ...] = (64, 128)
+    widths_clipped: tuple[int, ...] = (64, 128, 256)
+    steps: int = 1000
+    batch_size: int = 256
+    lr: float = 1e-3
+    lr_clipped: float = 5e-5
+    penalty_weight: float = 10.0
+    seeds: tuple[int, ...] = (0, 1, 2)
 
 
-class FrozenGaussian(nn.Module):
-    """A generator that has nothing to learn: latents are the samples."""
-
-    latent_dim = 2
-
-    def forward(self, latent: Tensor) -> Tensor:
-        """Latents (n, 2), as they are."""
-        return latent
-
-
-def module_of(
-    method: Method, width: int, penalty_weight: float = 10.0
-) -> WGAN | WGANGP:
-    """The method with a critic of three hidden layers and the frozen generator."""
-    critic = MLPCritic((2,), hidden=(width,) * 3, init="default")
-    if method == "wgan":
-        return WGAN(FrozenGaussian(), critic, critic_optimizer=lambda p: WGANRMSprop(p))
-    return WGANGP(
-        FrozenGaussian(),
-        critic,
-        penalty_weight=penalty_weight,
-        critic_optimizer=lambda p: WGANGPAdam(p, lr=1e-3),
-    )
+def run(settings: Settings) -> list[Row]:
+    """A critic for every method, width, t and seed."""
+    kinds = [
+        *(("wgan_gp", width) for width in settings.widths),
+        *(("wgan", width) for width in settings.widths_clipped),
+    ]
+    return [
+        _trained(settings, method, shift, width, seed)
+        for seed in settings.seeds
+        for method, width in kinds
+        for shift in settings.shifts
+    ]
 
 
-def train_critic(
-    method: Method,
-    shift: float,
-    width: int,
-    *,
-    penalty_weight: float = 10.0,
-    seed: int = 0,
-    steps: int = 1000,
-    batch_size: int = 256,
+def _trained(
+    settings: Settings, method: str, shift: float, width: int, seed: int
 ) -> Row:
-    """Train one critic against the frozen generator and measure it."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        module = module_of(method, width, penalty_weight)
-    module.noise = RandomStream(seed, 0, "train")
-    data = RandomStream(seed, 0, "data")
-    optimizer = module._optimizer_factories[0](module.critic.parameters())
-    decay = LinearLR(optimizer, 1.0, 0.05, total_iters=steps)
-    for _ in range(steps):
-        loss = module.critic_objective(_real(data, batch_size, shift))
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        module.after_critic_step()
-        decay.step()
-    return _measure(module, method, shift, width, seed)
+    clipped = method == "wgan"
+    weight = 0.0 if clipped else settings.penalty_weight
+    critic = mlp_critic(width, seed, init="default")
+    lr = settings.lr_clipped if clipped else settings.lr
+    module = module_of(method, critic, lr, penalty_weight=weight)
+    data, n = RandomStream(seed, 0, "data"), settings.batch_size
+
+    def pairs() -> tuple[Tensor, Tensor]:
+        return _real(data, n, shift), module.noise.normal(n, 2)
+
+    train(module, pairs, settings.steps, seed=seed, label=f"{method}, t = {shift:g}")
+    return {
+        "method": method,
+        "shift": shift,
+        "penalty_weight": weight,
+        "width": width,
+        "seed": seed,
+        **_evaluated(module, shift, weight, seed),
+    }
 
 
 def _real(noise: RandomStream, n: int, shift: float) -> Tensor:
@@ -138,9 +107,9 @@ def _real(noise: RandomStream, n: int, shift: float) -> Tensor:
 
 
 @torch.no_grad()
-def _measure(
-    module: WGAN | WGANGP, method: Method, shift: float, width: int, seed: int
-) -> Row:
+def _evaluated(
+    module: GenerativeModule, shift: float, weight: float, seed: int
+) -> dict[str, float]:
     critic, noise = module.critic, RandomStream(seed, 0, "measure")
     real, fake = _real(noise, 100_000, shift), noise.normal(100_000, 2)
     estimate = float(critic(real).mean() - critic(fake).mean())
@@ -151,130 +120,88 @@ def _measure(
         interpolate(real[rows], fake[cols], torch.full((1000,), share))
         for share in torch.linspace(0, 1, 32).tolist()
     ]
-    weight = getattr(module, "penalty_weight", 0.0)
-    return Row(
-        method=method,
-        shift=shift,
-        penalty_weight=weight,
-        width=width,
-        seed=seed,
-        estimate=estimate,
-        closed_form=shift * (1 + shift / (2 * weight)) if weight else float("nan"),
-        slope=float(plan.slope),
-        lipschitz=float(gradient_norm(critic, torch.cat(points)).max()),
-        per_slope=estimate / float(plan.slope),
-        plan_estimate=float(plan.raw),
-        plan_exact=float(plan.exact),
-    )
+    return {
+        "estimate": estimate,
+        "closed_form": shift * (1 + shift / (2 * weight)) if weight else float("nan"),
+        "slope": float(plan.slope),
+        "lipschitz": float(gradient_norm(critic, torch.cat(points)).max()),
+        "per_slope": estimate / float(plan.slope),
+        "plan_estimate": float(plan.raw),
+        "plan_exact": float(plan.exact),
+    }
 
 
-def study(seeds: Iterable[int], steps: int) -> list[Row]:
-    """All rows of the table, printed as they are finished."""
-    print(TITLES)
-    rows = []
-    for seed in seeds:
-        for method, width in CELLS:
-            for shift in SHIFTS:
-                rows.append(train_critic(method, shift, width, seed=seed, steps=steps))
-                print(line(rows[-1]), flush=True)
-    return rows
+def _ratios(rows: Sequence[Row], above: str, below: str, **values: str) -> list[float]:
+    own = select(rows, **values)
+    pairs = zip(column(own, above), column(own, below), strict=True)
+    return [a / b for a, b in pairs]
 
 
-TITLES = (
-    "method   lambda width  t=W1   estimate  est./t  closed form  "
-    "mean slope  est./slope  (est./slope)/t  est./(max slope*t)"
-)
+def claims(rows: Sequence[Row]) -> list[Claim]:
+    """The closed form of WGAN-GP, the unit of WGAN, and both per unit of slope."""
+    optimum = _ratios(rows, "estimate", "closed_form", method="wgan_gp")
+    raw = _ratios(rows, "estimate", "shift", method="wgan")
+    scaled = {
+        method: _ratios(rows, "per_slope", "shift", method=method)
+        for method in ("wgan_gp", "wgan")
+    }
+    return [
+        Claim("WGAN-GP: least estimate over the closed form", min(optimum), low=0.95),
+        Claim("WGAN-GP: largest such ratio", max(optimum), high=1.05),
+        Claim(
+            "WGAN: largest raw estimate over W1 by the smallest (its unit changes with "
+            "width and t)",
+            max(raw) / min(raw),
+            low=10.0,
+        ),
+        *(
+            Claim(
+                f"{NAMES[method]}: {word} estimate per slope over W1",
+                extreme(scaled[method]),
+                low=0.8,
+                high=1.05,
+            )
+            for method in ("wgan_gp", "wgan")
+            for word, extreme in (("least", min), ("largest", max))
+        ),
+    ]
 
 
-def line(row: Row) -> str:
-    """One row of the printed table."""
-    return (
-        f"{row.method:8} {row.penalty_weight:6g} {row.width:5d} {row.shift:5g} "
-        f"{row.estimate:10.4g} {row.estimate / row.shift:7.3g} {row.closed_form:12.4g} "
-        f"{row.slope:11.4g} {row.per_slope:11.4g} {row.per_slope / row.shift:14.3f} "
-        f"{row.estimate / (row.lipschitz * row.shift):19.3f}"
-    )
-
-
-def write_csv(rows: list[Row], path: Path) -> None:
-    """Write the rows, headed by the command and the commit that made them."""
-    text = io.StringIO()
-    text.write(f"# command: python {shlex.join(sys.argv)}\n")
-    text.write(f"# commit: {git_commit()}\n")
-    table = csv.DictWriter(text, list(asdict(rows[0])), lineterminator="\n")
-    table.writeheader()
-    for row in rows:
-        cells: dict[str, Any] = asdict(row)
-        table.writerow(
-            {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in cells.items()}
-        )
-    write_whole(path, text.getvalue())
-
-
-def draw(rows: list[Row], path: Path) -> None:
-    """Draw estimate and normalised estimate over t."""
-    figure = Figure(figsize=(12, 4), dpi=110, layout="constrained")
-    left, middle, right = figure.subplots(1, 3)
+def draw(rows: Sequence[Row]) -> Figure:
+    """Estimate over W1 of both methods, and estimate per slope over W1, over t."""
+    fig = figure(12, 4)
+    left, middle, right = fig.subplots(1, 3)
     shift = torch.linspace(0.8, 11, 50)
     left.plot(shift, 1 + shift / 20, color=GREY, label="1 + t / (2 lambda)")
-    gp = [row for row in rows if row.method == "wgan_gp"]
-    clipped = [row for row in rows if row.method == "wgan"]
-    _lines(left, gp, lambda row: row.estimate / row.shift)
+    _lines(left, select(rows, method="wgan_gp"), "estimate")
     left.set(title="WGAN-GP, lambda 10: estimate / W1", xlabel="t = W1")
-    _lines(middle, clipped, lambda row: row.estimate / row.shift)
+    _lines(middle, select(rows, method="wgan"), "estimate")
     middle.set(title="WGAN, clip 0.01: estimate / W1", xlabel="t = W1", yscale="log")
     right.axhspan(0.95, 1.05, color=GREY, alpha=0.25)
     right.axhline(1, color=GREY)
-    _lines(right, rows, lambda row: row.per_slope / row.shift)
+    _lines(right, rows, "per_slope")
     right.set(
         title="both: estimate / mean slope / W1", xlabel="t = W1", ylim=(0.8, 1.1)
     )
-    for axes, place in (
-        (left, "upper left"),
-        (middle, (0.55, 0.2)),
-        (right, "lower left"),
-    ):
-        axes.legend(fontsize=8, loc=place)
-    content = io.BytesIO()
-    figure.savefig(content, format="png")
-    write_whole(path, content.getvalue())
+    left.legend(fontsize=8, loc="upper left")
+    middle.legend(fontsize=8, loc=(0.55, 0.2))
+    right.legend(fontsize=8, loc="lower left")
+    return fig
 
 
-def _lines(axes: Axes, rows: list[Row], value: Any) -> None:
-    marks = {64: "o", 128: "s", 256: "^"}
-    for method, width in sorted({(row.method, row.width) for row in rows}):
-        own = [r for r in rows if (r.method, r.width) == (method, width)]
-        means = [
-            sum(value(r) for r in own if r.shift == t) / sum(r.shift == t for r in own)
-            for t in SHIFTS
-        ]
-        name = {"wgan": "WGAN", "wgan_gp": "WGAN-GP"}[method]
+def _lines(axes: Axes, rows: Sequence[Row], key: str) -> None:
+    """A line for each method and width: means over the seeds, over t."""
+    markers = {64.0: "o", 128.0: "s", 256.0: "^"}
+    for method, width in sorted({(str(r["method"]), float(r["width"])) for r in rows}):
+        own = select(rows, method=method, width=width)
+        shifts = sorted(set(column(own, "shift")))
+        means = [mean(column(select(own, shift=t), key)) / t for t in shifts]
+        clipped = method == "wgan"
         axes.plot(
-            SHIFTS,
+            shifts,
             means,
-            marker=marks[width],
-            color=RED if method == "wgan" else BLUE,
-            linestyle="--" if method == "wgan" else "-",
-            label=f"{name}, width {width}",
+            marker=markers.get(width, "x"),
+            color=RED if clipped else BLUE,
+            linestyle="--" if clipped else "-",
+            label=f"{NAMES[method]}, width {width:g}",
         )
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Run the study and write its table and figure."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.split("\n")[0] if __doc__ else ""
-    )
-    parser.add_argument("--seeds", type=int, default=1, help="critics of each kind")
-    parser.add_argument("--steps", type=int, default=1000, help="critic updates")
-    parser.add_argument("--docs", type=Path, default=DOCS, help="where results go")
-    options = parser.parse_args(arguments)
-    torch.set_num_threads(1)
-    started = time.monotonic()
-    rows = study(range(options.seeds), options.steps)
-    write_csv(rows, options.docs / "results" / "two_gaussians.csv")
-    draw(rows, options.docs / "figures" / "two_gaussians.png")
-    print(f"{len(rows)} critics in {time.monotonic() - started:.0f} s")
-
-
-if __name__ == "__main__":
-    main()

@@ -11,13 +11,12 @@ from torch import Tensor
 from experiments.studies.critics import (
     NAMES,
     cloud,
+    mlp_critic,
     module_of,
     noisy_copies,
-    seeded,
     train,
 )
-from experiments.studies.study import Claim, Row, Study, column, figure, select
-from lightning_modules import MLPCritic
+from experiments.studies.study import Claim, Row, column, figure, select
 from lightning_modules.functional.kantorovich import OptimalCritic
 
 METHODS = ("wgan", "wgan_gp")
@@ -26,6 +25,11 @@ TITLES = {
     "gaussians25": "25 Gaussians",
     "swiss_roll": "Swiss roll",
 }
+
+TITLE = (
+    "Gulrajani et al. 2017 (arXiv:1704.00028), figure 1a: critics trained against a "
+    "generator that is fixed at data plus noise"
+)
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class Settings:
     seed: int = 0
 
 
-def measure(settings: Settings) -> list[Row]:
+def run(settings: Settings) -> list[Row]:
     """Surfaces and their agreement with the exact potential."""
     rows: list[Row] = []
     for name in settings.data:
@@ -83,27 +87,18 @@ def _trained(
     settings: Settings, name: str, method: str, pool: Tensor
 ) -> torch.nn.Module:
     """The critic; of several clipped ones that of the largest estimate."""
-
-    def make() -> torch.nn.Module:
-        return MLPCritic((2,), (settings.width,) * 3)
-
-    clipped = method == "wgan"
-    kind = (
-        {"clip": settings.clip}
-        if clipped
-        else {"penalty_weight": settings.penalty_weight}
-    )
-    found = []
-    for lr in settings.lr_clipped if clipped else (settings.lr,):
-        module = module_of(method, seeded(make, settings.seed), lr, **kind)
-        pairs = noisy_copies(pool, settings.batch_size, settings.seed, settings.spread)
+    options = {"clip": settings.clip, "penalty_weight": settings.penalty_weight}
+    trained, seed = [], settings.seed
+    for lr in settings.lr_clipped if method == "wgan" else (settings.lr,):
+        module = module_of(method, mlp_critic(settings.width, seed), lr, **options)
+        pairs = noisy_copies(pool, settings.batch_size, seed, settings.spread)
         label = f"{name}, {method}, {lr:g}"
-        train(module, pairs, settings.steps, seed=settings.seed, label=label)
+        train(module, pairs, settings.steps, seed=seed, label=label)
         with torch.no_grad():
-            real, fake = noisy_copies(pool, settings.n_measured, settings.seed + 8)()
+            real, fake = noisy_copies(pool, settings.n_measured, seed + 8)()
             estimate = module.critic(real).mean() - module.critic(fake).mean()
-        found.append((float(estimate), module.critic))
-    return max(found, key=lambda pair: pair[0])[1]
+        trained.append((float(estimate), module.critic))
+    return max(trained, key=lambda pair: pair[0])[1]
 
 
 @torch.no_grad()
@@ -149,14 +144,14 @@ def _points(name: str, real: Tensor, fake: Tensor) -> list[Row]:
 
 def claims(rows: Sequence[Row]) -> list[Claim]:
     """How well each critic knows the exact potential."""
-    found = {
+    agreement = {
         m: column(select(rows, part="correlation", method=m), "value") for m in METHODS
     }
     return [
         Claim(
             "penalised critics: least correlation with the exact Kantorovich "
             "potential over the three data sets",
-            min(found["wgan_gp"]),
+            min(agreement["wgan_gp"]),
             low=0.9,
         ),
         Claim(
@@ -164,7 +159,7 @@ def claims(rows: Sequence[Row]) -> list[Claim]:
             "unexplained over the clipped critic's share, largest of the three",
             max(
                 (1 - a**2) / (1 - b**2)
-                for a, b in zip(found["wgan_gp"], found["wgan"], strict=True)
+                for a, b in zip(agreement["wgan_gp"], agreement["wgan"], strict=True)
             ),
             high=0.75,
         ),
@@ -174,8 +169,8 @@ def claims(rows: Sequence[Row]) -> list[Claim]:
 def draw(rows: Sequence[Row]) -> Figure:
     """A row of panels per method, a column per data set."""
     names = list(dict.fromkeys(str(r["data"]) for r in rows))
-    made = figure(3 * len(names), 6.6)
-    panels = made.subplots(2, len(names), squeeze=False)
+    fig = figure(3 * len(names), 6.6)
+    panels = fig.subplots(2, len(names), squeeze=False)
     for line, method in zip(panels, METHODS, strict=True):
         for panel, name in zip(line, names, strict=True):
             own = select(rows, data=name, method=method, part="surface")
@@ -197,15 +192,4 @@ def draw(rows: Sequence[Row]) -> Figure:
                 xlim=(-2, 2),
                 ylim=(-2, 2),
             )
-    return made
-
-
-STUDY = Study(
-    "value_surfaces",
-    "Gulrajani et al. 2017 (arXiv:1704.00028), figure 1a: critics trained against a "
-    "generator that is fixed at data plus noise",
-    Settings,
-    measure,
-    claims,
-    draw,
-)
+    return fig

@@ -20,7 +20,8 @@ from experiments.studies.critics import (
     module_of,
     seeded,
 )
-from experiments.studies.study import Claim, Row, Study, column, figure, select
+from experiments.studies.study import Claim, Row, column, figure, select
+from experiments.trainers import quiet_trainer
 from lightning_modules import GAN, ConvCritic, ConvGenerator
 from lightning_modules.core.random import RandomStream
 from lightning_modules.functional.adversarial import (
@@ -37,6 +38,11 @@ COSTS: dict[str, tuple[str, Callable[[Tensor], Tensor]]] = {
 SMOOTH = 9  # measurements under the running mean that is drawn
 WARM_UP = 0.1  # share of the updates in which a critic finds its feet
 
+TITLE = (
+    "Arjovsky and Bottou 2017 (arXiv:1701.04862), figures 2 and 3: a discriminator "
+    "trained from scratch against a frozen DCGAN"
+)
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -48,8 +54,8 @@ class Settings:
         epochs: Epochs after which the generator is frozen.
         steps: Updates of each discriminator and critic, from scratch.
         every: Updates between two measurements.
-        batch_size: Pictures of each kind in a batch.
-        n_probe: Samples in a measured gradient.
+        batch_size: Images of each kind in a batch.
+        n_probe: Samples in a gradient whose norm is taken.
         width: Channels of the first layer.
         latent_dim: Width of the noise.
         lr: Learning rate of the discriminator and of the critic.
@@ -69,12 +75,12 @@ class Settings:
     seeds: tuple[int, ...] = (0, 1, 2)
 
 
-def measure(settings: Settings) -> list[Row]:
+def run(settings: Settings) -> list[Row]:
     """Gradient norms of three costs for generators of several ages."""
-    return [row for seed in settings.seeds for row in _measure(settings, seed)]
+    return [row for seed in settings.seeds for row in _run_seed(settings, seed)]
 
 
-def _measure(settings: Settings, seed: int) -> list[Row]:
+def _run_seed(settings: Settings, seed: int) -> list[Row]:
     data = _data(settings, seed)
     generators = _generators(settings, data, seed)
     real = data.real("train")
@@ -99,11 +105,11 @@ def _data(settings: Settings, seed: int) -> Digits | MNIST:
 
 
 class _Snapshots(pl.Callback):
-    """Keeps the generator as it was after certain epochs."""
+    """Copies the generator as it was after certain epochs."""
 
     def __init__(self, epochs: Sequence[int]) -> None:
         self.epochs = epochs
-        self.kept: dict[int, nn.Module] = {}
+        self.generators: dict[int, nn.Module] = {}
 
     def on_train_epoch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule
@@ -111,13 +117,13 @@ class _Snapshots(pl.Callback):
         epoch = trainer.current_epoch + 1
         if epoch in self.epochs:
             assert isinstance(pl_module, GAN)
-            self.kept[epoch] = in_double(pl_module.generator).float()
+            self.generators[epoch] = in_double(pl_module.generator).float()
 
 
 def _generators(
     settings: Settings, data: pl.LightningDataModule, seed: int
 ) -> dict[int, nn.Module]:
-    """A DCGAN's generator after several epochs of its usual training."""
+    """A DCGAN's generator after several epochs of its normal training."""
     shape = data.shape  # type: ignore[attr-defined]
     side: Any = {"smallest_side": 2 if shape[1] < 16 else 4, "width": settings.width}
 
@@ -130,16 +136,9 @@ def _generators(
     module = GAN(seeded(generator, seed), seeded(critic, seed + 1))
     snapshots = _Snapshots(settings.epochs)
     pl.seed_everything(seed, verbose=False)
-    pl.Trainer(
-        max_epochs=max(settings.epochs),
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        limit_val_batches=0,
-        callbacks=[snapshots],
-    ).fit(module, datamodule=data)
-    return snapshots.kept
+    trainer = quiet_trainer(max_epochs=max(settings.epochs), callbacks=[snapshots])
+    trainer.fit(module, datamodule=data)
+    return snapshots.generators
 
 
 def _probe(
@@ -161,10 +160,7 @@ def _probe(
     label = f"seed {seed}, {epoch} epochs, {method}"
     seed += 2
     module = module_of(method, seeded(make, seed), settings.lr)
-    latents, probe = (
-        RandomStream(seed, epoch, "latents"),
-        RandomStream(seed, epoch, "probe"),
-    )
+    latents, probe = (RandomStream(seed, epoch, use) for use in ("latents", "probe"))
     draw = batches_of(real, size=settings.batch_size, seed=seed)
 
     @torch.no_grad()
@@ -197,11 +193,11 @@ def gradient_norms(
     generator, critic = in_double(generator), in_double(critic)
     scores = critic(generator(latents.double()))
     weights = list(generator.parameters())
-    found = {}
+    norms = {}
     for name, cost in costs.items():
         grads = torch.autograd.grad(cost(scores), weights, retain_graph=True)
-        found[name] = float(nn.utils.get_total_norm(grads))
-    return found
+        norms[name] = float(nn.utils.get_total_norm(grads))
+    return norms
 
 
 def trend(rows: Sequence[Row]) -> float:
@@ -276,8 +272,8 @@ def claims(rows: Sequence[Row]) -> list[Claim]:
 
 def draw(rows: Sequence[Row]) -> Figure:
     """One panel per cost, one line per age of the generator."""
-    made = figure(12, 4)
-    panels = made.subplots(1, 3, sharey=True)
+    fig = figure(12, 4)
+    panels = fig.subplots(1, 3, sharey=True)
     titles = (
         "log(1 - D), eq. 2: vanishes",
         "-log D, eq. 3: grows",
@@ -297,20 +293,9 @@ def draw(rows: Sequence[Row]) -> Figure:
         panel.set(title=title, xlabel="updates of the critic", yscale="log")
     panels[0].set_ylabel("gradient norm of the generator's cost")
     panels[0].legend(fontsize=8)
-    return made
+    return fig
 
 
 def _running(values: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
     """Geometric mean of the measurements around each."""
     return np.exp(uniform_filter1d(np.log(values), SMOOTH, mode="nearest"))
-
-
-STUDY = Study(
-    "vanishing_gradients",
-    "Arjovsky and Bottou 2017 (arXiv:1701.04862), figures 2 and 3: a discriminator "
-    "trained from scratch against a frozen DCGAN",
-    Settings,
-    measure,
-    claims,
-    draw,
-)

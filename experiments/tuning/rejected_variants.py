@@ -1,4 +1,4 @@
-"""What was tried of collaborative metric learning and did not stay."""
+"""Rejected variants of collaborative metric learning, kept for the ablation."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ from torch.nn.functional import dropout
 
 from lightning_modules import SmoothCML
 from lightning_modules.functional.shared_hinge import shared_smooth_hinge
+from lightning_modules.recommendation.pairwise import PairBatch
 
 
 class DroppedCML(SmoothCML):
@@ -41,13 +42,11 @@ class SymmetricCML(SmoothCML):
         super().__init__(**options)
         self.share = share
 
-    def objective(
-        self, users: Tensor, items: Tensor, drawn: Tensor, allowed: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Keep who of the batch has not taken which of its items, bool (n, n)."""
-        taken = self.known("train").contain(users[None], items[:, None])
-        self._strangers = ~taken
-        return super().objective(users, items, drawn, allowed)
+    def pair_loss(self, pairs: PairBatch) -> tuple[Tensor, Tensor]:
+        """Note which users of the batch lack which of its items, bool (n, n)."""
+        train = self.evaluator.interactions("train")
+        self._unseen = ~train.contain(pairs.users[None], pairs.items[:, None])
+        return super().pair_loss(pairs)
 
     def metric_loss(
         self, user: Tensor, positive: Tensor, negative: Tensor, weight: Tensor
@@ -55,6 +54,6 @@ class SymmetricCML(SmoothCML):
         """Both halves."""
         near = (user - positive).square().sum(1)
         options = self.margin, self.temperature
-        half = shared_smooth_hinge(positive, user, near, self._strangers, *options)
+        half = shared_smooth_hinge(positive, user, near, self._unseen, *options)
         whole = super().metric_loss(user, positive, negative, weight)
         return whole + self.share * half.mean()

@@ -100,6 +100,11 @@ class Compiler:
         compiled: Callable[P, R] = self._functions.setdefault(function, new)
         return compiled
 
+    @property
+    def failed(self) -> bool:
+        """Whether one of them runs as it is written."""
+        return any(function.failed for function in self._functions.values())
+
 
 def _bent(function: Callable[P, R]) -> Callable[P, R]:
     """The function with ReLUs in the form that inductor carries out fast."""

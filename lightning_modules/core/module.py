@@ -215,6 +215,11 @@ class AlternatingModule(LightningModule):
         return self._compiler(function)
 
     @property
+    def compile_failed(self) -> bool:
+        """Whether a function that was to be compiled runs as it is written."""
+        return self._compiler.failed
+
+    @property
     def averaged(self) -> nn.Module | None:
         """The network whose running average is worth having, or None."""
         return self.get_submodule(self.averaged_name) if self.averaged_name else None

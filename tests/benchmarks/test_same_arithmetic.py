@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from benchmarks import adaptation, generative, ranking
+from benchmarks.adaptation import Reviews
 from benchmarks.flops import count
-from benchmarks.generative import Game, Method, Pair, Step
-from benchmarks.wdgrl_speed import Reviews
+from benchmarks.generative import Loop, Method, Pair, Step
+from benchmarks.loops import repeated
 from lightning_modules import MLPCritic, MLPGenerator
 from lightning_modules.core.random import RandomStream
 
@@ -21,28 +22,28 @@ SMALL = Pair(
 
 def stepped(step: Step, method: Method, network: str) -> list[torch.Tensor]:
     """The weights after one step."""
-    game = Game.of(method, SMALL)
-    for optimizer in game.optimizers:
+    loop = Loop.of(method, SMALL)
+    for optimizer in loop.optimizers:
         optimizer.param_groups[0]["lr"] = 0.01
     torch.manual_seed(1)
-    step(game, torch.randn(16, 2))
-    weights: nn.Module = getattr(game, network)
+    step(loop, torch.randn(16, 2))
+    weights: nn.Module = getattr(loop, network)
     return list(weights.parameters())
 
 
 @pytest.mark.parametrize("method", get_args(Method))
 @pytest.mark.parametrize(
-    ("bare", "usual", "network"),
+    ("bare", "reference", "network"),
     [
-        (generative.bare_critic, generative.usual_critic, "critic"),
-        (generative.bare_generator, generative.usual_generator, "generator"),
+        (generative.bare_critic, generative.reference_critic, "critic"),
+        (generative.bare_generator, generative.reference_generator, "generator"),
     ],
 )
-def test_the_usual_way_takes_the_same_step(
-    method: Method, bare: Step, usual: Step, network: str
+def test_the_reference_takes_the_same_step(
+    method: Method, bare: Step, reference: Step, network: str
 ) -> None:
     pairs = zip(
-        stepped(bare, method, network), stepped(usual, method, network), strict=True
+        stepped(bare, method, network), stepped(reference, method, network), strict=True
     )
     for ours, theirs in pairs:
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
@@ -62,41 +63,41 @@ def test_the_bare_loop_has_the_gradient_of_our_module(
     expected = torch.autograd.grad(
         ours.critic_objective(real), list(ours.critic.parameters())
     )
-    game = Game.of(method, SMALL)
-    monkeypatch.setattr(game.optimizers[0], "step", lambda: None)
+    loop = Loop.of(method, SMALL)
+    monkeypatch.setattr(loop.optimizers[0], "step", lambda: None)
     monkeypatch.setattr(torch, "randn", lambda *_: latent)
     monkeypatch.setattr(torch, "rand", lambda *_: epsilon)
-    generative.bare_critic(game, real)
-    for weight, gradient in zip(game.critic.parameters(), expected, strict=True):
+    generative.bare_critic(loop, real)
+    for weight, gradient in zip(loop.critic.parameters(), expected, strict=True):
         assert weight.grad is not None
         torch.testing.assert_close(weight.grad, gradient)
 
 
 def test_our_work_is_that_of_the_bare_loop() -> None:
     pair = generative.PAIRS["digits"]
-    ours, game = generative.module("wgan_gp", pair), Game.of("wgan_gp", pair)
+    ours, loop = generative.module("wgan_gp", pair), Loop.of("wgan_gp", pair)
     ours.noise = RandomStream(0, 0, "test")
     ours.record = lambda **_: None  # type: ignore[method-assign]
-    real = next(game.batches())
-    bare = count(lambda: generative.bare_critic(game, real))
+    real = next(loop.batches())
+    bare = count(lambda: generative.bare_critic(loop, real))
     assert bare > 1e6
     assert count(lambda: torch.autograd.backward(ours.critic_objective(real))) == bare
 
 
-def test_the_usual_way_does_more_work() -> None:
-    game = Game.of("wgan_gp", generative.PAIRS["points"])
-    real = next(game.batches())
-    ours = count(lambda: generative.bare_generator(game, real))
-    theirs = count(lambda: generative.usual_generator(game, real))
-    weights = sum(w.numel() for w in game.critic.parameters() if w.ndim == 2)
+def test_the_reference_does_more_work() -> None:
+    loop = Loop.of("wgan_gp", generative.PAIRS["points"])
+    real = next(loop.batches())
+    ours = count(lambda: generative.bare_generator(loop, real))
+    theirs = count(lambda: generative.reference_generator(loop, real))
+    weights = sum(w.numel() for w in loop.critic.parameters() if w.ndim == 2)
     assert theirs == ours + 2 * len(real) * weights  # for which nobody asked
 
 
 def test_wdgrl_by_hand_trains_all_three_networks() -> None:
-    game = adaptation.Adaptation.of(Reviews(dense=True))
-    networks = (game.extractor, game.classifier, game.critic)
+    loop = adaptation.Loop.of(Reviews(dense=True))
+    networks = (loop.extractor, loop.classifier, loop.critic)
     before = copy.deepcopy([list(n.parameters()) for n in networks])
-    adaptation.play(game, adaptation.batches(game), 1)
+    repeated(loop.step, loop.batches())(1)
     for old, network in zip(before, networks, strict=True):
         assert any(
             not torch.equal(a, b)
@@ -106,7 +107,7 @@ def test_wdgrl_by_hand_trains_all_three_networks() -> None:
 
 def test_cml_by_hand_changes_only_what_it_touches() -> None:
     shop = ranking.Shop(50, 40, 400)
-    tables = ranking.Tables.of(shop)
+    tables = ranking.Loop.of(shop)
     with torch.no_grad():
         tables.users.weight *= 10
     before = tables.users.weight.detach().clone()

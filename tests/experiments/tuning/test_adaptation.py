@@ -1,68 +1,70 @@
 """The choice of a table's settings never sees a label of the target."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from experiments.results.tables import TABLES
-from experiments.tuning import adaptation as select_settings
-from experiments.tuning.adaptation import arguments, measure, ranking
-from experiments.tuning.adaptation_candidates import CHOICES, Candidate, Choice
+from experiments.tuning.adaptation import (
+    SEARCHES,
+    Blindfold,
+    arguments,
+    describe,
+    evaluate,
+    rank,
+)
+from experiments.tuning.adaptation_candidates import AdaptationCandidate
+from experiments.tuning.search import Search
 from tests.support.feature_sets import counts, labels, write
 from wasserstein_critics.cli.app import command_line
 
+pytestmark = pytest.mark.usefixtures("docs")
 KEYS = ("source_accuracy", "target_entropy", "target_im", "disagreement")
 
 
-EVERY = [(choice, name) for choice in CHOICES for name in CHOICES[choice].candidates]
-QUICK = Candidate(
-    "amazon_authors",
+EVERY = [(data, name) for data in SEARCHES for name in SEARCHES[data].candidates]
+QUICK = AdaptationCandidate(
+    "wdgrl",
     ("--data.batch_size=4", "--trainer.accelerator=cpu"),
+    "amazon_authors",
     steps=2,
 )
 
 
-@pytest.fixture(autouse=True)
-def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where candidates are kept, apart from those of the repository."""
-    monkeypatch.setattr(select_settings, "SELECTION", tmp_path / "selection")
-    monkeypatch.setattr(select_settings, "RUNS", tmp_path / "runs")
-    return tmp_path / "selection"
-
-
-def keep(kept: Path, candidate: str, source_accuracy: float, differ: float) -> None:
+def record(candidate: str, source_accuracy: float, differ: float) -> dict[str, Any]:
     values = dict(zip(KEYS, (source_accuracy, 0.4, 0.3, differ), strict=True))
-    tasks = {"books-dvd": values, "dvd-books": values}
-    path = kept / "amazon" / f"{candidate}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"tasks": tasks}))
+    return {"candidate": candidate, "tasks": {"books-dvd": values, "dvd-books": values}}
 
 
-def test_the_least_disagreement_wins_among_those_that_know_the_source(
-    kept: Path,
-) -> None:
-    keep(kept, "authors", 0.860, 0.07)
-    keep(kept, "averaged", 0.851, 0.06)
-    keep(kept, "averaged-ramp", 0.849, 0.01)  # too much worse on the source
-    keep(kept, "mmd-0.5", 0.900, 0.02)  # another method's
-    found = ranking("amazon", "wdgrl")
+def test_the_least_disagreement_wins_among_those_that_know_the_source() -> None:
+    ranked = rank(
+        [
+            record("authors", 0.860, 0.07),
+            record("averaged", 0.851, 0.06),
+            record("averaged-ramp", 0.849, 0.01),  # too much worse on the source
+        ]
+    )
     names = ["averaged", "authors", "averaged-ramp"]
-    assert [row["candidate"] for row in found] == names
-    assert [row["admissible"] for row in found] == [True, True, False]
-    assert ranking("amazon", "coral") == []
+    assert [row["candidate"] for row in ranked] == names
+    assert [row["admissible"] for row in ranked] == [True, True, False]
+    assert describe(ranked[0]) == (
+        "disagreement 6.00 %, source accuracy 85.10 %, IM 0.3000"
+    )
+    assert describe(ranked[2]).endswith(", not admissible")
+    assert rank([]) == []
 
 
-@pytest.mark.parametrize(("choice", "name"), EVERY)
+@pytest.mark.parametrize(("data", "name"), EVERY)
 def test_every_candidate_is_a_command_line(
-    choice: str, name: str, capsys: pytest.CaptureFixture[str]
+    data: str, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    candidate = CHOICES[choice].candidates[name]
-    task = TABLES[CHOICES[choice].table].tasks[0]
+    candidate = SEARCHES[data].candidates[name]
+    task = TABLES[f"wdgrl-{data}"].tasks[0]
     with pytest.raises(SystemExit) as stop:
-        command_line(["fit", *arguments(choice, candidate, task, 0), "--print_config"])
+        command_line(["fit", *arguments(data, candidate, task, 0), "--print_config"])
     assert stop.value.code == 0
     averaged = "callbacks.WeightEMA" in capsys.readouterr().out
     assert averaged == (name not in ("authors", "plain", "strong"))
@@ -78,22 +80,18 @@ def reviews(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     table = replace(TABLES["wdgrl-amazon"], tasks=("books-dvd",))
     monkeypatch.setenv("WASSERSTEIN_DATA", str(tmp_path))
     monkeypatch.setitem(TABLES, "wdgrl-amazon", table)
-    monkeypatch.setitem(CHOICES, "quick", Choice("wdgrl-amazon", {"quick": QUICK}))
     return root
 
 
-def test_a_candidate_is_measured_without_the_target_s_labels(
-    reviews: Path, kept: Path
-) -> None:
-    measure("quick", "quick")
-    before = json.loads((kept / "quick" / "quick.json").read_text())
+def test_a_candidate_is_evaluated_without_the_target_s_labels(reviews: Path) -> None:
+    search = Search("amazon", {"quick": QUICK}, evaluate, rank, describe)
+    before = evaluate(search, "quick")
     swapped = {"-1": "1", "1": "-1"}
     for part in ("train", "test"):
         path = reviews / f"dvd_{part}.svmlight"
         words = (line.split(" ", 1) for line in path.read_text().splitlines())
         path.write_text("".join(f"{swapped[y]} {x}\n" for y, x in words))
-    measure("quick", "quick")
-    after = json.loads((kept / "quick" / "quick.json").read_text())
+    after = evaluate(search, "quick")
     assert before["tasks"] == after["tasks"]
     assert set(before["tasks"]["books-dvd"]) == set(KEYS)
     assert 0 < before["tasks"]["books-dvd"]["disagreement"] < 1
@@ -101,12 +99,12 @@ def test_a_candidate_is_measured_without_the_target_s_labels(
 
 @pytest.mark.usefixtures("reviews")
 def test_the_blindfold_hides_the_labels_before_training() -> None:
-    blindfold = select_settings.Blindfold()
-    words = arguments("quick", QUICK, "books-dvd", 0)
+    blindfold = Blindfold()
+    words = arguments("amazon", QUICK, "books-dvd", 0)
     cli = command_line(["fit", *words], callbacks=[blindfold])
     hidden = cli.datamodule.domains.target_test.y
     assert torch.equal(hidden.unique(), torch.tensor([-1]))
     assert len(blindfold.predicted) == 40
-    found = cli.trainer.callback_metrics
-    assert "val/source_accuracy" in found
-    assert not any("target_accuracy" in key for key in found)
+    logged = cli.trainer.callback_metrics
+    assert "val/source_accuracy" in logged
+    assert not any("target_accuracy" in key for key in logged)

@@ -1,0 +1,75 @@
+"""Records of finished runs: one JSONL file for each table, one record a line.
+
+A finished run writes its record below ``runs/``, whole or not at all, and then moves
+it into the table's file in ``docs/results``. To measure a run again, delete its line.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from experiments.jobs import locked
+from experiments.provenance import ROOT
+from lightning_modules.core.files import write_whole
+
+RESULTS = ROOT / "docs" / "results"
+RUNS = ROOT / "runs" / "results"
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RecordFile:
+    """The records of one table, sorted by what tells its runs apart.
+
+    Several processes may add records at the same time; none is lost.
+
+    Attributes:
+        path: The file; it need not exist yet.
+        unmerged: Directory of finished records that are not yet in the file.
+        key: Fields that tell one run from another.
+    """
+
+    path: Path
+    unmerged: Path
+    key: tuple[str, ...]
+
+    def name(self, record: Record) -> str:
+        """The run of a record, as its log and its directory are called."""
+        return "--".join(str(record[field]) for field in self.key)
+
+    def read(self) -> list[Record]:
+        """All records of the file, in its order."""
+        if not self.path.exists():
+            return []
+        lines = self.path.read_text().splitlines()
+        return [json.loads(line) for line in lines if line]
+
+    def add(self, record: Record) -> None:
+        """Keep a record in the place of an older one of the same run."""
+        write_whole(self.unmerged / f"{self.name(record)}.json", json.dumps(record))
+        self.merge()
+
+    def merge(self) -> None:
+        """Move finished records into the file, also those of processes that died."""
+        with locked(self.unmerged / "merge.lock"):
+            parts = list(self.unmerged.glob("*.json"))
+            new = [json.loads(part.read_text()) for part in parts]
+            if new:
+                write_whole(self.path, self._text([*self.read(), *new]))
+            for part in parts:
+                part.unlink()
+
+    def _text(self, records: Iterable[Record]) -> str:
+        latest = {tuple(record[f] for f in self.key): record for record in records}
+        return "".join(f"{json.dumps(latest[key])}\n" for key in sorted(latest))
+
+
+def record_file(name: str, *key: str) -> RecordFile:
+    """The records in ``docs/results/<name>.jsonl``.
+
+    >>> record_file("ring8", "method", "seed").name({"method": "gan", "seed": 3})
+    'gan--3'
+    """
+    return RecordFile(RESULTS / f"{name}.jsonl", RUNS / name, key)

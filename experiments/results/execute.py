@@ -1,0 +1,111 @@
+"""Executing a run: by training, or from the data itself."""
+
+import json
+import shutil
+import time
+from typing import Any
+
+from experiments import records
+from experiments.provenance import ROOT, commit, data_root
+from experiments.results.reference_rows import (
+    mnist_root,
+    real_data_metrics,
+    true_distance_metrics,
+)
+from experiments.results.runs import FEATURES, Run, write_record
+from experiments.results.spec import REAL, TRUE_DISTANCES
+from experiments.results.tables import TABLES
+
+
+def execute(run: Run) -> None:
+    """Train, test and keep the record; the clock runs over training alone."""
+    code = commit()  # now: somebody may commit while the run trains
+    if run.table == "demo":
+        from experiments.demo import demo
+
+        metrics = demo(run.seed, _run_arguments(run))
+        seconds = metrics["fit_seconds"]
+    elif run.method == REAL:
+        metrics, seconds = real_data_metrics(run), 0.0
+    elif run.method == TRUE_DISTANCES:
+        metrics, seconds = true_distance_metrics(run), 0.0
+    else:
+        metrics, seconds = _train(run)
+    write_record(run, metrics, seconds, code)
+
+
+def _arguments(run: Run, method: str) -> list[str]:
+    table = TABLES[run.table]
+    return [
+        f"--config={ROOT / 'configs' / table.experiment(method, run.task)}.yaml",
+        f"--seed_everything={run.seed}",
+        f"--data.seed={run.seed}",
+        *_run_arguments(run),
+        *_mnist_arguments(run),
+        *table.arguments(method, run.task, data_root()),
+    ]
+
+
+def _run_arguments(run: Run) -> list[str]:
+    return [
+        f"--trainer.logger.init_args.save_dir={records.RUNS / run.table}",
+        f"--trainer.logger.init_args.name={run.name}",
+        "--trainer.enable_progress_bar=false",
+    ]
+
+
+def _mnist_arguments(run: Run) -> list[str]:
+    if run.task != "mnist":
+        return []
+    callback = json.dumps(
+        {
+            "class_path": "callbacks.FeatureMetrics",
+            "init_args": {"classifier": str(FEATURES)},
+        }
+    )
+    return [f"--data.root={mnist_root()}", f"--trainer.callbacks+={callback}"]
+
+
+def _train(run: Run) -> tuple[dict[str, float], float]:
+    from callbacks import run_directory
+    from lightning_modules.adaptation.base import AdaptationModule
+    from lightning_modules.recommendation.evaluation import RankingEvaluator
+    from wasserstein_critics.cli.app import command_line
+
+    start = time.monotonic()
+    cli = command_line(["fit", *_arguments(run, run.method)])
+    seconds = time.monotonic() - start
+    ranks = isinstance(cli.model.evaluator, RankingEvaluator)
+    if isinstance(cli.model, AdaptationModule):
+        metrics = _validation_metrics(cli.trainer)
+    else:  # models that rank: the validation with the best ndcg@20
+        checkpoint = "best" if ranks else None
+        cli.trainer.test(cli.model, cli.datamodule, checkpoint, verbose=False)
+        metrics = _test_metrics(cli.trainer)
+    if ranks or isinstance(cli.model, AdaptationModule):
+        shutil.rmtree(run_directory(cli.trainer) / "checkpoints", ignore_errors=True)
+    return metrics, seconds
+
+
+ADAPTED = {
+    "last/accuracy": "val/target_accuracy_last",
+    "selected/accuracy": "val/target_accuracy_selected",
+    "best/accuracy": "val/target_accuracy_oracle",
+    "last/class_accuracy": "val/target_class_accuracy",
+    "last/source_accuracy": "val/source_accuracy",
+    "last/im": "val/target_im",
+    "last/domain_loss": "train/domain_loss",
+}
+
+
+def _validation_metrics(trainer: Any) -> dict[str, float]:
+    """Of the last validation; DANN also has a loss of its discriminator."""
+    logged = trainer.callback_metrics
+    return {ours: float(logged[key]) for ours, key in ADAPTED.items() if key in logged}
+
+
+def _test_metrics(trainer: Any) -> dict[str, float]:
+    values = trainer.callback_metrics.items()
+    return {
+        k.removeprefix("test/"): float(v) for k, v in values if k.startswith("test/")
+    }

@@ -1,0 +1,159 @@
+"""docs/results.md, made from the records and from published.yaml; nothing is typed."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from experiments import records
+from experiments.records import Record
+from experiments.results import grid
+from experiments.results.csv_sections import csv_sections, searches_section
+from experiments.results.formats import cost, each_seed, markdown, mean_and_spread
+from experiments.results.runs import (
+    Run,
+    finished_runs,
+    last_sample_grid,
+    planned_runs,
+    read_records,
+    run_of,
+)
+from experiments.results.spec import UNTRAINED, Column, Table
+from experiments.results.tables import TABLES
+from lightning_modules.core.files import write_whole
+
+MANY = 40  # runs that would make a paragraph nobody reads
+HEADER = """# Results
+
+Made by `python -m experiments.results page` from the records in `docs/results/`: one
+file a table and one line a run, with its command, commit, hardware, seconds and peak
+memory. `make results-<table>` executes the runs that are missing. "Ours" is the mean ±
+standard deviation over seeds at the last step, sampled from the averaged generator;
+"s.e." is the standard error of that mean. The time is that of training alone, per run.
+"""
+
+
+def write_page() -> None:
+    """Rebuild the page, with sample grids of this machine's runs if there are any."""
+    for _, run, image in _runs_of_seed_0():
+        drawn = last_sample_grid(run)
+        if drawn is not None:
+            write_whole(image, drawn.read_bytes())
+    write_whole(records.RESULTS.parent / "results.md", page_text())
+
+
+def page_text() -> str:
+    """The page, from the records and images that lie in docs."""
+    published = yaml.safe_load((records.RESULTS / "published.yaml").read_text())
+    parts = [HEADER]
+    for name, table in TABLES.items():
+        parts += [f"## {table.title}", *_section(name, table, published.get(name, []))]
+        parts += [
+            f"{label}, seed 0: ![samples](figures/{image.name})"
+            for label, run, image in _runs_of_seed_0()
+            if run.table == name and image.exists()
+        ]
+    parts += [*csv_sections("wdgrl_speed"), *searches_section()]
+    parts += csv_sections(
+        *("interactions_speed", "ranking_speed", "index_speed"),
+        *("neighbours", "two_gaussians"),
+    )
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def _runs_of_seed_0() -> Iterator[tuple[str, Run, Path]]:
+    """Finished runs of seed 0, each with its label and where its image goes."""
+    for name, table in TABLES.items():
+        finished = finished_runs(name)
+        for run in planned_runs(name):
+            if run.seed == 0 and run in finished:
+                several = len(table.tasks_of(name)) > 1
+                words = [run.method, run.task] if several else [run.method]
+                file = f"{'-'.join([name, *words])}.png"
+                yield " ".join(words), run, records.RESULTS.parent / "figures" / file
+
+
+def _section(
+    name: str, table: Table, published: Sequence[dict[str, Any]]
+) -> Iterator[str]:
+    runs, tasks = read_records(name), table.tasks_of(name)
+    yield table.note
+    if table.grid:
+        yield markdown(grid.grid(table, runs, published))
+        yield markdown(grid.summary(table, runs))
+        if ranking := grid.order(table, runs):
+            yield f"{ranking}."
+    else:
+        yield markdown(_rows(table, tasks, runs, published))
+    planned = set(planned_runs(name))
+    finished = planned & {run_of(record) for record in runs}
+    yield (
+        f"{len(finished)} of {len(planned)} runs finished. "
+        f"Command: `make results-{name}`."
+    )
+    if runs:
+        yield from _provenance(name, table, runs)
+    if published:
+        yield "Published rows: " + "; ".join(_sources(published)) + "."
+
+
+def _provenance(name: str, table: Table, runs: Sequence[Record]) -> Iterator[str]:
+    """Where the numbers of a table come from."""
+    tasks = table.tasks_of(name)
+    configs = dict.fromkeys(
+        f"`configs/{table.experiment(method, task)}.yaml`"
+        for task in tasks
+        for method in table.methods
+        if method not in UNTRAINED and table.seeds_of(method, task)
+    )
+    yield f"Configs: {', '.join(configs)}."
+    yield "Commit: " + ", ".join(sorted({r["commit"] for r in runs})) + "."
+    yield "Hardware: " + "; ".join(sorted({r["hardware"] for r in runs})) + "."
+    yield "Metrics of every seed: " + (
+        f"[the records](results/{name}.jsonl)."
+        if len(runs) > MANY
+        else each_seed(runs, table.columns, with_task=len(tasks) > 1)
+    )
+
+
+def _rows(
+    table: Table,
+    tasks: Sequence[str],
+    runs: Sequence[Record],
+    published: Sequence[dict[str, Any]],
+) -> Iterator[list[str]]:
+    """Headings, published rows, then a row of ours for every task and method."""
+    several = len(tasks) > 1
+    metrics = [column.heading for column in table.columns]
+    task_heading = ["task"] if several else []
+    yield ["method", *task_heading, *metrics, "seeds", "time", "memory"]
+    for row in published:
+        shown = [str(row["metrics"].get(c.key, "-")) for c in table.columns]
+        whose = [row.get("task", "-")] if several else []
+        yield [f"*{row['name']}* (published)", *whose, *shown, "-", "-", "-"]
+    for task in tasks:
+        for method in table.methods:
+            if not table.seeds_of(method, task):
+                continue
+            own = [r for r in runs if (r["method"], r["task"]) == (method, task)]
+            shown = _own_row(own, table.columns)
+            yield [method, *([task] if several else []), *shown]
+
+
+def _own_row(runs: Sequence[Record], columns: Sequence[Column]) -> list[str]:
+    if not runs:
+        return [*["not run yet"] * len(columns), *cost(runs)]
+    return [*(mean_and_spread(runs, column) for column in columns), *cost(runs)]
+
+
+def _source(row: dict[str, Any]) -> str:
+    return f"{row['source']}{', quoted from memory' if row['recalled'] else ''}"
+
+
+def _sources(published: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Each source once, with the rows that come from it."""
+    rows: dict[str, list[str]] = {}
+    for row in published:
+        rows.setdefault(_source(row), []).append(f"*{row['name']}*")
+    return (f"{', '.join(names)}: {source}" for source, names in rows.items())

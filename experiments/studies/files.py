@@ -1,0 +1,164 @@
+"""Files of the studies: rows and figures in docs/figures, blocks in docs/theory.md."""
+
+import io
+import re
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from jsonargparse import ArgumentParser
+
+from experiments.csv_files import csv_text, header_lines
+from experiments.provenance import ROOT, commit, hardware
+from experiments.results.formats import markdown
+from experiments.studies import (
+    bulldozer,
+    deep_critics,
+    estimate_and_quality,
+    optimal_critics,
+    overfitting,
+    two_bells,
+    two_gaussians,
+    value_surfaces,
+    vanishing_gradients,
+)
+from experiments.studies.study import Study, from_csv
+from lightning_modules.core.files import write_whole
+
+CONFIGS = ROOT / "configs" / "studies"
+# Those that take longest first, so that two at a time end together.
+STUDIES: dict[str, Study] = {
+    "vanishing_gradients": vanishing_gradients,
+    "optimal_critics": optimal_critics,
+    "value_surfaces": value_surfaces,
+    "overfitting": overfitting,
+    "estimate_and_quality": estimate_and_quality,
+    "deep_critics": deep_critics,
+    "two_gaussians": two_gaussians,
+    "two_bells": two_bells,
+    "bulldozer": bulldozer,
+}
+BAD_ROWS = (KeyError, ValueError, IndexError, TypeError)  # of another version, say
+
+
+def csv_path(name: str, docs: Path) -> Path:
+    """Where a study's rows are kept."""
+    return docs / "figures" / f"{name}.csv"
+
+
+def figure_path(name: str, docs: Path) -> Path:
+    """Where a study's figure is kept."""
+    return csv_path(name, docs).with_suffix(".png")
+
+
+def run_study(name: str, arguments: Sequence[str], docs: Path) -> None:
+    """Run one study, keep its rows, draw them and print its claims.
+
+    Args:
+        name: Which one.
+        arguments: Its settings from the command line, ``--steps 500``.
+        docs: Directory that holds ``figures``.
+    """
+    study = STUDIES[name]
+    settings = _settings(name, arguments)
+    torch.set_num_threads(1)
+    started, code = time.monotonic(), commit()
+    rows = study.run(settings)
+    seconds = time.monotonic() - started
+    header = {
+        "command": f"python -m experiments.studies study {name}",
+        **({"settings": " ".join(arguments)} if arguments else {}),
+        "commit": code,
+        "hardware": hardware(),
+        "seconds": f"{seconds:.0f}",
+    }
+    text = csv_text(header, rows)
+    write_whole(csv_path(name, docs), text)
+    draw(name, docs)
+    for claim in study.claims(from_csv(text)):
+        print(f"{claim.value:8.3g}  {claim.statement} ({claim.goal}): {claim.verdict}")
+    print(figure_path(name, docs))
+
+
+def _settings(name: str, arguments: Sequence[str]) -> object:
+    """Those of configs/studies, with what the command line changes."""
+    study = STUDIES[name]
+    parser = ArgumentParser(
+        prog=f"python -m experiments.studies study {name}",
+        description=f"{study.TITLE}. Claims are printed at the end.",
+    )
+    parser.add_argument("--config", action="config", help="YAML file of settings")
+    where = "directory for figures/; must be given with settings of your own"
+    parser.add_argument("--docs", type=str, help=where)
+    parser.add_class_arguments(study.Settings)
+    given = parser.parse_args([f"--config={CONFIGS / name}.yaml", *arguments])
+    for option in ("config", "docs"):
+        given.pop(option, None)
+    return study.Settings(**given.as_dict())
+
+
+def draw(name: str, docs: Path) -> None:
+    """Draw a study's figure from its rows."""
+    content, rows = io.BytesIO(), from_csv(csv_path(name, docs).read_text())
+    STUDIES[name].draw(rows).savefig(content, format="png")
+    write_whole(figure_path(name, docs), content.getvalue())
+
+
+def draw_all(docs: Path) -> int:
+    """Draw every finished study anew; returns how many figures could not be drawn."""
+    failed = 0
+    for name in STUDIES:
+        if csv_path(name, docs).exists():
+            try:
+                draw(name, docs)
+            except BAD_ROWS as error:
+                failed += 1
+                sys.stderr.write(
+                    f"{csv_path(name, docs)} can't be drawn ({error!r}): "
+                    f"run `python -m experiments.studies run {name}` again.\n"
+                )
+    return failed
+
+
+def block(name: str, docs: Path) -> str:
+    """A study in docs/theory.md: its figure, its claims and how they were obtained."""
+    text, study = csv_path(name, docs).read_text(), STUDIES[name]
+    claims = [
+        [claim.statement, f"{claim.value:.3g}", claim.goal, claim.verdict]
+        for claim in study.claims(from_csv(text))
+    ]
+    parts = (
+        f"**{study.TITLE}.**",
+        f"![{name}](figures/{name}.png)",
+        markdown([["claim", "measured", "borne out if", "holds"], *claims]),
+        f"<sub>{'; '.join(header_lines(text))}</sub>",
+    )
+    return "\n\n".join(parts)
+
+
+def with_blocks(page: str, docs: Path) -> str:
+    """The page with the block of each study between its two marks."""
+    for name in STUDIES:
+        begin, end = f"<!-- study: {name} -->", "<!-- end -->"
+        pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+        new = f"{begin}\n{_block_or_reason(name, docs)}\n{end}"
+        page = pattern.sub(lambda _, new=new: new, page)  # type: ignore[misc]
+    return page
+
+
+def _block_or_reason(name: str, docs: Path) -> str:
+    title, command = STUDIES[name].TITLE, f"python -m experiments.studies run {name}"
+    if not csv_path(name, docs).exists():
+        return f"**{title}.** Not run yet: `{command}`."
+    try:
+        return block(name, docs)
+    except BAD_ROWS as error:
+        return f"**{title}.** Its rows can't be read ({error!r}): run `{command}`."
+
+
+def write_page(docs: Path) -> None:
+    """Bring the studies' blocks in docs/theory.md up to date."""
+    page = docs / "theory.md"
+    write_whole(page, with_blocks(page.read_text(), docs))

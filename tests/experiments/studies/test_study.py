@@ -1,0 +1,30 @@
+"""Claims with their bounds, and rows that survive a file."""
+
+import pytest
+
+from experiments.csv_files import csv_text
+from experiments.studies.study import Claim, Row, from_csv, select
+
+
+def test_rows_come_back_from_csv_as_they_were() -> None:
+    rows: list[Row] = [{"a": 1.0, "b": "x"}, {"a": 0.25, "c": 3.0}]
+    assert from_csv(csv_text({"commit": "abc"}, rows)) == rows
+    assert select(rows, a=1.0) == rows[:1]
+
+
+@pytest.mark.parametrize(
+    ("claim", "holds", "goal"),
+    [
+        (Claim("s", 0.5, low=1.0), False, "at least 1"),
+        (Claim("s", 1.0, low=1.0), True, "at least 1"),
+        (Claim("s", 2.0, high=1.0), False, "at most 1"),
+        (Claim("s", 0.9, 0.8, 1.2), True, "0.8 to 1.2"),
+        (Claim("s", float("nan"), 0.8, 1.2), False, "0.8 to 1.2"),
+        (Claim("s", 7.0), True, "for comparison"),
+    ],
+)
+def test_a_claim_holds_within_its_bounds(claim: Claim, holds: bool, goal: str) -> None:
+    assert claim.holds == holds
+    assert claim.goal == goal
+    verdict = {True: "yes", False: "**no**"}[holds]
+    assert claim.verdict == ("" if goal == "for comparison" else verdict)

@@ -1,0 +1,96 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from experiments.records import Record, RecordFile
+
+ADD = """
+import sys
+from pathlib import Path
+from experiments.records import RecordFile
+folder, worker = Path(sys.argv[1]), int(sys.argv[2])
+file = RecordFile(folder / "docs" / "table.jsonl", folder / "runs", ("worker", "i"))
+for i in range(20):
+    file.add({"worker": worker, "i": i})
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> RecordFile:
+    return RecordFile(
+        tmp_path / "docs" / "t.jsonl", tmp_path / "runs", ("name", "seed")
+    )
+
+
+def record(name: str, seed: int, score: float = 0.0) -> Record:
+    return {"name": name, "seed": seed, "score": score}
+
+
+def test_records_are_lines_in_an_order_that_does_not_depend_on_when_they_came(
+    file: RecordFile,
+) -> None:
+    for one in (record("b", 0), record("a", 10), record("a", 2)):
+        file.add(one)
+    assert file.read() == [record("a", 2), record("a", 10), record("b", 0)]
+    before = file.path.read_text().splitlines()
+    file.add(record("a", 7))
+    lines = file.path.read_text().splitlines()
+    assert [line for line in lines if line in before] == before
+    assert len(lines) == 4
+
+
+def test_a_record_takes_the_place_of_an_older_one_of_its_run(file: RecordFile) -> None:
+    for score in (1.0, 2.0):
+        file.add(record("a", 0, score))
+    assert file.read() == [record("a", 0, 2.0)]
+
+
+def test_a_deleted_line_stays_deleted(file: RecordFile) -> None:
+    file.add(record("a", 0))
+    file.path.write_text("\n")
+    file.merge()
+    file.add(record("b", 0))
+    assert file.read() == [record("b", 0)]
+
+
+def test_a_record_that_nobody_merged_is_merged_later(file: RecordFile) -> None:
+    file.unmerged.mkdir()
+    (file.unmerged / "a--0.json").write_text('{"name": "a", "seed": 0}')
+    assert file.read() == []
+    file.merge()
+    assert file.read() == [{"name": "a", "seed": 0}]
+    assert not list(file.unmerged.glob("*.json"))
+
+
+def test_an_interrupted_write_leaves_nothing_behind(
+    file: RecordFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    file.add(record("a", 0))
+    monkeypatch.setattr(os, "fsync", interrupted)  # the bytes lie in a partial file
+    with pytest.raises(KeyboardInterrupt):
+        file.add(record("b", 0))
+    monkeypatch.undo()
+    file.merge()
+    assert file.read() == [record("a", 0)]
+
+
+def test_processes_that_finish_at_once_lose_nothing(
+    tmp_path: Path, repository: Path
+) -> None:
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", ADD, str(tmp_path), str(worker)], cwd=repository
+        )
+        for worker in range(3)
+    ]
+    assert [process.wait() for process in processes] == [0, 0, 0]
+    file = RecordFile(tmp_path / "docs/table.jsonl", tmp_path, ("worker", "i"))
+    assert file.read() == [
+        {"worker": worker, "i": i} for worker in range(3) for i in range(20)
+    ]
