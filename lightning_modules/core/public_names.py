@@ -1,4 +1,4 @@
-"""Public names of classes: what configs and checkpoints say, wherever a module moves."""
+"""Public names of classes: what files say, wherever a module moves."""
 
 from importlib import import_module
 

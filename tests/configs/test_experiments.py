@@ -168,7 +168,7 @@ def assert_trained(path: Path) -> None:
 def monitor_of(path: Path) -> str:
     callbacks = config_of(path)["trainer"]["callbacks"]
     found = (c.get("init_args", {}).get("monitor") for c in callbacks)
-    return next(filter(None, found))
+    return str(next(filter(None, found)))
 
 
 @pytest.mark.parametrize("path", cover(), ids=name_of)

@@ -69,7 +69,7 @@ def test_every_overlay_is_tested() -> None:
 def experiment_of(sweep: dict[str, Any]) -> Path:
     """The experiment that a sweep varies."""
     first = next(word for word in sweep["command"] if word.endswith(".yaml"))
-    return CONFIGS.parent / first
+    return CONFIGS.parent / str(first)
 
 
 def smallest(parameter: dict[str, Any]) -> Any:

@@ -35,7 +35,8 @@ class ConfigParser(LightningArgumentParser):
     def parse_string(self, content: str, path: Any = "", **kwargs: Any) -> Namespace:
         """Parse the text of a config file, within whose directory this is called."""
         resolved = _resolved_text(content, Path.cwd() / (path or "command line"))
-        return super().parse_string(resolved, path, **kwargs)
+        parsed: Namespace = super().parse_string(resolved, path, **kwargs)
+        return parsed
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -83,7 +84,7 @@ def _resolved_text(text: str, path: Path) -> str:
     if resolved == content:
         return text
     # With every scalar in quotes and tagged, no string is read back as a number.
-    return yaml.safe_dump(resolved, default_style='"')
+    return str(yaml.safe_dump(resolved, default_style='"'))
 
 
 def _with_defaults(
@@ -104,7 +105,8 @@ def _with_defaults(
             raise UsageError(f"{where}, but {problem}")
         shared = _with_defaults(_load_yaml(file.read_text("utf-8")), file, chain)
         resolved = _merged(resolved, shared)
-    return _merged(resolved, own)
+    merged: dict[str, Any] = _merged(resolved, own)
+    return merged
 
 
 def _names(value: Any, path: Path) -> list[str]:
