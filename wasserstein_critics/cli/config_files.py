@@ -84,7 +84,7 @@ def _resolved_text(text: str, path: Path) -> str:
     if resolved == content:
         return text
     # With every scalar in quotes and tagged, no string is read back as a number.
-    return yaml.safe_dump(resolved, default_style='"')
+    return str(yaml.safe_dump(resolved, default_style='"'))
 
 
 def _with_defaults(

@@ -1,0 +1,280 @@
+"""The plan of the house, held: rooms, import directions, contracts, mirrored tests.
+
+A rule is a function that yields what breaks it. `tests.support.pending` lists what
+breaks a rule today and is to be mended; its lists are to become empty.
+"""
+
+import ast
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.support.pending import PENDING
+from tests.support.shipped import METHODS
+
+REPOSITORY = Path(__file__).parents[1]
+TOPICS = {"generative", "adaptation", "metric_learning", "recommendation"}
+SHARED: Mapping[str, set[str]] = {
+    "lightning_modules": {
+        *("core", "data_contracts", "functional", "networks", "metrics", "optim")
+    },
+    "datamodules": {"core", "readers"},
+    "callbacks": {"core", "critics", "plotting", "predictions", "runs"},
+}
+"""Rooms of a package that all topics may import, and that import no topic."""
+MAY_IMPORT: Mapping[str, set[str]] = {
+    "lightning_modules": {"lightning_modules"},
+    "datamodules": {"datamodules", "lightning_modules"},
+    "callbacks": {"callbacks", "lightning_modules"},
+}
+PROGRAMS = ("wasserstein_critics", "experiments", "benchmarks")
+"""What sees everything and is imported by no package."""
+SOURCES = (*SHARED, *PROGRAMS)
+CONTRACTS = "lightning_modules/data_contracts/contracts.py"
+FOREIGN: Mapping[str, set[str]] = {
+    "lightning_modules/core/alternating.py": {"scaler", "_step_supports_amp_scaling"},
+    "lightning_modules/core/optimisation.py": {"scaler", "_step_supports_amp_scaling"},
+    "lightning_modules/core/compiled.py": {"__qualname__"},
+    "lightning_modules/core/distributed.py": {"_device_mesh"},
+    "lightning_modules/core/recipe.py": {"name"},  # a class of a module
+    "lightning_modules/functional/transport.py": {"solver"},  # a function of POT
+    "lightning_modules/networks/backbone.py": {"head"},  # timm's and torchvision's
+    "datamodules/core/resumable.py": {"overfit_batches"},
+    "datamodules/metric_learning/labelled_table.py": {"f'load_{self.table}'"},
+    "datamodules/readers/features/formats.py": {"check_format"},
+    "callbacks/recommendation/neighbour_index.py": {"nprobe"},
+    "wasserstein_critics/cli/app.py": {"self.subcommand"},  # a function of the trainer
+}
+"""What files may ask objects of other libraries for by ``hasattr`` or ``getattr``."""
+LIMIT = 750
+
+
+# Modules ------------------------------------------------------------------------------
+
+
+@cache
+def modules() -> dict[str, Path]:
+    """Every module of ours by its dotted name."""
+    named = {}
+    for package in SOURCES:
+        for path in sorted((REPOSITORY / package).rglob("*.py")):
+            parts = path.relative_to(REPOSITORY).with_suffix("").parts
+            named[".".join(parts).removesuffix(".__init__")] = path
+    return named
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def where(path: Path) -> str:
+    return path.relative_to(REPOSITORY).as_posix()
+
+
+@cache
+def offered(package: str) -> dict[str, str]:
+    """Names that a package's ``__init__`` imports, with the modules they are from."""
+    return {
+        alias.name: node.module
+        for node in tree(modules()[package]).body
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+    }
+
+
+@cache
+def imports(name: str) -> frozenset[str]:
+    """Modules that a module imports anywhere: in functions and for types alone, too."""
+    imported: set[str] = set()
+    for node in ast.walk(tree(modules()[name])):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom) and node.module:
+            imported |= {origin(node.module, alias.name) for alias in node.names}
+    return frozenset(imported)
+
+
+def origin(module: str, name: str) -> str:
+    """The module that a name comes from, where a package hands it on."""
+    if f"{module}.{name}" in modules():
+        return f"{module}.{name}"
+    if module in SHARED:
+        return offered(module).get(name, module)
+    return module
+
+
+def edges() -> Iterator[tuple[str, str]]:
+    """Pairs of a module and a module of ours that it imports."""
+    for name in modules():
+        for imported in sorted(imports(name)):
+            if imported.split(".")[0] in (*SOURCES, "tests", "train"):
+                yield name, imported
+
+
+def parts(name: str) -> tuple[str, str]:
+    """Package and room of a module; the package itself is in no room."""
+    package, room, *_ = [*name.split("."), ""]
+    return package, room
+
+
+# Imports ------------------------------------------------------------------------------
+
+
+def directions() -> Iterator[str]:
+    """Packages import in one direction, and no program."""
+    for name, imported in edges():
+        package, target = name.split(".")[0], imported.split(".")[0]
+        if target not in MAY_IMPORT.get(package, {*SOURCES}):
+            yield f"{name} -> {imported}"
+
+
+def rooms() -> Iterator[str]:
+    """A topic imports itself and shared rooms, whatever the package; they no topic."""
+    for name, imported in edges():
+        (package, room), (target, entered) = parts(name), parts(imported)
+        held = package in SHARED and target in SHARED and room and entered
+        if held and entered not in SHARED[target] | ({room} & TOPICS):
+            yield f"{name} -> {imported}"
+
+
+def readers() -> Iterator[str]:
+    """Readers turn files into arrays, without Lightning and data modules."""
+    for name in modules():
+        for imported in sorted(imports(name)):
+            package, room = parts(imported)
+            refused = package == "lightning" or (
+                package == "datamodules" and room != "readers"
+            )
+            if refused and name.startswith("datamodules.readers."):
+                yield f"{name} -> {imported}"
+
+
+def circles() -> Iterator[str]:
+    """No modules import each other in a circle, not even for types."""
+    graph: dict[str, set[str]] = {name: set() for name in modules()}
+    for name, imported in edges():
+        if imported in graph and f"{name} -> {imported}" not in PENDING["circles"]:
+            graph[name].add(imported)
+    size = 0
+    while size != len(graph):
+        size = len(graph)
+        # What imports nothing that is left, or is imported by nothing, is in no circle.
+        used = {imported for targets in graph.values() for imported in targets}
+        rest = {name for name, targets in graph.items() if targets and name in used}
+        graph = {name: graph[name] & rest for name in rest}
+    for name in sorted(graph):
+        yield from (f"{name} -> {imported}" for imported in sorted(graph[name]))
+
+
+def places() -> Iterator[str]:
+    """Every module of a package is in a room, and every room a topic or shared."""
+    for name, path in modules().items():
+        package, room = parts(name)
+        if package in SHARED and room and room not in SHARED[package] | TOPICS:
+            yield where(path)
+
+
+# Contracts ----------------------------------------------------------------------------
+
+
+def attributes() -> Iterator[str]:
+    """What data and methods offer is stated by the Protocols of the contracts.
+
+    ``hasattr`` and ``getattr`` are for objects of other libraries, see `FOREIGN`.
+    """
+    for path in modules().values():
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.Call) and is_question(node):
+                name = asked_for(node)
+                if where(path) != CONTRACTS and name not in FOREIGN.get(
+                    where(path), ()
+                ):
+                    yield f"{where(path)}: {name}"
+
+
+def asked_for(call: ast.Call) -> str:
+    name = call.args[1]
+    return str(name.value) if isinstance(name, ast.Constant) else ast.unparse(name)
+
+
+def is_question(call: ast.Call) -> bool:
+    """Whether a call asks another object for an attribute."""
+    asks = ast.unparse(call.func) in ("hasattr", "getattr")
+    # the module's own attribute, by a name that is computed
+    own = asks and ast.unparse(call.args[0]) == "self"
+    return asks and not (own and not isinstance(call.args[1], ast.Constant))
+
+
+def overrides() -> Iterator[str]:
+    """Methods that leave an argument unused say ``@override`` of typing_extensions."""
+    mark = "noqa: " + "ARG"
+    yield from (where(p) for p in modules().values() if mark in p.read_text())
+
+
+# Tests --------------------------------------------------------------------------------
+
+
+def mirrored() -> Iterator[str]:
+    """Every module with logic has a test at the mirrored path.
+
+    Programs that make the docs are tested as wholes.
+    """
+    for name, path in modules().items():
+        if name.split(".")[0] in ("experiments", "benchmarks"):
+            continue
+        test = REPOSITORY / "tests" / path.relative_to(REPOSITORY)
+        if has_logic(path) and not test.with_name(f"test_{path.name}").is_file():
+            yield where(path)
+
+
+def has_logic(path: Path) -> bool:
+    """Whether a module, and not a package or a program, has a function with a body."""
+    functions = (n for n in ast.walk(tree(path)) if isinstance(n, ast.FunctionDef))
+    return not path.name.startswith("__") and any(map(does_something, functions))
+
+
+def does_something(function: ast.FunctionDef) -> bool:
+    """Whether a function has more than a docstring, ``...`` or ``raise``."""
+    return not all(
+        isinstance(statement, ast.Pass | ast.Raise)
+        or (
+            isinstance(statement, ast.Expr)
+            and isinstance(statement.value, ast.Constant)
+        )
+        for statement in function.body
+    )
+
+
+# Sizes --------------------------------------------------------------------------------
+
+
+def ancestors() -> Iterator[str]:
+    """A method is made of at most three own classes; more are parts that it holds."""
+    for cls in METHODS:
+        own = [c for c in cls.__mro__ if c.__module__.split(".")[0] in SOURCES]
+        if len(own) > 3:
+            yield cls.__name__
+
+
+def files() -> Iterator[str]:
+    """The tree has at most 750 files; records of one kind stand in one."""
+    command = ["git", "-C", str(REPOSITORY), "ls-files"]
+    listed = subprocess.run(command, capture_output=True, check=False, timeout=60)
+    if len(listed.stdout.splitlines()) > LIMIT:
+        yield f"more than {LIMIT} files"
+
+
+RULES: tuple[Callable[[], Iterator[str]], ...] = (
+    *(directions, rooms, readers, circles, places),
+    *(attributes, overrides, mirrored, ancestors, files),
+)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_a_rule_of_the_house_holds(rule: Callable[[], Iterator[str]]) -> None:
+    broken = set(rule()) - PENDING[rule.__name__]
+    assert not broken, "\n".join([f"{rule.__doc__}", *sorted(broken)])
