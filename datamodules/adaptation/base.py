@@ -105,7 +105,8 @@ class TwoDomains(ResumableDataModule):
     @override
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Converts the pixels of a batch where the model is; labels stay."""
-        return batch._make(map(self._scaled, batch))
+        parts = [self._scaled(part) for part in batch]
+        return tuple(parts) if type(batch) is tuple else type(batch)(*parts)
 
     def _scaled(self, part: Any) -> Any:
         pixels = isinstance(part, Tensor) and part.dtype == torch.uint8

@@ -35,7 +35,8 @@ def test_batches_are_the_same_for_any_number_of_workers(tmp_path: Path) -> None:
 
 def test_unions_hold_the_pairs_of_their_splits(tmp_path: Path) -> None:
     rows = [f"{user},{item}" for user in range(9) for item in range(10)]
-    data = interactions(written(tmp_path / "own.csv", "user,item", *rows))
+    path = written(tmp_path / "own.csv", "user,item", *rows)
+    data = interactions(path, batch_size=8)
     assert data.kind == "interactions"
     assert pairs(data, "seen") == pairs(data, "train", "val")
     assert pairs(data, "all") == pairs(data, "train", "val", "test")
