@@ -1,4 +1,4 @@
-"""Data sets, one file per family; each class says what a batch is."""
+"""Data modules, by topic; each class documents its batches."""
 
 from datamodules.adaptation.amazon_reviews import AmazonReviews
 from datamodules.adaptation.base import TwoDomains

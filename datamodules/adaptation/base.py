@@ -99,13 +99,13 @@ class TwoDomains(ResumableDataModule):
 
     @override
     def load(self) -> None:
-        """Keeps what `read` gives."""
         self.domains = self.read()
 
     @override
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Converts the pixels of a batch where the model is; labels stay."""
-        return batch._make(map(self._scaled, batch))
+        parts = [self._scaled(part) for part in batch]
+        return tuple(parts) if type(batch) is tuple else type(batch)(*parts)
 
     def _scaled(self, part: Any) -> Any:
         pixels = isinstance(part, Tensor) and part.dtype == torch.uint8
@@ -117,7 +117,7 @@ class TwoDomains(ResumableDataModule):
         """A batch drawn at random, with as many rows of one domain as of the other.
 
         Args:
-            split: ``train``; there is no other split of both.
+            split: ``train``, the only split of both.
             n: How many rows, or as many as the smaller domain has.
             generator: Source of random numbers, on the CPU.
 
@@ -129,12 +129,14 @@ class TwoDomains(ResumableDataModule):
         self.setup()
         source, target = self.domains.source, self.domains.target
         n = min(n, len(source), len(target))
-        here, there = (
+        source_rows, target_rows = (
             torch.randperm(len(rows), generator=generator)[:n]
             for rows in (source, target)
         )
         return TwoDomainBatch(
-            self._scaled(source.x[here]), source.y[here], self._scaled(target[there])
+            self._scaled(source.x[source_rows]),
+            source.y[source_rows],
+            self._scaled(target[target_rows]),
         )
 
     @override
@@ -146,16 +148,8 @@ class TwoDomains(ResumableDataModule):
             self._check_batch_size(n, "rows of each domain", f"'{name}' has")
 
         def rows(epoch: int, start: int) -> PairedRows:
-            return PairedRows(
-                sizes,
-                self.batch_size,
-                steps=self.batches_per_epoch,
-                seed=self.seed,
-                epoch=epoch,
-                start=start,
-                shuffle=self._shuffles,
-                **self._processes,
-            )
+            place, steps = self._place(epoch, start), self.batches_per_epoch
+            return PairedRows(sizes, self.batch_size, steps=steps, **place)
 
         return self._training_loader(PairedDataset(source, target), rows)
 

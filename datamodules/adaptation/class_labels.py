@@ -74,15 +74,15 @@ def with_classes(
             "but looks like unknown; leave the labels out, or number the classes of "
             "the source from 0."
         )
-    known = np.array(written)
-    y = np.searchsorted(known, file.y).clip(max=len(known) - 1)
-    is_strange = known[y] != file.y
-    y[is_strange & unknown] = UNKNOWN
-    strange = file.y[is_strange & ~unknown]
-    if len(strange):
+    classes = np.array(written)
+    y = np.searchsorted(classes, file.y).clip(max=len(classes) - 1)
+    is_foreign = classes[y] != file.y
+    y[is_foreign & unknown] = UNKNOWN
+    foreign = file.y[is_foreign & ~unknown]
+    if len(foreign):
         listed = ", ".join(map(str, written[:SHOWN]))
         raise ValueError(
-            f"{file.name} has the label {strange[0]}, which is none of the "
+            f"{file.name} has the label {foreign[0]}, which is none of the "
             f"source's classes {listed}{' ...' * (len(written) > SHOWN)}; relabel or "
             "leave out its rows."
         )
@@ -155,5 +155,5 @@ def hold_out_of_classes(
     ranks = torch.arange(n) - firsts[rows.y[by_class]]
     places = (ranks + 0.5) / counts[rows.y[by_class]]
     by_place = by_class[places.argsort(stable=True)]
-    kept, held_out = by_place[: n - n_val], by_place[n - n_val :]
-    return rows.part(kept.sort().values), rows.part(held_out.sort().values)
+    trained, held_out = by_place[: n - n_val], by_place[n - n_val :]
+    return rows.part(trained.sort().values), rows.part(held_out.sort().values)

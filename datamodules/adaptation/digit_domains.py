@@ -106,7 +106,6 @@ class DigitDomains(TwoDomains):
 
     @override
     def find(self) -> None:
-        """Looks for the files of both domains."""
         for files in self.files.values():
             files.find()
 

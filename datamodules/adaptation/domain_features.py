@@ -118,7 +118,6 @@ class DomainFeatures(TwoDomains):
 
     @override
     def find(self) -> None:
-        """Looks for the files."""
         label_paths = {f"labels.{key}": p for key, p in self.label_paths.items()}
         find_features(self.paths, label_paths)
 

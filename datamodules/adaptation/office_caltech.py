@@ -121,7 +121,6 @@ class OfficeCaltech(DomainFeatures):
 
     @override
     def find(self) -> None:
-        """Looks for the files of both domains."""
         keys = ("source", "target")
         self.paths = {
             key: self._path(domain)

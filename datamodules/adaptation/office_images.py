@@ -113,17 +113,17 @@ class OfficeImages(TwoDomains):
     @override
     def read(self) -> Domains:
         """Decodes both domains and keeps parts for validation and test."""
-        here, there = (folder.read() for folder in self.folders)
+        source_folder, target_folder = (folder.read() for folder in self.folders)
         # once more: a class of which no image can be decoded is gone
-        check_classes(self.folders, [here.classes, there.classes])
-        self.class_names = tuple(here.classes)
+        check_classes(self.folders, [source_folder.classes, target_folder.classes])
+        self.class_names = tuple(source_folder.classes)
         self.num_classes = len(self.class_names)
-        n_val = _share_of(len(here.rows), self.shares[0])
-        source, source_val = hold_out_of_classes(here.rows, n_val)
+        n_val = _share_of(len(source_folder.rows), self.shares[0])
+        source, source_val = hold_out_of_classes(source_folder.rows, n_val)
         name = f"data.source: {self.folders[0].root}"
         check_all_present(name, source.y, self.class_names)
-        target, target_test = _split(there.rows, self.shares[1])
-        self.test_files = there.files[-len(target_test) :]
+        target, target_test = _split(target_folder.rows, self.shares[1])
+        self.test_files = target_folder.files[-len(target_test) :]
         return Domains(source, source_val, target.x, target_test)
 
     @property

@@ -1,20 +1,19 @@
 """Sampler of the rows of two domains, each reshuffled every pass."""
 
 from collections.abc import Iterator
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
-from torch.utils.data import Sampler
 
-from datamodules.core.samplers import seeded_generator
+from datamodules.core.samplers import EpochSampler, seeded_generator
 from datamodules.core.tensor_dataset import Index
 
 IndexPair: TypeAlias = tuple[Index, Index]
 """Rows of a batch in the source and in the target."""
 
 
-class PairedRows(Sampler[IndexPair]):
+class PairedRows(EpochSampler[IndexPair]):
     """One epoch of rows of both domains, each reshuffled every pass.
 
     The order of a pass follows from (seed, domain, pass) alone; rows that don't fill a
@@ -26,12 +25,7 @@ class PairedRows(Sampler[IndexPair]):
         sizes: Rows of source and target, each at least one joint batch.
         batch_size: Rows of each domain in the batch of one process.
         steps: Batches of an epoch.
-        seed: Seed of the order.
-        epoch: Number of the epoch, from 0.
-        start: Batches of this epoch that were used already.
-        rank: Number of this process.
-        world_size: How many processes train together.
-        shuffle: False keeps the order of the data in every pass.
+        **place: Seed, epoch and process of `EpochSampler`.
 
     >>> rows = PairedRows((5, 2), 2, steps=3, seed=0, shuffle=False)
     >>> [(source.tolist(), target.tolist()) for (source, _), (target, _) in rows]
@@ -39,21 +33,10 @@ class PairedRows(Sampler[IndexPair]):
     """
 
     def __init__(
-        self,
-        sizes: tuple[int, int],
-        batch_size: int,
-        *,
-        steps: int,
-        seed: int,
-        epoch: int = 0,
-        start: int = 0,
-        rank: int = 0,
-        world_size: int = 1,
-        shuffle: bool = True,
+        self, sizes: tuple[int, int], batch_size: int, *, steps: int, **place: Any
     ) -> None:
-        self.sizes, self.batch_size, self.steps = sizes, batch_size, steps
-        self.seed, self.epoch, self.start = seed, epoch, start
-        self.rank, self.world_size, self.shuffle = rank, world_size, shuffle
+        super().__init__(batch_size, **place)
+        self.sizes, self.steps = sizes, steps
 
     def __len__(self) -> int:
         """Batches of a whole epoch, wherever this one starts."""

@@ -5,7 +5,7 @@ from lightning_modules.core.validation import check_at_least
 
 
 def check_share(key: str, share: float, may_be_0: bool = True) -> None:
-    """Refuse what is no share of the rows that leaves others, with a ValueError.
+    """Refuse a share of the rows that is not below 1, with a ValueError.
 
     >>> check_share("val_share", 1.5)
     Traceback (most recent call last):

@@ -61,7 +61,6 @@ class InMemoryDataModule(ResumableDataModule):
 
     @override
     def load(self) -> None:
-        """Keeps what `read` gives."""
         self.train_set, self.val_set, self.test_set = self.read()
 
     @override

@@ -58,7 +58,6 @@ class ResumableDataModule(LightningDataModule, ABC):
 
     @override
     def prepare_data(self) -> None:
-        """Calls `find`."""
         self.find()
 
     @override
@@ -120,16 +119,8 @@ class ResumableDataModule(LightningDataModule, ABC):
         """Batches of n training rows in a new order each epoch."""
 
         def rows(epoch: int, start: int) -> TrainingRows:
-            return TrainingRows(
-                n,
-                self.batch_size,
-                seed=self.seed,
-                epoch=epoch,
-                start=start,
-                shuffle=self._shuffles,
-                mirror=mirror,
-                **self._processes,
-            )
+            place = self._place(epoch, start)
+            return TrainingRows(n, self.batch_size, mirror=mirror, **place)
 
         return self._training_loader(data, rows)
 
@@ -155,11 +146,13 @@ class ResumableDataModule(LightningDataModule, ABC):
         rows = OrderedRows(n, batch_size or self.batch_size, **self._processes)
         return BatchLoader(data, lambda *_: rows, self.num_workers)
 
-    @property
-    def _shuffles(self) -> bool:
-        # Trainer(overfit_batches=...) wants the same few batches in every epoch
+    def _place(self, epoch: int, start: int) -> dict[str, Any]:
+        """Arguments of an `EpochSampler`."""
         trainer: Any = self.trainer
-        return trainer is None or not trainer.overfit_batches
+        # Trainer(overfit_batches=...) wants the same few batches in every epoch
+        shuffle = trainer is None or not trainer.overfit_batches
+        place = {"seed": self.seed, "epoch": epoch, "start": start, "shuffle": shuffle}
+        return place | self._processes
 
     @property
     def _processes(self) -> dict[str, int]:

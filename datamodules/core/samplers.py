@@ -1,6 +1,7 @@
 """Samplers of the rows of whole batches."""
 
 from collections.abc import Iterator
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,7 +21,40 @@ def seeded_generator(stream: str, *key: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed_of(stream, *key))
 
 
-class TrainingRows(Sampler[Index]):
+IndexT = TypeVar("IndexT")
+
+
+class EpochSampler(Sampler[IndexT]):
+    """Rows of the batches of one epoch, of one process among several.
+
+    Args:
+        batch_size: Rows in the batch of one process.
+        seed: Seed of the order.
+        epoch: Number of the epoch, from 0.
+        start: Batches of this epoch that were used already.
+        rank: Number of this process.
+        world_size: How many processes train together.
+        shuffle: False keeps the order of the data in every epoch.
+    """
+
+    def __init__(
+        self,
+        batch_size: int,
+        *,
+        seed: int,
+        epoch: int = 0,
+        start: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        shuffle: bool = True,
+    ) -> None:
+        self.batch_size, self.seed = batch_size, seed
+        self.epoch, self.start = epoch, start
+        self.rank, self.world_size = rank, world_size
+        self.shuffle = shuffle
+
+
+class TrainingRows(EpochSampler[Index]):
     """One epoch of full batches in an order that (seed, epoch) alone decides.
 
     Every process computes the same permutation and takes its own part of each joint
@@ -31,13 +65,8 @@ class TrainingRows(Sampler[Index]):
     Args:
         n_rows: Rows of the data set.
         batch_size: Rows in the batch of one process.
-        seed: Seed of the order.
-        epoch: Number of the epoch, from 0.
-        start: Batches of this epoch that were used already.
-        rank: Number of this process.
-        world_size: How many processes train together.
-        shuffle: False keeps the order of the data set in every epoch.
         mirror: Draw for each row whether it is flipped left to right.
+        **place: Seed, epoch and process of `EpochSampler`.
 
     >>> [rows.tolist() for rows, _ in TrainingRows(7, 2, seed=0, shuffle=False)]
     [[0, 1], [2, 3], [4, 5]]
@@ -48,18 +77,11 @@ class TrainingRows(Sampler[Index]):
         n_rows: int,
         batch_size: int,
         *,
-        seed: int,
-        epoch: int = 0,
-        start: int = 0,
-        rank: int = 0,
-        world_size: int = 1,
-        shuffle: bool = True,
         mirror: bool = False,
+        **place: Any,
     ) -> None:
-        self.n_rows, self.batch_size = n_rows, batch_size
-        self.seed, self.epoch, self.start = seed, epoch, start
-        self.rank, self.world_size = rank, world_size
-        self.shuffle, self.mirror = shuffle, mirror
+        super().__init__(batch_size, **place)
+        self.n_rows, self.mirror = n_rows, mirror
 
     def __len__(self) -> int:
         """Batches of a whole epoch, wherever this one starts."""

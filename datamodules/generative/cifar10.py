@@ -13,7 +13,7 @@ from typing_extensions import override
 from datamodules.core.hold_out import hold_out_last
 from datamodules.core.in_memory import InMemoryDataModule, Splits
 from datamodules.core.tensor_dataset import LabelledRows
-from datamodules.readers.images.archives import download, first_fault, unpacked
+from datamodules.readers.images.archives import download_if, first_fault, unpacked
 from datamodules.readers.images.png_strips import LABELS, channels_first, read_strips
 from lightning_modules.core.validation import check_at_least, check_choice
 
@@ -79,9 +79,8 @@ class CIFAR10(InMemoryDataModule):
         if packed_fault is None:
             return
         worse = packed_fault if isinstance(packed_fault, ValueError) else fault
-        if not self.download:
-            raise worse
-        download(datasets.CIFAR10, self.root, self.archive, worse)
+        source = datasets.CIFAR10
+        download_if(self.download, worse, source, self.root, self.archive)
         self.packed = False
 
     @override

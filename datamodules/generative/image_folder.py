@@ -64,7 +64,6 @@ class ImageFolder(InMemoryDataModule):
 
     @override
     def find(self) -> None:
-        """Checks that there are images."""
         self._tree.find()
 
     @override

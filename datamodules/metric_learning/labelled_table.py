@@ -90,7 +90,6 @@ class LabelledTable(InMemoryDataModule):
 
     @override
     def find(self) -> None:
-        """Checks that the file is there."""
         if self.table not in EMBEDDED:
             paths = {"table": Path(self.table)}
             find_features(paths, {"table": Path(self.labels)} if self.labels else {})

@@ -108,7 +108,6 @@ class InteractionData(ResumableDataModule):
 
     @override
     def load(self) -> None:
-        """Keeps what `read` gives."""
         pairs = self.read()
         self._splits = {"train": pairs.train, "val": pairs.val, "test": pairs.test}
         self.n_users, self.n_items = pairs.train.n_users, pairs.train.n_items

@@ -92,7 +92,6 @@ class Interactions(SplitTable):
 
     @override
     def find(self) -> None:
-        """Checks that the files are there."""
         self.table.find()
         if self.item_table:
             self.item_table.table.find()

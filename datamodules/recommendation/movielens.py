@@ -73,7 +73,6 @@ class MovieLens(SplitTable):
 
     @override
     def find(self) -> None:
-        """Checks that both files are there."""
         for name in self.names:
             if not (self._folder / name).is_file():
                 raise FileNotFoundError(

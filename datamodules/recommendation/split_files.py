@@ -63,7 +63,6 @@ class SplitFiles(InteractionData):
 
     @override
     def find(self) -> None:
-        """Checks that the files are there."""
         for part, name in FILES.items():
             if part != "val" and not (self.root / name).is_file():
                 raise FileNotFoundError(

@@ -124,8 +124,8 @@ def assign_splits(
     users, ends = table.users[order], np.cumsum(table.counts)
     left = ends[users] - np.arange(len(table))
     parts: Parts = np.empty(len(table), dtype=np.int8)
-    held = n_test + n_val
-    parts[order] = (left <= n_test[users]).astype(np.int8) + (left <= held[users])
+    n_held_out = n_test + n_val
+    parts[order] = (left <= n_test[users]).astype(np.int8) + (left <= n_held_out[users])
     return parts
 
 

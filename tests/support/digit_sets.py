@@ -11,10 +11,21 @@ import pytest
 import torch
 from PIL import Image
 from scipy.io import savemat
+from torch import Tensor
 from torchvision import datasets
+
+from datamodules.adaptation.digit_domains import FILES, DigitName
+from datamodules.readers.images.digit_files import DigitParts
 
 N = {"train": 20, "test": 12}
 PARTS = ("train", "test")
+NAMES: tuple[DigitName, ...] = ("mnist", "usps", "mnist_m", "svhn")
+SHAPES = {
+    "mnist": (1, 28, 28),
+    "usps": (1, 16, 16),
+    "mnist_m": (3, 32, 32),
+    "svhn": (3, 32, 32),
+}
 
 
 def labels(part: str) -> np.ndarray:
@@ -101,3 +112,17 @@ def write_mnist_m_tensors(folder: Path) -> None:
             torch.from_numpy(labels(part)),
         )
         torch.save(pair, folder / f"mnist_m_{part}.pt")
+
+
+def read(name: str, root: Path, download: bool = False) -> DigitParts:
+    """Both parts of a data set, as the data module reads them."""
+    files = FILES[name](root, download)
+    files.find()
+    return files.read()
+
+
+def written(name: str, part: str) -> Tensor:
+    channels, *size = SHAPES[name]
+    if channels == 1:
+        return torch.from_numpy(pixels(part, *size))[:, None]
+    return torch.from_numpy(pixels(part, *size, 3)).permute(0, 3, 1, 2)

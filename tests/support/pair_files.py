@@ -3,10 +3,25 @@
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+from hypothesis import strategies as st
+
 from datamodules import Interactions
+from datamodules.readers.tables.pair_table import PairTable
 from datamodules.recommendation.base import InteractionData
 
 PARTS = ("train", "val", "test")
+FEW = ("u,i,r,t", "9,a,5,1", "9,b,4,2", "9,c,1,3", "9,d,5,4", "7,a,5,9", "9,b,2,0")
+COLUMNS = {"user_column": "u", "item_column": "i"}
+TIMED = COLUMNS | {"time_column": "t"}
+TABLES = st.lists(
+    st.tuples(st.integers(0, 8), st.integers(0, 8), st.integers(0, 5)), min_size=1
+)
+
+
+def table_of(rows: list[tuple[int, int, int]]) -> PairTable:
+    columns = (pl.Series(column, dtype=pl.Int64) for column in zip(*rows, strict=True))
+    return PairTable.of(*columns)
 
 
 def written(path: Path, *lines: str) -> str:

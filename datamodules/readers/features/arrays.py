@@ -32,7 +32,7 @@ def as_rows(name: str, array: Any, dtype: torch.dtype = torch.float32) -> Rows:
         dtype: float32 or float64; what is too large for float32 is infinite in both.
 
     Raises:
-        ValueError: It is no matrix of finite numbers, or has no rows or no columns.
+        ValueError: It is not a matrix of finite numbers, or has no rows or no columns.
 
     >>> as_rows("few", np.array([[1, 2]], dtype=np.uint8))
     tensor([[1., 2.]])
@@ -104,8 +104,8 @@ def as_labels(name: str, array: Any, n: int) -> Labels:
         )
     if array.size != n or max(array.shape, default=n) != n:
         counted = array.size if max(array.shape, default=1) == array.size else 0
-        found = f"{counted} labels" if counted else f"labels of shape {array.shape}"
-        raise ValueError(f"{name} has {found} for {n} rows; one for each is needed.")
+        given = f"{counted} labels" if counted else f"labels of shape {array.shape}"
+        raise ValueError(f"{name} has {given} for {n} rows; one for each is needed.")
     if array.dtype.kind in "US":
         return _names(name, array.ravel())
     with np.errstate(invalid="ignore"):  # NaN is caught as being no whole number

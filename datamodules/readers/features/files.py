@@ -57,8 +57,8 @@ def read_features(
     >>> with TemporaryDirectory() as folder:
     ...     path = Path(folder, "reviews.svmlight")
     ...     _ = path.write_text("+1 1:2 3:1\n-1 2:5\n")
-    ...     found = read_features(path)
-    >>> found.x.to_dense(), found.y
+    ...     file = read_features(path)
+    >>> file.x.to_dense(), file.y
     (tensor([[2., 0., 1.],
             [0., 5., 0.]]), array([ 1, -1]))
     """
@@ -125,18 +125,18 @@ def read_together(
         ValueError: A file is damaged, empty or without features, features are not
             finite numbers, or labels are not whole numbers or names, one for each row.
     """
-    found = {
+    files = {
         part: _read_one(key or part, path, (labels or {}).get(part), dtype)
         for part, path in paths.items()
     }
     text = [part for part, path in paths.items() if path.suffix.lower() in TEXT]
-    rows = {part: _sparse(found[part]) for part in text}
-    others = [file.x.shape[1] for part, file in found.items() if part not in rows]
+    rows = {part: _sparse(files[part]) for part in text}
+    others = [file.x.shape[1] for part, file in files.items() if part not in rows]
     if rows:
-        names = {part: file.name for part, file in found.items()}
+        names = {part: file.name for part, file in files.items()}
         rows = aligned(rows, names, others, zero_based, n_features)
     return {
-        part: replace(file, x=rows.get(part, file.x)) for part, file in found.items()
+        part: replace(file, x=rows.get(part, file.x)) for part, file in files.items()
     }
 
 

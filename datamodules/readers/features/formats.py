@@ -20,8 +20,8 @@ LABELS = ("y", "labels", "label", "target")
 """Names of labels in files, likewise."""
 
 
-def first_of(wanted: Iterable[str], names: Iterable[str]) -> str | None:
-    """The first of the wanted names, as it is written among the names; or None.
+def first_of(keys: Iterable[str], names: Iterable[str]) -> str | None:
+    """The first of the keys that is among the names, as it is written; or None.
 
     Raises:
         OtherFormError: It is there in several spellings.
@@ -30,7 +30,7 @@ def first_of(wanted: Iterable[str], names: Iterable[str]) -> str | None:
     'Fts'
     """
     names = list(names)
-    for key in wanted:
+    for key in keys:
         spelled = [name for name in names if name.lower() == key]
         if len(spelled) > 1:
             raise OtherFormError(
@@ -41,10 +41,10 @@ def first_of(wanted: Iterable[str], names: Iterable[str]) -> str | None:
     return None
 
 
-def _wanted(names: Iterable[str]) -> list[str]:
+def _used(names: Iterable[str]) -> list[str]:
     names = list(names)
-    found = (first_of(keys, names) for keys in (FEATURES, LABELS))
-    return [name for name in found if name is not None]
+    written = (first_of(keys, names) for keys in (FEATURES, LABELS))
+    return [name for name in written if name is not None]
 
 
 def read_mat(path: Path) -> Found:
@@ -52,16 +52,16 @@ def read_mat(path: Path) -> Found:
     if h5py.is_hdf5(path):
         return read_hdf5(path, is_matlab=True)
     names = [name for name, *_ in whosmat(str(path), appendmat=False)]
-    wanted = _wanted(names)
-    arrays = loadmat(str(path), appendmat=False, variable_names=wanted)
-    return names, {name: _sound(arrays[name]) for name in wanted}
+    used = _used(names)
+    arrays = loadmat(str(path), appendmat=False, variable_names=used)
+    return names, {name: _sound(arrays[name]) for name in used}
 
 
 def read_hdf5(path: Path, is_matlab: bool = False) -> Found:
     """Data sets at the top of a file; MATLAB writes them transposed."""
     with h5py.File(path, "r") as file:
         names = list(file)
-        return names, {key: _item(file[key], is_matlab) for key in _wanted(names)}
+        return names, {key: _item(file[key], is_matlab) for key in _used(names)}
 
 
 def _item(item: Any, is_matlab: bool) -> Any:
@@ -82,20 +82,20 @@ def _item(item: Any, is_matlab: bool) -> Any:
 
 def _sound(array: Any) -> Any:
     """An array; a sparse one only if its entries lie within it."""
-    compressed: Any = array
-    if sparse.issparse(array) and hasattr(array, "check_format"):
-        compressed.check_format(full_check=True)
+    matrix: Any = array
+    if sparse.issparse(array) and matrix.format in ("csr", "csc", "bsr"):
+        matrix.check_format(full_check=True)
     return array
 
 
 def read_npz(path: Path) -> Found:
     """NumPy's archive of arrays, or the sparse matrix that SciPy writes as one."""
     if not is_zipfile(path):
-        raise ValueError("it is no archive")
+        raise ValueError("it is not an archive")
     with np.load(path, allow_pickle=False) as file, _without_objects():
         if {"format", "shape", "data"} <= set(file.files):
             return ["data"], {"data": _sparse(path)}
-        return file.files, {key: file[key] for key in _wanted(file.files)}
+        return file.files, {key: file[key] for key in _used(file.files)}
 
 
 def _sparse(path: Path) -> Any:
@@ -111,7 +111,7 @@ def read_npy(path: Path) -> Found:
 
 @contextmanager
 def _without_objects() -> Iterator[None]:
-    """Says what an array of Python's objects should be."""
+    """Error text for arrays of Python's objects."""
     try:
         yield
     except ValueError as error:

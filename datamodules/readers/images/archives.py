@@ -46,6 +46,20 @@ def unpacked(dataset: Callable[..., Any], root: Path, files: Checked) -> Iterato
         yield Path(temporary)
 
 
+def download_if(
+    allowed: bool,
+    fault: Exception | None,
+    dataset: Callable[..., Any],
+    root: Path,
+    files: Checked,
+) -> None:
+    """Raises a fault, or downloads the files where that is allowed; see `download`."""
+    if fault and not allowed:
+        raise fault
+    if fault:
+        download(dataset, root, files, fault)
+
+
 def download(
     dataset: Callable[..., Any], root: Path, files: Checked, fault: Exception
 ) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from torchvision import datasets
 
 from datamodules.core.tensor_dataset import LabelledRows
-from datamodules.readers.images.archives import download, first_fault, unpacked
+from datamodules.readers.images.archives import download_if, first_fault, unpacked
 from datamodules.readers.images.digit_files import DigitParts
 
 
@@ -47,10 +47,7 @@ class IdxFiles:
             fault = idx_fault(*self.raw[:2]) or idx_fault(*self.raw[2:])
         else:
             fault = first_fault(self.root, self.archives, self.source.__name__)
-        if fault and not self.download:
-            raise fault
-        if fault:
-            download(self.source, self.root, self.archives, fault)
+        download_if(self.download, fault, self.source, self.root, self.archives)
 
     def read(self) -> DigitParts:
         """Training and test images of 1 x 28 x 28, through torchvision."""

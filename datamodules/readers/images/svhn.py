@@ -8,7 +8,7 @@ import torch
 from torchvision import datasets
 
 from datamodules.core.tensor_dataset import LabelledRows
-from datamodules.readers.images.archives import download, first_fault
+from datamodules.readers.images.archives import download_if, first_fault
 from datamodules.readers.images.digit_files import DigitParts, home
 
 PARTS = ("train", "test")
@@ -38,10 +38,7 @@ class SVHNFiles:
     def find(self) -> None:
         """Looks for both files, then at the network."""
         fault = first_fault(self.root, self.archives, "SVHN")
-        if fault and not self.download:
-            raise fault
-        if fault:
-            download(_both, self.root, self.archives, fault)
+        download_if(self.download, fault, _both, self.root, self.archives)
 
     def read(self) -> DigitParts:
         """73,257 and 26,032 images of 3 x 32 x 32."""

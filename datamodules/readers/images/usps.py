@@ -10,7 +10,7 @@ from torch import Tensor
 from torchvision import datasets
 
 from datamodules.core.tensor_dataset import LabelledRows
-from datamodules.readers.images.archives import download, first_fault
+from datamodules.readers.images.archives import download_if, first_fault
 from datamodules.readers.images.digit_files import DigitParts, home
 
 HDF5 = "usps.h5"
@@ -53,10 +53,7 @@ class USPSFiles:
                 f"data.root: USPS needs {self.root / HDF5}, or {names} beside each "
                 "other there; put them there, or set data.download: true."
             )
-        if fault and not self.download:
-            raise fault
-        if fault:
-            download(_both, self.root, self.archives, fault)
+        download_if(self.download, fault, _both, self.root, self.archives)
 
     def read(self) -> DigitParts:
         """7,291 and 2,007 images of 1 x 16 x 16."""

@@ -87,15 +87,15 @@ def weighted(counts: sparse.csr_array, tf_idf: bool) -> sparse.csr_array:
     array([[1., 0.],
            [0., 0.]])
     """
-    found = counts.copy()
+    weights = counts.copy()
     if not tf_idf:
-        found.data = np.ones_like(found.data)
-        return found
-    n = found.shape[0]
-    having = np.bincount(found.indices, minlength=found.shape[1])
-    rarity = 1 + np.log((1 + n) / (1 + having))
-    found.data = (1 + np.log(found.data)) * rarity[found.indices]
-    rows = np.repeat(np.arange(n), np.diff(found.indptr))
-    squares = np.bincount(rows, found.data**2, minlength=n)
-    found.data = found.data / np.sqrt(squares)[rows]
-    return found
+        weights.data = np.ones_like(weights.data)
+        return weights
+    n = weights.shape[0]
+    frequency = np.bincount(weights.indices, minlength=weights.shape[1])
+    rarity = 1 + np.log((1 + n) / (1 + frequency))
+    weights.data = (1 + np.log(weights.data)) * rarity[weights.indices]
+    rows = np.repeat(np.arange(n), np.diff(weights.indptr))
+    squares = np.bincount(rows, weights.data**2, minlength=n)
+    weights.data = weights.data / np.sqrt(squares)[rows]
+    return weights

@@ -55,14 +55,14 @@ class ItemTable:
         Raises:
             ValueError: An item has two rows, none has one, or an entry is missing.
         """
-        wanted = self._wanted()
+        columns_of_features = self._wanted()
         names = [self.name_column] if self.name_column else []
-        frame = self.table.read([self.id_column, *names, *wanted])
+        frame = self.table.read([self.id_column, *names, *columns_of_features])
         rows, frame = self._matched(frame, item_ids)
         shown = self._names(frame, rows, item_ids) if self.name_column else ()
-        if not wanted:
+        if not columns_of_features:
             return shown, None, ()
-        blocks = [self._features(frame, column) for column in wanted]
+        blocks = [self._features(frame, column) for column in columns_of_features]
         joined = sparse.csr_array(sparse.hstack([block for block, _ in blocks]))
         features = self._scaled(joined)
         columns = [name for _, named in blocks for name in named]
@@ -70,13 +70,13 @@ class ItemTable:
 
     def ids(self, like: pl.Series) -> pl.Series:
         """Ids of the rows, in the type of the pairs' item ids."""
-        found = clean_ids(self.table, self.table.read([self.id_column])[self.id_column])
-        if found.dtype == like.dtype:
-            return found
+        ids = clean_ids(self.table, self.table.read([self.id_column])[self.id_column])
+        if ids.dtype == like.dtype:
+            return ids
         if like.dtype == pl.String:
-            return found.cast(pl.String)
+            return ids.cast(pl.String)
         raise ValueError(
-            f"{self.table.named}: '{self.id_column}' are like '{found[0]}', those of "
+            f"{self.table.named}: '{self.id_column}' are like '{ids[0]}', those of "
             f"the pairs like '{like[0]}'; make them the same to keep items that are in "
             "no pair (data.keep_cold_items)."
         )
@@ -109,38 +109,38 @@ class ItemTable:
                 f"'{self.id_column}' are like '{ids[0]}', those of the pairs like "
                 f"'{item_ids[0]}'; make them the same."
             )
-        kept = rows.is_not_null()
-        return rows.filter(kept).to_numpy().astype(np.int64), frame.filter(kept)
+        has_item = rows.is_not_null()
+        return rows.filter(has_item).to_numpy().astype(np.int64), frame.filter(has_item)
 
     def _names(
         self, frame: pl.DataFrame, rows: NDArray[np.int64], item_ids: pl.Series
     ) -> list[str]:
-        called: list[str] = item_ids.cast(pl.String).to_list()
-        given = frame[self.name_column].cast(pl.String).to_list()  # type: ignore[index]
-        for row, name in zip(rows.tolist(), given, strict=True):
-            called[row] = called[row] if name is None else name
-        return called
+        names: list[str] = item_ids.cast(pl.String).to_list()
+        written = frame[self.name_column].cast(pl.String).to_list()  # type: ignore[index]
+        for row, name in zip(rows.tolist(), written, strict=True):
+            names[row] = names[row] if name is None else name
+        return names
 
     def _features(
         self, frame: pl.DataFrame, name: str
     ) -> tuple[sparse.csr_array, list[str]]:
         """The features in one column, (n, width), and their names."""
-        found = _numbers(frame[name])
-        if found is None:
+        numbers = _numbers(frame[name])
+        if numbers is None:
             return words(frame[name])
-        if found.null_count():
-            item = frame[self.id_column][found.is_null().arg_max() or 0]
+        if numbers.null_count():
+            item = frame[self.id_column][numbers.is_null().arg_max() or 0]
             raise ValueError(
                 f"{self.table.named}: the item '{item}' has no '{name}', nor have "
-                f"{found.null_count()} in all; fill them in, or leave the column out "
+                f"{numbers.null_count()} in all; fill them in, or leave the column out "
                 "(data.feature_columns)."
             )
-        return sparse.csr_array(found.to_numpy()[:, None]), [name]
+        return sparse.csr_array(numbers.to_numpy()[:, None]), [name]
 
     def _scaled(self, matrix: sparse.csr_array) -> Rows:
         wide = matrix.shape[1] > WIDE and self.normalise not in DENSE
-        held = wide and matrix.nnz < FILLED * np.prod(matrix.shape)
-        rows = as_rows(self.table.named, matrix if held else matrix.toarray())
+        is_sparse = wide and matrix.nnz < FILLED * np.prod(matrix.shape)
+        rows = as_rows(self.table.named, matrix if is_sparse else matrix.toarray())
         return fit_scaling(self.normalise, rows)(rows)
 
 
@@ -149,9 +149,9 @@ def _numbers(column: pl.Series) -> pl.Series | None:
     if column.dtype.is_numeric() or column.dtype == pl.Boolean:
         return column.cast(pl.Float64).fill_nan(None)
     text = column.cast(pl.String).str.strip_chars()
-    found = text.cast(pl.Float64, strict=False)
-    mostly = 2 * found.count() > text.count()
-    return found.fill_nan(None) if mostly else None
+    numbers = text.cast(pl.Float64, strict=False)
+    mostly = 2 * numbers.count() > text.count()
+    return numbers.fill_nan(None) if mostly else None
 
 
 def words(column: pl.Series) -> tuple[sparse.csr_array, list[str]]:
@@ -165,11 +165,11 @@ def words(column: pl.Series) -> tuple[sparse.csr_array, list[str]]:
     entries = entries.with_columns(pl.col("word").str.split("|")).explode("word")
     entries = entries.with_columns(pl.col("word").str.strip_chars())
     entries = entries.filter(pl.col("word").str.len_bytes() > 0).unique()
-    known = entries["word"].unique().sort()
-    place = entries["row"].to_numpy(), numbered(entries["word"], known).to_numpy()
+    vocabulary = entries["word"].unique().sort()
+    place = entries["row"].to_numpy(), numbered(entries["word"], vocabulary).to_numpy()
     ones = np.ones(len(entries), dtype=np.float32)
-    matrix = sparse.csr_array((ones, place), shape=(len(column), len(known)))
-    return matrix, [f"{column.name}={word}" for word in known]
+    matrix = sparse.csr_array((ones, place), shape=(len(column), len(vocabulary)))
+    return matrix, [f"{column.name}={word}" for word in vocabulary]
 
 
 def _spread(features: Rows, rows: NDArray[np.int64], n_items: int) -> Rows:

@@ -52,8 +52,8 @@ class FilmTable(Table):
             )
         if not flags:
             return int(fields[0]), fields[1], fields[2]
-        found = (g for g, flag in zip(GENRES, fields[5:], strict=True) if flag == "1")
-        return int(fields[0]), fields[1], "|".join(found)
+        genres = (g for g, flag in zip(GENRES, fields[5:], strict=True) if flag == "1")
+        return int(fields[0]), fields[1], "|".join(genres)
 
     @property
     def _is_csv(self) -> bool:

@@ -69,23 +69,25 @@ def clean_ids(table: Table, column: pl.Series) -> pl.Series:
 def _numbers(table: Table, column: pl.Series) -> pl.Series:
     """Ratings as numbers."""
     if not column.dtype.is_numeric():
-        found = column.cast(pl.String).str.strip_chars().cast(pl.Float64, strict=False)
+        numbers = (
+            column.cast(pl.String).str.strip_chars().cast(pl.Float64, strict=False)
+        )
     else:
-        found = column.fill_nan(None) if column.dtype.is_float() else column
-    _refuse(table, column, found.is_null(), "not a number")
-    return found
+        numbers = column.fill_nan(None) if column.dtype.is_float() else column
+    _refuse(table, column, numbers.is_null(), "not a number")
+    return numbers
 
 
 def _times(table: Table, column: pl.Series) -> pl.Series:
     """Times as numbers whose order is theirs."""
     if column.dtype.is_temporal():
-        found = column.to_physical()
+        times = column.to_physical()
     elif column.dtype.is_numeric():
-        found = column.fill_nan(None) if column.dtype.is_float() else column
+        times = column.fill_nan(None) if column.dtype.is_float() else column
     else:
-        found = _moments(column.cast(pl.String)).to_physical()
-    _refuse(table, column, found.is_null(), "not a time (a number or an ISO date)")
-    return found
+        times = _moments(column.cast(pl.String)).to_physical()
+    _refuse(table, column, times.is_null(), "not a time (a number or an ISO date)")
+    return times
 
 
 def _moments(text: pl.Series) -> pl.Series:

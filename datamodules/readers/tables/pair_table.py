@@ -43,13 +43,13 @@ class PairTable:
         keys = numbered(users, user_ids).cast(pl.Int64) * width
         keys = (keys + numbered(items, item_ids)).alias("key")
         if times is None:
-            kept, when = keys.unique().sort().to_numpy(), None
+            distinct, earliest = keys.unique().sort().to_numpy(), None
         else:
             pairs = pl.DataFrame({"key": keys, "time": times})
             pairs = pairs.group_by("key").agg(pl.col("time").min()).sort("key")
-            kept, when = pairs["key"].to_numpy(), pairs["time"].to_numpy()
-        rows, columns = (part.astype(np.int32) for part in np.divmod(kept, width))
-        return cls(rows, columns, user_ids, item_ids, when)
+            distinct, earliest = pairs["key"].to_numpy(), pairs["time"].to_numpy()
+        rows, columns = (part.astype(np.int32) for part in np.divmod(distinct, width))
+        return cls(rows, columns, user_ids, item_ids, earliest)
 
     def __len__(self) -> int:
         """Number of pairs."""
@@ -76,15 +76,15 @@ class PairTable:
 
     def with_items(self, n: int) -> Self:
         """The same pairs among n items, whose ids are 0 ... n - 1."""
-        called = self.item_ids.to_numpy()
-        items = called[self.items].astype(np.int32)
+        old_ids = self.item_ids.to_numpy()
+        items = old_ids[self.items].astype(np.int32)
         return replace(self, items=items, item_ids=pl.Series(np.arange(n)))
 
     def with_more_items(self, ids: pl.Series) -> Self:
         """The same pairs, and items that are in none of them among the others."""
-        known = pl.concat([self.item_ids, ids]).unique().sort()
-        items = numbered(self.item_ids, known).to_numpy()[self.items].astype(np.int32)
-        return replace(self, items=items, item_ids=known)
+        all_ids = pl.concat([self.item_ids, ids]).unique().sort()
+        items = numbered(self.item_ids, all_ids).to_numpy()[self.items].astype(np.int32)
+        return replace(self, items=items, item_ids=all_ids)
 
     def core(self, k: int) -> Self:
         """The largest part in which each user and item has k pairs at least.
@@ -105,9 +105,9 @@ class PairTable:
 
 def numbered(column: pl.Series, ids: pl.Series) -> pl.Series:
     """Where each entry is in sorted ids, uint32; null where it isn't."""
-    known = pl.DataFrame({"id": ids}).with_row_index("number")
+    numbers = pl.DataFrame({"id": ids}).with_row_index("number")
     entries = column.alias("id").to_frame()
-    joined = entries.join(known, on="id", how="left", maintain_order="left")
+    joined = entries.join(numbers, on="id", how="left", maintain_order="left")
     return joined["number"]
 
 

@@ -46,8 +46,8 @@ class Table:
         """
         if not self.path.is_file():
             raise FileNotFoundError(f"{self.named} does not exist; name a file.")
-        known = self._is_parquet or self.separator or self._ending in SEPARATORS
-        if not known:
+        is_readable = self._is_parquet or self.separator or self._ending in SEPARATORS
+        if not is_readable:
             raise ValueError(
                 f"{self.named} has an unknown ending; it can be one of {ENDINGS}."
             )
@@ -74,13 +74,13 @@ class Table:
 
     def check_columns(self, columns: Sequence[str]) -> None:
         """Refuses a name that no column has."""
-        found = self.columns()
+        existing = self.columns()
         for name in columns:
-            if name not in found:
-                near = difflib.get_close_matches(name, found, 1, 0.5) or found[:1]
+            if name not in existing:
+                near = difflib.get_close_matches(name, existing, 1, 0.5) or existing[:1]
                 raise ValueError(
-                    f"{self.named} has no column '{name}', but {', '.join(found)}; "
-                    f"did you mean '{near[0]}'? {self._remedy(found)}"
+                    f"{self.named} has no column '{name}', but {', '.join(existing)}; "
+                    f"did you mean '{near[0]}'? {self._remedy(existing)}"
                 )
         if len(set(columns)) < len(columns):
             raise ValueError(
@@ -88,8 +88,8 @@ class Table:
                 "different; name one for each purpose."
             )
 
-    def _remedy(self, found: Sequence[str]) -> str:
-        if len(found) == 1 and not self._is_parquet:
+    def _remedy(self, existing: Sequence[str]) -> str:
+        if len(existing) == 1 and not self._is_parquet:
             return (
                 "If the file uses another delimiter than "
                 f"{(self.separator or SEPARATORS[self._ending])!r}, convert it."

@@ -244,7 +244,7 @@ class Spying(TransportMonitor):
 def test_real_samples_are_other_rows_of_the_whole_training_set_at_each_step() -> None:
     callback = Spying(1, n=100)
     data: Any = monitored(callback).datamodule  # type: ignore[attr-defined]
-    rows = [set(map(tuple, one.tolist())) for one in callback.seen]
+    rows = [set(map(tuple, samples_of(one).tolist())) for one in callback.seen]
     everything = set(map(tuple, data.real("train").tolist()))
     assert [len(one) for one in rows] == [100, 100]
     assert rows[0] <= everything

@@ -4,27 +4,14 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-from PIL import Image
-from torch import Tensor
 
-from datamodules.adaptation.digit_domains import FILES, DigitDomains, DigitName
-from datamodules.readers.images.convert import grey, same_form
-from datamodules.readers.images.digit_files import DigitParts
+from datamodules.adaptation.digit_domains import DigitDomains, DigitName
+from datamodules.readers.images.convert import same_form
 from tests.support import digit_sets as sets
 from tests.support.dense_domains import batches, equal, parts
-
-NAMES: tuple[DigitName, ...] = ("mnist", "usps", "mnist_m", "svhn")
-SHAPES = {
-    "mnist": (1, 28, 28),
-    "usps": (1, 16, 16),
-    "mnist_m": (3, 32, 32),
-    "svhn": (3, 32, 32),
-}
+from tests.support.digit_sets import NAMES, written
 
 
 @pytest.fixture
@@ -41,44 +28,6 @@ def domains(
 ) -> DigitDomains:
     settings = {"n_val": 5, "batch_size": 4, "batches_per_epoch": 6, **options}
     return DigitDomains(source, target, str(root), **settings)
-
-
-def read(name: str, root: Path) -> DigitParts:
-    files = FILES[name](root, False)
-    files.find()
-    return files.read()
-
-
-def written(name: str, part: str) -> Tensor:
-    channels, *size = SHAPES[name]
-    if channels == 1:
-        return torch.from_numpy(sets.pixels(part, *size))[:, None]
-    return torch.from_numpy(sets.pixels(part, *size, 3)).permute(0, 3, 1, 2)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_pictures_and_labels_come_as_they_were_written(root: Path, name: str) -> None:
-    for pairs, part in zip(read(name, root), sets.PARTS, strict=True):
-        assert torch.equal(pairs.x, written(name, part))
-        assert pairs.y.tolist() == sets.labels(part).tolist()
-        assert (pairs.x.dtype, pairs.y.dtype) == (torch.uint8, torch.int64)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_files_in_the_root_itself_are_found_too(root: Path, name: str) -> None:
-    assert equal(
-        [part.x for part in read(name, root)],
-        [part.x for part in read(name, root / name)],
-    )
-
-
-@pytest.mark.parametrize("folder", ["mnist_m", "MNIST-M/processed", "."])
-def test_mnist_m_is_read_from_tensors_too(tmp_path: Path, folder: str) -> None:
-    sets.write_mnist_m_tensors(tmp_path / folder)
-    for pairs, part in zip(read("mnist_m", tmp_path), sets.PARTS, strict=True):
-        x = torch.from_numpy(sets.pixels(part, 28, 28, 3)).permute(0, 3, 1, 2)
-        assert torch.equal(pairs.x, x)
-        assert pairs.y.tolist() == sets.labels(part).tolist()
 
 
 @pytest.mark.parametrize(
@@ -152,48 +101,6 @@ def test_labels_of_the_target_reach_no_training_batch(
         tests.append(parts(data).target_test.y)
     assert equal(*runs)
     assert not torch.equal(*tests)
-
-
-@given(
-    size=st.sampled_from([16, 28, 32]),
-    old=st.sampled_from([16, 28, 32]),
-    channels=st.sampled_from([1, 3]),
-    seed=st.integers(0, 99),
-)
-def test_sizes_change_as_in_pillow(
-    size: int, old: int, channels: int, seed: int
-) -> None:
-    draw = np.random.default_rng(seed)
-    pixels = draw.integers(0, 256, (old, old, 3), dtype=np.uint8)
-    picture = Image.fromarray(pixels if channels == 3 else pixels[..., 0])
-    seen = np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR))
-    expected = torch.from_numpy(seen.copy()).view(size, size, channels)
-    x = torch.from_numpy(pixels[..., :channels]).permute(2, 0, 1)[None]
-    found = same_form(x, size, channels)[0].permute(1, 2, 0)
-    off = (found.int() - expected.int()).abs()
-    assert off.max() <= 2  # both round twice, to whole numbers, with short weights
-    assert off.float().mean() < 0.2
-
-
-def test_grey_is_the_luma_of_pillow() -> None:
-    draw = np.random.default_rng(0)
-    pixels = draw.integers(0, 256, (100, 100, 3), dtype=np.uint8)
-    expected = np.asarray(Image.fromarray(pixels).convert("L"))
-    found = grey(torch.from_numpy(pixels).permute(2, 0, 1)[None])[0, 0]
-    assert np.abs(found.numpy().astype(int) - expected).max() <= 1
-    assert (found.numpy() == expected).mean() > 0.99
-
-
-def test_colour_of_a_grey_picture_is_three_times_the_same() -> None:
-    x = written("mnist", "train")
-    assert torch.equal(same_form(x, 28, 3), x.expand(-1, 3, -1, -1))
-
-
-def test_many_pictures_are_converted_like_few() -> None:
-    draw = torch.Generator().manual_seed(0)
-    x = torch.randint(0, 256, (5_000, 3, 8, 8), generator=draw).to(torch.uint8)
-    whole = same_form(x, 16, 1)
-    assert torch.equal(whole[4_090:4_100], same_form(x[4_090:4_100], 16, 1))
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,15 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torchvision.transforms.v2.functional import center_crop, normalize
 
-from datamodules.adaptation.office_images import OfficeImages
-from tests.support.dense_domains import batches, equal, parts
+from datamodules.adaptation.office_images import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    OfficeImages,
+)
+from lightning_modules.data_contracts.contracts import TwoDomainBatch
+from tests.support.dense_domains import batches, dense, equal, parts
 from tests.support.office_sets import (
     CLASSES,
     CROP,
@@ -211,3 +217,30 @@ def test_validation_rows_are_held_out_of_every_class(root: Path) -> None:
 def test_a_class_without_a_row_to_train_on_is_refused(root: Path) -> None:
     with pytest.raises(ValueError, match="has no training row of class"):
         parts(office(root, val_share=0.99))
+
+
+@pytest.mark.parametrize("crop", [0, 3, CROP])
+def test_all_other_batches_are_cropped_in_the_centre(root: Path, crop: int) -> None:
+    data = office(root, crop=crop, flip=True, target_test_share=0.25)
+    found = parts(data)
+    loaders = [*data.val_dataloader(), *data.test_dataloader()]
+    kept = [found.source_val.x, found.target_test.x, found.target] * 2
+    for loader, x in zip(loaders, kept, strict=True):
+        seen = torch.cat([data.on_after_batch_transfer(b, 0)[0] for b in loader])
+        middle = center_crop(x[..., : SIZE - crop % 2, : SIZE - crop % 2], SIZE - crop)
+        assert torch.allclose(seen, middle / 127.5 - 1, atol=1e-6)
+        assert seen.shape[1:] == data.shape
+    generator = torch.Generator().manual_seed(0)
+    assert dense(data.random_rows("train", 3, generator).source).shape[1:] == data.shape
+
+
+def test_normalising_for_imagenet_is_that_of_torchvision(root: Path) -> None:
+    data = office(root, crop=CROP, normalise="imagenet")
+    batch = batches(data)[0]
+    x, y, target = data.on_after_batch_transfer(TwoDomainBatch(*batch), 0)
+    for seen, kept in ((x, batch[0]), (target, batch[2])):
+        expected = normalize(
+            kept.float() / 255, list(IMAGENET_MEAN), list(IMAGENET_STD)
+        )
+        assert torch.allclose(seen, expected, atol=1e-6)
+    assert torch.equal(y, batch[1])

@@ -4,34 +4,17 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import Tensor
 
 from datamodules import Digits, InMemoryDataModule, PointClouds
-from datamodules.core.in_memory import Splits
-from datamodules.core.samplers import OrderedRows, TrainingRows
-from datamodules.core.tensor_dataset import LabelledRows
-
-sizes = st.integers(1, 40)
-few = st.integers(1, 5)
-
-
-class Pictures(InMemoryDataModule):
-    """Small pictures in which no two pixels of a row are alike."""
-
-    shape = (1, 2, 3)
-
-    def read(self) -> Splits:
-        x = torch.arange(60, dtype=torch.uint8).view(10, *self.shape)
-        pairs = LabelledRows(x, torch.arange(10))
-        return pairs, pairs, pairs
-
-
-def pictures(**arguments: Any) -> Pictures:
-    data = Pictures(batch_size=3, **arguments)
-    data.setup("fit")
-    return data
+from lightning_modules.data_contracts.contracts import (
+    KnownData,
+    LabelledBatch,
+    RandomRows,
+    SampleShape,
+    SampleSource,
+)
+from tests.support.small_images import SmallImages, small_images
 
 
 def batches(data: InMemoryDataModule, epochs: int = 1) -> list[tuple[Tensor, Tensor]]:
@@ -42,7 +25,7 @@ def batches(data: InMemoryDataModule, epochs: int = 1) -> list[tuple[Tensor, Ten
 @pytest.mark.parametrize("flip", [False, True])
 def test_batches_do_not_depend_on_the_number_of_workers(flip: bool) -> None:
     runs = [
-        batches(pictures(num_workers=workers, seed=5, flip=flip), epochs=2)
+        batches(small_images(num_workers=workers, seed=5, flip=flip), epochs=2)
         for workers in (0, 1, 2)
     ]
     assert [len(run) for run in runs] == [6, 6, 6]
@@ -54,14 +37,15 @@ def test_batches_do_not_depend_on_the_number_of_workers(flip: bool) -> None:
 
 def test_seeds_give_different_orders_and_the_same_seed_the_same() -> None:
     orders = [
-        torch.cat([y for _, y in batches(pictures(seed=seed))]) for seed in (0, 0, 1)
+        torch.cat([y for _, y in batches(small_images(seed=seed))])
+        for seed in (0, 0, 1)
     ]
     assert torch.equal(orders[0], orders[1])
     assert not torch.equal(orders[0], orders[2])
 
 
 def test_about_half_of_the_pictures_are_mirrored_and_the_rest_untouched() -> None:
-    data = pictures(flip=True)
+    data = small_images(flip=True)
     mirrored = 0
     for x, y in batches(data, epochs=100):
         for picture, row in zip(x, y, strict=True):
@@ -73,13 +57,13 @@ def test_about_half_of_the_pictures_are_mirrored_and_the_rest_untouched() -> Non
 
 
 def test_only_training_pictures_are_mirrored() -> None:
-    data = pictures(flip=True)
+    data = small_images(flip=True)
     for loader in (data.val_dataloader(), data.test_dataloader()):
         assert torch.equal(torch.cat([x for x, _ in loader]), data.val_set.x)
 
 
 def test_pixels_stay_bytes_until_the_batch_is_on_the_device() -> None:
-    data = pictures()
+    data = small_images()
     batch = next(iter(data.train_dataloader()))
     assert batch[0].dtype == torch.uint8
     x, y = data.on_after_batch_transfer(batch, 0)
@@ -88,7 +72,7 @@ def test_pixels_stay_bytes_until_the_batch_is_on_the_device() -> None:
     assert torch.allclose((x + 1) * 127.5, batch[0].float(), atol=1e-5)
 
 
-@pytest.mark.parametrize(("data", "white"), [(pictures(), 255), (Digits(), 16)])
+@pytest.mark.parametrize(("data", "white"), [(small_images(), 255), (Digits(), 16)])
 def test_black_is_minus_one_and_white_is_one(
     data: InMemoryDataModule, white: int
 ) -> None:
@@ -97,20 +81,20 @@ def test_black_is_minus_one_and_white_is_one(
 
 
 def test_points_and_sample_numbers_pass_unchanged() -> None:
-    data = pictures()
+    data = small_images()
     points, numbers = torch.tensor([[3.5, -2.0]]), torch.tensor([7])
     assert torch.equal(data.to_model_scale(points), points)
     assert torch.equal(data.on_after_batch_transfer(numbers, 0), numbers)
 
 
 def test_real_gives_the_first_samples_in_order_on_the_scale_of_the_model() -> None:
-    data = Pictures(batch_size=3)
+    data = SmallImages(batch_size=3)
     assert torch.equal(data.real("val", 2), data.to_model_scale(data.val_set.x[:2]))
     assert len(data.real("train", 99)) == len(data.real("test")) == 10
 
 
 def test_random_rows_are_others_for_another_state_and_none_twice() -> None:
-    data = Pictures(batch_size=3)
+    data = SmallImages(batch_size=3)
     generator = torch.Generator().manual_seed(0)
     everything = [row.flatten().tolist() for row in data.real("train")]
     drawn = [data.random_rows("train", 6, generator) for _ in range(2)]
@@ -124,7 +108,7 @@ def test_random_rows_are_others_for_another_state_and_none_twice() -> None:
 
 
 def test_prediction_counts_through_the_samples_and_reads_no_data() -> None:
-    data = Pictures(batch_size=3, n_predict=7)
+    data = SmallImages(batch_size=3, n_predict=7)
     data.setup("predict")
     assert [b.tolist() for b in data.predict_dataloader()] == [
         [0, 1, 2],
@@ -132,16 +116,6 @@ def test_prediction_counts_through_the_samples_and_reads_no_data() -> None:
         [6],
     ]
     assert not hasattr(data, "train_set")
-
-
-def test_the_length_of_the_loader_is_that_of_a_whole_epoch() -> None:
-    data = pictures()
-    data.load_state_dict({"epoch": 2, "batch": 2})
-    loader = data.train_dataloader()
-    assert len(loader) == 3
-    assert len(list(loader)) == 1
-    assert len(list(loader)) == 3
-    assert loader.state_dict() == {}
 
 
 @pytest.mark.parametrize(
@@ -156,7 +130,7 @@ def test_a_number_out_of_range_is_refused_by_its_key(
     arguments: dict[str, Any], key: str
 ) -> None:
     with pytest.raises(ValueError, match=key):
-        Pictures(**arguments)
+        SmallImages(**arguments)
 
 
 def test_a_batch_larger_than_the_data_is_refused_with_the_largest_that_fits() -> None:
@@ -166,49 +140,12 @@ def test_a_batch_larger_than_the_data_is_refused_with_the_largest_that_fits() ->
         data.train_dataloader()
 
 
-@given(n=sizes, batch=few, processes=few, seed=st.integers(-3, 3))
-def test_processes_share_joint_batches_without_overlap(
-    n: int, batch: int, processes: int, seed: int
-) -> None:
-    joint = [r for r, _ in TrainingRows(n, batch * processes, seed=seed, epoch=1)]
-    shares = [
-        [
-            rows
-            for rows, _ in TrainingRows(
-                n, batch, seed=seed, epoch=1, rank=rank, world_size=processes
-            )
-        ]
-        for rank in range(processes)
-    ]
-    assert len(joint) == n // (batch * processes)
-    for number, whole in enumerate(joint):
-        assert torch.equal(whole, torch.cat([share[number] for share in shares]))
-    if joint:
-        assert len(set(torch.cat(joint).tolist())) == len(joint) * batch * processes
-
-
-@given(n=sizes, batch=few, start=st.integers(0, 10))
-def test_starting_later_skips_batches_and_changes_none(
-    n: int, batch: int, start: int
-) -> None:
-    whole = [r.tolist() for r, _ in TrainingRows(n, batch, seed=0, epoch=3)]
-    late = TrainingRows(n, batch, seed=0, epoch=3, start=start)
-    assert [r.tolist() for r, _ in late] == whole[start:]
-    assert len(late) == len(whole)
-
-
-@given(n=sizes, batch=few, processes=few)
-def test_evaluation_covers_every_row_in_equally_many_batches_per_process(
-    n: int, batch: int, processes: int
-) -> None:
-    shares = [
-        list(OrderedRows(n, batch, rank=rank, world_size=processes))
-        for rank in range(processes)
-    ]
-    assert {len(share) for share in shares} == {-(-n // (batch * processes))}
-    rows = [row for share in shares for part, _ in share for row in part.tolist()]
-    assert set(rows) == set(range(n))
-    assert len(rows) < n + processes
-    if batch > 1 and n >= processes:
-        assert len(rows) == n, "a row counts twice"
-    assert all(0 < len(part) <= batch for share in shares for part, _ in share)
+def test_batches_are_labelled_until_prediction() -> None:
+    data = small_images()
+    for loader in (data.train_dataloader(), data.val_dataloader()):
+        batch = next(iter(loader))
+        assert type(batch) is LabelledBatch
+        assert type(data.on_after_batch_transfer(batch, 0)) is LabelledBatch
+    assert data.kind == "samples"
+    for protocol in (KnownData, SampleShape, SampleSource, RandomRows):
+        assert isinstance(data, protocol)

@@ -1,7 +1,6 @@
 """CIFAR-10, tried on small files in the original formats."""
 
 import hashlib
-import json
 import os
 import pickle
 import shutil
@@ -14,18 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torchvision import datasets
 
 from datamodules import CIFAR10
+from tests.support.png_strips import pixels, write_strips
 
 PER_BATCH = 4
 BATCHES = [f"data_batch_{i}" for i in range(1, 6)]
-
-
-def pixels(n: int, seed: int) -> np.ndarray:
-    """Pictures as CIFAR-10 stores them: red plane, green plane, blue plane."""
-    return np.random.default_rng(seed).integers(0, 256, (n, 3072), dtype=np.uint8)
 
 
 def old_pickle(content: object) -> bytes:
@@ -61,16 +55,6 @@ def write_archive(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     md5 = hashlib.md5(path.read_bytes()).hexdigest()
     monkeypatch.setattr(datasets.CIFAR10, "tgz_md5", md5)
     return path
-
-
-def write_strips(root: Path, rows: int = 3) -> dict[int, np.ndarray]:
-    root.mkdir(exist_ok=True)
-    strips = {i: pixels(rows, 10 + i).reshape(rows, 1024, 3) for i in (0, 1, 50)}
-    for i, strip in strips.items():
-        Image.fromarray(strip).save(root / f"cifar10_batch_{i}.png")
-    labels = [(number // 1000 + number) % 10 for number in range(50_000 + rows)]
-    (root / "labels.json").write_text(json.dumps(labels))
-    return strips
 
 
 @pytest.fixture
@@ -109,21 +93,6 @@ def test_what_numpy_says_about_old_pickles_is_not_passed_on(
 
     monkeypatch.setattr(pickle, "load", load)
     assert len(CIFAR10(str(folder.parent), n_val=0).real("train")) == 5 * PER_BATCH
-
-
-def test_rows_of_png_strips_are_pictures_with_the_labels_of_their_numbers(
-    tmp_path: Path,
-) -> None:
-    strips = write_strips(tmp_path)
-    (tmp_path / "cifar10_batch_copy.png").write_bytes(b"not one of them")
-    data = CIFAR10(str(tmp_path), n_val=0)
-    data.prepare_data()
-    data.setup("fit")
-    picture = data.train_set.x[4]  # row 1 of strip 1
-    expected = strips[1][1].reshape(32, 32, 3).transpose(2, 0, 1)
-    assert torch.equal(picture, torch.from_numpy(expected))
-    assert data.train_set.y.tolist() == [0, 1, 2, 1, 2, 3]
-    assert data.test_set.y.tolist() == [0, 1, 2]
 
 
 def test_size_28_is_the_whole_picture_made_smaller(tmp_path: Path) -> None:
@@ -191,51 +160,6 @@ def test_a_damaged_file_that_cannot_be_replaced_is_named(
     with pytest.raises(ConnectionError, match="could not be fetched") as error:
         CIFAR10(str(folder.parent), download=True).prepare_data()
     assert f"data.download: {path} is cut off" in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "sentence"),
-    [
-        ("cifar10_batch_1.png", b"\x89PNG and no more", "batch_1.png is cut off"),
-        ("labels.json", b"[1, 2", "labels.json is not a list"),
-        (
-            "labels.json",
-            b"[1, 2, 3, 4]",
-            "has 4 labels, too few for cifar10_batch_1.png",
-        ),
-    ],
-)
-def test_damaged_strips_and_labels_are_named(
-    tmp_path: Path, name: str, content: bytes, sentence: str
-) -> None:
-    write_strips(tmp_path)
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(ValueError, match=sentence):
-        CIFAR10(str(tmp_path), n_val=0).setup("fit")
-
-
-def test_a_cut_strip_is_named(tmp_path: Path) -> None:
-    write_strips(tmp_path)
-    path = tmp_path / "cifar10_batch_50.png"
-    path.write_bytes(path.read_bytes()[:-2000])
-    with pytest.raises(ValueError, match=r"batch_50\.png is cut off"):
-        CIFAR10(str(tmp_path), n_val=0).setup("fit")
-
-
-def test_strips_of_another_width_are_refused(tmp_path: Path) -> None:
-    write_strips(tmp_path)
-    Image.new("RGB", (1000, 3)).save(tmp_path / "cifar10_batch_0.png")
-    with pytest.raises(ValueError, match="1000 pixels wide"):
-        CIFAR10(str(tmp_path), n_val=0).setup("fit")
-
-
-@pytest.mark.parametrize("missing", [0, 50])
-def test_a_part_without_strips_is_named(tmp_path: Path, missing: int) -> None:
-    write_strips(tmp_path)
-    (tmp_path / "cifar10_batch_1.png").unlink()
-    (tmp_path / f"cifar10_batch_{missing}.png").unlink()
-    with pytest.raises(FileNotFoundError, match=f"cifar10_batch_{missing}.png"):
-        CIFAR10(str(tmp_path), n_val=0).setup("fit")
 
 
 def test_a_size_that_does_not_exist_is_refused() -> None:

@@ -1,69 +1,22 @@
 """MNIST and FashionMNIST, tried on small files in the original format."""
 
-import gzip
-import hashlib
 import os
 import shutil
-import struct
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
 from torchvision import datasets
 
 from datamodules import MNIST, FashionMNIST
-from datamodules.readers.images.idx import idx_fault
-
-N_TRAIN, N_TEST = 20, 6
-Source = type[datasets.MNIST]
-
-
-def idx(values: Tensor) -> bytes:
-    sizes = struct.pack(f">{values.dim()}I", *values.shape)
-    return b"\0\0\x08" + bytes([values.dim()]) + sizes + values.numpy().tobytes()
-
-
-def contents() -> dict[str, Tensor]:
-    draw = torch.Generator().manual_seed(0)
-    parts = {}
-    for name, n in (("train", N_TRAIN), ("t10k", N_TEST)):
-        pixels = torch.randint(0, 256, (n, 28, 28), generator=draw)
-        parts[f"{name}-images-idx3-ubyte"] = pixels.to(torch.uint8)
-        parts[f"{name}-labels-idx1-ubyte"] = (torch.arange(n) % 10).to(torch.uint8)
-    return parts
-
-
-def write(
-    root: Path, monkeypatch: pytest.MonkeyPatch, source: Source = datasets.MNIST
-) -> Path:
-    """The four archives, with their md5 sums in the place of the real ones."""
-    folder = root / source.__name__ / "raw"
-    folder.mkdir(parents=True)
-    sums = []
-    for name, values in contents().items():
-        packed = gzip.compress(idx(values))
-        (folder / f"{name}.gz").write_bytes(packed)
-        sums.append((f"{name}.gz", hashlib.md5(packed).hexdigest()))
-    monkeypatch.setattr(source, "resources", sums)
-    return folder
-
-
-def unpack(folder: Path) -> None:
-    for path in list(folder.glob("*.gz")):
-        path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
-        path.unlink()
+from tests.support.idx_files import N_TEST, N_TRAIN, contents, root_of, unpack, write
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(datasets.MNIST, "mirrors", ["file:///nowhere/"])
     return write(tmp_path, monkeypatch)
-
-
-def root_of(folder: Path) -> str:
-    return str(folder.parents[1])
 
 
 @pytest.mark.parametrize("packed", [True, False])
@@ -82,12 +35,6 @@ def test_pictures_and_labels_come_as_they_were_written(
     assert data.val_set.y.tolist() == [5, 6, 7, 8, 9]
     assert data.train_set.y.dtype == torch.int64
     assert data.train_set.x.dtype == torch.uint8
-
-
-def test_archives_in_a_folder_are_read_without_writing_to_it(folder: Path) -> None:
-    before = sorted(folder.iterdir())
-    MNIST(root_of(folder), n_val=0).real("train")
-    assert sorted(folder.iterdir()) == before
 
 
 def test_size_32_adds_a_black_border_and_keeps_the_middle(folder: Path) -> None:
@@ -114,43 +61,6 @@ def test_fashion_mnist_has_a_folder_of_its_own(
     assert len(FashionMNIST(str(tmp_path), n_val=0).real("test")) == N_TEST
     with pytest.raises(FileNotFoundError, match="MNIST/raw"):
         MNIST(str(tmp_path)).prepare_data()
-
-
-def test_missing_files_end_in_what_to_put_where(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError) as error:
-        MNIST(str(tmp_path / "nowhere")).prepare_data()
-    text = str(error.value)
-    assert text.startswith("data.root: MNIST needs ")
-    assert "nowhere/MNIST/raw/train-images-idx3-ubyte.gz" in text
-    assert "data.download: true" in text
-    assert not (tmp_path / "nowhere").exists()
-
-
-def test_a_cut_archive_is_named(folder: Path) -> None:
-    path = folder / "t10k-labels-idx1-ubyte.gz"
-    path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(ValueError, match=r"data\.root: .*t10k-labels.*\.gz is cut off"):
-        MNIST(root_of(folder)).prepare_data()
-
-
-@pytest.mark.parametrize("keep", [0, 3, 10, 500])
-def test_a_cut_unpacked_file_is_named(folder: Path, keep: int) -> None:
-    unpack(folder)
-    path = folder / "t10k-images-idx3-ubyte"
-    path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(
-        ValueError, match=r"data\.root: .*t10k-images-idx3-ubyte is cut"
-    ):
-        MNIST(root_of(folder)).setup("fit")
-
-
-def test_pictures_without_labels_are_refused(folder: Path) -> None:
-    unpack(folder)
-    images, labels = (
-        folder / f"train-{p}-ubyte" for p in ("images-idx3", "labels-idx1")
-    )
-    labels.write_bytes(idx(torch.zeros(3, dtype=torch.uint8)))
-    assert "20 images" in str(idx_fault(images, labels))
 
 
 def test_a_damaged_archive_is_replaced_by_a_download_and_sound_ones_are_kept(
@@ -197,19 +107,6 @@ def test_a_damaged_file_that_cannot_be_replaced_is_named(
         MNIST(root_of(folder), download=True).prepare_data()
     assert f"data.download: {path} is cut off" in str(error.value)
     assert "; the files could not be fetched into" in str(error.value)
-
-
-def test_a_failed_download_takes_away_only_the_folders_made_for_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(datasets.MNIST, "mirrors", ["http://127.0.0.1:9/"])
-    (tmp_path / "old").mkdir()
-    with pytest.raises(ConnectionError):
-        MNIST(str(tmp_path / "old" / "new" / "newer"), download=True).prepare_data()
-    assert [p.name for p in tmp_path.rglob("*")] == ["old"]
-    with pytest.raises(ConnectionError):
-        MNIST(str(tmp_path / "old"), download=True).prepare_data()
-    assert [p.name for p in tmp_path.rglob("*")] == ["old"]
 
 
 @pytest.mark.parametrize("n_val", [-1, N_TRAIN])

@@ -6,29 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from scipy import sparse
-from sklearn.feature_extraction.text import TfidfTransformer
 
-from datamodules import CiteULike
-from datamodules.readers.tables.citeulike_lines import read_counted, weighted
+from datamodules.readers.tables.citeulike_lines import read_counted
 from datamodules.recommendation.citeulike import split_60_20_20
 from lightning_modules.data_contracts.sparse_rows import SparseRows
-from tests.support.pair_files import of_user, pairs, ready, written
-
-USERS = ("2 0 1", "6 0 1 2 3 4 5", "0", "5 5 4 3 2 1")
-
-
-def folder(path: Path, **files: tuple[str, ...]) -> CiteULike:
-    """Files whose names have a point where keys have a line."""
-    for name, lines in ({"users_dat": USERS} | files).items():
-        written(path / name.replace("__", "-").replace("_", "."), *lines)
-    return CiteULike(str(path))
-
-
-def read(path: Path, **options: Any) -> CiteULike:
-    data = ready(CiteULike(str(path), **options))
-    assert isinstance(data, CiteULike)
-    return data
+from tests.support.citeulike_files import folder, read
+from tests.support.pair_files import of_user, pairs
 
 
 def test_the_first_number_of_a_line_is_no_item(tmp_path: Path) -> None:
@@ -91,30 +74,6 @@ def test_tags_and_words_stand_side_by_side(tmp_path: Path) -> None:
     lengths = found.to_dense().norm(dim=1)
     expected = torch.tensor([1.0, 1.0, 0.0, 1.0, 0.0, 1.0])
     torch.testing.assert_close(lengths, expected)
-
-
-def test_weights_are_those_of_scikit_learn() -> None:
-    counts = np.random.default_rng(0).poisson(0.4, (30, 12)).astype(np.float32)
-    ours = weighted(sparse.csr_array(counts), tf_idf=True).toarray()
-    theirs = TfidfTransformer(sublinear_tf=True).fit_transform(counts).toarray()
-    np.testing.assert_allclose(ours, theirs, rtol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("line", "says"),
-    [
-        ("3 1 2", "line 2 of .*users.dat begins with 3 but has 2 entries"),
-        ("2 1 x", "users.dat has an entry that is not a number"),
-        ("2 1 -4", "users.dat has the entry -4"),
-        ("2 1 é", "users.dat has an entry that is not a number"),
-    ],
-)
-def test_lines_that_count_wrongly_are_refused(
-    tmp_path: Path, line: str, says: str
-) -> None:
-    folder(tmp_path, users_dat=("1 0", line))
-    with pytest.raises(ValueError, match=f"data.root: .*{says}"):
-        read(tmp_path)
 
 
 @pytest.mark.parametrize("users", [("",), ("1 4", "2 0 1")])

@@ -7,70 +7,12 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from datamodules import MovieLens
-from tests.support.pair_files import of_user, pairs, ready, written
-
-RATED = [(1, 10, 5, 3), (1, 20, 2, 1), (1, 30, 4, 2), (1, 40, 3, 4), (2, 10, 1, 9)]
-FILMS = [
-    (10, "Misérables, Les (1995)", ("Drama", "War")),
-    (20, "2001: A Space Odyssey", ("Sci-Fi",)),
-    (30, "Nothing, Known of", ()),
-    (40, "Heat", ("Action",)),
-    (50, "Never rated", ("Western",)),
-]
-FLAGS = ("Action", "Drama", "Sci-Fi", "War", "Western")
-FLAG_PLACE = {"Action": 1, "Drama": 8, "Sci-Fi": 15, "War": 17, "Western": 18}
-
-
-def flags(genres: tuple[str, ...]) -> str:
-    held = {FLAG_PLACE[genre] for genre in genres} or {0}
-    return "|".join(str(int(place in held)) for place in range(19))
-
-
-def write_100k(root: Path) -> None:
-    written(root / "u.data", *("\t".join(map(str, row)) for row in RATED))
-    lines = [f"{n}|{t}|01-Jan-1995||url|{flags(g)}" for n, t, g in FILMS]
-    (root / "u.item").write_bytes("\n".join(lines).encode("latin-1"))
-
-
-def write_1m(root: Path) -> None:
-    written(root / "ratings.dat", *("::".join(map(str, row)) for row in RATED))
-    lines = [f"{n}::{t}::{'|'.join(g) or 'unknown'}" for n, t, g in FILMS]
-    (root / "movies.dat").write_bytes("\n".join(lines).encode("latin-1"))
-
-
-def write_csv(root: Path) -> None:
-    head = "userId,movieId,rating,timestamp"
-    written(root / "ratings.csv", head, *(",".join(map(str, row)) for row in RATED))
-    none = "(no genres listed)"
-    lines = [f'{n},"{t}",{"|".join(g) or none}' for n, t, g in FILMS]
-    written(root / "movies.csv", "movieId,title,genres", *lines)
-
-
-WRITERS = {"100k": write_100k, "1m": write_1m, "10m": write_1m, "25m": write_csv}
-
-
-def read(root: Path, **options: Any) -> MovieLens:
-    data = ready(MovieLens(str(root), **options))
-    assert isinstance(data, MovieLens)
-    return data
-
-
-@pytest.mark.parametrize("variant", list(WRITERS))
-def test_all_forms_say_the_same(tmp_path: Path, variant: str) -> None:
-    (tmp_path / f"ml-{variant}").mkdir()
-    WRITERS[variant](tmp_path / f"ml-{variant}")
-    data = read(tmp_path, variant=variant)
-    found = data.catalogue.features
-    assert isinstance(found, Tensor)
-    assert pairs(data) == {(user, film) for user, film, _, _ in RATED}
-    assert data.catalogue.named([0, 1, 2, 3]) == [title for _, title, _ in FILMS[:4]]
-    held = [
-        {data.catalogue.feature_names[c] for c in row.nonzero().flatten().tolist()}
-        for row in found
-    ]
-    assert held == [set(genres) for _, _, genres in FILMS[:4]]
-    assert len(of_user(data, 1)[2]) == 1
+from tests.support.movielens_files import (
+    read,
+    write_1m,
+    write_100k,
+)
+from tests.support.pair_files import of_user, pairs
 
 
 def test_a_threshold_and_times_are_used(tmp_path: Path) -> None:
@@ -103,24 +45,6 @@ def test_what_is_not_there_is_named(
 ) -> None:
     with pytest.raises((ValueError, FileNotFoundError), match=says):
         read(tmp_path, **options)
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "says"),
-    [
-        ("u.item", "", "u.item is empty"),
-        ("u.item", "1|Toy Story\n", "u.item: line 1 is not a valid movie record"),
-        ("u.data", "", "u.data is empty"),
-        ("u.data", "1 2 3 4\n", "u.data"),
-    ],
-)
-def test_files_of_another_form_are_refused(
-    tmp_path: Path, name: str, text: str, says: str
-) -> None:
-    write_100k(tmp_path)
-    (tmp_path / name).write_text(text)
-    with pytest.raises(ValueError, match=f"data.root: .*{says}"):
-        read(tmp_path)
 
 
 @pytest.mark.data

@@ -1,105 +1,61 @@
-"""Folders of two domains that do not fit together."""
+"""Folders of images: what is found, and what is wrong with files."""
 
-import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
+import torch
 
-from tests.support.dense_domains import parts
-from tests.support.office_sets import PER_CLASS, SIZE, office, save, write
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    write(tmp_path, "amazon")
-    write(tmp_path, "dslr")
-    return tmp_path
+from datamodules import ImageFolder
+from tests.support.image_files import save
 
 
-def spoil(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-30])
-
-
-def test_corrupt_files_are_skipped_with_a_warning_or_refused(root: Path) -> None:
-    spoil(root / "dslr/mug/frame_2.png")
-    with pytest.warns(UserWarning, match=r"Skipped 1 files .*mug/frame_2\.png"):
-        assert len(parts(office(root)).target) == 2 * PER_CLASS - 1
-    with pytest.raises(ValueError, match=r"data\.target: 1 of 12 .*mug/frame_2\.png"):
-        office(root, on_corrupt="error").setup()
-
-
-def test_a_class_of_nothing_but_corrupt_files_is_missing(root: Path) -> None:
-    for path in (root / "dslr/mug").iterdir():
-        spoil(path)
-    with (
-        pytest.warns(UserWarning, match="Skipped 6 files"),
-        pytest.raises(ValueError, match=r"data\.target: .*dslr has no images of mug"),
-    ):
-        office(root).setup()
-
-
-def test_classes_that_only_one_domain_has_are_named(root: Path) -> None:
-    write(root, "amazon", classes=["pen", "ruler"])
-    with pytest.raises(
-        ValueError, match=r"data\.target: .*dslr has no images of pen, ruler; source"
-    ):
-        office(root).prepare_data()
-    write(root, "dslr", classes=["tape"])
-    with pytest.raises(
-        ValueError, match="no images of pen, ruler but images of tape, which"
-    ):
-        office(root).prepare_data()
-    with pytest.raises(
-        ValueError, match="no images of tape but images of pen, ruler, which"
-    ):
-        office(root, source="dslr", target="amazon").prepare_data()
-
-
-def test_as_many_classes_are_not_the_same_classes(root: Path) -> None:
-    (root / "dslr/mug").rename(root / "dslr/cup")
-    with pytest.raises(ValueError, match="no images of mug but images of cup, wh"):
-        office(root).prepare_data()
-
-
-def test_an_empty_class_is_missing(root: Path) -> None:
-    shutil.rmtree(root / "dslr/mug")
-    (root / "dslr/mug").mkdir()
-    with pytest.raises(ValueError, match="dslr has no images of mug; source and"):
-        office(root).prepare_data()
-
-
-@pytest.mark.parametrize(("key", "domain"), [("source", "amazon"), ("target", "dslr")])
-def test_pictures_beside_class_folders_are_refused(
-    root: Path, key: str, domain: str
+def test_pictures_in_any_nesting_are_found_and_everything_else_is_left(
+    tmp_path: Path,
 ) -> None:
-    save(root / domain / "loose.png", np.zeros((SIZE, SIZE, 3), np.uint8))
-    with pytest.raises(ValueError, match=rf"data\.{key}: images lie in .*{domain} it"):
-        office(root).prepare_data()
+    for name in ("a.png", "b/c.JPG", "b/d/e/f.bmp"):
+        save(tmp_path / name)
+    (tmp_path / "notes.txt").write_text("no picture")
+    data = ImageFolder(str(tmp_path), image_size=8, val_fraction=0)
+    x = data.real("train")
+    assert x.shape == (3, 3, 8, 8)
+    assert torch.allclose(x[:, 0], torch.ones(3, 8, 8), atol=0.03)
+    assert torch.allclose(x[:, 1:], -torch.ones(3, 2, 8, 8), atol=0.03)
 
 
-def test_a_source_needs_classes(root: Path) -> None:
-    write(root, "flat", classes=["."])
-    with pytest.raises(ValueError, match=r"data\.source: images lie in .*flat itself"):
-        office(root, source="flat").prepare_data()
-    assert (parts(office(root, target="flat")).target_test.y == -1).all()
+def spoil(root: Path) -> None:
+    for number in range(3):
+        save(root / f"good{number}.png", number)
+    (root / "empty.png").write_bytes(b"")
+    save(root / "cut.png", size=(200, 200))
+    (root / "cut.png").write_bytes((root / "cut.png").read_bytes()[:-30])
 
 
-def test_folders_that_are_not_there_are_named_beside_those_that_are(
-    root: Path,
+def test_corrupt_files_are_skipped_with_a_warning_that_names_them(
+    tmp_path: Path,
 ) -> None:
-    with pytest.raises(
-        FileNotFoundError, match=r"data\.source: .*amazno; choose from amazon, dslr\."
-    ):
-        office(root, source="amazno").prepare_data()
-    with pytest.raises(FileNotFoundError, match=r"data\.target: .*webcam; choose from"):
-        office(root, target="webcam").prepare_data()
-    with pytest.raises(FileNotFoundError, match=r"data\.source: .*set data\.root"):
-        office(root / "nowhere").prepare_data()
+    spoil(tmp_path)
+    data = ImageFolder(str(tmp_path), val_fraction=0)
+    with pytest.warns(UserWarning, match="Skipped 2 files") as caught:
+        data.setup("fit")
+    assert "cut.png" in str(caught[0].message)
+    assert "empty.png" in str(caught[0].message)
+    assert len(data.train_set) == 3
 
 
-def test_a_domain_without_pictures_is_refused(root: Path) -> None:
-    (root / "webcam/mug").mkdir(parents=True)
-    says = r"data\.target: no image below .*webcam"
-    with pytest.raises(FileNotFoundError, match=says):
-        office(root, target="webcam").prepare_data()
+def test_corrupt_files_are_refused_by_name_if_asked(tmp_path: Path) -> None:
+    spoil(tmp_path)
+    with pytest.raises(ValueError, match=r"2 of 5 files .*cut\.png.*empty\.png"):
+        ImageFolder(str(tmp_path), on_corrupt="error").setup("fit")
+
+
+def test_a_folder_of_nothing_but_corrupt_files_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty.png").write_bytes(b"")
+    with pytest.raises(ValueError, match="1 of 1 files"):
+        ImageFolder(str(tmp_path)).setup("fit")
+
+
+def test_a_folder_that_is_missing_or_without_pictures_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"data\.root: the folder .*nowhere"):
+        ImageFolder(str(tmp_path / "nowhere")).prepare_data()
+    with pytest.raises(FileNotFoundError, match=r"data\.root: no image below"):
+        ImageFolder(str(tmp_path)).prepare_data()

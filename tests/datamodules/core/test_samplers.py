@@ -1,0 +1,60 @@
+"""Which rows make up a batch, in one process and in several."""
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datamodules.core.samplers import OrderedRows, TrainingRows
+
+sizes = st.integers(1, 40)
+
+
+few = st.integers(1, 5)
+
+
+@given(n=sizes, batch=few, processes=few, seed=st.integers(-3, 3))
+def test_processes_share_joint_batches_without_overlap(
+    n: int, batch: int, processes: int, seed: int
+) -> None:
+    joint = [r for r, _ in TrainingRows(n, batch * processes, seed=seed, epoch=1)]
+    shares = [
+        [
+            rows
+            for rows, _ in TrainingRows(
+                n, batch, seed=seed, epoch=1, rank=rank, world_size=processes
+            )
+        ]
+        for rank in range(processes)
+    ]
+    assert len(joint) == n // (batch * processes)
+    for number, whole in enumerate(joint):
+        assert torch.equal(whole, torch.cat([share[number] for share in shares]))
+    if joint:
+        assert len(set(torch.cat(joint).tolist())) == len(joint) * batch * processes
+
+
+@given(n=sizes, batch=few, start=st.integers(0, 10))
+def test_starting_later_skips_batches_and_changes_none(
+    n: int, batch: int, start: int
+) -> None:
+    whole = [r.tolist() for r, _ in TrainingRows(n, batch, seed=0, epoch=3)]
+    late = TrainingRows(n, batch, seed=0, epoch=3, start=start)
+    assert [r.tolist() for r, _ in late] == whole[start:]
+    assert len(late) == len(whole)
+
+
+@given(n=sizes, batch=few, processes=few)
+def test_evaluation_covers_every_row_in_equally_many_batches_per_process(
+    n: int, batch: int, processes: int
+) -> None:
+    shares = [
+        list(OrderedRows(n, batch, rank=rank, world_size=processes))
+        for rank in range(processes)
+    ]
+    assert {len(share) for share in shares} == {-(-n // (batch * processes))}
+    rows = [row for share in shares for part, _ in share for row in part.tolist()]
+    assert set(rows) == set(range(n))
+    assert len(rows) < n + processes
+    if batch > 1 and n >= processes:
+        assert len(rows) == n, "a row counts twice"
+    assert all(0 < len(part) <= batch for share in shares for part, _ in share)

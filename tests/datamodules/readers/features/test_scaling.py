@@ -1,0 +1,125 @@
+"""Normalisations of features."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.preprocessing import Normalizer, StandardScaler
+from torch import Tensor
+
+from datamodules.readers.features.scaling import NORMALISATIONS
+from lightning_modules.data_contracts.sparse_rows import SparseRows
+from tests.support.dense_domains import parts
+from tests.support.domain_files import (
+    arrays,
+    domains,
+    refused,
+)
+from tests.support.feature_sets import (
+    filled,
+    write,
+)
+
+
+def by_definition(how: str, train: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """What others make of rows: numpy and scikit-learn."""
+    if how == "binary":
+        return (other > 0).astype(float)
+    if how == "log1p":
+        return np.asarray(np.log(1 + other.astype(float)))
+    if how == "l2":
+        return np.asarray(Normalizer("l2").transform(other.astype(float)))
+    if how == "none":
+        return other
+    if how == "l1-zscore":
+        train, other = (
+            x / np.maximum(1, x.sum(1, keepdims=True)) for x in (train, other)
+        )
+    return np.asarray(StandardScaler().fit(train).transform(other))
+
+
+@pytest.mark.parametrize("how", NORMALISATIONS)
+def test_scales_are_those_of_other_libraries_in_each_domain(
+    tmp_path: Path, how: str
+) -> None:
+    found = parts(domains(tmp_path, "source_val", "target_test", normalise=how))
+    rows = {
+        "source": ("source", found.source.x),
+        "source_val": ("source", found.source_val.x),
+        "target": ("target", found.target),
+        "target_test": ("target", found.target_test.x),
+    }
+    for part, (train, x) in rows.items():
+        expected = by_definition(how, arrays(train)[0], arrays(part)[0])
+        assert x.dtype == torch.float32
+        assert torch.allclose(x, torch.from_numpy(expected).float(), atol=1e-5), part
+
+
+@pytest.mark.parametrize("ending", [".npz", ".svm"])
+def test_columns_that_vary_little_far_from_zero_have_a_score(
+    tmp_path: Path, ending: str
+) -> None:
+    data = domains(tmp_path, ending=ending, normalise="zscore", dense=True)
+    for part in ("source", "target"):
+        x, y = arrays(part)
+        write(tmp_path / f"{part}{ending}", x + 1e9, y)  # float32 tells 64 apart
+    expected = StandardScaler().fit_transform(arrays("target")[0])
+    found = parts(data).target
+    assert found.dtype == torch.float32
+    assert torch.allclose(found, torch.from_numpy(expected).float(), atol=1e-5)
+
+
+@pytest.mark.parametrize("how", ["none", "l2", "binary", "log1p"])
+def test_sparse_rows_are_scaled_like_dense_ones(tmp_path: Path, how: str) -> None:
+    sparse, dense = (
+        domains(tmp_path, ending=".svm", n_val=5, normalise=how, dense=dense)
+        for dense in (False, True)
+    )
+    for data in (sparse, dense):
+        data.setup()
+    assert isinstance(sparse.domains.source.x, SparseRows)
+    assert isinstance(dense.domains.source.x, Tensor)
+    for part in ("source", "source_val", "target_test"):
+        few, all_ = (getattr(data.domains, part).x for data in (sparse, dense))
+        assert torch.allclose(filled(few), filled(all_), rtol=1e-6)
+
+
+@pytest.mark.parametrize("how", NORMALISATIONS)
+def test_rows_of_zeros_and_constant_columns_stay_finite(
+    tmp_path: Path, how: str
+) -> None:
+    data = domains(tmp_path, normalise=how)
+    x, y = arrays("source")
+    x[3], x[:, 2] = 0, 0
+    write(tmp_path / "source.npz", x, y)
+    found = parts(data)
+    assert found.source.x.isfinite().all()
+    assert (found.source.x[:, 2] == 0).all()
+    if "zscore" not in how:
+        assert (found.source.x[3] == 0).all()
+
+
+def test_a_constant_column_is_centred_whatever_its_value(tmp_path: Path) -> None:
+    data = domains(tmp_path, normalise="zscore")
+    x, y = arrays("source")
+    x = x.astype(float)
+    x[:, 2] = np.where(np.arange(len(x)) % 2, 0.3, 0.1 + 0.2)  # rounding varies
+    write(tmp_path / "source.npz", x, y)
+    assert parts(data).source.x[:, 2].abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("how", ["zscore", "l1-zscore"])
+def test_columns_of_sparse_rows_are_not_standardised(tmp_path: Path, how: str) -> None:
+    data = domains(tmp_path, ending=".svm", normalise=how)
+    refused(data, rf"^data\.normalise: {how} .*source\.svm are sparse; set data\.dense")
+
+
+@pytest.mark.parametrize("ending", [".npz", ".svm"])
+def test_logarithms_of_negative_features_are_refused(
+    tmp_path: Path, ending: str
+) -> None:
+    data = domains(tmp_path, ending=ending, normalise="log1p")
+    x, y = arrays("target")
+    write(tmp_path / f"target{ending}", -x, y)
+    refused(data, r"^data\.normalise: log1p is for counts, .*target\.")

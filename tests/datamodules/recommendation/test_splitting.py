@@ -1,0 +1,80 @@
+"""Splits by shares, by the last pairs and by time."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datamodules.recommendation.splitting import TEST, TRAIN, VAL, PairSplit, Split
+from lightning_modules.data_contracts.user_items import UserItems
+from tests.support.pair_files import (
+    TABLES,
+    interactions,
+    of_user,
+    table_of,
+    written,
+)
+
+
+def test_one_user_with_everything_is_cut_by_shares(tmp_path: Path) -> None:
+    rows = [f"1,{item}" for item in range(10)]
+    data = interactions(written(tmp_path / "own.csv", "user,item", *rows))
+    assert [len(part) for part in of_user(data, 1)] == [7, 1, 2]
+
+
+@settings(deadline=None)
+@given(
+    TABLES,
+    st.sampled_from(["ratio", "leave_one_out"]),
+    st.floats(0, 0.49),
+    st.floats(0.01, 0.5),
+)
+def test_each_user_keeps_a_training_pair_and_gives_the_shares(
+    rows: list[tuple[int, int, int]], split: Split, val: float, test: float
+) -> None:
+    table = table_of(rows)
+    parts = PairSplit(split, val, test).parts(table)
+    assert set(parts.tolist()) <= {TRAIN, VAL, TEST}
+    for user, n in enumerate(table.counts):
+        own = np.bincount(parts[table.users == user], minlength=3)
+        assert own.sum() == n
+        assert own[TRAIN] >= 1
+        if split == "leave_one_out":
+            assert own[VAL] == own[TEST] == (n >= 3)
+        else:
+            assert abs(own[TEST] - test * n) <= 0.5 + 1e-9
+            assert own[VAL] <= val * n + 0.5 + 1e-9
+
+
+@settings(deadline=None)
+@given(TABLES, st.floats(0, 0.49), st.floats(0.01, 0.5), st.booleans())
+def test_no_test_pair_is_as_early_as_a_training_pair(
+    rows: list[tuple[int, int, int]], val: float, test: float, cold: bool
+) -> None:
+    table = table_of(rows)
+    parts = PairSplit("time", val, test, keep_cold_users=cold).parts(table)
+    assert table.times is not None
+    for early, late in ((TRAIN, VAL), (TRAIN, TEST), (VAL, TEST)):
+        before, after = table.times[parts == early], table.times[parts == late]
+        assert before.max(initial=-1) < after.min(initial=99)
+    if cold:
+        assert set(parts.tolist()) <= {TRAIN, VAL, TEST}
+    known = set(table.users[parts == TRAIN].tolist())
+    assert cold or set(table.users[parts == TEST].tolist()) <= known
+
+
+def test_what_is_made_without_sorting_is_what_sorting_makes(tmp_path: Path) -> None:
+    rows = [
+        f"{user},{(user * 7 + item) % 31}" for user in range(9) for item in range(8)
+    ]
+    data = interactions(written(tmp_path / "own.csv", "user,item", *rows))
+    for part in (
+        data.interactions("train"),
+        data.interactions("val"),
+        data.interactions("test"),
+    ):
+        again = UserItems.from_pairs(part.users, part.items, 9, data.n_items)
+        assert torch.equal(part.starts, again.starts)
+        assert torch.equal(part.items, again.items)
