@@ -29,6 +29,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from callbacks import WeightEMA, write_whole
+from datamodules.core.tensor_dataset import LabelledRows
 from experiments.jobs import AT_ONCE, Job, alone, exit_status, run_all
 from experiments.provenance import ROOT, commit, data_root, hardware
 from experiments.results.record import RESULTS, RUNS
@@ -48,7 +49,7 @@ class Blindfold(Callback):
         """Before anything is trained."""
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         hidden = torch.full_like(data.domains.target_test.y, -1)
-        labelled = replace(data.domains.target_test, y=hidden)
+        labelled = LabelledRows(data.domains.target_test.x, hidden)
         data.domains = replace(data.domains, target_test=labelled)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
