@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
+from typing_extensions import override
 
 from datamodules.readers.tables.table import Table
 
@@ -23,10 +24,12 @@ class FilmTable(Table):
     Reads u.item, movies.dat and movies.csv, in UTF-8, or else in Latin-1 as u.item is.
     """
 
+    @override
     def columns(self) -> list[str]:
         """Those three."""
         return ["movieId", "title", "genres"]
 
+    @override
     def read(self, columns: Sequence[str]) -> pl.DataFrame:
         """The films; no genre is null."""
         frame = super().read(columns) if self._is_csv else self._from_lines()

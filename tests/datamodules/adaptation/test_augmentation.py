@@ -90,7 +90,7 @@ def test_every_batch_of_every_epoch_and_seed_has_draws_of_its_own() -> None:
     assert len(seen) == 2 * 3 * 4 * 2
 
 
-def test_training_rows_are_crops_of_their_pictures_at_all_places_alike(
+def test_training_rows_are_crops_of_their_images_at_all_places_alike(
     root: Path,
 ) -> None:
     data = office(root, crop=CROP, flip=True, batches_per_epoch=400)

@@ -40,7 +40,7 @@ def as_set(x: Tensor) -> set[bytes]:
     return {row.numpy().tobytes() for row in x}
 
 
-def test_pictures_come_as_they_were_written_with_the_numbers_of_their_folders(
+def test_images_come_as_they_were_written_with_the_numbers_of_their_folders(
     root: Path,
 ) -> None:
     data = office(root)
@@ -142,7 +142,7 @@ def test_labels_of_the_target_reach_no_training_batch(root: Path) -> None:
     assert unlabelled.class_names == CLASSES
 
 
-def test_grey_pictures_become_colour(root: Path) -> None:
+def test_grey_images_become_colour(root: Path) -> None:
     shutil.rmtree(root / "dslr/mug")
     save(root / "dslr/mug/grey.png", np.full((SIZE, SIZE), 77, np.uint8))
     found = parts(office(root))
@@ -168,7 +168,7 @@ def test_arguments_out_of_range_are_refused_by_their_key(
 
 
 @pytest.mark.data
-def test_the_real_pictures_are_as_many_as_published(real_data: Path) -> None:
+def test_the_real_images_are_as_many_as_published(real_data: Path) -> None:
     data = OfficeImages(
         str(real_data / "office_caltech10/images"),
         "webcam",

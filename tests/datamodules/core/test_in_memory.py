@@ -44,7 +44,7 @@ def test_seeds_give_different_orders_and_the_same_seed_the_same() -> None:
     assert not torch.equal(orders[0], orders[2])
 
 
-def test_about_half_of_the_pictures_are_mirrored_and_the_rest_untouched() -> None:
+def test_about_half_of_the_images_are_mirrored_and_the_rest_untouched() -> None:
     data = small_images(flip=True)
     mirrored = 0
     for x, y in batches(data, epochs=100):
@@ -56,7 +56,7 @@ def test_about_half_of_the_pictures_are_mirrored_and_the_rest_untouched() -> Non
     assert 370 < mirrored < 530  # of 900, standard deviation 15
 
 
-def test_only_training_pictures_are_mirrored() -> None:
+def test_only_training_images_are_mirrored() -> None:
     data = small_images(flip=True)
     for loader in (data.val_dataloader(), data.test_dataloader()):
         assert torch.equal(torch.cat([x for x, _ in loader]), data.val_set.x)

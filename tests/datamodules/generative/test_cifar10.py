@@ -95,7 +95,7 @@ def test_what_numpy_says_about_old_pickles_is_not_passed_on(
     assert len(CIFAR10(str(folder.parent), n_val=0).real("train")) == 5 * PER_BATCH
 
 
-def test_size_28_is_the_whole_picture_made_smaller(tmp_path: Path) -> None:
+def test_size_28_is_the_whole_image_made_smaller(tmp_path: Path) -> None:
     write_strips(tmp_path)
     large, small = (CIFAR10(str(tmp_path), n_val=0, image_size=s) for s in (32, 28))
     assert small.real("train").shape == (6, *small.shape) == (6, 3, 28, 28)

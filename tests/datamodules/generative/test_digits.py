@@ -7,7 +7,7 @@ from sklearn.datasets import load_digits
 from datamodules import Digits
 
 
-def test_the_digits_are_those_of_scikit_learn_cut_in_two() -> None:
+def test_the_digits_are_those_of_scikit_learn_split_in_two() -> None:
     data = Digits()
     both = torch.cat([data.real("train"), data.real("test")])
     pixels = load_digits().data.reshape(-1, 1, 8, 8) / 8 - 1

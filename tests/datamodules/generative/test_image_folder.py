@@ -27,7 +27,7 @@ def test_one_flat_folder_is_one_class(tmp_path: Path) -> None:
     assert data.train_set.y.tolist() == [0, 0]
 
 
-def test_training_and_validation_share_no_picture_and_lose_none(tmp_path: Path) -> None:
+def test_training_and_validation_share_no_image_and_lose_none(tmp_path: Path) -> None:
     for number in range(20):
         save(tmp_path / f"{number:02}.png", number)
     data = ImageFolder(str(tmp_path), channels=1, val_fraction=0.25, seed=7)
@@ -38,7 +38,7 @@ def test_training_and_validation_share_no_picture_and_lose_none(tmp_path: Path) 
     assert torch.equal(data.test_set.x, data.val_set.x)
 
 
-def test_too_few_pictures_for_a_batch_are_refused(tmp_path: Path) -> None:
+def test_too_few_images_for_a_batch_are_refused(tmp_path: Path) -> None:
     save(tmp_path / "1.png")
     data = ImageFolder(str(tmp_path), batch_size=2, val_fraction=0)
     data.setup("fit")

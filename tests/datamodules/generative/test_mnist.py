@@ -20,7 +20,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("packed", [True, False])
-def test_pictures_and_labels_come_as_they_were_written(
+def test_images_and_labels_come_as_they_were_written(
     folder: Path, packed: bool
 ) -> None:
     if not packed:
@@ -46,7 +46,7 @@ def test_size_32_adds_a_black_border_and_keeps_the_middle(folder: Path) -> None:
     assert x.sum() - small.sum() == -(32**2 - 28**2) * N_TRAIN
 
 
-def test_without_held_out_pictures_all_are_trained_on_and_validate(
+def test_without_held_out_images_all_are_trained_on_and_validate(
     folder: Path,
 ) -> None:
     data = MNIST(root_of(folder), n_val=0)

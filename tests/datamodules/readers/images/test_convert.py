@@ -55,12 +55,12 @@ def test_grey_is_the_luma_of_pillow() -> None:
     assert (found.numpy() == expected).mean() > 0.99
 
 
-def test_colour_of_a_grey_picture_is_three_times_the_same() -> None:
+def test_colour_of_a_grey_image_is_three_times_the_same() -> None:
     x = written("mnist", "train")
     assert torch.equal(same_form(x, 28, 3), x.expand(-1, 3, -1, -1))
 
 
-def test_many_pictures_are_converted_like_few() -> None:
+def test_many_images_are_converted_like_few() -> None:
     draw = torch.Generator().manual_seed(0)
     x = torch.randint(0, 256, (5_000, 3, 8, 8), generator=draw).to(torch.uint8)
     whole = same_form(x, 16, 1)

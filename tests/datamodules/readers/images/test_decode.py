@@ -34,7 +34,7 @@ def test_sixteen_bits_are_scaled_and_transparency_becomes_white(tmp_path: Path) 
     assert torch.equal(x[2], x[0])
 
 
-def test_the_rotation_mark_of_a_camera_is_obeyed(tmp_path: Path) -> None:
+def test_the_orientation_tag_of_a_camera_is_obeyed(tmp_path: Path) -> None:
     upright = np.zeros((8, 8), np.uint8)
     upright[:4] = 255
     exif = Image.Exif()
@@ -65,7 +65,7 @@ def patches() -> Image.Image:
 
 
 @pytest.mark.parametrize("mark", range(10))
-def test_every_rotation_mark_is_obeyed_as_pillow_does(mark: int) -> None:
+def test_every_orientation_tag_is_obeyed_as_pillow_does(mark: int) -> None:
     picture = patches()
     picture.getexif()[0x0112] = mark
     expected = ImageOps.exif_transpose(picture)
@@ -90,7 +90,7 @@ def jpeg(kind: int, count: int, value: bytes) -> bytes:
         (9, 1, b"\xff\xff\xff\xff"),
     ],
 )
-def test_odd_marks_beside_the_rotation_spoil_no_picture(
+def test_odd_tags_beside_the_orientation_spoil_no_image(
     tmp_path: Path, kind: int, count: int, value: bytes
 ) -> None:
     (tmp_path / "odd.jpg").write_bytes(jpeg(kind, count, value))
@@ -100,7 +100,7 @@ def test_odd_marks_beside_the_rotation_spoil_no_picture(
     assert (data.train_set.x.int() - to_square(turned, 1, 16).int()).abs().max() < 9
 
 
-def test_a_picture_whose_marks_cannot_be_read_is_kept_as_it_is() -> None:
+def test_a_image_whose_tags_cannot_be_read_is_kept_as_it_is() -> None:
     class Odd(Image.Image):
         def getexif(self) -> Image.Exif:
             raise struct.error("unpack requires a buffer of 4 bytes")

@@ -50,7 +50,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_pictures_and_labels_come_as_they_were_written(root: Path, name: str) -> None:
+def test_images_and_labels_come_as_they_were_written(root: Path, name: str) -> None:
     for pairs, part in zip(sets.read(name, root), sets.PARTS, strict=True):
         assert torch.equal(pairs.x, written(name, part))
         assert pairs.y.tolist() == sets.labels(part).tolist()

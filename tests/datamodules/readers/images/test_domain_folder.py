@@ -70,7 +70,7 @@ def test_an_empty_class_is_missing(root: Path) -> None:
 
 
 @pytest.mark.parametrize(("key", "domain"), [("source", "amazon"), ("target", "dslr")])
-def test_pictures_beside_class_folders_are_refused(
+def test_images_beside_class_folders_are_refused(
     root: Path, key: str, domain: str
 ) -> None:
     save(root / domain / "loose.png", np.zeros((SIZE, SIZE, 3), np.uint8))
@@ -98,7 +98,7 @@ def test_folders_that_are_not_there_are_named_beside_those_that_are(
         office(root / "nowhere").prepare_data()
 
 
-def test_a_domain_without_pictures_is_refused(root: Path) -> None:
+def test_a_domain_without_images_is_refused(root: Path) -> None:
     (root / "webcam/mug").mkdir(parents=True)
     says = r"data\.target: no image below .*webcam"
     with pytest.raises(FileNotFoundError, match=says):

@@ -9,7 +9,7 @@ from datamodules import ImageFolder
 from tests.support.image_files import save
 
 
-def test_pictures_in_any_nesting_are_found_and_everything_else_is_left(
+def test_images_in_any_nesting_are_found_and_everything_else_is_left(
     tmp_path: Path,
 ) -> None:
     for name in ("a.png", "b/c.JPG", "b/d/e/f.bmp"):
@@ -54,7 +54,7 @@ def test_a_folder_of_nothing_but_corrupt_files_is_refused(tmp_path: Path) -> Non
         ImageFolder(str(tmp_path)).setup("fit")
 
 
-def test_a_folder_that_is_missing_or_without_pictures_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_is_missing_or_without_images_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"data\.root: the folder .*nowhere"):
         ImageFolder(str(tmp_path / "nowhere")).prepare_data()
     with pytest.raises(FileNotFoundError, match=r"data\.root: no image below"):

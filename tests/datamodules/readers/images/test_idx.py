@@ -51,7 +51,7 @@ def test_a_cut_unpacked_file_is_named(folder: Path, keep: int) -> None:
         MNIST(root_of(folder)).setup("fit")
 
 
-def test_pictures_without_labels_are_refused(folder: Path) -> None:
+def test_images_without_labels_are_refused(folder: Path) -> None:
     unpack(folder)
     images, labels = (
         folder / f"train-{p}-ubyte" for p in ("images-idx3", "labels-idx1")

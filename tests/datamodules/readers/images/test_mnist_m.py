@@ -9,7 +9,7 @@ import torch
 from tests.support import digit_sets as sets
 
 
-def test_missing_and_damaged_pictures_of_mnist_m_are_counted_and_named(
+def test_missing_and_damaged_images_of_mnist_m_are_counted_and_named(
     tmp_path: Path,
 ) -> None:
     sets.write_mnist_m(tmp_path)

@@ -10,7 +10,7 @@ from datamodules import CIFAR10
 from tests.support.png_strips import write_strips
 
 
-def test_rows_of_png_strips_are_pictures_with_the_labels_of_their_numbers(
+def test_rows_of_png_strips_are_images_with_the_labels_of_their_numbers(
     tmp_path: Path,
 ) -> None:
     strips = write_strips(tmp_path)
