@@ -8,7 +8,6 @@
 A benchmark is kept as soon as it is finished. The machine should do nothing else.
 """
 
-import argparse
 import json
 import logging
 import os
@@ -32,7 +31,7 @@ from benchmarks.wdgrl_speed import wdgrl_speed
 from benchmarks.work import work
 from experiments import records
 from experiments.csv_files import csv_text
-from experiments.jobs import at_least
+from experiments.jobs import at_least, command_parser
 from experiments.provenance import commit, hardware, require_root
 from experiments.results.page import write_page as write_results_page
 from lightning_modules.core.files import write_whole
@@ -86,11 +85,7 @@ def _write_json(name: str, content: Mapping[str, Any]) -> None:
 
 def main(words: list[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("benchmarks", __doc__)
     known = [*BENCHMARKS, *TABLES, "page"]
     text = f"of {', '.join(known)} (default: {', '.join(BENCHMARKS)})"
     parser.add_argument("names", nargs="*", metavar="NAME", help=text)

@@ -10,7 +10,7 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.benchmark import Timer
 
-from benchmarks import generative, ranking
+from benchmarks import generative, generative_loops, ranking
 from benchmarks.comparison import Row, seconds
 from benchmarks.fitting import fit
 from benchmarks.flops import count
@@ -131,9 +131,9 @@ def _run(
 
 def _flops(pair: generative.Pair) -> int:
     """Of one generator update and its critic updates, counted on the CPU for 2 rows."""
-    loop = generative.Loop.of("wgan_gp", replace(pair, batch=2))
-    steps = generative.bare_critic, generative.bare_generator
-    updates = generative.updates(loop, *steps)
+    loop = generative_loops.Loop.of("wgan_gp", replace(pair, batch=2))
+    steps = generative_loops.bare_critic, generative_loops.bare_generator
+    updates = generative_loops.updates(loop, *steps)
     return count(lambda: updates(1)) * pair.batch // 2
 
 

@@ -6,7 +6,7 @@ from statistics import mean, stdev
 
 import torch
 
-from benchmarks import generative
+from benchmarks import generative, generative_loops
 from benchmarks.comparison import Goal, Row, compare
 from benchmarks.fitting import fit
 from benchmarks.flops import count
@@ -43,15 +43,15 @@ def work_ratio(pair: generative.Pair) -> float:
     The ratio of times can't be much above it, unless the time of something else goes.
     """
 
-    def counted(method: generative.Method, step: generative.Step) -> int:
-        loop = generative.Loop.of(method, pair)
+    def counted(method: generative.Method, step: generative_loops.Step) -> int:
+        loop = generative_loops.Loop.of(method, pair)
         real = next(loop.batches())
         return count(lambda: step(loop, real))
 
     n = generative.N_CRITIC["wgan_gp"]
-    full = counted("wgan_gp", generative.bare_critic)
-    without = counted("wgan", generative.bare_critic)  # clipping has no products
-    generator = counted("wgan_gp", generative.bare_generator)
+    full = counted("wgan_gp", generative_loops.bare_critic)
+    without = counted("wgan", generative_loops.bare_critic)  # clipping has no products
+    generator = counted("wgan_gp", generative_loops.bare_generator)
     seldom = full / EVERY + without * (1 - 1 / EVERY)
     return (n * full + generator) / (n * seldom + generator)
 

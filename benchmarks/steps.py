@@ -7,7 +7,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 
-from benchmarks import adaptation, generative, images, ranking
+from benchmarks import adaptation, generative, generative_loops, images, ranking
 from benchmarks.comparison import Goal, Row, compare, rows
 from benchmarks.fitting import fit, fit_beside, watched
 from benchmarks.loops import repeated
@@ -46,12 +46,12 @@ def _generative(
     method: generative.Method, name: str, steps: int, goal: Goal, rounds: int
 ) -> list[Row]:
     pair = generative.PAIRS[name]
-    bare = generative.bare_critic, generative.bare_generator
+    bare = generative_loops.bare_critic, generative_loops.bare_generator
     with tempfile.TemporaryDirectory() as folder:
         options: dict[str, Any] = {}
         if name == "digits":  # a round is as long as one of the intervals of logging
             options, steps = watched(Path(folder)), 50
-        loop = generative.Loop.of(method, pair)
+        loop = generative_loops.Loop.of(method, pair)
         spent = _beside(loop, pair, bare, steps, rounds, **options)
     seen = ", with bar and logging" if options else ""
     case = f"{method}: {pair.described}, batch {pair.batch}{seen}"
@@ -59,9 +59,9 @@ def _generative(
 
 
 def _beside(
-    loop: generative.Loop,
+    loop: generative_loops.Loop,
     pair: generative.Pair,
-    steps_of: tuple[generative.Step, generative.Step],
+    steps_of: tuple[generative_loops.Step, generative_loops.Step],
     steps: int,
     rounds: int,
     **options: Any,
@@ -69,7 +69,7 @@ def _beside(
     """A fit of our module beside a loop by hand."""
     module: pl.LightningModule = generative.module(loop.method, pair)
     data = generative.RandomRows(pair.shape, pair.batch)
-    by_hand = generative.updates(loop, *steps_of)
+    by_hand = generative_loops.updates(loop, *steps_of)
     return fit_beside(by_hand, module, data, steps, rounds, **options)
 
 
@@ -93,10 +93,10 @@ def _ranking(rounds: int) -> list[Row]:
 def reference(rounds: int) -> list[Row]:
     """`trainer.fit` beside the method as published scripts write it."""
     results, short = [], rounds * SHORTER + 1  # the first does not count
-    steps_of = generative.reference_critic, generative.reference_generator
+    steps_of = generative_loops.reference_critic, generative_loops.reference_generator
     for method, name, steps, _, least in CASES:
         pair = generative.PAIRS[name]
-        loop = generative.Loop.of(method, pair, reference=True)
+        loop = generative_loops.Loop.of(method, pair, reference=True)
         ours, theirs = _beside(loop, pair, steps_of, steps, short)
         times = summaries({"trainer.fit": ours, "reference": theirs})
         case = f"{method}: {pair.described}, batch {pair.batch}"

@@ -6,7 +6,7 @@ from statistics import median
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks import generative
+from benchmarks import generative, generative_loops
 from benchmarks.comparison import Goal, Row, seconds, verdict
 from benchmarks.flops import count
 from benchmarks.timing import timed
@@ -44,9 +44,9 @@ def work(rounds: int) -> list[Row]:
 def critic_step(method: generative.Method, name: str) -> Step:
     """One update of the critic by the bare loop."""
     pair = generative.PAIRS[name]
-    loop = generative.Loop.of(method, pair)
+    loop = generative_loops.Loop.of(method, pair)
     real = next(loop.batches())
-    return lambda: generative.bare_critic(loop, real)
+    return lambda: generative_loops.bare_critic(loop, real)
 
 
 def _case(

@@ -6,7 +6,6 @@ It prints the critic's estimate beside exact Wasserstein-1 distances, how far sa
 can be told from digits, and which digits they are. It needs no network and no GPU.
 """
 
-import argparse
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from callbacks import averaged_network, run_directory
+from experiments.jobs import command_parser
 from experiments.provenance import ROOT, require_root
 from lightning_modules.core.recipe import load_network
 from lightning_modules.functional.transport import wasserstein_distance
@@ -158,8 +158,6 @@ def _print(
 
 if __name__ == "__main__":
     require_root()
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_parser("experiments.demo", __doc__)
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     demo(parser.parse_args().seed)

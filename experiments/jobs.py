@@ -141,6 +141,15 @@ def locked(lock: Path, *, wait: bool = True) -> Iterator[TextIO | None]:
             yield file
 
 
+def command_parser(module: str, doc: str | None) -> argparse.ArgumentParser:
+    """A parser for ``python -m <module>`` whose help is the module's docstring."""
+    return argparse.ArgumentParser(
+        prog=f"python -m {module}",
+        description=doc,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
 def add_jobs_option(parser: argparse.ArgumentParser) -> None:
     """Let the command line say how many processes run at a time."""
     text = "processes at a time (default: %(default)s)"

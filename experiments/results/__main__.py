@@ -20,6 +20,7 @@ from experiments.jobs import (
     add_jobs_option,
     alone,
     at_least,
+    command_parser,
     exit_status,
     run_all,
 )
@@ -106,9 +107,7 @@ def execute_all(table: str, method: str, tasks: str, seed: int) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_parser("experiments.results", __doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     one = commands.add_parser("run", help="run what is missing of a table")
     names = ", ".join(TABLES)

@@ -16,7 +16,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.jobs import Job, add_jobs_option, alone, exit_status, run_all
+from experiments.jobs import (
+    Job,
+    add_jobs_option,
+    alone,
+    command_parser,
+    exit_status,
+    run_all,
+)
 from experiments.provenance import ROOT, require_root
 from experiments.studies.files import (
     STUDIES,
@@ -62,9 +69,7 @@ def _missing(name: str) -> bool:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_parser("experiments.studies", __doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     runs = commands.add_parser("run", help="run and draw studies")
     known = f"of {', '.join(STUDIES)}; all of them by default"

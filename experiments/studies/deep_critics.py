@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from torch import Tensor, nn
+from torch import nn
 
+from experiments.studies.critic_layers import layer_norms, weight_rows
 from experiments.studies.critics import (
     Pairs,
     cloud,
@@ -24,7 +25,6 @@ from lightning_modules.generative.base import GenerativeModule
 PENALTY = "penalty"
 STRONG = "strong penalty"  # of the paper's lambda, which can lock a critic in
 ONE_SIDED = "strong one-sided penalty"  # which can't
-BINS = 61
 TIMES = ("before", "after")
 BATCHES = 8  # over which gradient norms are averaged
 
@@ -152,53 +152,11 @@ def _norms(module: GenerativeModule, pairs: Pairs, kind: str, when: str) -> list
     ]
 
 
-def layer_norms(module: GenerativeModule, real: Tensor, fake: Tensor) -> list[float]:
-    """Norm of the critic loss' gradient at the output of each hidden layer.
-
-    In float64, so that what underflows in float32 is still seen; of the loss without
-    the penalty, which acts on the input alone.
-    """
-    critic = MLPCritic((2,), _widths(module.critic)).double()
-    critic.load_state_dict(module.critic.state_dict())
-    activations: list[Tensor] = []
-
-    def keep(_: nn.Module, __: object, output: Tensor) -> None:
-        output.retain_grad()
-        activations.append(output)
-
-    for layer in critic.modules():
-        if isinstance(layer, nn.ReLU):
-            layer.register_forward_hook(keep)
-    loss = critic(fake.double()).mean() - critic(real.double()).mean()
-    loss.backward()
-    half = len(activations) // 2  # fake first, then real
-    pairs = zip(activations[:half], activations[half:], strict=True)
-    return [float((a.grad.norm() ** 2 + b.grad.norm() ** 2) ** 0.5) for a, b in pairs]  # type: ignore[union-attr]
-
-
-def _widths(critic: nn.Module) -> tuple[int, ...]:
-    layers = [m for m in critic.modules() if isinstance(m, nn.Linear)]
-    return tuple(layer.out_features for layer in layers[:-1])
-
-
 def _weights(
     module: GenerativeModule, kind: str, activation: str, when: str
 ) -> list[Row]:
-    """Histogram of all weights, and how many of them stand at the walls of the box."""
-    matrices = [p.detach().flatten() for p in module.critic.parameters() if p.ndim > 1]
-    values = torch.cat(matrices)
-    clip = _clip(kind)
     about: Row = {"critic": kind, "activation": activation, "when": when}
-    rows: list[Row] = []
-    if clip is not None:
-        at_walls = float((values.abs() > 0.99 * clip).float().mean())
-        rows.append({**about, "part": "at walls", "value": at_walls})
-    # A few large weights of a penalised critic would hide the rest.
-    reach = clip or 1.5 * float(values.abs().quantile(0.99))
-    counts, edges = np.histogram(values.numpy(), BINS, (-reach, reach), density=True)
-    for x, y in zip((edges[1:] + edges[:-1]) / 2, counts, strict=True):
-        rows.append({**about, "part": "weights", "layer": float(x), "value": float(y)})
-    return rows
+    return [{**about, **row} for row in weight_rows(module.critic, _clip(kind))]
 
 
 def _of(rows: Sequence[Row], critic: str, when: str) -> list[float]:

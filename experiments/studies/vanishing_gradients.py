@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
-import lightning.pytorch as pl
 import numpy as np
 import torch
 from matplotlib.figure import Figure
@@ -18,11 +17,9 @@ from experiments.studies.critics import (
     critic_steps,
     in_double,
     module_of,
-    seeded,
 )
+from experiments.studies.dcgan import conv_critic, generators
 from experiments.studies.study import Claim, Row, column, figure, select
-from experiments.trainers import quiet_trainer
-from lightning_modules import GAN, ConvCritic, ConvGenerator
 from lightning_modules.core.random import RandomStream
 from lightning_modules.functional.adversarial import (
     non_saturating_generator_loss,
@@ -82,10 +79,11 @@ def run(settings: Settings) -> list[Row]:
 
 def _run_seed(settings: Settings, seed: int) -> list[Row]:
     data = _data(settings, seed)
-    generators = _generators(settings, data, seed)
+    size = settings.width, settings.latent_dim
+    frozen = generators(data, settings.epochs, *size, seed)
     real = data.real("train")
     rows: list[Row] = []
-    for epoch, generator in generators.items():
+    for epoch, generator in frozen.items():
         for method in ("gan", "wgan_gp"):
             rows += _probe(settings, real, epoch, generator, method, seed)
     return [{"seed": seed, **row} for row in rows]
@@ -104,43 +102,6 @@ def _data(settings: Settings, seed: int) -> Digits | MNIST:
     return data
 
 
-class _Snapshots(pl.Callback):
-    """Copies the generator as it was after certain epochs."""
-
-    def __init__(self, epochs: Sequence[int]) -> None:
-        self.epochs = epochs
-        self.generators: dict[int, nn.Module] = {}
-
-    def on_train_epoch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule
-    ) -> None:
-        epoch = trainer.current_epoch + 1
-        if epoch in self.epochs:
-            assert isinstance(pl_module, GAN)
-            self.generators[epoch] = in_double(pl_module.generator).float()
-
-
-def _generators(
-    settings: Settings, data: pl.LightningDataModule, seed: int
-) -> dict[int, nn.Module]:
-    """A DCGAN's generator after several epochs of its normal training."""
-    shape = data.shape  # type: ignore[attr-defined]
-    side: Any = {"smallest_side": 2 if shape[1] < 16 else 4, "width": settings.width}
-
-    def generator() -> nn.Module:
-        return ConvGenerator(settings.latent_dim, shape, norm="batch", **side)
-
-    def critic() -> nn.Module:
-        return ConvCritic(shape, norm="batch", **side)
-
-    module = GAN(seeded(generator, seed), seeded(critic, seed + 1))
-    snapshots = _Snapshots(settings.epochs)
-    pl.seed_everything(seed, verbose=False)
-    trainer = quiet_trainer(max_epochs=max(settings.epochs), callbacks=[snapshots])
-    trainer.fit(module, datamodule=data)
-    return snapshots.generators
-
-
 def _probe(
     settings: Settings,
     real: Tensor,
@@ -150,16 +111,12 @@ def _probe(
     seed: int,
 ) -> list[Row]:
     """Train a critic from scratch and look at the generator's gradient meanwhile."""
-    shape: Any = tuple(real.shape[1:])
-    side: Any = {"smallest_side": 2 if shape[1] < 16 else 4, "width": settings.width}
-    norm: Any = "batch" if method == "gan" else "none"
-
-    def make() -> nn.Module:
-        return ConvCritic(shape, norm=norm, **side)
-
     label = f"seed {seed}, {epoch} epochs, {method}"
     seed += 2
-    module = module_of(method, seeded(make, seed), settings.lr)
+    shape: Any = tuple(real.shape[1:])
+    norm: Any = "batch" if method == "gan" else "none"
+    critic = conv_critic(shape, settings.width, norm, seed)
+    module = module_of(method, critic, settings.lr)
     latents, probe = (RandomStream(seed, epoch, use) for use in ("latents", "probe"))
     draw = batches_of(real, size=settings.batch_size, seed=seed)
 

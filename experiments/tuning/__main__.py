@@ -9,11 +9,10 @@ at a target label or a test pair. A finished candidate is a line of
 docs/results/selection/<data>.jsonl; to train it again, delete its line.
 """
 
-import argparse
 import sys
 from typing import Any
 
-from experiments.jobs import add_jobs_option, exit_status
+from experiments.jobs import add_jobs_option, command_parser, exit_status
 from experiments.provenance import require_root
 from experiments.tuning import adaptation, recommendation
 from experiments.tuning.search import Search
@@ -27,9 +26,7 @@ def searches() -> dict[str, Search[Any]]:
 def main() -> int:
     """The command line."""
     known = searches()
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_parser("experiments.tuning", __doc__)
     parser.add_argument("data", choices=sorted(known), help="for which data set")
     add_jobs_option(parser)
     parser.add_argument("--method", help="only the candidates of this one")

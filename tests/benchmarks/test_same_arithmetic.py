@@ -8,9 +8,11 @@ import torch
 from torch import nn
 
 from benchmarks import adaptation, generative, ranking
+from benchmarks import generative_loops as loops
 from benchmarks.adaptation import Reviews
 from benchmarks.flops import count
-from benchmarks.generative import Loop, Method, Pair, Step
+from benchmarks.generative import Method, Pair
+from benchmarks.generative_loops import Loop, Step
 from benchmarks.loops import repeated
 from lightning_modules import MLPCritic, MLPGenerator
 from lightning_modules.core.random import RandomStream
@@ -35,8 +37,12 @@ def stepped(step: Step, method: Method, network: str) -> list[torch.Tensor]:
 @pytest.mark.parametrize(
     ("bare", "reference", "network"),
     [
-        (generative.bare_critic, generative.reference_critic, "critic"),
-        (generative.bare_generator, generative.reference_generator, "generator"),
+        (loops.bare_critic, loops.reference_critic, "critic"),
+        (
+            loops.bare_generator,
+            loops.reference_generator,
+            "generator",
+        ),
     ],
 )
 def test_the_reference_takes_the_same_step(
@@ -67,7 +73,7 @@ def test_the_bare_loop_has_the_gradient_of_our_module(
     monkeypatch.setattr(loop.optimizers[0], "step", lambda: None)
     monkeypatch.setattr(torch, "randn", lambda *_: latent)
     monkeypatch.setattr(torch, "rand", lambda *_: epsilon)
-    generative.bare_critic(loop, real)
+    loops.bare_critic(loop, real)
     for weight, gradient in zip(loop.critic.parameters(), expected, strict=True):
         assert weight.grad is not None
         torch.testing.assert_close(weight.grad, gradient)
@@ -79,7 +85,7 @@ def test_our_work_is_that_of_the_bare_loop() -> None:
     ours.noise = RandomStream(0, 0, "test")
     ours.record = lambda **_: None  # type: ignore[method-assign]
     real = next(loop.batches())
-    bare = count(lambda: generative.bare_critic(loop, real))
+    bare = count(lambda: loops.bare_critic(loop, real))
     assert bare > 1e6
     assert count(lambda: torch.autograd.backward(ours.critic_objective(real))) == bare
 
@@ -87,8 +93,8 @@ def test_our_work_is_that_of_the_bare_loop() -> None:
 def test_the_reference_does_more_work() -> None:
     loop = Loop.of("wgan_gp", generative.PAIRS["points"])
     real = next(loop.batches())
-    ours = count(lambda: generative.bare_generator(loop, real))
-    theirs = count(lambda: generative.reference_generator(loop, real))
+    ours = count(lambda: loops.bare_generator(loop, real))
+    theirs = count(lambda: loops.reference_generator(loop, real))
     weights = sum(w.numel() for w in loop.critic.parameters() if w.ndim == 2)
     assert theirs == ours + 2 * len(real) * weights  # for which nobody asked
 

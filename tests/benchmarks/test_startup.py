@@ -3,6 +3,7 @@
 import pytest
 
 from benchmarks import startup
+from benchmarks.timing import Spent
 
 
 def test_a_command_that_fails_says_what_it_said() -> None:
@@ -15,3 +16,15 @@ def test_a_command_s_own_time_and_memory_count() -> None:
     assert 0.2 <= spent.wall < 5
     assert spent.cpu < 0.2
     assert spent.memory > 0
+
+
+def test_help_and_first_step_have_goals_of_their_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    walls = {startup.IMPORT: 2.0, startup.HELP: 2.2}
+    monkeypatch.setattr(startup, "ran", lambda words: Spent(wall=walls[words]))
+    monkeypatch.setattr(startup, "first_step", lambda: Spent(wall=6.2))
+    _, helped, fitted = startup.startup(2)
+    assert (helped["ratio"][:4], helped["goal"]) == ("1.10", "at most 1.15: met")
+    assert fitted["ratio"].startswith("3.10")
+    assert fitted["goal"] == "at most 3 s after --help, took 4.0: **missed**"

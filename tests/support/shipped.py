@@ -18,7 +18,7 @@ EXPERIMENTS = sorted(
 METHODS = [
     cls
     for cls in map(lightning_modules.__dict__.__getitem__, lightning_modules.__all__)
-    if issubclass(cls, LightningModule)
+    if isinstance(cls, type) and issubclass(cls, LightningModule)
 ]
 
 
