@@ -107,7 +107,7 @@ def draw(name: str, docs: Path) -> None:
 
 
 def draw_all(docs: Path) -> int:
-    """Draw every finished study anew; returns how many figures could not be drawn."""
+    """Redraw every finished study; returns how many figures could not be drawn."""
     failed = 0
     for name in STUDIES:
         if csv_path(name, docs).exists():
@@ -139,7 +139,7 @@ def block(name: str, docs: Path) -> str:
 
 
 def with_blocks(page: str, docs: Path) -> str:
-    """The page with the block of each study between its two marks."""
+    """The page with the block of each study between its two markers."""
     for name in STUDIES:
         begin, end = f"<!-- study: {name} -->", "<!-- end -->"
         pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)

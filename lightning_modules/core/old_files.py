@@ -7,7 +7,11 @@ from typing import Any
 
 import torch
 
-from lightning_modules.core.public_names import accepted_names, public_path
+from lightning_modules.core.public_names import (
+    accepted_names,
+    public_class,
+    public_path,
+)
 
 RETIRED = {
     *("critic_steps", "critic_optimizer", "critic_scheduler", "critic_clip_norm"),
@@ -22,21 +26,27 @@ def upgraded(cls: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
     >>> upgraded(dict, {"net": {"class_path": "lightning_modules.wgan_gp.WGANGP"}})
     {'net': {'class_path': 'lightning_modules.WGANGP'}}
     """
-    retired = RETIRED - accepted_names(cls)
-    kept = {key: value for key, value in arguments.items() if key not in retired}
-    renamed: dict[str, Any] = _public(kept)
-    return renamed
+    unknown = RETIRED - accepted_names(cls)
+    new: dict[str, Any] = upgraded_config(dict(arguments))
+    return {key: value for key, value in new.items() if key not in unknown}
 
 
-def _public(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {
-            key: public_path(item)
-            if key in ("class_path", "_class_path") and isinstance(item, str)
-            else _public(item)
-            for key, item in value.items()
-        }
-    return [_public(one) for one in value] if isinstance(value, list) else value
+def upgraded_config(node: Any) -> Any:
+    """A config, or a part of one, with classes and options as they are called now.
+
+    >>> upgraded_config({"class_path": "lightning_modules.optimizers.GANAdam"})
+    {'class_path': 'lightning_modules.GANAdam'}
+    """
+    if isinstance(node, list):
+        return [upgraded_config(item) for item in node]
+    if not isinstance(node, dict):
+        return public_path(node) if isinstance(node, str) else node
+    new = {key: upgraded_config(value) for key, value in node.items()}
+    cls, arguments = public_class(str(new.get("class_path"))), new.get("init_args")
+    if cls is not None and isinstance(arguments, dict):
+        unknown = RETIRED - accepted_names(cls)
+        new["init_args"] = {k: v for k, v in arguments.items() if k not in unknown}
+    return new
 
 
 def load_upgraded(cls: type, path: Any) -> Any:

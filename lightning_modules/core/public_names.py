@@ -25,6 +25,16 @@ def public_path(path: str) -> str:
     return f"{package}.{name}"
 
 
+def public_class(path: str) -> type | None:
+    """The class that a public path or a public name alone stands for, or None."""
+    package, _, name = public_path(path).rpartition(".")
+    for known in (package,) if package else PACKAGES:
+        if known in PACKAGES and name in import_module(known).__all__:
+            found = vars(import_module(known))[name]
+            return found if isinstance(found, type) else None
+    return None
+
+
 def class_path(cls: type) -> str:
     """What a file says for a class.
 

@@ -64,7 +64,7 @@ class _OverRun(LRScheduler):
         return [rate * share for rate in self.base_lrs]
 
     def state_dict(self) -> dict[str, Any]:
-        """All but the number of steps, which the config says anew."""
+        """All but the number of steps, which the config says again."""
         state: dict[str, Any] = super().state_dict()
         return {key: value for key, value in state.items() if key != "total_iters"}
 

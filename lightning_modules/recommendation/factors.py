@@ -16,12 +16,7 @@ from lightning_modules.optim.rowwise_adagrad import RowwiseAdagrad
 from lightning_modules.recommendation.embedding_table import EmbeddingTable
 from lightning_modules.recommendation.evaluation import RankingEvaluator, Sizes
 from lightning_modules.recommendation.negatives import Negatives, Sampling
-from lightning_modules.recommendation.pairwise import (
-    PairBatch,
-    PairTraining,
-    rows_of,
-    shard,
-)
+from lightning_modules.recommendation.pairwise import PairBatch, PairTraining
 
 
 class FactorRanker(AlternatingModule):
@@ -89,27 +84,23 @@ class FactorRanker(AlternatingModule):
         self.pairs.make_tables(sizes)
         self.biases = EmbeddingTable(sizes.n_items, 1)
         nn.init.zeros_(self.biases.weight)
-
-    def tables(self) -> dict[str, EmbeddingTable]:
-        """What the optimizer steps, by name."""
-        return {"users": self.users, "items": self.items, "biases": self.biases}
+        self.pairs.tables["biases"] = self.biases
 
     def points(self) -> dict[str, Tensor]:
         """Factors ``users`` (n_users, d), ``items`` (n_items, d), ``biases``."""
-        return rows_of(self.tables())
+        return self.pairs.rows()
 
     @override
     def configure_model(self) -> None:
         """Shard the tables where the strategy says so."""
-        if self.device_mesh is not None:
-            shard(list(self.tables().values()), self.device_mesh)
+        self.pairs.shard()
 
     # Training -----------------------------------------------------------------------
 
     @override
     def learners(self) -> list[Learner]:
         """All tables, on every batch."""
-        return [self.pairs.learner(list(self.tables().values()))]
+        return [self.pairs.learner()]
 
     @override
     def on_fit_start(self) -> None:

@@ -18,12 +18,7 @@ from lightning_modules.recommendation.embedding_table import EmbeddingTable
 from lightning_modules.recommendation.evaluation import RankingEvaluator, Sizes
 from lightning_modules.recommendation.item_encoder import ItemEncoder
 from lightning_modules.recommendation.negatives import Negatives, Sampling
-from lightning_modules.recommendation.pairwise import (
-    PairBatch,
-    PairTraining,
-    rows_of,
-    shard,
-)
+from lightning_modules.recommendation.pairwise import PairBatch, PairTraining
 
 EVERY = slice(0, None)
 
@@ -160,8 +155,7 @@ class MetricRanker(AlternatingModule):
     @override
     def configure_model(self) -> None:
         """Shard the tables where the strategy says so."""
-        if self.device_mesh is not None:
-            shard([self.users, self.items], self.device_mesh)
+        self.pairs.shard()
 
     @override
     def setup(self, stage: str) -> None:
@@ -182,7 +176,7 @@ class MetricRanker(AlternatingModule):
 
     def points(self) -> dict[str, Tensor]:
         """Points of the ball, ``users`` (n_users, d) and ``items`` (n_items, d)."""
-        return rows_of({"users": self.users}) | {"items": self.item_points.detach()}
+        return self.pairs.rows() | {"items": self.item_points.detach()}
 
     def _in_ball(self, points: Tensor) -> Tensor:
         """Points (n, d), in the ball if they are to be."""
@@ -210,10 +204,10 @@ class MetricRanker(AlternatingModule):
     def learners(self) -> list[Learner]:
         """Both tables, and f from the same loss, on every batch."""
         encoder = []
-        if self.feature_weight:
+        if self.feature_weight and self.pairs.tables:
             weights = list(self.item_encoder.parameters())
             encoder.append(OptimizerSpec("feature_", weights, self._feature_optimizer))
-        return [self.pairs.learner([self.users, self.items], encoder)]
+        return [self.pairs.learner(encoder)]
 
     @override
     def on_fit_start(self) -> None:

@@ -73,6 +73,7 @@ class PairTraining:
         self.module, self.dim, self.negatives = module, dim, negatives
         self._factories = optimizer, scheduler
         self._after_update = after_update
+        self.tables: dict[str, EmbeddingTable] = {}
         self._touched: list[Tensor] = []
 
     def make_tables(self, sizes: Sizes) -> None:
@@ -81,12 +82,11 @@ class PairTraining:
         for table in (users, items):
             nn.init.normal_(table.weight, std=0.2 * self.dim**-0.5)
         self.module.users, self.module.items = users, items
+        self.tables = {"users": users, "items": items}
 
-    def learner(
-        self, tables: Sequence[EmbeddingTable], others: Sequence[OptimizerSpec] = ()
-    ) -> Learner:
+    def learner(self, others: Sequence[OptimizerSpec] = ()) -> Learner:
         """All tables, and what else learns from the same loss, on every batch."""
-        weights = [table.weight for table in tables]
+        weights = [table.weight for table in self.tables.values()]
         own = OptimizerSpec("", weights, *self._factories)
         return Learner(
             "tables",
@@ -96,6 +96,28 @@ class PairTraining:
             counts=True,
             after_update=self._end_update if self._after_update else None,
         )
+
+    def shard(self) -> None:
+        """Shard the tables over processes, where ModelParallelStrategy says so.
+
+        Raises:
+            ValueError: If the strategy is to split batches too.
+        """
+        mesh = self.module.device_mesh
+        if mesh is None:
+            return
+        if mesh["data_parallel"].size() > 1:
+            raise ValueError(
+                "trainer.strategy.init_args.data_parallel_size must be 1: tables are "
+                "sharded over all processes, which get the same batches."
+            )
+        for table in self.tables.values():
+            table.shard(mesh["tensor_parallel"])
+
+    def rows(self) -> dict[str, Tensor]:
+        """All rows of each table, without gradients."""
+        every = slice(0, None)
+        return {key: table.part(every).detach() for key, table in self.tables.items()}
 
     def prepare(self, batch: tuple[Tensor, Tensor]) -> PairBatch:
         """Pairs (users, items) with their candidates."""
@@ -115,23 +137,3 @@ class PairTraining:
             touched = [rows_of_all_ranks(rows).flatten() for rows in touched]
         assert self._after_update is not None
         self._after_update(*touched)
-
-
-def shard(tables: Sequence[EmbeddingTable], mesh: DeviceMesh) -> None:
-    """Shard tables over processes, under Lightning's ModelParallelStrategy.
-
-    Raises:
-        ValueError: If the strategy is to split batches too.
-    """
-    if mesh["data_parallel"].size() > 1:
-        raise ValueError(
-            "trainer.strategy.init_args.data_parallel_size must be 1: tables are "
-            "sharded over all processes, which get the same batches."
-        )
-    for table in tables:
-        table.shard(mesh["tensor_parallel"])
-
-
-def rows_of(tables: dict[str, EmbeddingTable]) -> dict[str, Tensor]:
-    """All rows of each table, without gradients."""
-    return {key: table.part(slice(0, None)).detach() for key, table in tables.items()}

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from jsonargparse import Namespace
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -106,7 +107,9 @@ def _check_optimizers(model: LightningModule) -> None:
     """Make each optimizer and schedule once, to find values that torch refuses."""
     specs = model.optimizer_specs() if isinstance(model, AlternatingModule) else []
     for spec in specs:
-        key, result = spec.key, spec.parameters
+        # the tables of a ranker are made when the data is known
+        result: Any = list(spec.parameters) or [nn.Parameter(torch.zeros(1, 1))]
+        key = spec.key
         for kind in ("optimizer", "scheduler"):
             factory: Any = spec._asdict()[kind]
             if factory is None:

@@ -17,7 +17,7 @@ import yaml
 from jsonargparse import Namespace, get_loader
 from lightning.pytorch.cli import LightningArgumentParser
 
-from lightning_modules.core.public_names import public_path
+from lightning_modules.core.old_files import upgraded_config
 from wasserstein_critics.cli.errors import UsageError
 
 _KEY = "defaults"
@@ -91,7 +91,7 @@ def _with_defaults(
     content: dict[str, Any], path: Path, readers: tuple[Path, ...]
 ) -> dict[str, Any]:
     """The content of a file over what its defaults say; readers led to this file."""
-    own: dict[str, Any] = _with_public_names(content)
+    own: dict[str, Any] = upgraded_config(content)
     resolved: dict[str, Any] = {}
     chain = (*readers, path.resolve())
     for name in _names(own.pop(_KEY, []), path):
@@ -117,15 +117,6 @@ def _names(value: Any, path: Path) -> list[str]:
         f"config file '{path}': {_KEY} must be the path of a config file or a list of "
         f"paths, but is {value!r}."
     )
-
-
-def _with_public_names(node: Any) -> Any:
-    """The same with current names of our classes, by whatever module they are named."""
-    if isinstance(node, dict):
-        return {key: _with_public_names(value) for key, value in node.items()}
-    if isinstance(node, list):
-        return [_with_public_names(item) for item in node]
-    return public_path(node) if isinstance(node, str) else node
 
 
 def _merged(base: Any, own: Any) -> Any:

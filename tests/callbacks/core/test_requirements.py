@@ -36,7 +36,6 @@ OF_MODULES = [
     (requirements.require_generator, game, "draws samples, and BoringModel has no"),
     (requirements.require_critic, game, "a critic, and BoringModel has none"),
     (requirements.require_features, Featured, "draws features, and BoringModel has"),
-    (requirements.require_ranker, Popularity, "rank items for users, and BoringModel"),
     (requirements.require_points, BPR, "each user and item, and BoringModel has none"),
 ]
 
@@ -51,6 +50,14 @@ def test_a_module_is_handed_over_or_refused(
         ValueError, match=rf"^Watch .*{says}.*: remove it from trainer\.c"
     ):
         require(Watch(), BoringModel())
+
+
+def test_the_part_of_a_module_that_ranks_is_handed_over_or_refused() -> None:
+    module = Popularity()
+    assert requirements.require_ranker(Watch(), module) is module.evaluator
+    for other in (BoringModel(), game()):
+        with pytest.raises(ValueError, match=r"^Watch is for models that rank items"):
+            requirements.require_ranker(Watch(), other)
 
 
 OF_DATA = [

@@ -221,7 +221,9 @@ def test_new_items_are_ranked_among_themselves(tmp_path: Path) -> None:
 
 
 def test_models_that_know_no_place_of_new_items_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"data.predict_items: new ranks items that"):
+    with pytest.raises(
+        ValueError, match=r"data.predict_items: new ranks cold-start items"
+    ):
         predict(tmp_path, placed(), Launch(), k=4)
 
 

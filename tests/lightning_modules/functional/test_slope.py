@@ -1,21 +1,14 @@
-from pathlib import Path
-from types import ModuleType
-
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from experiments.studies import critics, two_gaussians
-from lightning_modules import MLPCritic
-from lightning_modules.core.random import RandomStream
-from lightning_modules.functional.lipschitz import gradient_norm, interpolate
+from lightning_modules.functional.lipschitz import gradient_norm
 from lightning_modules.functional.slope import (
     estimate_on_plan,
     slope_on_plan,
 )
-from lightning_modules.functional.transport import optimal_pairs
 
 
 def numbers(*shape: int, seed: int = 0) -> Tensor:
@@ -129,76 +122,3 @@ def test_samples_of_different_shape_are_refused() -> None:
     # Sets of different size don't even pass the shapes of the signature here.
     with pytest.raises(ValueError, match=r"real has shape \(3, 2\), fake \(3, 1\)"):
         estimate_on_plan(lambda x: x[:, 0], numbers(3, 2), numbers(3, 1), torch.rand(3))
-
-
-# Trained against a frozen generator (theory.md) ---------------------------------------
-
-
-@pytest.fixture(scope="module")
-def study() -> ModuleType:
-    return two_gaussians
-
-
-@pytest.mark.parametrize("shift", [1.0, 3.0, 10.0])
-def test_wgan_gp_overshoots_as_the_penalised_problem_says_and_its_slope_undoes_it(
-    study: ModuleType, shift: float
-) -> None:
-    row = study.train_critic("wgan_gp", shift, 64, steps=400)
-    assert row.estimate == pytest.approx(shift * (1 + shift / 20), rel=0.05)
-    assert row.per_slope == pytest.approx(shift, rel=0.05)
-
-
-def test_a_trained_critic_has_its_optimal_slope_on_nearly_all_lines_of_the_plan() -> (
-    None
-):
-    """The proposition under eq. 36, line by line, for a penalty that hardly gives."""
-    noise, shift, weight = RandomStream(0, 0, "lines"), 3.0, 100.0
-
-    def pairs(n: int = 256) -> tuple[Tensor, Tensor]:
-        return noise.normal(n, 2) + torch.tensor([shift, 0.0]), noise.normal(n, 2)
-
-    critic = critics.seeded(lambda: MLPCritic((2,), (64, 64)), 0)
-    module = critics.module_of("wgan_gp", critic, 1e-3, penalty_weight=weight)
-
-    def share_near_the_optimum() -> float:
-        norms = gradient_norm(critic, interpolate(real[rows], fake[cols], epsilon))
-        off = norms / (1 + shift / (2 * weight)) - 1
-        return float((off.abs() < 0.07).float().mean())
-
-    real, fake = pairs(500)
-    rows, cols = optimal_pairs(real, fake)
-    epsilon = noise.uniform(500)
-    assert share_near_the_optimum() < 0.5
-    critics.train(module, pairs, 1200)
-    assert share_near_the_optimum() > 0.9
-
-
-def test_a_weaker_penalty_overshoots_more(study: ModuleType) -> None:
-    row = study.train_critic("wgan_gp", 3.0, 64, penalty_weight=3.0, steps=400)
-    assert row.estimate == pytest.approx(3 * (1 + 3 / 6), rel=0.05)
-
-
-@pytest.mark.parametrize("shift", [1.0, 3.0, 10.0])
-def test_a_clipped_critic_obeys_its_lipschitz_bound_and_its_slope_undoes_the_scale(
-    study: ModuleType, shift: float
-) -> None:
-    row = study.train_critic("wgan", shift, 64, steps=400)
-    assert row.estimate <= row.lipschitz * shift
-    assert row.plan_estimate <= row.lipschitz * row.plan_exact
-    assert row.estimate < 0.01 * shift  # far from W1 itself
-    assert row.per_slope == pytest.approx(shift, rel=0.1)
-
-
-def test_the_study_writes_its_table_and_figure(
-    study: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
-    monkeypatch.setattr(study, "SHIFTS", (1.0,))
-    monkeypatch.setattr(study, "CELLS", (("wgan_gp", 64), ("wgan", 64)))
-    study.main(["--steps", "2", "--docs", str(tmp_path)])
-    lines = (tmp_path / "results" / "two_gaussians.csv").read_text().splitlines()
-    assert lines[0].startswith("# command: python ")
-    assert lines[1].startswith("# commit: ")
-    assert lines[2].startswith("method,shift,penalty_weight,width,seed,estimate")
-    assert len(lines) == 3 + 2
-    assert (tmp_path / "figures" / "two_gaussians.png").stat().st_size > 10_000

@@ -140,4 +140,4 @@ def test_a_resumed_run_may_change_what_is_no_network(run: Run) -> None:
     written = yaml.safe_load(Path("runs/tiny/version_1/config.yaml").read_text())
     assert written["model"]["init_args"]["penalty_weight"] == 3
     last = "runs/tiny/version_1/checkpoints/last.ckpt"
-    assert WGANGP.load_from_checkpoint(last).penalty_weight == 3
+    assert WGANGP.load_from_checkpoint(last).hparams["penalty_weight"] == 3
