@@ -18,8 +18,8 @@ def check_shapes(samples: Tensor, critic: nn.Module, shape: tuple[int, ...]) -> 
     """
     if samples.shape[1:] != torch.Size(shape):
         raise ValueError(
-            f"The generator returns samples of shape {list(samples.shape[1:])} but the data "
-            f"has shape {list(shape)}: make model.generator's shape and "
+            f"The generator returns samples of shape {list(samples.shape[1:])} but the "
+            f"data has shape {list(shape)}: make model.generator's shape and "
             "data.image_size agree."
         )
     try:

@@ -345,11 +345,11 @@ def test_a_single_data_set_is_refused() -> None:
     [
         (
             (nn.Linear(5, 6), LinearClassifier(6, 2)),
-            r"extractor doesn't take samples of shape \[2\]: make the shape of model",
+            r"extractor does not accept samples of shape \[2\]: make the shape of",
         ),
         (
             (MLPExtractor((2,), (6,)), LinearClassifier(7, 2)),
-            r"classifier doesn't take features of shape \[6\]: make the shape of model",
+            r"classifier does not accept features of shape \[6\]: make the shape of",
         ),
     ],
 )
@@ -374,7 +374,7 @@ class SparsePair(Pair):
 
 def test_a_network_for_dense_rows_is_refused_for_sparse_ones() -> None:
     dense = nn.Sequential(nn.Linear(2, 6))
-    with pytest.raises(ValueError, match="The extractor doesn't take samples"):
+    with pytest.raises(ValueError, match="The extractor does not accept samples"):
         SourceOnly(dense, LinearClassifier(6, 2), 2).check_data(SparsePair())
 
 
@@ -442,7 +442,7 @@ def test_what_plays_against_the_extractor_can_be_given_by_position(cls: Any) -> 
                 MLPCritic((5,), (4,)),
                 2,
             ),
-            r"The critic doesn't take features of shape \[6\]",
+            r"The critic does not accept features of shape \[6\]",
         ),
         (
             DANN(MLPExtractor((2,), (6,)), LinearClassifier(6, 2), nn.Linear(6, 1), 2),
