@@ -1,4 +1,4 @@
-"""Neighbours, alternating least squares and BPR of the ``implicit`` package."""
+"""Baselines of the ``implicit`` package: item neighbours, ALS and BPR."""
 
 import importlib
 import warnings
@@ -20,27 +20,27 @@ from lightning_modules.recommendation.fitted import FittedRanker, as_csr
 
 
 def _implicit(name: str) -> Any:
-    """A module of the package.
+    """A module of the ``implicit`` package.
 
     Raises:
-        ImportError: The package is missing; says how to install it.
+        ImportError: If the package is missing.
     """
     try:
         return importlib.import_module(f"implicit.{name}")
     except ImportError as error:
         raise ImportError(
-            "This method needs the package implicit: pip install "
+            "This method needs the package implicit: run pip install "
             "'wasserstein-critics[baselines]'."
         ) from error
 
 
 class ItemKNN(FittedRanker):
-    """Items near the seen ones: cosine similarity, k neighbours of each seen item.
+    """Item-based nearest neighbours by cosine similarity.
 
     Sarwar et al. 2001, doi:10.1145/371920.372071, through ``implicit``.
 
     Args:
-        k: Nearest items of a seen item that get its similarity.
+        k: Number of neighbours of each seen item.
         **options: Cut-offs and chunks of `FittedRanker`.
 
     Raises:
@@ -56,23 +56,19 @@ class ItemKNN(FittedRanker):
     columns: Tensor
     values: Tensor
 
-    def __init__(
-        self,
-        k: int = 100,
-        **options: Any,
-    ) -> None:
+    def __init__(self, k: int = 100, **options: Any) -> None:
         super().__init__(**options)
         check_at_least(1, k=k)
         self.save_hyperparameters()
         self.k = k
 
     def solve(self, train: UserItems) -> Mapping[str, Tensor]:
-        """Similarities of items, as compressed rows."""
+        """Similarities of items, in compressed rows."""
         model = _implicit("nearest_neighbours").CosineRecommender(
             K=self.k + 1, num_threads=1
         )  # an item is its own nearest neighbour
         with warnings.catch_warnings():
-            # implicit 0.7 hands itself a matrix in another form than it asks for
+            # implicit 0.7 passes itself a matrix in another format than it expects
             warnings.filterwarnings("ignore", "Method expects CSR input")
             model.fit(as_csr(train), show_progress=False)
         similar = model.similarity.tocsr()
@@ -85,7 +81,7 @@ class ItemKNN(FittedRanker):
         }
 
     def scores(self, users: Tensor, part: slice) -> Tensor:
-        """Sums over the seen items of their similarities to others (n, m)."""
+        """Sums of similarities to the seen items (n, m)."""
         seen = self.evaluator.interactions("train").of(users)
         n_items = self.evaluator.n_items
         similar = SparseRows(self.starts, self.columns, self.values, n_items)
@@ -97,18 +93,18 @@ class ItemKNN(FittedRanker):
 
 
 class _Factors(FittedRanker):
-    """Scores are products of a user's and an item's factors."""
+    """Base of factor models: scores are products of factors."""
 
     user_factors: Tensor
     item_factors: Tensor
 
     def fitted(self, train: UserItems) -> Any:
-        """A model of the package, fitted."""
+        """A fitted model of the package."""
         raise NotImplementedError
 
     def solve(self, train: UserItems) -> Mapping[str, Tensor]:
-        """Both tables of factors."""
-        # implicit shares work among threads of its own: 10 times slower beside BLAS's
+        """Factors of users and items."""
+        # implicit has threads of its own: 10 times slower beside those of BLAS
         with threadpool_limits(1, "blas"):
             model = self.fitted(train)
         return {
@@ -117,7 +113,7 @@ class _Factors(FittedRanker):
         }
 
     def scores(self, users: Tensor, part: slice) -> Tensor:
-        """Products (n, m)."""
+        """Products of factors (n, m)."""
         return self.user_factors[users] @ self.item_factors[part].T
 
 
@@ -131,10 +127,10 @@ class WRMF(_Factors):
     Hu, Koren, Volinsky 2008, doi:10.1109/ICDM.2008.22, through ``implicit``.
 
     Args:
-        dim: Coordinates of a factor.
+        dim: Dimension of a vector of factors.
         l2: Lambda.
-        alpha: Confidence in a pair; that of all others is 1.
-        sweeps: Times that users and items are solved for.
+        alpha: Confidence in an interaction; that of all other pairs is 1.
+        sweeps: Number of alternations between users and items.
         **options: Cut-offs and chunks of `FittedRanker`.
 
     Raises:
@@ -162,7 +158,7 @@ class WRMF(_Factors):
         self.dim, self.l2, self.alpha, self.sweeps = dim, l2, alpha, sweeps
 
     def fitted(self, train: UserItems) -> Any:
-        """See `_Factors`."""
+        """Fitted alternating least squares."""
         model = _implicit("cpu.als").AlternatingLeastSquares(
             factors=self.dim,
             regularization=self.l2,
@@ -175,15 +171,15 @@ class WRMF(_Factors):
 
 
 class ImplicitBPR(_Factors):
-    """The package's own `BPR`, by plain stochastic gradient descent on one thread.
+    """BPR of the package, by stochastic gradient descent on one thread.
 
     Its last factor is the item's bias.
 
     Args:
-        dim: Coordinates of a factor.
+        dim: Dimension of a vector of factors.
         lr: Step size.
         l2: Weight of the squared factors.
-        epochs: Times that all pairs are gone through.
+        epochs: Passes over all interactions.
         **options: Cut-offs and chunks of `FittedRanker`.
 
     Raises:
@@ -211,7 +207,7 @@ class ImplicitBPR(_Factors):
         self.dim, self.lr, self.l2, self.epochs = dim, lr, l2, epochs
 
     def fitted(self, train: UserItems) -> Any:
-        """See `_Factors`."""
+        """Fitted alternating least squares."""
         model = _implicit("cpu.bpr").BayesianPersonalizedRanking(
             factors=self.dim,
             learning_rate=self.lr,
