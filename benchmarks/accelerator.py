@@ -71,7 +71,7 @@ class _Waits(pl.Callback):
         self.device.wait()
 
     def on_train_end(self, *_: Any) -> None:
-        """The last step has been taken."""
+        """The last step is done."""
         self.device.wait()
 
 

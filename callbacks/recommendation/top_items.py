@@ -64,7 +64,7 @@ class TopItems(Callback):
 
     @override
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Rank the items; all ranks do, in case that tables are spread over them."""
+        """Rank the items, on all ranks, since tables may be sharded over them."""
         quick = trainer.fast_dev_run or trainer.sanity_checking  # type: ignore[attr-defined]
         if quick or not is_fitting(trainer):
             return

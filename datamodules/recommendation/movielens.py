@@ -1,4 +1,4 @@
-"""Ratings of films: the MovieLens data sets of GroupLens."""
+"""Ratings of movies: the MovieLens data sets of GroupLens."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +26,7 @@ DOUBLE_COLON = ("userId", "_1", "movieId", "_2", "rating", "_3", "timestamp")
 
 
 class MovieLens(SplitTable):
-    """Users and the films that they rated, with titles and genres.
+    """Users and the movies that they rated, with titles and genres.
 
     Ids are those of the files. The published protocol of ml-100k splits the ratings of
     each user in random order, round(0.75 n) to train on and the rest for test, and
@@ -91,7 +91,7 @@ class MovieLens(SplitTable):
 
     @override
     def describe(self, table: PairTable) -> tuple[PairTable, Catalogue]:
-        """The pairs, and titles and genres of the films."""
+        """The pairs, and titles and genres of the movies."""
         films = FilmTable(self._folder / self.names[1], "root")
         genres = ["genres"] if self.features == "genres" else []
         catalogue = catalogue_of(table, ItemTable(films, "movieId", "title", genres))

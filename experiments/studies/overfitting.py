@@ -1,4 +1,4 @@
-"""A critic that learns its training images by heart tells so."""
+"""A critic that memorises its training images, and how its estimate shows it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -31,7 +31,7 @@ class DroppedCML(SmoothCML):
 
 
 class SymmetricCML(SmoothCML):
-    """A liked item has to be nearer to its user than to the other users of the batch.
+    """Positive items nearer to their user than to the other users of the batch.
 
     Args:
         share: Weight of that half, beside 1 for the users' half.

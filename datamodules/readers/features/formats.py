@@ -118,7 +118,7 @@ def _without_objects() -> Iterator[None]:
         if "allow_pickle" not in str(error):
             raise
         raise OtherFormError(
-            "holds Python's objects, which would have to be unpickled; save them as "
+            "holds Python's objects, which only unpickling could read; save them as "
             "whole numbers or strings of fixed width."
         ) from error
 

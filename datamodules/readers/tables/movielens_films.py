@@ -1,4 +1,4 @@
-"""Titles and genres of films, in the three file formats of MovieLens."""
+"""Titles and genres of movies, in the three file formats of MovieLens."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ UNKNOWN = ("unknown", "(no genres listed)")
 
 @dataclass(frozen=True)
 class FilmTable(Table):
-    """A row for each film: ``movieId``, ``title`` and ``genres`` with ``|`` between.
+    """A row for each movie: ``movieId``, ``title`` and ``genres`` with ``|`` between.
 
     Reads u.item, movies.dat and movies.csv, in UTF-8, or else in Latin-1 as u.item is.
     """
@@ -31,7 +31,7 @@ class FilmTable(Table):
 
     @override
     def read(self, columns: Sequence[str]) -> pl.DataFrame:
-        """The films; no genre is null."""
+        """Movies; no genre is null."""
         frame = super().read(columns) if self._is_csv else self._from_lines()
         if "genres" in columns:
             known = ~pl.col("genres").is_in(UNKNOWN)

@@ -61,7 +61,7 @@ class PairTable:
         return np.bincount(self.users, minlength=len(self.user_ids))
 
     def part(self, keep: NDArray[np.bool_]) -> Self:
-        """Some pairs, with the users and items that are left numbered anew."""
+        """Some pairs, with the remaining users and items renumbered."""
         users, user_ids = _compact(self.users[keep], self.user_ids)
         items, item_ids = _compact(self.items[keep], self.item_ids)
         times = None if self.times is None else self.times[keep]
