@@ -51,10 +51,7 @@ def _factory_recipe(
     product: Optimizer | LRScheduler
     dummy = torch.optim.SGD([nn.Parameter(torch.zeros(1, 1))], lr=1.0)
     product = factory(dummy if scheduler else [nn.Parameter(torch.zeros(1, 1))])
-    if isinstance(product, LRScheduler):
-        values = product.__dict__
-    else:
-        values = product.defaults
+    values = product.__dict__ if isinstance(product, LRScheduler) else product.defaults
     init_args: dict[str, Any] = {}
     for parameter in list(inspect.signature(type(product)).parameters.values())[1:]:
         name = parameter.name
