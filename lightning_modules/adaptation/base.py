@@ -193,7 +193,6 @@ class AdaptationModule(AlternatingModule):
 
     @override
     def check_data(self, data: Any) -> None:
-        """Refuse other kinds of data, and domains that the networks do not fit."""
         super().check_data(data)
         with evaluating(self), torch.no_grad():
             check_domains(self, data)

@@ -80,13 +80,8 @@ class WDGRL(AdaptationModule):
         super().__init__(extractor, classifier, n_classes, **options)
         self.critic, self.n_critic, self.ends = critic, n_critic, ends
         self.penalty = GradientPenalty(penalty_weight)
-        self.critic_spec = OptimizerSpec(
-            "critic_",
-            trainable(critic),
-            critic_optimizer,
-            critic_scheduler,
-            critic_clip_norm,
-        )
+        factories = critic_optimizer, critic_scheduler, critic_clip_norm
+        self.critic_spec = OptimizerSpec("critic_", trainable(critic), *factories)
         check_specs([self.critic_spec])
         self._extractor_varies = mixes_rows(extractor) or has_stochastic_layers(
             extractor

@@ -38,6 +38,13 @@ def check_at_least(least: int, prefix: str = "", **values: int | None) -> None:
             raise ValueError(f"{prefix}{key} must be at least {least}, got {value}.")
 
 
+def check_share(**values: float) -> None:
+    """Refuse a number outside [0, 1), with a ValueError."""
+    for key, value in values.items():
+        if not 0 <= value < 1:
+            raise ValueError(f"{key} must be in [0, 1), got {value}.")
+
+
 def check_choice(key: str, value: str, choices: Sequence[str]) -> None:
     """Refuse a string that is not one of the choices, with a ValueError."""
     if value not in choices:

@@ -91,12 +91,8 @@ def first_impostors(
     paper). All U candidates are compared in one pass; known positives are not counted
     as draws. Where none is an impostor the rank is 0.
 
-    Args:
-        positive: Squared distances to the positive items, or other costs.
-        negatives: Those of U candidates each, in the order of the draws.
-        allowed: Which candidates may be used.
-        margin: m > 0.
-        n_items: J.
+    Arguments are those of `hardest_negatives`, with the candidates in the order of the
+    draws; distances may be other costs, too.
 
     >>> near, far = torch.tensor([1.0]), torch.tensor([[0.5, 9.0, 1.5, 0.1]])
     >>> allowed = torch.tensor([[False, True, True, True]])

@@ -83,14 +83,7 @@ def improved_triplet_loss(
 
     .. math:: d(a, p) + (d(a, p) - d(a, n) + \alpha)_+
 
-    Args:
-        positive: d(a, p) of each triplet; broadcasts against ``negative``.
-        negative: d(a, n) of each triplet.
-        margin: alpha > 0, in units of the distance.
-        mask: Entries that count; None: all. Where none counts, the loss is 0.
-
-    Raises:
-        ValueError: If the margin is not positive, or there is no triplet.
+    Arguments and errors are those of `triplet_loss`.
 
     References:
         Cheng et al. 2016, doi:10.1109/CVPR.2016.149, for a bound on d(a, p).

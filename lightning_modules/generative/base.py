@@ -84,19 +84,11 @@ class GenerativeModule(AlternatingModule):
         self.generator, self.critic = generator, critic
         self.penalty: GradientPenalty | None = None
         self.latent_dim = cast(int, generator.latent_dim)
-        self.critic_spec = OptimizerSpec(
-            "critic_",
-            trainable(critic),
-            critic_optimizer,
-            critic_scheduler,
-            critic_clip_norm,
-        )
+        factories = critic_optimizer, critic_scheduler, critic_clip_norm
+        self.critic_spec = OptimizerSpec("critic_", trainable(critic), *factories)
+        factories = generator_optimizer, generator_scheduler, generator_clip_norm
         self.generator_spec = OptimizerSpec(
-            "generator_",
-            trainable(generator),
-            generator_optimizer,
-            generator_scheduler,
-            generator_clip_norm,
+            "generator_", trainable(generator), *factories
         )
         check_specs([self.critic_spec, self.generator_spec])
         self._critic_mixes = mixes_rows(critic)
@@ -266,7 +258,6 @@ class GenerativeModule(AlternatingModule):
 
     @override
     def check_data(self, data: Any) -> None:
-        """Refuse other kinds of data, and networks that don't fit the data's shape."""
         super().check_data(data)
         if isinstance(data, SampleShape):
             self.check_shape(data.shape)

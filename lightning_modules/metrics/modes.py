@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from lightning_modules.core.validation import check_positive
 from lightning_modules.functional.modes import high_quality_counts, mode_statistics
 
 
@@ -45,8 +46,7 @@ class ModeCoverage(Metric):
         super().__init__(**kwargs)
         if modes.ndim != 2 or len(modes) == 0:
             raise ValueError(f"modes must have shape (k, d), got {tuple(modes.shape)}.")
-        if not (std > 0 and n_std > 0):
-            raise ValueError(f"std and n_std must be positive, got {std} and {n_std}.")
+        check_positive(std=std, n_std=n_std)
         self.std, self.n_std = std, n_std
         self.register_buffer("modes", modes.detach().clone(), persistent=False)
         self.add_state("counts", torch.zeros(len(modes)).long(), dist_reduce_fx="sum")

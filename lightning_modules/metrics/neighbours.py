@@ -8,6 +8,8 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
+from lightning_modules.core.validation import check_at_least
+
 NeighbourDistance = Literal["euclidean", "manhattan", "chebyshev", "cosine"]
 _STATES = ("reference_points", "reference_labels", "points", "labels")
 
@@ -41,8 +43,7 @@ class NearestNeighbourAccuracy(Metric):
         self, k: int = 3, distance: NeighbourDistance = "euclidean", **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        if k < 1:
-            raise ValueError(f"k must be at least 1, got {k}.")
+        check_at_least(1, k=k)
         self.k, self.distance = k, distance
         for name in _STATES:
             self.add_state(name, [], dist_reduce_fx="cat")

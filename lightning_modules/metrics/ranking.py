@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from lightning_modules.core.validation import check_at_least
 from lightning_modules.data_contracts.user_items import UserItems
 from lightning_modules.functional.ranking import (
     NAMES,
@@ -124,8 +125,7 @@ class Exposure(Metric):
 
     def __init__(self, popularity: Tensor, k: int = 10, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if k < 1:
-            raise ValueError(f"k must be at least 1, got {k}.")
+        check_at_least(1, k=k)
         self.k = k
         self.register_buffer("popularity", popularity.double(), persistent=False)
         zeros = torch.zeros(len(popularity), dtype=torch.int64)

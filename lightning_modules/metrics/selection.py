@@ -8,6 +8,7 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
+from lightning_modules.core.validation import check_at_least, check_positive
 from lightning_modules.functional.selection import (
     entropies,
     mutual_information,
@@ -176,10 +177,8 @@ class SoftNeighbourhoodDensity(Metric):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if not temperature > 0:
-            raise ValueError(f"temperature must be positive, got {temperature}.")
-        if max_samples is not None and max_samples < 2:
-            raise ValueError(f"max_samples must be at least 2, got {max_samples}.")
+        check_positive(temperature=temperature)
+        check_at_least(2, max_samples=max_samples)
         self.temperature, self.max_samples = temperature, max_samples
         for state in ("logits", "keys"):
             self.add_state(state, [], dist_reduce_fx="cat")

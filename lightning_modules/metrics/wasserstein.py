@@ -7,6 +7,7 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
+from lightning_modules.core.validation import check_at_least
 from lightning_modules.functional.closed_forms import (
     random_directions,
     sliced_wasserstein_distance,
@@ -30,8 +31,7 @@ class TwoSampleMetric(Metric):
 
     def __init__(self, max_samples: int | None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if max_samples is not None and max_samples < 1:
-            raise ValueError(f"max_samples must be at least 1, got {max_samples}.")
+        check_at_least(1, max_samples=max_samples)
         self.max_samples = max_samples
         for state in ("real", "fake", "real_keys", "fake_keys"):
             self.add_state(state, [], dist_reduce_fx="cat")
@@ -137,8 +137,7 @@ class SlicedWassersteinDistance(TwoSampleMetric):
         **kwargs: Any,
     ) -> None:
         super().__init__(max_samples, **kwargs)
-        if n_directions < 1:
-            raise ValueError(f"n_directions must be at least 1, got {n_directions}.")
+        check_at_least(1, n_directions=n_directions)
         self.n_directions = n_directions
         self.seed = seed
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_modules.core.recipe import remembers
+from lightning_modules.core.validation import check_at_least
 
 
 def _block(n_in: int, n_out: int) -> nn.Sequential:
@@ -49,11 +50,8 @@ class ConvClassifier(nn.Module):
         channels, height, side = shape
         if min(height, side) < 8:
             raise ValueError(f"shape must be at least (c, 8, 8), got {tuple(shape)}.")
-        if n_classes < 2 or width < 1:
-            raise ValueError(
-                f"n_classes must be at least 2 and width at least 1, got {n_classes} "
-                f"and {width}."
-            )
+        check_at_least(2, n_classes=n_classes)
+        check_at_least(1, width=width)
         self.num_features = 4 * width
         # Small images can't afford to lose half of their pixels at the start.
         stride = 2 if min(height, side) >= 16 else 1

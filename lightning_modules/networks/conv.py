@@ -5,9 +5,9 @@ from typing import Literal, cast
 from torch import Tensor, nn
 
 from lightning_modules.core.recipe import remembers
+from lightning_modules.core.validation import check_at_least
 from lightning_modules.networks.initialisation import (
     Initialisation,
-    check_sizes,
     initialise,
 )
 from lightning_modules.networks.mlp import ACTIVATIONS, Norm
@@ -93,7 +93,9 @@ class ConvGenerator(nn.Module):
     ) -> None:
         super().__init__()
         self.latent_dim = latent_dim
-        check_sizes(latent_dim=latent_dim, width=width, smallest_side=smallest_side)
+        check_at_least(
+            1, latent_dim=latent_dim, width=width, smallest_side=smallest_side
+        )
         channels, side = square(shape)
         path = sides(side, smallest_side)[::-1]
         wide = width * 2 ** (len(path) - 2)
@@ -147,7 +149,7 @@ class ConvCritic(nn.Module):
         init: Initialisation = "he",
     ) -> None:
         super().__init__()
-        check_sizes(width=width, smallest_side=smallest_side)
+        check_at_least(1, width=width, smallest_side=smallest_side)
         channels, side = square(shape)
         path = sides(side, smallest_side)
         layers: list[nn.Module] = []

@@ -7,11 +7,11 @@ from typing import cast
 from torch import Tensor, nn
 
 from lightning_modules.core.recipe import remembers
+from lightning_modules.core.validation import check_at_least, check_share
 from lightning_modules.data_contracts.sparse_rows import Rows
 from lightning_modules.networks.initialisation import (
     Initialisation,
     RowLinear,
-    check_sizes,
     initialise,
 )
 from lightning_modules.networks.mlp import ACTIVATIONS, Activation
@@ -48,11 +48,10 @@ class MLPExtractor(nn.Module):
         init: Initialisation = "truncated",
     ) -> None:
         super().__init__()
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout must be in [0, 1), got {dropout}.")
+        check_share(dropout=dropout)
         if not hidden:
             raise ValueError("hidden must have at least one width.")
-        check_sizes(**{f"hidden ({size})": size for size in hidden})
+        check_at_least(1, "", **{f"hidden ({size})": size for size in hidden})
         self.shape = tuple(shape)
         self.num_features = hidden[-1]
         self.first = RowLinear(math.prod(shape), hidden[0])
@@ -100,11 +99,10 @@ class ConvExtractor(nn.Module):
         init: Initialisation = "truncated",
     ) -> None:
         super().__init__()
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout must be in [0, 1), got {dropout}.")
+        check_share(dropout=dropout)
         if min(shape[1:]) < 4:
             raise ValueError(f"shape must be at least (c, 4, 4), got {tuple(shape)}.")
-        check_sizes(channels=min(channels), num_features=num_features)
+        check_at_least(1, channels=min(channels), num_features=num_features)
         self.shape, self.num_features = tuple(shape), num_features
         blocks = [
             layer
@@ -143,7 +141,7 @@ class LinearClassifier(nn.Module):
         self, n_features: int, n_classes: int, init: Initialisation = "truncated"
     ) -> None:
         super().__init__()
-        check_sizes(n_features=n_features, n_classes=n_classes)
+        check_at_least(1, n_features=n_features, n_classes=n_classes)
         self.layer = nn.Linear(n_features, n_classes)
         initialise(self, init)
 

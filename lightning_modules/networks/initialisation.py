@@ -93,10 +93,3 @@ def fan_in(layer: Layer) -> float:
         spread = layer.stride[0] * layer.stride[1]
         return layer.weight.shape[0] * layer.weight[0, 0].numel() / spread
     return float(layer.weight[0].numel())
-
-
-def check_sizes(**sizes: int) -> None:
-    """Refuse widths below 1 by their name (ValueError)."""
-    for name, size in sizes.items():
-        if size < 1:
-            raise ValueError(f"{name} must be at least 1, got {size}.")

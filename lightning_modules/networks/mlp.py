@@ -8,9 +8,9 @@ from typing import Literal, cast
 from torch import Tensor, nn
 
 from lightning_modules.core.recipe import remembers
+from lightning_modules.core.validation import check_at_least
 from lightning_modules.networks.initialisation import (
     Initialisation,
-    check_sizes,
     initialise,
 )
 
@@ -28,8 +28,7 @@ Norm = Literal["none", "batch", "layer"]
 def _layers(
     sizes: Sequence[int], activation: Activation, norm: Norm = "none"
 ) -> list[nn.Module]:
-    for size in sizes:
-        check_sizes(**{"a layer's width (shape, hidden)": size})
+    check_at_least(1, "", **{"a layer's width (shape, hidden)": min(sizes)})
     layers: list[nn.Module] = []
     for wide, narrow in pairwise(sizes[:-1]):
         layers.append(nn.Linear(wide, narrow))
@@ -70,7 +69,7 @@ class MLPGenerator(nn.Module):
         init: Initialisation = "he",
     ) -> None:
         super().__init__()
-        check_sizes(latent_dim=latent_dim)
+        check_at_least(1, latent_dim=latent_dim)
         self.latent_dim = latent_dim
         self.shape = tuple(shape)
         layers = _layers([latent_dim, *hidden, math.prod(shape)], activation, norm)

@@ -6,8 +6,9 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
 
 from lightning_modules.core.recipe import remembers
+from lightning_modules.core.validation import check_at_least
 from lightning_modules.networks.conv import norm_layer, square
-from lightning_modules.networks.initialisation import check_sizes, initialise
+from lightning_modules.networks.initialisation import initialise
 from lightning_modules.networks.mlp import Norm
 
 
@@ -83,7 +84,7 @@ class ResNetGenerator(nn.Module):
     ) -> None:
         super().__init__()
         self.latent_dim = latent_dim
-        check_sizes(latent_dim=latent_dim, width=width)
+        check_at_least(1, latent_dim=latent_dim, width=width)
         channels, side = square(shape)
         doublings = side.bit_length() - 3
         if doublings < 1 or 4 * 2**doublings != side:
@@ -130,7 +131,7 @@ class ResNetCritic(nn.Module):
         norm: Norm = "none",
     ) -> None:
         super().__init__()
-        check_sizes(width=width)
+        check_at_least(1, width=width)
         channels, side = square(shape)
         if side % 4:
             raise ValueError(f"ResNetCritic needs a side divisible by 4, got {side}.")

@@ -10,7 +10,11 @@ from typing_extensions import override
 
 from lightning_modules.core.module import AlternatingModule
 from lightning_modules.core.optimisation import Learner, OptimizerSpec
-from lightning_modules.core.validation import check_nonnegative, check_positive
+from lightning_modules.core.validation import (
+    check_nonnegative,
+    check_positive,
+    check_share,
+)
 from lightning_modules.data_contracts.contracts import DataKind
 from lightning_modules.functional import collaborative as F
 from lightning_modules.optim.rowwise_adagrad import RowwiseAdagrad
@@ -108,10 +112,7 @@ class MetricRanker(AlternatingModule):
         )
         if not feature_hidden or min(feature_hidden) < 1:
             raise ValueError("feature_hidden must have at least one width above 0.")
-        if not 0 <= feature_dropout < 1:
-            raise ValueError(
-                f"feature_dropout must be in [0, 1), got {feature_dropout}."
-            )
+        check_share(feature_dropout=feature_dropout)
         self.margin, self.ball = margin, ball
         self.covariance_weight, self.feature_weight = covariance_weight, feature_weight
         negatives = Negatives(n_negatives, sampling, popularity_power, shared=shared)

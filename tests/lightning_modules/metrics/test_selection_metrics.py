@@ -164,7 +164,7 @@ def test_a_metric_without_rows_says_so(make: Make) -> None:
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"temperature": 0.0}, "temperature must be positive, got 0"),
+        ({"temperature": 0.0}, "temperature must be above 0, got 0"),
         ({"max_samples": 1}, "max_samples must be at least 2, got 1"),
     ],
 )
