@@ -3,11 +3,12 @@
 import importlib
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from threadpoolctl import threadpool_limits
 from torch import Tensor
+from typing_extensions import override
 
 from lightning_modules.core.validation import (
     check_at_least,
@@ -96,32 +97,23 @@ class ItemKNN(FittedRanker):
         return score[:, part]
 
 
-class _Factors(FittedRanker):
-    """Scores are products of a user's and an item's factors."""
+class _Factors(NamedTuple):
+    """Factors of users (n_users, d) and of items (n_items, d)."""
 
     user_factors: Tensor
     item_factors: Tensor
 
-    def fitted(self, train: UserItems) -> Any:
-        """A model of the package, fitted."""
-        raise NotImplementedError
-
-    def solve(self, train: UserItems) -> Mapping[str, Tensor]:
-        """Both tables of factors."""
+    @classmethod
+    def fitted(cls, model: Any, train: UserItems) -> dict[str, Tensor]:
+        """Both, after a model of the package is fitted."""
         # implicit shares work among threads of its own: 10 times slower beside BLAS's
         with threadpool_limits(1, "blas"):
-            model = self.fitted(train)
-        return {
-            "user_factors": torch.from_numpy(model.user_factors),
-            "item_factors": torch.from_numpy(model.item_factors),
-        }
-
-    def scores(self, users: Tensor, part: slice) -> Tensor:
-        """Products (n, m)."""
-        return self.user_factors[users] @ self.item_factors[part].T
+            model.fit(as_csr(train), show_progress=False)
+        both = model.user_factors, model.item_factors
+        return cls(*map(torch.from_numpy, both))._asdict()
 
 
-class WRMF(_Factors):
+class WRMF(FittedRanker):
     r"""Weighted matrix factorisation by alternating least squares.
 
     .. math:: \min \sum_{ij} c_{ij} (x_{ij} - \langle u_i, v_j \rangle)^2
@@ -161,8 +153,12 @@ class WRMF(_Factors):
         self.save_hyperparameters()
         self.dim, self.l2, self.alpha, self.sweeps = dim, l2, alpha, sweeps
 
-    def fitted(self, train: UserItems) -> Any:
-        """See `_Factors`."""
+    user_factors: Tensor
+    item_factors: Tensor
+
+    @override
+    def solve(self, train: UserItems) -> Mapping[str, Tensor]:
+        """Both tables of factors."""
         model = _implicit("cpu.als").AlternatingLeastSquares(
             factors=self.dim,
             regularization=self.l2,
@@ -170,11 +166,15 @@ class WRMF(_Factors):
             iterations=self.sweeps,
             random_state=torch.initial_seed() % 2**32,
         )
-        model.fit(as_csr(train), show_progress=False)
-        return model
+        return _Factors.fitted(model, train)
+
+    @override
+    def scores(self, users: Tensor, part: slice) -> Tensor:
+        """Products (n, m)."""
+        return self.user_factors[users] @ self.item_factors[part].T
 
 
-class ImplicitBPR(_Factors):
+class ImplicitBPR(FittedRanker):
     """The package's own `BPR`, by plain stochastic gradient descent on one thread.
 
     Its last factor is the item's bias.
@@ -210,8 +210,12 @@ class ImplicitBPR(_Factors):
         self.save_hyperparameters()
         self.dim, self.lr, self.l2, self.epochs = dim, lr, l2, epochs
 
-    def fitted(self, train: UserItems) -> Any:
-        """See `_Factors`."""
+    user_factors: Tensor
+    item_factors: Tensor
+
+    @override
+    def solve(self, train: UserItems) -> Mapping[str, Tensor]:
+        """Both tables of factors."""
         model = _implicit("cpu.bpr").BayesianPersonalizedRanking(
             factors=self.dim,
             learning_rate=self.lr,
@@ -220,5 +224,9 @@ class ImplicitBPR(_Factors):
             random_state=torch.initial_seed() % 2**32,
             num_threads=1,
         )
-        model.fit(as_csr(train), show_progress=False)
-        return model
+        return _Factors.fitted(model, train)
+
+    @override
+    def scores(self, users: Tensor, part: slice) -> Tensor:
+        """Products (n, m)."""
+        return self.user_factors[users] @ self.item_factors[part].T
