@@ -3,7 +3,7 @@
 import importlib
 import warnings
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from threadpoolctl import threadpool_limits
@@ -97,20 +97,18 @@ class ItemKNN(FittedRanker):
         return score[:, part]
 
 
-class _Factors(NamedTuple):
-    """Factors of users (n_users, d) and of items (n_items, d)."""
+def _factors(name: str, train: UserItems, **options: Any) -> dict[str, Tensor]:
+    """Factors of users and items (n, d), fitted by a class of the package.
 
-    user_factors: Tensor
-    item_factors: Tensor
-
-    @classmethod
-    def fitted(cls, model: Any, train: UserItems) -> dict[str, Tensor]:
-        """Both, after a model of the package is fitted."""
-        # implicit shares work among threads of its own: 10 times slower beside BLAS's
-        with threadpool_limits(1, "blas"):
-            model.fit(as_csr(train), show_progress=False)
-        both = model.user_factors, model.item_factors
-        return cls(*map(torch.from_numpy, both))._asdict()
+    implicit shares work among threads of its own: 10 times slower beside BLAS's.
+    """
+    module, _, cls = name.rpartition(".")
+    with threadpool_limits(1, "blas"):
+        seed = torch.initial_seed() % 2**32
+        model = vars(_implicit(module))[cls](random_state=seed, **options)
+        model.fit(as_csr(train), show_progress=False)
+    both = {"user_factors": model.user_factors, "item_factors": model.item_factors}
+    return {key: torch.from_numpy(value) for key, value in both.items()}
 
 
 class WRMF(FittedRanker):
@@ -159,14 +157,14 @@ class WRMF(FittedRanker):
     @override
     def solve(self, train: UserItems) -> Mapping[str, Tensor]:
         """Both tables of factors."""
-        model = _implicit("cpu.als").AlternatingLeastSquares(
+        return _factors(
+            "cpu.als.AlternatingLeastSquares",
+            train,
             factors=self.dim,
             regularization=self.l2,
             alpha=self.alpha,
             iterations=self.sweeps,
-            random_state=torch.initial_seed() % 2**32,
         )
-        return _Factors.fitted(model, train)
 
     @override
     def scores(self, users: Tensor, part: slice) -> Tensor:
@@ -216,15 +214,15 @@ class ImplicitBPR(FittedRanker):
     @override
     def solve(self, train: UserItems) -> Mapping[str, Tensor]:
         """Both tables of factors."""
-        model = _implicit("cpu.bpr").BayesianPersonalizedRanking(
+        return _factors(
+            "cpu.bpr.BayesianPersonalizedRanking",
+            train,
             factors=self.dim,
             learning_rate=self.lr,
             regularization=self.l2,
             iterations=self.epochs,
-            random_state=torch.initial_seed() % 2**32,
             num_threads=1,
         )
-        return _Factors.fitted(model, train)
 
     @override
     def scores(self, users: Tensor, part: slice) -> Tensor:
