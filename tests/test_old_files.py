@@ -1,8 +1,11 @@
 """Files of version 0.1 load, run and resume: `tests/old_files` says how they came."""
 
+import inspect
+import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import lightning.pytorch as pl
@@ -11,6 +14,9 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+import callbacks
+import datamodules
+import lightning_modules
 from datamodules import Interactions, PlantedInteractions, PointClouds, ShiftedBlobs
 from lightning_modules import CML, WDGRL, WGANGP, load_network
 from wasserstein_critics.cli import app
@@ -117,3 +123,18 @@ def test_exported_networks_load(path: str, old: Callable[[str], Path]) -> None:
     network = load_network(old(path))
     for name, weight in load_file(old(path)).items():
         assert torch.equal(network.state_dict()[name], weight)
+
+
+@pytest.mark.parametrize("package", [lightning_modules, datamodules, callbacks])
+def test_a_positional_argument_means_what_it_meant(package: ModuleType) -> None:
+    """It has its old place, or is a keyword now, which says so; none took another's."""
+    old = json.loads(zipfile.ZipFile(ARCHIVE).read("positional.json"))
+    for name in package.__all__:
+        cls = vars(package)[name]
+        before = old.get(f"{package.__name__}.{name}")
+        if before is None or not isinstance(cls, type):
+            continue
+        parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
+        now = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+        shared = min(len(now), len(before))
+        assert now[:shared] == before[:shared], name
