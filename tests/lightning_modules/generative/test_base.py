@@ -6,7 +6,7 @@ import pytest
 import torch
 from lightning.pytorch import LightningDataModule, Trainer
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_modules import (
     GAN,
@@ -161,3 +161,88 @@ def test_networks_that_do_not_fit_the_data_are_refused(
 
 
 # Strategies -------------------------------------------------------------------------
+
+
+# A condition --------------------------------------------------------------------------
+
+
+class LabelledGenerator(nn.Module):
+    """Maps latents and labels, in a tuple or a dict, to samples (n, 2)."""
+
+    latent_dim = 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.classes = nn.Embedding(10, 2)
+        self.layer = nn.Linear(3, 2)
+        self.seen: list[Tensor] = []
+
+    def forward(self, latents: Any) -> Tensor:
+        z, y = latents.values() if isinstance(latents, dict) else latents
+        self.seen.append(y)
+        return self.layer(z) + self.classes(y)  # type: ignore[no-any-return]
+
+
+class Conditional(WGANGP):
+    """Samples with the labels of the batch, or with labels drawn at random."""
+
+    def latents(self, n: int, stream: RandomStream, batch: Any = None) -> Any:
+        labels = stream.integers(10, n) if batch is None else batch[1]
+        return super().latents(n, stream), labels
+
+
+class ConditionalByName(Conditional):
+    def latents(self, n: int, stream: RandomStream, batch: Any = None) -> Any:
+        return dict(zip(("z", "y"), super().latents(n, stream, batch), strict=True))
+
+
+conditional = pytest.mark.parametrize("method", [Conditional, ConditionalByName])
+
+
+def labelled(n: int) -> DataLoader[tuple[Tensor, ...]]:
+    g = torch.Generator().manual_seed(1)
+    rows = torch.randn(n, 2, generator=g), torch.randint(10, (n,), generator=g)
+    return DataLoader(TensorDataset(*rows), batch_size=5)
+
+
+@conditional
+def test_a_conditional_generator_trains_and_is_validated_on_the_labels_of_the_batches(
+    method: type[Conditional],
+) -> None:
+    module = method(LabelledGenerator(), networks()[1], n_critic=2)
+    before = [weight.clone() for weight in module.generator.parameters()]
+    trainer().fit(module, labelled(20))
+    seen, labels = module.generator.seen, [y for _, y in labelled(20)]
+    in_turn = [labels[i] for i in (0, 1, 1, 2, 3, 3)]  # critic twice, then generator
+    assert all(torch.equal(*pair) for pair in zip(seen, in_turn, strict=True))
+    for old, new in zip(before, module.generator.parameters(), strict=True):
+        assert not torch.equal(old, new)
+    seen.clear()
+    (values,) = trainer().validate(module, labelled(10), verbose=False)
+    assert torch.equal(torch.cat(seen), torch.cat([y for _, y in labelled(10)]))
+    assert values["val/wasserstein"] > 0
+
+
+@conditional
+def test_a_conditional_generator_samples_in_parts_with_labels_of_its_own(
+    method: type[Conditional],
+) -> None:
+    module = method(LabelledGenerator(), networks()[1])
+    samples, labels = module.sample(2500), torch.cat(module.generator.seen)
+    assert samples.shape == (2500, 2)
+    assert torch.bincount(labels, minlength=10).min() > 150
+    assert torch.equal(samples, module.sample(2500))
+    assert not torch.equal(samples, module.sample(2500, seed=1))
+
+
+@conditional
+def test_a_predicted_sample_keeps_its_label_in_every_batching(
+    method: type[Conditional],
+) -> None:
+    module = method(LabelledGenerator(), networks()[1]).eval()
+    seen = module.generator.seen
+    with torch.no_grad():
+        together = module.predict_step(torch.arange(6), 0)
+        apart = torch.cat([module.predict_step(torch.tensor([i]), 0) for i in range(6)])
+    assert torch.equal(seen[0], torch.cat(seen[1:]))
+    torch.testing.assert_close(together, apart)
