@@ -1,13 +1,19 @@
 """Networks are written with their recipes, and built from them again."""
 
 import json
+import sys
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from lightning.pytorch import Trainer
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 from lightning_modules import (
+    WGANGP,
     ConvCritic,
     ConvGenerator,
     MLPCritic,
@@ -15,8 +21,10 @@ from lightning_modules import (
     ResNetCritic,
     ResNetGenerator,
 )
+from lightning_modules.core import recipe
 from lightning_modules.core.recipe import (
     build,
+    check_savable,
     load_network,
     recipe_of,
     remembers,
@@ -48,11 +56,11 @@ def test_a_network_survives_export_with_its_weights(
 
 
 def test_a_recipe_is_json_and_builds_fresh_weights() -> None:
-    recipe = recipe_of(ALL[0])
-    assert recipe is not None
-    assert json.loads(json.dumps(recipe)) == recipe
-    assert recipe["init_args"]["hidden"] == [8]
-    assert isinstance(build(recipe), MLPGenerator)
+    found = recipe_of(ALL[0])
+    assert found is not None
+    assert json.loads(json.dumps(found)) == found
+    assert found["init_args"]["hidden"] == [8]
+    assert isinstance(build(found), MLPGenerator)
 
 
 def test_loading_leaves_the_global_generator_alone(tmp_path: Path) -> None:
@@ -103,3 +111,117 @@ def test_bad_network_files_get_a_sentence(tmp_path: Path) -> None:
     save_file({"x": torch.zeros(1)}, tmp_path / "bare.safetensors")
     with pytest.raises(ValueError, match="holds no recipe"):
         load_network(tmp_path / "bare.safetensors")
+
+
+# Networks that hold networks ----------------------------------------------------------
+
+
+@remembers
+class Scaled(nn.Module):
+    """A critic behind a scale."""
+
+    def __init__(self, inner: nn.Module, scale: float = 2.0) -> None:
+        super().__init__()
+        self.inner, self.scale = inner, scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x) * self.scale  # type: ignore[no-any-return]
+
+
+@remembers
+class Ensemble(nn.Module):
+    """The mean of several critics."""
+
+    def __init__(self, members: list[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([member(x) for member in self.members]).mean(0)
+
+
+def critic(width: int = 4) -> MLPCritic:
+    return MLPCritic((2,), hidden=(width,))
+
+
+holders = pytest.mark.parametrize(
+    "network",
+    [
+        Scaled(critic(), 3.0),
+        Ensemble([critic(), critic(5)]),
+        Ensemble([Scaled(Ensemble([critic()])), critic()]),
+    ],
+    ids=["a network", "a list of networks", "both, deeper"],
+)
+
+
+@holders
+def test_a_network_that_holds_networks_is_written_and_read(
+    network: nn.Module, tmp_path: Path
+) -> None:
+    x, again = torch.randn(3, 2), load_network(save_network(network, tmp_path / "x"))
+    assert torch.equal(again(x), network(x))
+    assert recipe_of(again) == recipe_of(network)
+
+
+@holders
+def test_a_checkpoint_builds_a_network_that_holds_networks(
+    network: nn.Module, tmp_path: Path
+) -> None:
+    module = WGANGP(MLPGenerator(3, (2,)), network)
+    trainer = Trainer(
+        max_steps=0, logger=False, enable_checkpointing=False, accelerator="cpu"
+    )
+    trainer.fit(module, DataLoader(torch.randn(4, 2)), DataLoader(torch.randn(4, 2)))  # type: ignore[arg-type]
+    trainer.save_checkpoint(tmp_path / "one.ckpt")
+    again, x = WGANGP.load_from_checkpoint(tmp_path / "one.ckpt"), torch.randn(3, 2)
+    assert type(again.critic) is type(network)
+    assert torch.equal(again.critic(x), network(x))
+
+
+@pytest.mark.parametrize(
+    ("network", "sentence"),
+    [
+        (nn.Linear(1, 1), "Linear keeps no recipe: decorate the class with"),
+        (Scaled(nn.Linear(2, 1)), "Linear keeps no recipe: decorate the class with"),
+        (Ensemble([critic(), nn.Tanh()]), "Tanh keeps no recipe: decorate the class"),
+        (Scaled(critic(), torch.ones(1)), "scale of Scaled is a Tensor, which no file"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_no_file_can_hold_is_named_by_class_and_argument(
+    network: nn.Module, sentence: str, tmp_path: Path
+) -> None:
+    assert recipe_of(network) is None
+    for call in (check_savable, partial(save_network, path=tmp_path / "x")):
+        with pytest.raises(ValueError, match=f"^{sentence}"):
+            call(network)
+    assert not list(tmp_path.iterdir())
+
+
+OWN = """
+from torch import nn
+from lightning_modules import remembers
+
+@remembers
+class Own(nn.Linear):
+    def __init__(self, n: int) -> None:
+        super().__init__(n, 1)
+"""
+
+
+def test_a_class_of_ones_own_is_read_once_it_is_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a file that names it, or anything else, imports nothing."""
+    Path("own_networks.py").write_text(OWN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(recipe, "_remembering", known := [*recipe._remembering])
+    network = import_module("own_networks").Own(2)
+    path = save_network(network, tmp_path / "own.safetensors")
+    known.remove(type(network))  # as in another process
+    monkeypatch.delitem(sys.modules, "own_networks")
+    with pytest.raises(ValueError, match=r"^class_path 'own_networks\.Own' is not a"):
+        load_network(path)
+    assert "own_networks" not in sys.modules
+    import_module("own_networks")
+    assert torch.equal(load_network(path).weight, network.weight)
