@@ -10,7 +10,13 @@ from lightning.pytorch import LightningDataModule, Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from lightning_modules import GAN, WGAN, WGANGP, MLPCritic, MLPGenerator
+from lightning_modules import (
+    GAN,
+    WGAN,
+    WGANGP,
+    MLPCritic,
+    MLPGenerator,
+)
 from lightning_modules.core.random import RandomStream
 from lightning_modules.generative.base import GenerativeModule
 
@@ -128,3 +134,31 @@ def test_ranks_draw_different_noise_and_the_same_in_every_run(tmp_path: Path) ->
         states.append(torch.load(tmp_path / name, weights_only=True)["noise"])
     assert torch.equal(*states)
     assert not torch.equal(states[0][0], states[0][1])
+
+
+def test_noise_differs_by_seed_rank_and_stream_and_repeats() -> None:
+    keys = [(0, 0, "train"), (1, 0, "train"), (0, 1, "train"), (0, 0, "sample")]
+    draws = [RandomStream(*key).normal(8) for key in keys]
+    for i, one in enumerate(draws):
+        assert torch.equal(one, RandomStream(*keys[i]).normal(8))
+        assert all(not torch.equal(one, other) for other in draws[i + 1 :])
+
+
+def test_noise_goes_on_from_its_state() -> None:
+    noise = RandomStream(0, 0, "train")
+    noise.normal(5)
+    state, ahead = noise.state, noise.uniform(7)
+    other = RandomStream(9, 9, "x")
+    other.state = torch.stack([RandomStream(1, 1, "y").state, state])[
+        1
+    ]  # one rank's row
+    assert torch.equal(other.uniform(7), ahead)
+
+
+def test_noise_has_the_laws_it_names() -> None:
+    noise = RandomStream(0, 0, "law")
+    normal, uniform = noise.normal(200_000), noise.uniform(200_000)
+    assert normal.mean().abs() < 0.01
+    assert normal.std() == pytest.approx(1, abs=0.01)
+    assert uniform.mean() == pytest.approx(0.5, abs=0.005)
+    assert 0 <= uniform.min() <= uniform.max() < 1

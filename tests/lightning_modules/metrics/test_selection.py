@@ -1,3 +1,4 @@
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from lightning_modules.functional.selection import (
     soft_neighbourhood_density,
     target_entropy,
 )
+from lightning_modules.metrics import ProxyADistance
 from lightning_modules.metrics.selection import (
     BatchNuclearNorm,
     InformationMaximisation,
@@ -171,3 +173,22 @@ def test_a_metric_without_rows_says_so(make: Make) -> None:
 def test_bad_settings_are_named(settings: dict[str, float], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         SoftNeighbourhoodDensity(**settings)  # type: ignore[arg-type]
+
+
+pytestmark = [
+    # the forked children start no threads of their own before they train
+    pytest.mark.filterwarnings("ignore:.*use of fork.*may lead to deadlocks"),
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded"),
+    # DDP copies such a gradient instead of keeping it where it is
+    pytest.mark.filterwarnings("ignore:Grad strides do not match"),
+]
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_the_proxy_distance_makes_do_with_few_rows(n: int) -> None:
+    metric = ProxyADistance()
+    x = torch.arange(float(n)).reshape(n, 1)
+    metric.update(x, real=True)
+    metric.update(x + 100, real=False)
+    found = float(metric.compute())
+    assert math.isnan(found) if n == 1 else found == 2
