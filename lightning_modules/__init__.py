@@ -1,4 +1,4 @@
-"""The methods, one file each, and the networks that they train."""
+"""Methods, networks and optimizers: the classes that a config may name."""
 
 from lightning_modules.adaptation.coral import CORAL
 from lightning_modules.adaptation.dann import DANN

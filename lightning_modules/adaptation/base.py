@@ -1,4 +1,4 @@
-"""A classifier that learns from one domain and is used on another."""
+"""Base of WDGRL and the other methods of unsupervised domain adaptation."""
 
 import math
 from collections.abc import Sequence
@@ -39,14 +39,14 @@ class Features(NamedTuple):
 
 
 class AdaptationModule(AlternatingModule):
-    r"""Extractor and classifier that learn from labelled source and unlabelled target.
+    r"""Extractor and classifier, trained on a labelled source and an unlabelled target.
 
     .. math:: \min_{\theta_g, \theta_c} \mathcal L_c + \lambda_t \, T(h^s, h^t)
 
-    A method is its transfer term T (`transfer_loss`), and for WDGRL the critic that
-    estimates it. Everything else is shared, so that a table compares losses: the
-    features of a batch come from one pass over both domains; one optimizer serves
-    extractor and classifier. A batch is ``(source_x, source_y, target_x)``.
+    A method defines its transfer term T (`transfer_loss`), and WDGRL the critic that
+    estimates it. Everything else is shared, so that methods differ in their losses
+    only: the features of a batch come from one pass over both domains; extractor and
+    classifier have one optimizer. A batch is ``(source_x, source_y, target_x)``.
 
     See `DomainEvaluator` for what validation and test log.
 
@@ -59,13 +59,13 @@ class AdaptationModule(AlternatingModule):
             :math:`\lambda_t = \lambda (2 / (1 + e^{-10 p}) - 1)` with p the share of
             ``trainer.max_steps`` that is done (arXiv:1505.07818); ``constant`` doesn't.
         weight_decay: L2 penalty :math:`\frac{c}{2} \lVert w \rVert^2` on the weights
-            that extractor's and classifier's optimizer steps, not on biases and norms;
-            0 leaves the optimizer's own.
-        selection: Score that picks a validation without target labels.
+            of extractor and classifier, not on biases and norms; 0 keeps the
+            optimizer's own.
+        selection: Score that selects a validation without target labels.
         optimizer: Makes the optimizer of extractor and classifier.
         scheduler: Makes its learning-rate schedule, or None.
         clip_norm: Largest gradient norm of their update, or None.
-        compile: Have torch compile what the objectives are made of.
+        compile: Compile the functions of the objectives with torch.compile.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -76,7 +76,7 @@ class AdaptationModule(AlternatingModule):
     takes: ClassVar[Sequence[DataKind]] = ("two_domains",)
     averaged_name: ClassVar[str | None] = "adapted"
     sides: ClassVar[tuple[str, str]] = ("source", "target")
-    """What a critic compares."""
+    """Names of the two sets that a critic compares."""
     uses_target: ClassVar[bool] = True
     min_batch_size: int = 1
     """Rows of each domain that the transfer term needs in a step of all processes."""
@@ -112,23 +112,23 @@ class AdaptationModule(AlternatingModule):
 
     @property
     def extractor(self) -> nn.Module:
-        """Maps samples to features."""
+        """The network that maps samples to features."""
         return self.adapted["extractor"]
 
     @property
     def classifier(self) -> nn.Module:
-        """Maps features to logits."""
+        """The network that maps features to logits."""
         return self.adapted["classifier"]
 
     # What a method defines ----------------------------------------------------------
 
     @property
     def discriminators(self) -> dict[str, nn.Module]:
-        """What scores features (n, d) with one number each, by its argument's name."""
+        """Networks that score features (n, d) with one number each, by argument."""
         return {}
 
     def transfer_loss(self, features: Features) -> Tensor | None:
-        """T, what is descended besides the classification loss."""
+        """Transfer term T, or None for none."""
         raise NotImplementedError
 
     # Training -----------------------------------------------------------------------
@@ -141,7 +141,7 @@ class AdaptationModule(AlternatingModule):
 
     @override
     def prepare(self, batch: Any) -> Features:
-        """Features of both domains from one pass; all updates of the batch use them."""
+        """Features of both domains from one pass, for all updates of the batch."""
         source, labels, target = batch
         if not self.uses_target:
             features = self.features(source)
@@ -159,18 +159,18 @@ class AdaptationModule(AlternatingModule):
         return loss + self.current_transfer_weight() * transfer
 
     def of_all_ranks(self, features: Features) -> Features:
-        """The features of all processes, for a term that is no mean over rows."""
+        """Features of all processes, for a term that is not a mean over rows."""
         return Features(*(joined_rows(part) for part in features))
 
     def current_transfer_weight(self) -> float:
-        """Lambda at this step."""
+        """Transfer weight (lambda) at this step."""
         if self.ramp == "constant":
             return self.transfer_weight
         done = self.global_step / self.trainer.max_steps
         return self.transfer_weight * (2 / (1 + math.exp(-10 * done)) - 1)
 
     def _weights(self) -> ParamsT:
-        """Matrices with weight decay and the rest without, as two groups."""
+        """Parameter groups: matrices with weight decay, all else without."""
         weights = trainable(self.adapted)
         if not self.weight_decay:
             return weights
@@ -182,17 +182,18 @@ class AdaptationModule(AlternatingModule):
 
     @override
     def on_fit_start(self) -> None:
-        """Refuse a ramp without an end, and batches that are too small."""
+        """Refuse a ramp without ``max_steps``, and batches that are too small."""
         super().on_fit_start()
         check_rows(self)
         if self.ramp != "constant" and self.trainer.max_steps < 1:
             raise ValueError(
-                f"model.ramp '{self.ramp}' rises until trainer.max_steps: set that."
+                f"model.ramp '{self.ramp}' rises until trainer.max_steps: set "
+                "trainer.max_steps."
             )
 
     @override
     def check_data(self, data: Any) -> None:
-        """Refuse other kinds of data, and domains that the networks don't fit."""
+        """Refuse other kinds of data, and domains that the networks do not fit."""
         super().check_data(data)
         with evaluating(self), torch.no_grad():
             check_domains(self, data)
@@ -213,14 +214,14 @@ class AdaptationModule(AlternatingModule):
         """Features of source and target rows (n, d), in eval mode.
 
         Args:
-            batch: A batch of the data module, or as many rows as wanted.
-            seed: Not used: nothing is drawn.
+            batch: A batch of the data module.
+            seed: Not used.
         """
         with torch.no_grad(), evaluating(self.extractor):
             return self.features(batch[0]), self.features(batch[-1])
 
     @override
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
-        """Probabilities (n, n_classes) of rows ``(numbers, x)``."""
+        """Probabilities (n, n_classes) of a batch ``(numbers, x)``."""
         probabilities: Tensor = self(batch[1]).softmax(1)
         return probabilities

@@ -1,4 +1,4 @@
-"""Checks of networks and data of a domain adaptation, before it starts."""
+"""Checks of networks against two-domain data before training."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
@@ -17,7 +17,7 @@ from lightning_modules.data_contracts.sparse_rows import Rows, join
 
 
 class Adapts(DomainClassifier, Protocol):
-    """A module whose networks are checked against the data."""
+    """An adaptation method, whose networks are checked against the data."""
 
     n_classes: int
     transfer_weight: float
@@ -25,14 +25,14 @@ class Adapts(DomainClassifier, Protocol):
 
     @property
     def discriminators(self) -> Mapping[str, nn.Module]:
-        """What scores features (n, d), by its argument's name."""
+        """Networks that score features (n, d) with one number each, by argument."""
 
 
 def check_domains(module: Adapts, data: Any) -> None:
-    """Refuse two domains, once read, that the networks (in eval mode) don't fit.
+    """Refuse domains that the networks, in eval mode, do not fit, once read.
 
     Raises:
-        ValueError: Naming what does not fit.
+        ValueError: Naming the network and what to set.
     """
     if not isinstance(data, KnownClasses) or not isinstance(data, RandomRows):
         return
@@ -66,12 +66,12 @@ def check_rows(module: Adapts) -> None:
 def _check_networks(module: Adapts, rows: Rows) -> None:
     features = _call_or_raise(
         lambda: module.features(rows),
-        f"The extractor doesn't take samples of shape {list(rows.shape[1:])}",
+        f"The extractor does not accept samples of shape {list(rows.shape[1:])}",
         "make the shape of model.extractor",
     )
     logits = _call_or_raise(
         lambda: module.classifier(features),
-        f"The classifier doesn't take features of shape {list(features.shape[1:])}",
+        f"The classifier does not accept features of shape {list(features.shape[1:])}",
         "make the shape of model.classifier",
     )
     if logits.shape != (2, module.n_classes):
@@ -82,13 +82,13 @@ def _check_networks(module: Adapts, rows: Rows) -> None:
     for key, network in module.discriminators.items():
         scores = _call_or_raise(
             lambda network=network: network(features),  # type: ignore[misc]
-            f"The {key} doesn't take features of shape {list(features.shape[1:])}",
+            f"The {key} does not accept features of shape {list(features.shape[1:])}",
             f"make the shape of model.{key}",
         )
         if scores.shape != (2,):
             raise ValueError(
                 f"The {key} gives scores of shape {list(scores.shape)} for two rows "
-                "instead of [2]: let it end in one number for each."
+                "instead of [2]: end it in .squeeze(-1)."
             )
 
 

@@ -9,10 +9,10 @@ from lightning_modules.functional.adaptation import coral_distance
 
 
 class CORAL(AdaptationModule):
-    """Features whose covariances agree.
+    """Deep CORAL: features with the same covariance in both domains.
 
-    The distance is divided by 4 d^2, so with wide features ``transfer_weight`` has to
-    be large: the paper sets it so that both losses are about equal at the end.
+    The distance is divided by 4 d^2, so with wide features ``transfer_weight`` must be
+    large: the paper sets it so that both losses are about equal at the end.
 
     Args:
         extractor: Maps samples (n, ...) to features (n, d).
@@ -34,7 +34,7 @@ class CORAL(AdaptationModule):
         self.save_hyperparameters()
 
     def transfer_loss(self, features: Features) -> Tensor:
-        """The distance of the covariances of the two batches."""
+        """CORAL distance of the two batches."""
         joint = self.of_all_ranks(features)
         loss = coral_distance(joint.source, joint.target)
         self.record(coral=loss)

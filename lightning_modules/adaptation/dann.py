@@ -12,10 +12,10 @@ from lightning_modules.functional.adversarial import discriminator_loss
 
 
 class DANN(AdaptationModule):
-    r"""Features from which a discriminator can't tell the domain.
+    r"""Domain-adversarial training with a gradient reversal layer.
 
-    Discriminator, extractor and classifier step together, from one backward pass: the
-    discriminator descends the cross-entropy of the domain, and the gradient that
+    Discriminator, extractor and classifier update together, from one backward pass:
+    the discriminator minimises the cross-entropy of the domain, and the gradient that
     reaches the extractor is reversed and multiplied by lambda.
 
     Args:
@@ -58,5 +58,5 @@ class DANN(AdaptationModule):
 
     @override
     def transfer_loss(self, features: Features) -> Tensor | None:
-        """None: lambda stands in the reversal of the gradient."""
+        """None: lambda is the weight of the gradient reversal."""
         return None

@@ -10,9 +10,9 @@ from lightning_modules.functional.adaptation import joint_transport_cost
 
 
 class DeepJDOT(AdaptationModule):
-    """Exact transport of features and labels between the two batches.
+    """Joint transport of features and labels between the two batches.
 
-    The plan needs the costs on the CPU, so each step waits for the device.
+    The plan is computed on the CPU, so each step synchronises with the device.
 
     Args:
         extractor: Maps samples (n, ...) to features (n, d).
@@ -41,7 +41,7 @@ class DeepJDOT(AdaptationModule):
         self.save_hyperparameters()
 
     def transfer_loss(self, features: Features) -> Tensor:
-        """The cost of the optimal plan of the batch."""
+        """Cost of the optimal plan between the two batches."""
         joint = self.of_all_ranks(features)
         loss = joint_transport_cost(
             joint.source,

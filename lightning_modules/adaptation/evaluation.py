@@ -1,4 +1,4 @@
-"""Evaluation of a classifier on two domains."""
+"""Evaluation of domain adaptation on source and target."""
 
 from typing import Any, Protocol
 
@@ -18,38 +18,37 @@ SOURCE, TARGET, UNLABELLED = range(3)
 
 
 class DomainClassifier(Protocol):
-    """A module that classifies samples by their features."""
+    """A module with an extractor and a classifier."""
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device of the weights."""
 
     @property
     def trainer(self) -> pl.Trainer:
-        """The run."""
+        """The trainer."""
 
     @property
     def classifier(self) -> nn.Module:
-        """Maps features (n, d) to logits (n, n_classes)."""
+        """The network that maps features (n, d) to logits (n, n_classes)."""
 
     def features(self, x: Rows) -> Tensor:
         """Features (n, d) of samples (n, ...)."""
 
 
 class DomainEvaluator(Evaluator[DomainClassifier]):
-    """Logits of features, evaluated on source and target rows.
+    """Accuracies on both domains, and scores without target labels.
 
     Every validation gives the accuracy on the target (which needs its labels), scores
-    that don't need them, and three summaries of the run so far: the accuracy now
-    (``last``), that of the validation which the score ``selection`` prefers
-    (``selected``), and the best one, which only somebody with labels could have picked
-    (``oracle``). A test adds the distances between the domains' features. The last
-    validation is the last step's where ``trainer.val_check_interval`` divides
-    ``trainer.max_steps``.
+    that do not need them, and three summaries of the run so far: the accuracy now
+    (``last``), that of the validation with the best score ``selection``
+    (``selected``), and the best one, which needs labels to select (``oracle``). A test
+    adds the distances between the domains' features. The last validation is that of
+    the last step where ``trainer.val_check_interval`` divides ``trainer.max_steps``.
 
     Args:
         n_classes: Number of classes.
-        selection: Score that picks a validation without target labels.
+        selection: Score that selects a validation without target labels.
     """
 
     def __init__(self, n_classes: int, selection: Selection) -> None:
@@ -107,6 +106,6 @@ class DomainEvaluator(Evaluator[DomainClassifier]):
 
 
 def names_of_data(module: DomainClassifier) -> tuple[str, ...]:
-    """What the data calls its classes; empty where it does not say."""
+    """Class names of the data; empty where it has none."""
     data = data_of(module.trainer)
     return tuple(data.class_names) if isinstance(data, KnownClasses) else ()

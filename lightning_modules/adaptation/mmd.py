@@ -14,14 +14,14 @@ from lightning_modules.functional.adaptation import (
 
 
 class MMD(AdaptationModule):
-    """Features whose means agree under many Gaussian kernels.
+    """Features with a small maximum mean discrepancy under Gaussian kernels.
 
     Args:
         extractor: Maps samples (n, ...) to features (n, d).
         classifier: Maps features (n, d) to logits (n, n_classes).
         n_classes: Number of classes.
-        widths: Of the kernels, in units of squared features, see `squared_mmd`.
-        unbiased: Leave pairs of a row with itself out of the estimate.
+        widths: Widths of the kernels, in units of squared features, see `squared_mmd`.
+        unbiased: Leave out the pairs of a row with itself.
         **options: Lambda (``transfer_weight``) and the rest of `AdaptationModule`.
 
     Raises:
@@ -47,7 +47,7 @@ class MMD(AdaptationModule):
         self.save_hyperparameters()
 
     def transfer_loss(self, features: Features) -> Tensor:
-        """The squared discrepancy of the two batches."""
+        """Squared discrepancy of the two batches."""
         joint = self.of_all_ranks(features)
         loss = squared_mmd(
             joint.source, joint.target, self.widths, unbiased=self.unbiased

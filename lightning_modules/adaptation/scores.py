@@ -1,4 +1,4 @@
-"""Scores of a validation on two domains, with and without target labels."""
+"""Metrics of two domains, with and without target labels."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -30,10 +30,10 @@ class DomainScores(nn.Module):
 
     Args:
         n_classes: Number of classes.
-        selection: Score by which `remember` picks.
+        selection: Score by which `remember` selects.
 
     Attributes:
-        summary: The best score so far, the accuracy there, and the best accuracy.
+        summary: Best score so far, the accuracy there, and the best accuracy.
     """
 
     def __init__(self, n_classes: int, selection: Selection) -> None:
@@ -42,10 +42,10 @@ class DomainScores(nn.Module):
         self.source_confusion = MulticlassConfusionMatrix(n_classes, ignore_index=-1)
         self.target_confusion = MulticlassConfusionMatrix(n_classes, ignore_index=-1)
         self.unlabelled = MetricCollection(
-            {f"target_{key}": made() for key, made in SCORES.items()},
+            {f"target_{key}": metric() for key, metric in SCORES.items()},
             compute_groups=False,
         )
-        self.apart = MetricCollection(
+        self.feature_distances = MetricCollection(
             {
                 "feature_wasserstein": WassersteinDistance(),
                 "proxy_a_distance": ProxyADistance(),
@@ -55,42 +55,43 @@ class DomainScores(nn.Module):
         self.summary: dict[str, float] = {}
 
     def update(self, role: int, logits: Tensor, labels: Tensor | None) -> None:
-        """Take in a batch of loader ``role``, see `TwoDomains`."""
+        """Add a batch of loader ``role``, see `TwoDomains`."""
         if labels is None:
             self.unlabelled.update(logits.float())
         else:
-            hits = self.target_confusion if role else self.source_confusion
-            hits.update(logits, labels)
+            confusion = self.target_confusion if role else self.source_confusion
+            confusion.update(logits, labels)
 
     def update_distances(self, role: int, features: Tensor) -> None:
-        """Take in the features of source (0) and target (2) rows."""
+        """Add the features of source (0) and target (2) rows."""
         if role != 1:
-            self.apart.update(features.float(), real=role == 0)
+            self.feature_distances.update(features.float(), real=role == 0)
 
     def compute(self) -> dict[str, Tensor | float]:
         """Accuracies where there are labels, and the scores."""
-        found = _accuracies("source", self.source_confusion)
-        found |= _accuracies("target", self.target_confusion)
-        rows = any(score.update_called for score in self.unlabelled.values())
-        return found | (self.unlabelled.compute() if rows else {})
+        values = _accuracies("source", self.source_confusion)
+        values |= _accuracies("target", self.target_confusion)
+        if any(score.update_called for score in self.unlabelled.values()):
+            values |= self.unlabelled.compute()
+        return values
 
     def distances(self) -> dict[str, Tensor]:
         """Exact W1 and proxy A-distance between source and target features."""
-        found: dict[str, Tensor] = self.apart.compute()
-        return found
+        values: dict[str, Tensor] = self.feature_distances.compute()
+        return values
 
-    def remember(self, found: Mapping[str, Tensor | float]) -> dict[str, float]:
-        """Target accuracy now, where the score was best, and at its best.
+    def remember(self, values: Mapping[str, Tensor | float]) -> dict[str, float]:
+        """Target accuracy now, at the best score, and the best so far.
 
         Returns:
             ``target_accuracy_last``, ``_selected`` and ``_oracle``; nothing without
             target labels, or without unlabelled rows.
         """
-        if not {"target_accuracy", f"target_{self.selection}"} <= found.keys():
+        if not {"target_accuracy", f"target_{self.selection}"} <= values.keys():
             return {}
-        accuracy = float(found["target_accuracy"])
+        accuracy = float(values["target_accuracy"])
         better = SCORES[self.selection].higher_is_better
-        score = float(found[f"target_{self.selection}"]) * (1 if better else -1)
+        score = float(values[f"target_{self.selection}"]) * (1 if better else -1)
         if score > self.summary.get("score", -float("inf")):
             self.summary |= {"score": score, "selected": accuracy}
         self.summary["oracle"] = max(accuracy, self.summary.get("oracle", 0.0))
@@ -106,21 +107,21 @@ class DomainScores(nn.Module):
             self.source_confusion,
             self.target_confusion,
             self.unlabelled,
-            self.apart,
+            self.feature_distances,
         ):
             metric.reset()
 
 
-def _accuracies(domain: str, hits: Metric) -> dict[str, Tensor | float]:
-    """Share of hits, and its mean over the classes that occur; of (k, k) counts."""
-    if not hits.update_called:
+def _accuracies(domain: str, confusion: Metric) -> dict[str, Tensor | float]:
+    """Accuracy, and its mean over the classes that occur, of a confusion matrix."""
+    if not confusion.update_called:
         return {}
-    counts = hits.compute()
-    rows, own = counts.sum(1), counts.diagonal()
+    counts = confusion.compute()
+    rows, correct = counts.sum(1), counts.diagonal()
     if not rows.sum():
         return {}
     classes = rows > 0
     return {
-        f"{domain}_accuracy": own.sum() / rows.sum(),
-        f"{domain}_class_accuracy": (own[classes] / rows[classes]).mean(),
+        f"{domain}_accuracy": correct.sum() / rows.sum(),
+        f"{domain}_class_accuracy": (correct[classes] / rows[classes]).mean(),
     }

@@ -9,13 +9,13 @@ from lightning_modules.adaptation.base import AdaptationModule, Features
 
 
 class SourceOnly(AdaptationModule):
-    """Source-only baseline: a classifier of the source, used on the target as it is.
+    """Source-only baseline: a classifier of the source, applied to the target.
 
     Args:
         extractor: Maps samples (n, ...) to features (n, d).
         classifier: Maps features (n, d) to logits (n, n_classes).
         n_classes: Number of classes.
-        **options: See `AdaptationModule`; ``transfer_weight`` has nothing to weigh.
+        **options: See `AdaptationModule`; ``transfer_weight`` has no effect.
     """
 
     uses_target = False
@@ -32,5 +32,5 @@ class SourceOnly(AdaptationModule):
 
     @override
     def transfer_loss(self, features: Features) -> Tensor | None:
-        """None."""
+        """None: there is no transfer term."""
         return None

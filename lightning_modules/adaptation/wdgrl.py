@@ -23,16 +23,16 @@ from lightning_modules.optim.paper_defaults import AdaptationAdam
 
 
 class WDGRL(AdaptationModule):
-    r"""Features on which a critic finds little Wasserstein distance between domains.
+    r"""Features with a small Wasserstein distance between domains, by a critic.
 
     .. math:: \min_{\theta_g, \theta_c} \mathcal L_c + \lambda \max_{\theta_w}
               [\mathcal L_{wd} - \gamma \mathcal L_{grad}]
 
-    Algorithm 1: on every batch the critic makes ``n_critic`` steps, then extractor and
-    classifier one. The features of the batch are computed once for all of them; the
-    penalty never reaches the extractor. Where the extractor has dropout, stochastic
-    depth or BatchNorm, the critic sees the features of its eval mode instead, from a
-    pass of their own.
+    Algorithm 1: on every batch ``n_critic`` updates of the critic, then one of
+    extractor and classifier. The features of the batch are computed once for all of
+    them; the penalty has no gradient for the extractor. Where the extractor has
+    dropout, stochastic depth or BatchNorm, the critic is trained on features of its
+    eval mode instead, from a second pass.
 
     Args:
         extractor: Maps samples (n, ...) to features (n, d).
@@ -40,12 +40,12 @@ class WDGRL(AdaptationModule):
         critic: Maps features (n, d) to scores (n,), without BatchNorm.
         n_classes: Number of classes.
         penalty_weight: Gamma of eq. 45.
-        ends: Whether the penalty is also taken at the features themselves, as the paper
-            has it, and not only on the lines between them.
-        n_critic: Critic steps on each batch.
+        ends: Whether the slope is also penalised at the features themselves, as in the
+            paper, and not only on the lines between them.
+        n_critic: Critic updates on each batch.
         critic_optimizer: Makes the critic's optimizer.
-        critic_scheduler: Makes its learning-rate schedule, stepped once per player
-            update, or None.
+        critic_scheduler: Makes its learning-rate schedule, stepped once per batch,
+            or None.
         critic_clip_norm: Largest gradient norm of a critic update, or None.
         **options: Lambda (``transfer_weight``), its ramp and the rest of
             `AdaptationModule`.
@@ -102,7 +102,7 @@ class WDGRL(AdaptationModule):
 
     @override
     def learners(self) -> list[Learner]:
-        """The critic's steps, then extractor and classifier against the frozen one."""
+        """The critic, then extractor and classifier against the frozen critic."""
         critic = Learner(
             "critic", self.critic_objective, [self.critic_spec], steps=self.n_critic
         )
@@ -111,7 +111,7 @@ class WDGRL(AdaptationModule):
 
     @override
     def prepare(self, batch: Any) -> Features:
-        """Features with their graph, and those that the critic's steps see."""
+        """Features with their graph; those of the critic are kept beside them."""
         features = super().prepare(batch)
         source, labels, target = features
         both = torch.cat([source, target])
@@ -124,7 +124,7 @@ class WDGRL(AdaptationModule):
         return features
 
     def critic_objective(self, _features: Features) -> Tensor:
-        """Negated distance plus penalty (eq. 42-43)."""
+        """Negated distance estimate plus penalty (eq. 42-43)."""
         source, target = self._fixed.source, self._fixed.target
         uniform = self.penalty.draw(source, self.noise)
         gap, penalty = self.compiled(self._terms)(source, target, uniform)
@@ -136,7 +136,7 @@ class WDGRL(AdaptationModule):
     def _terms(
         self, source: Tensor, target: Tensor, uniform: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Negated distance, and the penalty without its weight, from one pass."""
+        """Negated distance estimate and unweighted penalty, from one pass."""
         n = len(source)
         lines = self.penalty.points(source, target, uniform)
         with penalising(source.device):

@@ -1,1 +1,1 @@
-"""What every method stands on."""
+"""Base of all methods: optimisation, evaluation, checkpoints, files."""

@@ -1,4 +1,4 @@
-"""Alternating optimisation: whose turn it is, and what stands still meanwhile."""
+"""Schedule of alternating optimisation, and frozen networks."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -11,9 +11,14 @@ from lightning_modules.core.validation import check_at_least
 
 
 class Warmup(NamedTuple):
-    """Batches per counted step early in training and now and then later.
+    """More batches per counted step, early in training and at intervals later.
 
-    The defaults are those of the authors' WGAN code, which the paper leaves out.
+    The defaults are those of the authors' WGAN code; the paper does not mention them.
+
+    Attributes:
+        batches: Batches of a step that is warmed up.
+        first: Number of first steps that are.
+        every: Interval of the later ones, in steps.
     """
 
     batches: int = 100
@@ -22,14 +27,14 @@ class Warmup(NamedTuple):
 
 
 class Turns:
-    """When the learners that wait are due, over epochs and across a resume.
+    """Schedule of the learners that wait, across epochs and resumes.
 
     Args:
         batches_per_step: Batches between two counted steps.
         warmup: More batches before certain steps, or None.
 
     Attributes:
-        updates: How many updates each learner has made, by its name.
+        updates: Number of updates of each learner, by its name.
 
     >>> turns = Turns(batches_per_step=2)
     >>> [(turns.due(0), turns.end())[0] for _ in range(4)]
@@ -53,7 +58,7 @@ class Turns:
         self._waiting = 0 if self._is_due else self._waiting + 1
 
     def steps_in(self, batches: int) -> int:
-        """Counted steps that so many batches give, from the start of training."""
+        """Number of counted steps in the first batches of training."""
         steps = 0
         while self.warmup and batches >= (needed := self._batches_before(steps)):
             batches, steps = batches - needed, steps + 1
@@ -66,16 +71,16 @@ class Turns:
         return self.batches_per_step
 
     def reset(self) -> None:
-        """Begin a new training."""
+        """Start from the first batch."""
         self.updates.clear()
         self._waiting = 0
 
     def state(self) -> dict[str, Any]:
-        """The place in the schedule, for a checkpoint."""
+        """State for a checkpoint."""
         return {"batches_waiting": self._waiting, "updates": dict(self.updates)}
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Go on from a checkpoint, also of version 0.1."""
+        """Load the state of a checkpoint, also of version 0.1."""
         old = {"critic": state.get("critic_updates", 0)}
         self.updates = Counter(state.get("updates", old))
         self._waiting = state.get("batches_waiting", 0)
@@ -83,7 +88,7 @@ class Turns:
 
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
-    """Within the block the network is in eval mode; then every layer as before."""
+    """Context in which a network is in eval mode; restores the mode of each layer."""
     modes = {module: module.training for module in network.modules()}
     network.eval()
     try:
@@ -94,13 +99,13 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 
 
 def trainable(network: nn.Module) -> list[nn.Parameter]:
-    """The weights of a network that require gradients."""
+    """Parameters of a network that require gradients."""
     return [p for p in network.parameters() if p.requires_grad]
 
 
 @contextmanager
 def frozen(*networks: nn.Module) -> Iterator[None]:
-    """Within the block the networks' weights get no gradients.
+    """Context in which the networks' weights get no gradients.
 
     Inputs still do, so a generator learns through a frozen critic without the cost of
     the critic's weight gradients.

@@ -1,4 +1,4 @@
-"""Rows of all processes, put together in the order of their ranks."""
+"""Gathering of rows from all processes, in the order of their ranks."""
 
 from typing import Any, cast
 
@@ -9,11 +9,11 @@ from lightning_modules.core.lightning_internals import device_mesh
 
 
 def rows_of_all_ranks(row: Tensor) -> Tensor:
-    """One row per rank, in the order of ranks; call it on all ranks.
+    """Stacked tensors of all ranks, (ranks, ...); call it on all ranks.
 
-    Lightning's ``all_gather`` goes through a deprecated function of torch 2.15.
+    Lightning's ``all_gather`` uses a function that torch 2.15 deprecates.
     """
-    if not _several():
+    if not _is_distributed():
         return row[None]
     rows = [torch.empty_like(row) for _ in range(distributed.get_world_size())]
     distributed.all_gather(rows, row.contiguous())
@@ -21,13 +21,13 @@ def rows_of_all_ranks(row: Tensor) -> Tensor:
 
 
 def joined_rows(x: Tensor) -> Tensor:
-    """Rows (n, ...) of every rank as (ranks * n, ...), differentiable.
+    """Rows (n, ...) of all ranks as (ranks * n, ...), differentiable.
 
-    A rank's own rows get the gradients that all ranks have for them, summed: where
-    every rank computes the same loss of the joined rows, and gradients are averaged
-    over ranks as data parallel training does, the update is that of one process.
+    A rank's rows get the sum of their gradients on all ranks: where every rank computes
+    the same loss of the joined rows, and gradients are averaged over ranks as in data
+    parallel training, the update is that of one process.
     """
-    return cast(Tensor, _Joined.apply(x)) if _several() else x
+    return cast(Tensor, _Joined.apply(x)) if _is_distributed() else x
 
 
 class _Joined(torch.autograd.Function):
@@ -44,9 +44,9 @@ class _Joined(torch.autograd.Function):
 
 
 def data_ranks(trainer: Any) -> dict[str, int]:
-    """Which share of a joint batch this process gets: ``rank`` of ``world_size``.
+    """Data-parallel ``rank`` and ``world_size`` of this process.
 
-    Processes that hold one model together get the same batches.
+    Processes that share one model get the same batches.
     """
     mesh = device_mesh(trainer.strategy)
     if mesh is None:
@@ -55,5 +55,5 @@ def data_ranks(trainer: Any) -> dict[str, int]:
     return {"rank": data.get_local_rank(), "world_size": data.size()}
 
 
-def _several() -> bool:
+def _is_distributed() -> bool:
     return distributed.is_available() and distributed.is_initialized()

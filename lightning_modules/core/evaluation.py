@@ -1,4 +1,4 @@
-"""How a method is evaluated: a part that a module holds, not an ancestor."""
+"""Base of the evaluation of methods, which is an attribute of the module."""
 
 from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
@@ -12,44 +12,44 @@ Module = TypeVar("Module")
 class Evaluator(Generic[Module]):
     """Validation and test of a method, stage ``val`` or ``test``, and prediction.
 
-    Metrics that it keeps are no part of the module, so that checkpoints and summaries
-    hold the networks alone; `start` moves them to the module's device.
+    Its metrics are not registered in the module, so that checkpoints and summaries
+    contain the networks alone; `start` moves them to the module's device.
 
     Attributes:
-        module: The method, set by it.
+        module: The method, which sets it.
     """
 
     module: Module
 
     def setup(self) -> None:
-        """Meet the data of a run, before a checkpoint is loaded."""
+        """Prepare for the data of a run, before a checkpoint is loaded."""
 
     def check_data(self, data: Any) -> None:
         """Refuse a data module that can't be evaluated (ValueError)."""
 
     def on_fit_start(self, *, fresh: bool) -> None:
-        """Begin a training; ``fresh`` unless it goes on from a checkpoint."""
+        """Start a fit; ``fresh`` unless it resumes a checkpoint."""
 
     def check_checkpoint(self) -> None:
-        """Refuse data that is not what a loaded checkpoint was trained on."""
+        """Refuse data other than that which a loaded checkpoint was trained on."""
 
     def start(self, stage: str) -> None:
-        """Forget what an earlier evaluation left."""
+        """Reset the metrics."""
 
     def update(self, stage: str, batch: Any, loader: int) -> Any:
-        """Take in a batch of a loader; what it returns goes to the callbacks."""
+        """Add a batch of a loader; the return value is passed to the callbacks."""
         raise NotImplementedError
 
     def compute(self, stage: str) -> Values:
-        """The metrics, on all ranks alike; names without the stage."""
+        """Metrics, equal on all ranks; names without the stage."""
         raise NotImplementedError
 
     def predict(self, batch: Any) -> Any:
-        """What prediction gives for a batch."""
+        """Predictions of a batch."""
         raise NotImplementedError
 
     def save(self, checkpoint: dict[str, Any]) -> None:
-        """Put what has to outlast the run into a checkpoint."""
+        """Add the state to a checkpoint."""
 
     def load(self, checkpoint: dict[str, Any]) -> None:
-        """Take it back."""
+        """Load the state from a checkpoint."""

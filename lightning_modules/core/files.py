@@ -1,4 +1,4 @@
-"""Files that are whole or absent, whatever kills the process."""
+"""Atomic writes of files."""
 
 import os
 from collections.abc import Callable
@@ -10,12 +10,12 @@ Content = bytes | str | Callable[[BinaryIO], object]
 
 
 def write_whole(path: PathLike, content: Content) -> Path:
-    """Write a file under another name and rename it, so that no half of it is seen.
+    """Write a file atomically: complete or not at all, even if the process is killed.
 
     Args:
-        path: Where the file goes; its directory is made where missing.
-        content: Bytes, text (UTF-8), or a function that writes into the open
-            binary file it is given.
+        path: Path of the file; missing directories are created.
+        content: Bytes, a string (UTF-8), or a function that writes to an open binary
+            file.
 
     Returns:
         The path.
@@ -44,7 +44,7 @@ def _fill(file: BinaryIO, content: Content) -> None:
 
 
 def put_in_place(part: PathLike, target: PathLike) -> Path:
-    """Rename a finished file, after its bytes have reached the disk."""
+    """Rename a finished file, after its bytes are on the disk."""
     with Path(part).open("rb") as file:
         os.fsync(file.fileno())
     return Path(part).replace(target)

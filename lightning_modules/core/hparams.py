@@ -1,4 +1,4 @@
-"""Constructor arguments in a form that a checkpoint can hold without pickled code."""
+"""Hyper-parameters of checkpoints, without pickled code."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -16,12 +16,12 @@ INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
 
 
 def plain_arguments(cls: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Hyper-parameters from which ``load_from_checkpoint`` can build the module.
+    """Hyper-parameters from which ``load_from_checkpoint`` builds the module.
 
     Networks become their recipes, optimizer and scheduler factories become class
-    names with arguments. What has no plain form (a network without a recipe, a
-    scheduler given by a function) is left out: `load_from_checkpoint` then takes it
-    as a keyword argument.
+    names with arguments. Arguments without a plain form (a network without a recipe,
+    a scheduler that is a function) are left out: pass them to `load_from_checkpoint` as
+    keyword arguments.
     """
     plain = {key: value for key, value in arguments.items() if _is_plain(value)}
     for key, value in arguments.items():
@@ -47,17 +47,18 @@ def _is_plain(value: Any) -> bool:
 def _factory_recipe(
     factory: Callable[..., Any], *, scheduler: bool
 ) -> dict[str, Any] | None:
-    """What a factory makes, found by letting it make one for a dummy weight."""
-    made: Optimizer | LRScheduler
+    """Class and arguments of a factory's product, made for a dummy weight."""
+    product: Optimizer | LRScheduler
     dummy = torch.optim.SGD([nn.Parameter(torch.zeros(1, 1))], lr=1.0)
-    made = factory(dummy if scheduler else [nn.Parameter(torch.zeros(1, 1))])
-    values = made.__dict__ if isinstance(made, LRScheduler) else made.defaults
+    product = factory(dummy if scheduler else [nn.Parameter(torch.zeros(1, 1))])
+    is_schedule = isinstance(product, LRScheduler)
+    values = product.__dict__ if is_schedule else product.defaults
     init_args: dict[str, Any] = {}
-    for parameter in list(inspect.signature(type(made)).parameters.values())[1:]:
+    for parameter in list(inspect.signature(type(product)).parameters.values())[1:]:
         name = parameter.name
         if name in values and _is_plain(values[name]) and name != "last_epoch":
             value = values[name]
             init_args[name] = list(value) if isinstance(value, tuple) else value
         elif parameter.default is parameter.empty:
             return None
-    return {"class_path": class_path(type(made)), "init_args": init_args}
+    return {"class_path": class_path(type(product)), "init_args": init_args}

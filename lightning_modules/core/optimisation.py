@@ -1,4 +1,4 @@
-"""Optimisation in one home: what is optimised, how, and for how long."""
+"""Optimizers, schedules and learners of a method."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -24,14 +24,14 @@ MANUAL_OPTIMISATION = {
         "data.batch_size."
     ),
 }
-"""Flags of the trainer that Lightning refuses, and what to do instead."""
+"""Flags of the trainer that manual optimisation does not support."""
 
 
 class OptimizerSpec(NamedTuple):
-    """How some weights are optimised.
+    """Optimizer, schedule and gradient clipping of some weights.
 
     Attributes:
-        key: How the options begin on the command line, such as ``critic_``.
+        key: Prefix of the options on the command line, such as ``critic_``.
         parameters: The weights, or groups of them.
         optimizer: Makes the optimizer.
         scheduler: Makes its learning-rate schedule, stepped once per counted step.
@@ -46,18 +46,18 @@ class OptimizerSpec(NamedTuple):
 
 
 class Learner(NamedTuple):
-    """What descends which objective, how often, and against whom.
+    """An objective, its optimizers, and when they step.
 
     Attributes:
-        name: What its updates are counted under.
-        objective: Maps what ``prepare`` made of the batch to a scalar.
-        optimizers: They step together, after one backward pass.
-        steps: Updates at each of its turns.
-        waits: Whether its turn comes only when a counted step is due, and not on every
+        name: Name under which its updates are counted.
+        objective: Maps the output of ``prepare`` to a scalar loss.
+        optimizers: Optimizers that step together, after one backward pass.
+        steps: Updates per turn.
+        waits: Whether it has a turn only when a counted step is due, not on every
             batch.
-        counts: Whether its updates are the steps of ``trainer.global_step``; exactly
-            one learner's are, and it waits.
-        against: Networks that its gradients pass through and leave as they are.
+        counts: Whether its updates are the steps of ``trainer.global_step``; true of
+            exactly one learner, which waits.
+        against: Networks that are frozen during its updates.
         after_update: Called after each update.
     """
 
@@ -73,10 +73,10 @@ class Learner(NamedTuple):
 
 @runtime_checkable
 class SpreadOverRun(Protocol):
-    """A schedule that needs to know how long training lasts."""
+    """A schedule that needs the number of steps of the run."""
 
     def spread_over(self, steps: float) -> None:
-        """Take the number of steps; infinite where training has no end."""
+        """Set the number of steps; infinite where training is unbounded."""
 
 
 def check_specs(specs: Sequence[OptimizerSpec]) -> None:
@@ -91,11 +91,11 @@ def make_optimizers(
     """Optimizers in the order of their specifications, and their schedules.
 
     Args:
-        specs: What to make.
-        n_steps: How many steps training lasts, asked only if a schedule needs it.
+        specs: Specifications of the optimizers.
+        n_steps: Returns the number of steps; called only if a schedule needs it.
 
     Raises:
-        ValueError: If a schedule waits for a metric.
+        ValueError: If a schedule needs a metric.
     """
     optimizers, schedules = [], []
     for spec in specs:
@@ -116,8 +116,8 @@ def make_optimizers(
 
 
 def steps_of_run(trainer: pl.Trainer, turns: Turns) -> float:
-    """Counted steps of a whole training; infinite where it has no end."""
-    estimate = trainer.estimated_stepping_batches  # loads the data where it must
+    """Number of counted steps of a run; infinite where it is unbounded."""
+    estimate = trainer.estimated_stepping_batches  # loads the data if needed
     if trainer.max_epochs in (None, -1):
         return float("inf") if estimate in (-1, float("inf")) else estimate
     assert trainer.max_epochs is not None
@@ -126,7 +126,7 @@ def steps_of_run(trainer: pl.Trainer, turns: Turns) -> float:
 
 
 def clip_gradients(trainer: pl.Trainer, optimizer: Optimizer, limit: float) -> None:
-    """Clip the norm of all gradients that an optimizer is about to use."""
+    """Clip the norm of all gradients of an optimizer, before it steps."""
     limit *= gradient_scale(trainer, optimizer)
     weights = [p for group in optimizer.param_groups for p in group["params"]]
     nn.utils.clip_grad_norm_(weights, limit)

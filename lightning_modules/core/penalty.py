@@ -1,4 +1,4 @@
-"""The gradient penalty that GAN, Wasserstein critics and WDGRL share (eq. 36-40)."""
+"""Gradient penalty of GAN, WGAN-GP and WDGRL (eq. 36-40)."""
 
 from collections.abc import Callable
 from typing import Literal, get_args
@@ -28,11 +28,11 @@ NO_SYNC_BATCHNORM = {
         "networks."
     )
 }
-"""A flag of the trainer that penalised critics refuse."""
+"""Flag of the trainer that a gradient penalty does not support."""
 
 
 class GradientPenalty:
-    r"""Where the slope of a critic is measured, and what it should be.
+    r"""Gradient penalty: where the slope of a critic is penalised, and its target.
 
     .. math:: \lambda \, E_{\hat x} [(\lVert \nabla f(\hat x) \rVert_p - K)^2]
 
@@ -51,12 +51,11 @@ class GradientPenalty:
         slope: Target K of the gradient's norm (eq. 36), in scores per unit of x.
         one_sided: Penalise only slopes above K.
         norm_order: Order p of the gradient's norm: 2, any p >= 1, or ``inf``.
-        every: Take the penalty on every k-th critic update only, with k times the
+        every: Apply the penalty on every k-th critic update only, with k times the
             weight (lazy regularisation, Karras et al. 2020, arXiv:1912.04958).
 
     Raises:
-        ValueError: If an argument is out of its range; the names are those that the
-            methods give to their arguments.
+        ValueError: If an argument is out of its range, named as the methods' argument.
 
     >>> import torch
     >>> penalty = GradientPenalty(slope=1.0)
@@ -83,17 +82,17 @@ class GradientPenalty:
         self.slope, self.one_sided, self.norm_order = slope, one_sided, norm_order
 
     def due(self, update: int) -> bool:
-        """Whether the critic's update of this number, from 1, is penalised."""
+        """Whether an update of the critic, numbered from 1, is penalised."""
         return update % self.every == 0
 
     def draw(self, real: Tensor, stream: RandomStream) -> Tensor:
-        """The uniform numbers that `points` needs for samples (n, ...)."""
+        """Uniform random numbers that `points` needs for samples (n, ...)."""
         if self.where == "around_data":
             return stream.uniform(*real.shape)
         return stream.uniform(len(real) if self.where == "lines" else 0)
 
     def points(self, real: Tensor, fake: Tensor, uniform: Tensor) -> Tensor:
-        """Where the slope is measured, (n, ...), for samples (n, ...) of each kind."""
+        """Points (n, ...) at which the slope is penalised, for samples (n, ...)."""
         if self.where == "lines":
             return interpolate(real, fake, uniform)
         return surroundings(real, uniform) if len(uniform) else real.detach()
@@ -105,7 +104,7 @@ class GradientPenalty:
         fake: Tensor,
         uniform: Tensor,
     ) -> Tensor:
-        """The penalty without its weight, a scalar."""
+        """Unweighted penalty, a scalar."""
         with penalising(real.device):
             points = self.points(real, fake, uniform)
             return self.excess(
@@ -115,11 +114,11 @@ class GradientPenalty:
             )
 
     def excess(self, norms: Tensor) -> Tensor:
-        """Mean squared excess of norms (n,)."""
+        """Mean squared excess of norms (n,) over the target."""
         return squared_excess(norms, slope=self.slope, one_sided=self.one_sided)
 
     def added_to(self, loss: Tensor, penalty: Tensor) -> Tensor:
-        """The critic's loss with the weighted penalty."""
+        """The critic's loss plus the weighted penalty."""
         return loss + self.weight * self.every * penalty
 
 

@@ -1,4 +1,4 @@
-"""Public names of classes, which files say wherever a module moves."""
+"""Public names of classes, which stay valid when modules move."""
 
 import inspect
 from importlib import import_module
@@ -9,10 +9,10 @@ PACKAGES = ("lightning_modules", "datamodules", "callbacks")
 
 
 def public_path(path: str) -> str:
-    """The public import path of one of our classes; any other path unchanged.
+    """Public import path of a class of this library; other paths unchanged.
 
-    A file may name a class by the module that held it when the file was written. What
-    counts is the last name, if its package offers it.
+    A file may name a class by the module where it was defined when the file was
+    written. Only the last name counts, if its package exports it.
 
     >>> public_path("lightning_modules.wgan_gp.WGANGP")
     'lightning_modules.WGANGP'
@@ -26,17 +26,17 @@ def public_path(path: str) -> str:
 
 
 def public_class(path: str) -> type | None:
-    """The class that a public path or a public name alone stands for, or None."""
+    """The class of a public path or a public name, or None."""
     package, _, name = public_path(path).rpartition(".")
-    for known in (package,) if package else PACKAGES:
-        if known in PACKAGES and name in import_module(known).__all__:
-            found = vars(import_module(known))[name]
-            return found if isinstance(found, type) else None
+    for candidate in (package,) if package else PACKAGES:
+        if candidate in PACKAGES and name in import_module(candidate).__all__:
+            value = vars(import_module(candidate))[name]
+            return value if isinstance(value, type) else None
     return None
 
 
 def class_path(cls: type) -> str:
-    """What a file says for a class.
+    """Import path of a class in files.
 
     >>> from lightning_modules.networks.mlp import MLPCritic
     >>> class_path(MLPCritic)
@@ -46,7 +46,7 @@ def class_path(cls: type) -> str:
 
 
 def accepted_names(cls: type) -> set[str]:
-    """Keyword arguments of a class; where it passes ``**kwargs`` on, its bases' too."""
+    """Keyword arguments of a class, and of its bases where it passes ``**kwargs``."""
     names: set[str] = set()
     for base in cls.__mro__:
         if "__init__" not in vars(base):
@@ -59,5 +59,5 @@ def accepted_names(cls: type) -> set[str]:
         }
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             break
-    given = {"optimizer"} if issubclass(cls, LRScheduler) else {"params"}
-    return names - given - {"self"}
+    first = {"optimizer"} if issubclass(cls, LRScheduler) else {"params"}
+    return names - first - {"self"}

@@ -1,4 +1,4 @@
-"""Random numbers that differ between ranks, repeat with the seed, and can be saved."""
+"""Seeded random streams that differ between ranks and can be saved."""
 
 import zlib
 
@@ -19,10 +19,10 @@ def seed_of(*key: int | str) -> int:
 
 
 class RandomStream:
-    """The random numbers of one (seed, rank, stream).
+    """A random stream of one seed, rank and purpose.
 
-    ``seed_everything`` gives every process the same stream, so each rank of a
-    DDP run would draw the same latents. A `RandomStream` is keyed by rank as well, is
+    ``seed_everything`` seeds every process alike, so each rank of a DDP run would draw
+    the same latents. A `RandomStream` is keyed by rank as well, is
     independent of torch's global generator, and its `state` is a tensor that a
     checkpoint can hold.
 
@@ -31,7 +31,7 @@ class RandomStream:
         rank: Global rank of the process.
         stream: Name of the purpose (``"train"``, ``"sample"``); different names
             give independent numbers.
-        device: Where the numbers are drawn and returned.
+        device: Device of the generator and of the numbers.
 
     >>> a, b = RandomStream(0, 0, "train"), RandomStream(0, 0, "train")
     >>> bool((a.normal(2, 3) == b.normal(2, 3)).all())

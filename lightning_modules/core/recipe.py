@@ -1,4 +1,4 @@
-"""Networks that remember how they were built, so that files need no pickled code."""
+"""Recipes of networks: files without pickled code."""
 
 import functools
 import inspect
@@ -46,7 +46,7 @@ def remembers(cls: Network) -> Network:
 
 
 def recipe_of(network: nn.Module) -> Recipe | None:
-    """The recipe of a network, or None where it has none, see `check_savable`."""
+    """Recipe of a network, or None if it has none, see `check_savable`."""
     try:
         return check_savable(network)
     except ValueError:
@@ -54,10 +54,10 @@ def recipe_of(network: nn.Module) -> Recipe | None:
 
 
 def check_savable(network: nn.Module) -> Recipe:
-    """The recipe of a network that `save_network` can write.
+    """Recipe of a network that `save_network` can write.
 
     Raises:
-        ValueError: Naming the class, or the argument, that can't be written.
+        ValueError: Naming the class or the argument that can't be written.
     """
     cls = type(network)
     if cls not in _remembering:
@@ -81,23 +81,23 @@ def _plain(cls: type, key: str, value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise ValueError(
-        f"{key} of {cls.__name__} is a {type(value).__name__}, which no file can hold: "
-        "build the network from numbers, strings, lists and networks to export it."
+        f"{key} of {cls.__name__} is a {type(value).__name__}, which can't be written "
+        "to a file: build the network from numbers, strings, lists and networks."
     )
 
 
 def build(recipe: Recipe) -> nn.Module:
-    """Build the network that a recipe describes, with fresh weights.
+    """Build the network of a recipe, with new weights.
 
     Only classes that this program has decorated with `remembers` are built, those of
-    this library among them, and nothing is imported: a recipe may come from a file that
-    a stranger wrote.
+    this library among them, and nothing is imported: a recipe may come from an
+    untrusted file.
 
     Raises:
         ValueError: If the recipe names anything else.
     """
     path = public_path(str(recipe.get("class_path")))
-    cls = {class_path(known): known for known in _remembering}.get(path)
+    cls = {class_path(cls): cls for cls in _remembering}.get(path)
     if cls is None:
         raise ValueError(
             f"class_path '{path}' is not a network of lightning_modules, nor a class "
@@ -118,7 +118,7 @@ def _built(value: Any) -> Any:
 
 
 def save_network(network: nn.Module, path: str | os.PathLike[str]) -> Path:
-    """Write weights and recipe as one safetensors file, whole or not at all.
+    """Write weights and recipe to one safetensors file, atomically.
 
     Raises:
         ValueError: If the network can't be built from a file, see `check_savable`.
@@ -131,11 +131,11 @@ def save_network(network: nn.Module, path: str | os.PathLike[str]) -> Path:
 
 
 def load_network(path: str | os.PathLike[str]) -> nn.Module:
-    """Build the network of a file that `save_network` wrote, in eval mode, on the CPU.
+    """Load a network that `save_network` wrote, in eval mode, on the CPU.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is damaged, or holds no recipe that can be built.
+        ValueError: If the file is damaged, or has no recipe that can be built.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no network file at '{path}'.")
@@ -144,9 +144,13 @@ def load_network(path: str | os.PathLike[str]) -> nn.Module:
             recipe = json.loads((file.metadata() or {}).get("recipe", "null"))
             tensors: dict[str, Tensor] = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
-        raise ValueError(f"'{path}' is no valid safetensors file: {error}.") from None
+        raise ValueError(
+            f"'{path}' is not a valid safetensors file: {error}."
+        ) from None
     if recipe is None:
-        raise ValueError(f"'{path}' holds no recipe, so it was not exported from here.")
+        raise ValueError(
+            f"'{path}' holds no recipe: export the network with save_network."
+        )
     with torch.random.fork_rng(devices=[]):
         network = build(recipe)
     network.load_state_dict(tensors)

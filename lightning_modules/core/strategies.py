@@ -1,4 +1,4 @@
-"""Which of Lightning's strategies critics can train under."""
+"""Check of the training strategy."""
 
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 
@@ -12,9 +12,9 @@ _REFUSED = {
 
 
 def prepare_strategy(strategy: Strategy) -> None:
-    """Make plain ``ddp`` work for players in turn, and refuse what can't be right.
+    """Configure DDP for alternating optimisation, and refuse unsupported strategies.
 
-    Each backward pass of a critic method leaves the other side without gradients,
+    Each backward pass of a critic or of a generator leaves the other without gradients,
     which DDP accepts only with ``find_unused_parameters=True``.
 
     Raises:
@@ -24,19 +24,19 @@ def prepare_strategy(strategy: Strategy) -> None:
     for cls in type(strategy).__mro__:
         if reason := _REFUSED.get(cls.__name__):
             raise ValueError(
-                f"trainer.strategy '{cls.__name__}' cannot train a critic and its "
-                f"player ({reason}): use trainer.strategy 'ddp'."
+                f"trainer.strategy '{cls.__name__}' does not support alternating "
+                f"optimisation ({reason}): use trainer.strategy 'ddp'."
             )
     if isinstance(strategy, DDPStrategy):
         options = ddp_options(strategy)
         if not options.setdefault("find_unused_parameters", True):
             raise ValueError(
-                "trainer.strategy with find_unused_parameters false cannot train a "
-                "critic and its player, which leave each other's weights without "
-                "gradients: use trainer.strategy 'ddp'."
+                "trainer.strategy with find_unused_parameters false does not support "
+                "alternating optimisation, where some weights get no gradients: use "
+                "trainer.strategy 'ddp'."
             )
         if options.get("static_graph"):
             raise ValueError(
-                "trainer.strategy with static_graph true cannot train a critic and its "
-                "player, whose turns differ: use trainer.strategy 'ddp'."
+                "trainer.strategy with static_graph true does not support alternating "
+                "optimisation, whose graph changes: use trainer.strategy 'ddp'."
             )

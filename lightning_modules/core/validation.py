@@ -1,4 +1,4 @@
-"""Argument validation: numbers in range, words from a list; NaN is never in range."""
+"""Argument validation: numbers in range and choices; NaN is never in range."""
 
 import math
 from collections.abc import Sequence
@@ -24,8 +24,8 @@ def check_at_least(least: int, prefix: str = "", **values: int | None) -> None:
     """Refuse a whole number below ``least``, with a ValueError; None is fine.
 
     Args:
-        least: The smallest that is taken.
-        prefix: What stands before the keys on the command line, such as ``data.``.
+        least: The smallest number that is accepted.
+        prefix: Prefix of the keys on the command line, such as ``data.``.
         **values: Numbers by their keys.
 
     >>> check_at_least(1, "data.", batch_size=0)
@@ -39,6 +39,6 @@ def check_at_least(least: int, prefix: str = "", **values: int | None) -> None:
 
 
 def check_choice(key: str, value: str, choices: Sequence[str]) -> None:
-    """Refuse a word that is none of the choices, with a ValueError."""
+    """Refuse a string that is not one of the choices, with a ValueError."""
     if value not in choices:
         raise ValueError(f"{key} must be one of {', '.join(choices)}, got '{value}'.")

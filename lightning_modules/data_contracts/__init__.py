@@ -1,1 +1,1 @@
-"""What data modules hand to methods: batch types and protocols."""
+"""The contract between data modules and methods: batch types and protocols."""

@@ -1,12 +1,13 @@
-"""What flows from a data module to a method: kinds of data, batches, and protocols.
+"""Contract between data modules and methods: kinds of data, batches, protocols.
 
-This page is the whole contract. A data module says what ``kind`` of data it gives, a
-method says which kind it ``takes``, and `check_kind` refuses a pair that can't work. A
-data module without a ``kind`` (a user's own `LightningDataModule`, plain loaders) is
-taken at its word: its batches have to be those of the table in docs/architecture.md.
+This file is the whole contract. A data module declares the ``kind`` of data that it
+gives, a method the kinds that it ``takes``, and `check_kind` refuses a pair that does
+not match. A data module without a ``kind`` (a user's own `LightningDataModule`, plain
+loaders) is not checked: its batches must be those of the table in
+docs/architecture.md.
 
-Protocols name what callbacks and methods ask of a data module or of a method beyond its
-batches; ``isinstance`` asks whether an object has it all.
+Protocols state what callbacks and methods require of a data module or of a method
+beyond its batches; ``isinstance`` checks whether an object has all of it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +31,7 @@ DESCRIPTIONS: Mapping[DataKind, tuple[str, str]] = {
         "Interactions, SplitFiles or PlantedInteractions",
     ),
 }
-"""What each kind is called in a sentence, and data modules that give it."""
+"""Each kind in words, and data modules that give it."""
 
 
 # Batches ------------------------------------------------------------------------------
@@ -73,8 +74,8 @@ class InteractionBatch(NamedTuple):
 
 def samples_of(batch: Any) -> Tensor:
     """The samples of a batch ``x`` or ``(x, ...)``."""
-    found: Tensor = batch if isinstance(batch, Tensor) else batch[0]
-    return found
+    samples: Tensor = batch if isinstance(batch, Tensor) else batch[0]
+    return samples
 
 
 # Data modules -------------------------------------------------------------------------
@@ -82,21 +83,21 @@ def samples_of(batch: Any) -> Tensor:
 
 @runtime_checkable
 class KnownData(Protocol):
-    """Says which kind of data it gives."""
+    """Data of a declared kind."""
 
     kind: ClassVar[DataKind]
 
 
 @runtime_checkable
 class SampleShape(Protocol):
-    """Knows the shape of one sample."""
+    """Data of a known sample shape."""
 
     shape: tuple[int, ...]
 
 
 @runtime_checkable
 class SampleSource(Protocol):
-    """Hands out real samples, (n, *shape) on the model's scale, on the CPU."""
+    """Source of real samples, (n, *shape) on the model's scale, on the CPU."""
 
     def real(self, split: Any, n: int | None = None) -> Tensor:
         """The first n samples of a split, in order."""
@@ -104,15 +105,15 @@ class SampleSource(Protocol):
 
 @runtime_checkable
 class RandomRows(Protocol):
-    """Hands out rows of a split drawn at random, as a training batch holds them."""
+    """Source of random rows of a split, in the form of a training batch."""
 
     def random_rows(self, split: Any, n: int, generator: torch.Generator) -> Any:
-        """A batch of n rows, none twice, on the model's scale, on the CPU."""
+        """A batch of n different rows, on the model's scale, on the CPU."""
 
 
 @runtime_checkable
 class KnownModes(Protocol):
-    """Data drawn around known centres (k, d); None where it has none."""
+    """Samples around known modes (k, d); None where the data has no modes."""
 
     modes: Tensor | None
     mode_std: float
@@ -120,26 +121,26 @@ class KnownModes(Protocol):
 
 @runtime_checkable
 class ReferenceRows(Protocol):
-    """Names the split among whose rows neighbours are looked for."""
+    """Name of the split whose rows are searched for neighbours."""
 
     reference_rows: str
 
 
 @runtime_checkable
 class TwoDomainData(Protocol):
-    """A labelled source and a target; labels are 0 ... num_classes - 1."""
+    """Labelled source and unlabelled target; labels are 0 ... num_classes - 1."""
 
     domain_names: tuple[str, str]
     batch_size: int
 
     @property
     def row_columns(self) -> Mapping[str, Sequence[int | str]]:
-        """What a table of predictions says of the target's test rows, by column."""
+        """Columns that a table of predictions adds for the target's test rows."""
 
 
 @runtime_checkable
 class KnownClasses(Protocol):
-    """Has been read, and knows its classes."""
+    """Data whose classes are known, because it has been read."""
 
     num_classes: int
     class_names: tuple[str, ...]
@@ -147,14 +148,14 @@ class KnownClasses(Protocol):
 
 @runtime_checkable
 class InteractionSource(Protocol):
-    """Interactions of users and items in three splits, and what the rows stand for."""
+    """Interactions of users and items in three splits, before they are read."""
 
     seen_at: Mapping[str, str]
     predict_items: str
 
 
 class ReadInteractions(InteractionSource, Protocol):
-    """The same after ``setup``: sizes, splits, catalogue and fingerprints."""
+    """Interactions after ``setup``: sizes, splits, catalogue and fingerprints."""
 
     n_users: int
     n_items: int
@@ -162,7 +163,7 @@ class ReadInteractions(InteractionSource, Protocol):
     fingerprints: Mapping[str, str]
 
     def interactions(self, split: str) -> UserItems:
-        """Those of ``train``, ``val``, ``test``, ``seen`` or ``all``."""
+        """Interactions of ``train``, ``val``, ``test``, ``seen`` or ``all``."""
 
 
 # Methods ------------------------------------------------------------------------------
@@ -192,31 +193,31 @@ class HasPoints(Protocol):
     """A method with a point, or a vector of factors, for each user and item."""
 
     def points(self) -> dict[str, Tensor]:
-        """``users`` (n_users, d), ``items`` (n_items, d), and more."""
+        """``users`` (n_users, d), ``items`` (n_items, d), and other tables."""
 
 
 @runtime_checkable
 class HasAverage(Protocol):
-    """A method with a network whose running average is worth having."""
+    """A method with a network whose weights may be averaged."""
 
     @property
     def averaged(self) -> nn.Module | None:
-        """That network, or None."""
+        """The network, or None."""
 
 
 @runtime_checkable
 class ClipsWeights(Protocol):
-    """A method that holds its critic's weights in [-clip, clip]."""
+    """A method that clips its critic's weights to [-clip, clip]."""
 
     clip: float
 
     def clipped_parameters(self) -> list[nn.Parameter]:
-        """The weights that are held."""
+        """The weights that are clipped."""
 
 
 @runtime_checkable
 class Monitored(Protocol):
-    """A method that knows which of its metrics matters, and which way it is better."""
+    """A method with a metric to select checkpoints by, and its direction."""
 
     monitor: ClassVar[str]
     mode: ClassVar[str]
@@ -226,7 +227,7 @@ class Monitored(Protocol):
 
 
 def data_of(trainer: pl.Trainer | None) -> Any:
-    """The trainer's data module; None where there is none."""
+    """The trainer's data module, or None."""
     # The attribute exists only once a run has begun.
     return getattr(trainer, "datamodule", None)
 
@@ -240,7 +241,7 @@ def check_kind(method: type, takes: Sequence[DataKind], data: object) -> None:
         data: A data module; one without a ``kind`` is not refused.
 
     Raises:
-        ValueError: In one sentence that names both and what to set.
+        ValueError: Naming the method, the data, and what to set.
 
     >>> class Shop:
     ...     kind = "interactions"
@@ -252,10 +253,10 @@ def check_kind(method: type, takes: Sequence[DataKind], data: object) -> None:
     """
     if not isinstance(data, KnownData) or data.kind in takes:
         return
-    wanted = " or ".join(DESCRIPTIONS[kind][0] for kind in takes)
+    accepted = " or ".join(DESCRIPTIONS[kind][0] for kind in takes)
     examples = ", or ".join(DESCRIPTIONS[kind][1] for kind in takes)
     raise ValueError(
-        f"{method.__name__} takes {wanted}, but {type(data).__name__} gives "
+        f"{method.__name__} takes {accepted}, but {type(data).__name__} gives "
         f"{DESCRIPTIONS[data.kind][0]}: set data to {examples}, or choose a model "
         "for this data."
     )

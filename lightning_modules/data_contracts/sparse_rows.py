@@ -1,4 +1,4 @@
-"""Rows that are mostly zero, such as word counts, held without the zeros."""
+"""Sparse rows, such as word counts, in compressed form."""
 
 from dataclasses import dataclass
 from typing import Self, TypeAlias
@@ -17,7 +17,7 @@ class SparseRows:
     take a tenth of the time.
 
     Args:
-        starts: Where each row begins in ``columns``, and the end: int64 (n + 1,).
+        starts: Offset of each row in ``columns``, and the end: int64 (n + 1,).
         columns: Column of each entry, int64 (nnz,).
         values: The entries, floating point (nnz,).
         width: Number of columns.
@@ -35,7 +35,7 @@ class SparseRows:
 
     @classmethod
     def from_dense(cls, matrix: Tensor) -> Self:
-        """The entries of a matrix (n, width) that are not 0."""
+        """Sparse rows of a matrix (n, width)."""
         row, column = matrix.nonzero(as_tuple=True)
         counts = torch.bincount(row, minlength=len(matrix))
         return cls(starts_of(counts), column, matrix[row, column], matrix.shape[1])
@@ -44,7 +44,7 @@ class SparseRows:
         return len(self.starts) - 1
 
     def __getitem__(self, rows: Tensor | slice) -> "SparseRows":
-        """The named rows, int64 (m,), in their order; or a slice of them."""
+        """Rows of numbers int64 (m,), in their order, or of a slice."""
         if isinstance(rows, slice):
             rows = torch.arange(len(self), device=self.starts.device)[rows]
         starts, entries = entries_of(self.starts, rows)
@@ -53,29 +53,29 @@ class SparseRows:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(n, width), as a tensor would say."""
+        """Shape (n, width)."""
         return len(self), self.width
 
     @property
     def device(self) -> torch.device:
-        """Where the entries are."""
+        """Device of the entries."""
         return self.values.device
 
     def to(self, *args: object, **kwargs: object) -> "SparseRows":
-        """The same rows on another device or in another type, as a tensor would be."""
+        """The same rows on another device or of another dtype, like `Tensor.to`."""
         values = self.values.to(*args, **kwargs)  # type: ignore[call-overload]
         starts, columns = self.starts.to(values.device), self.columns.to(values.device)
         return SparseRows(starts, columns, values, self.width)
 
     def to_dense(self) -> Tensor:
-        """The matrix (n, width) with its zeros."""
+        """Dense matrix (n, width)."""
         counts = self.starts.diff()
         row = torch.arange(len(self), device=self.device).repeat_interleave(counts)
         dense = self.values.new_zeros(self.shape)
         return dense.index_put_((row, self.columns), self.values, accumulate=True)
 
     def times(self, matrix: Tensor) -> Tensor:
-        """The product with a matrix (width, d), shape (n, d); its gradient is dense."""
+        """Product with a matrix (width, d), shape (n, d); its gradient is dense."""
         return F.embedding_bag(
             self.columns,
             matrix,
@@ -90,7 +90,7 @@ Rows: TypeAlias = Tensor | SparseRows
 
 
 def join(first: Rows, second: Rows) -> Rows:
-    """The rows of both, one after the other.
+    """Concatenation of rows.
 
     Raises:
         ValueError: If one is sparse and the other is not, or their widths differ.
@@ -103,7 +103,9 @@ def join(first: Rows, second: Rows) -> Rows:
     if isinstance(first, Tensor) or isinstance(second, Tensor):
         raise ValueError("Both domains must be sparse, or both dense.")
     if first.width != second.width:
-        raise ValueError(f"Rows {first.width} and {second.width} wide don't join.")
+        raise ValueError(
+            f"Rows must have one width, got {first.width} and {second.width}."
+        )
     return SparseRows(
         torch.cat([first.starts, second.starts[1:] + len(first.columns)]),
         torch.cat([first.columns, second.columns]),
@@ -113,17 +115,17 @@ def join(first: Rows, second: Rows) -> Rows:
 
 
 def starts_of(counts: Tensor) -> Tensor:
-    """Where rows with so many entries (n,) begin, and the end: int64 (n + 1,)."""
+    """Offsets of rows with these numbers of entries (n,), and the end: (n + 1,)."""
     return torch.cat([counts.new_zeros(1), counts.cumsum(0)])
 
 
 def entries_of(starts: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Where the named rows begin when they stand alone, and which entries they have.
+    """Offsets of the selected rows in a matrix of their own, and their entries.
 
     >>> entries_of(torch.tensor([0, 2, 2, 5]), torch.tensor([2, 0]))
     (tensor([0, 3, 5]), tensor([2, 3, 4, 0, 1]))
     """
     counts = starts[rows + 1] - starts[rows]
-    new = starts_of(counts)
-    shift = (starts[rows] - new[:-1]).repeat_interleave(counts)
-    return new, shift + torch.arange(len(shift), device=shift.device)
+    offsets = starts_of(counts)
+    shift = (starts[rows] - offsets[:-1]).repeat_interleave(counts)
+    return offsets, shift + torch.arange(len(shift), device=shift.device)

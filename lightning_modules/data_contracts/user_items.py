@@ -1,4 +1,4 @@
-"""Which items belong to which users, held as their numbers."""
+"""Interactions of users and items as a sparse binary matrix."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self
@@ -10,7 +10,7 @@ from lightning_modules.data_contracts.sparse_rows import entries_of, starts_of
 
 
 class Pairs(NamedTuple):
-    """Pairs of a few users: the place of the user among them, and the item, (n,)."""
+    """Interactions of a few users: position of the user among them, and item, (n,)."""
 
     rows: Tensor
     items: Tensor
@@ -18,18 +18,20 @@ class Pairs(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class UserItems:
-    """A matrix (n_users, n_items) of zeros and ones in compressed rows (CSR).
+    """A binary matrix (n_users, n_items) in compressed rows (CSR).
+
+    Its entries are pairs of a user and an item.
 
     Args:
-        starts: Where each user begins in ``items``, and the end: int64 (n_users + 1,).
-        items: Items of each user in rising order, none twice, int64 (n_pairs,).
-        n_items: Number of items, the ones without a pair included.
+        starts: Offset of each user in ``items``, and the end: int64 (n_users + 1,).
+        items: Items of each user in rising order, without repeats, int64 (n_pairs,).
+        n_items: Number of items, those without a pair included.
 
     >>> users, items = torch.tensor([2, 0, 0]), torch.tensor([1, 4, 3])
-    >>> liked = UserItems.from_pairs(users, items, n_users=3, n_items=5)
-    >>> liked.items.tolist(), liked.counts.tolist()
+    >>> seen = UserItems.from_pairs(users, items, n_users=3, n_items=5)
+    >>> seen.items.tolist(), seen.counts.tolist()
     ([3, 4, 1], [2, 0, 1])
-    >>> liked.contain(torch.tensor([0, 1, 2]), torch.tensor([4, 4, 1])).tolist()
+    >>> seen.contain(torch.tensor([0, 1, 2]), torch.tensor([4, 4, 1])).tolist()
     [True, False, True]
     """
 
@@ -48,7 +50,7 @@ class UserItems:
     def from_pairs(
         cls, users: Tensor, items: Tensor, n_users: int, n_items: int
     ) -> Self:
-        """Of pairs int64 (n,) in any order; one that is there twice counts once."""
+        """Matrix of pairs int64 (n,) in any order; repeats count once."""
         keys = torch.unique(users * n_items + items)  # sorted
         counts = torch.bincount(keys // max(n_items, 1), minlength=n_users)
         return cls(starts_of(counts), keys % max(n_items, 1), n_items)
@@ -59,7 +61,7 @@ class UserItems:
 
     @property
     def n_users(self) -> int:
-        """Number of users, the ones without a pair included."""
+        """Number of users, those without a pair included."""
         return len(self.starts) - 1
 
     @property
@@ -74,19 +76,19 @@ class UserItems:
         return users.repeat_interleave(self.counts)
 
     def of(self, users: Tensor) -> Pairs:
-        """All pairs of the named users, int64 (n,), in their order."""
+        """All pairs of users int64 (n,), in the order of these users."""
         starts, entries = entries_of(self.starts, users)
         rows = torch.arange(len(users), device=users.device)
         return Pairs(rows.repeat_interleave(starts.diff()), self.items[entries])
 
     def contain(self, users: Tensor, items: Tensor) -> Tensor:
-        """Whether each pair is one of these, bool; users and items broadcast."""
-        asked = users * self.n_items + items
+        """Whether each pair is in the matrix, bool; users and items broadcast."""
+        keys = users * self.n_items + items
         if not len(self._keys):
-            return torch.zeros_like(asked, dtype=torch.bool)
-        place = torch.searchsorted(self._keys, asked).clamp_max(len(self._keys) - 1)
+            return torch.zeros_like(keys, dtype=torch.bool)
+        place = torch.searchsorted(self._keys, keys).clamp_max(len(self._keys) - 1)
         # index_select is twice as fast on a CPU as brackets
-        return self._keys.index_select(0, place.flatten()).view_as(asked) == asked
+        return self._keys.index_select(0, place.flatten()).view_as(keys) == keys
 
     def to(self, *args: object, **kwargs: object) -> "UserItems":
         """The same pairs on another device."""

@@ -1,6 +1,6 @@
 """Distances between the features of two domains, as differentiable losses.
 
-What the methods of the table beside WDGRL descend. Rows are features (n, d) and (m, d)
+The losses of WDGRL's baselines. Rows are features (n, d) and (m, d)
 of a source and a target batch.
 """
 
@@ -18,7 +18,7 @@ RBF_WIDTHS = (
     *(1.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 35.0),
     *(100.0, 1e3, 1e4, 1e5, 1e6),
 )
-"""The 19 widths of domain separation networks (arXiv:1608.06019)."""
+"""The 19 kernel widths of domain separation networks (arXiv:1608.06019)."""
 
 _EXACTLY = "donot_use_mm_for_euclid_dist"
 
@@ -39,12 +39,12 @@ def squared_mmd(
         source: Features of the source.
         target: Features of the target.
         widths: w > 0, in units of squared features.
-        unbiased: Leave pairs of a row with itself out, so that the mean over batches
-            is that of the whole domains; the value may then be negative.
+        unbiased: Leave out the pairs of a row with itself, so that the mean over
+            batches estimates that of the whole domains; the value may be negative.
 
     Raises:
-        ValueError: If a width is not positive, or an unbiased estimate is wanted of a
-            single row.
+        ValueError: If a width is not positive, or an unbiased estimate is asked for
+            a single row.
 
     References:
         Gretton et al. 2012, JMLR 13, eq. 3 (unbiased) and 5.
@@ -56,7 +56,7 @@ def squared_mmd(
     check_widths(widths)
     n, m = len(source), len(target)
     if unbiased and min(n, m) < 2:
-        raise ValueError("An unbiased estimate needs two rows of each domain.")
+        raise ValueError("An unbiased estimate needs at least two rows of each domain.")
     rows = torch.cat([source, target])
     squared = _squared_distances(rows, rows)
     kernel = torch.zeros_like(squared)
@@ -68,9 +68,9 @@ def squared_mmd(
 
 
 def check_widths(widths: Sequence[float]) -> None:
-    """Refuse kernels without a width, with a ValueError."""
+    """Refuse kernel widths that are not positive, with a ValueError."""
     if not widths or not all(width > 0 for width in widths):
-        raise ValueError(f"widths of the kernels must be positive, got {list(widths)}.")
+        raise ValueError(f"widths must be positive, got {list(widths)}.")
 
 
 def _mean_within(block: Tensor, *, unbiased: bool) -> Tensor:
@@ -81,14 +81,14 @@ def _mean_within(block: Tensor, *, unbiased: bool) -> Tensor:
 
 
 def _squared_distances(x: Tensor, y: Tensor) -> Tensor:
-    # Through products of rows, near ones would lose the digits that narrow kernels see.
+    # The expansion into products would lose the digits that narrow kernels depend on.
     return torch.cdist(x, y, compute_mode=_EXACTLY).square()
 
 
 def coral_distance(
     source: Float[Tensor, "n d"], target: Float[Tensor, "m d"]
 ) -> Float[Tensor, ""]:
-    r"""Squared distance of the covariances of two domains.
+    r"""Squared distance of the covariances of two domains (CORAL).
 
     .. math:: \frac{1}{4 d^2} \lVert C_S - C_T \rVert_F^2, \qquad
               C = \frac{1}{n - 1} \sum_i (x_i - \bar x)(x_i - \bar x)^T
@@ -108,7 +108,7 @@ def coral_distance(
     tensor(9.)
     """
     if min(len(source), len(target)) < 2:
-        raise ValueError("A covariance needs two rows of each domain.")
+        raise ValueError("A covariance needs at least two rows of each domain.")
     full = torch.promote_types(source.dtype, torch.float32)  # fourth powers overflow
     with torch.autocast(source.device.type, enabled=False):
         rows = source.to(full), target.to(full)
@@ -132,7 +132,7 @@ class _Reversal(torch.autograd.Function):
 
 
 def reverse_gradient(x: Tensor, weight: float = 1.0) -> Tensor:
-    """The same values, whose gradient arrives multiplied by -weight.
+    """Gradient reversal: the identity, with the gradient multiplied by -weight.
 
     References:
         Ganin et al. 2016, JMLR 17, eq. 16-18, arXiv:1505.07818.
@@ -154,14 +154,14 @@ def joint_transport_cost(
     feature_weight: float,
     label_weight: float,
 ) -> Float[Tensor, ""]:
-    r"""Cost of moving source features and labels onto target features and predictions.
+    r"""Exact transport cost of features and labels between two batches (DeepJDOT).
 
     .. math:: \min_\gamma \sum_{ij} \gamma_{ij} \bigl( \alpha \lVert h_i - h_j \rVert^2
               + \lambda \, \ell(y_i, f(h_j)) \bigr)
 
     with the cross-entropy :math:`\ell`. The plan is that of the exact problem between
-    the two batches, by POT on the CPU; the loss is differentiated with it held, which
-    is its gradient where the plan is unique (envelope theorem).
+    the two batches, by POT on the CPU; the loss is differentiated with the plan
+    fixed, which is its gradient where the plan is unique (envelope theorem).
 
     Args:
         source: Features of the source.
@@ -182,8 +182,8 @@ def joint_transport_cost(
     >>> joint_transport_cost(x, y, x + 2, torch.zeros(1, 2), **weights)  # 4 + log 2
     tensor(4.6931)
     """
-    apart = _squared_distances(source, target)
+    distance = _squared_distances(source, target)
     disagreement = -target_logits.log_softmax(1).T[labels]
-    cost = feature_weight * apart + label_weight * disagreement
+    cost = feature_weight * distance + label_weight * disagreement
     plan = optimal_transport(cost.detach()).plan.to(cost)
     return (plan * cost).sum()

@@ -1,4 +1,4 @@
-"""The objectives of GAN and Wasserstein critics, as functions of scores.
+"""Losses of GAN and Wasserstein critics, as functions of scores.
 
 A critic (in a GAN: the discriminator before its sigmoid) maps n samples to a
 vector of n scores. A column (n, 1) is refused, because subtracting a column from
@@ -15,8 +15,8 @@ from torch.nn.functional import softplus
 def _vector(scores: Tensor) -> Tensor:
     if scores.ndim != 1:
         raise ValueError(
-            f"Scores must be a vector (n,), got shape {tuple(scores.shape)}: let the "
-            "critic end in .squeeze(-1) or .flatten()."
+            f"Scores must be a vector (n,), got shape {tuple(scores.shape)}: end the "
+            "critic in .squeeze(-1) or .flatten()."
         )
     return scores
 
@@ -50,11 +50,11 @@ def discriminator_loss(
 
 
 def saturating_generator_loss(fake: Float[Tensor, "..."]) -> Tensor:
-    r"""The minimax cost of the generator (eq. 2).
+    r"""Minimax cost of the generator (eq. 2).
 
     .. math:: L_G = E_{x \sim P_g} \log(1 - D(x))
 
-    Its gradient vanishes where the discriminator is sure (arXiv:1701.04862, fig. 2).
+    Its gradient vanishes where the discriminator is certain (arXiv:1701.04862, fig. 2).
 
     Args:
         fake: Logits of generated samples, shape (n,).
@@ -73,7 +73,7 @@ def saturating_generator_loss(fake: Float[Tensor, "..."]) -> Tensor:
 
 
 def non_saturating_generator_loss(fake: Float[Tensor, "..."]) -> Tensor:
-    r"""The "-log D" cost of the generator (eq. 3).
+    r"""Non-saturating "-log D" cost of the generator (eq. 3).
 
     .. math:: L_G = E_{x \sim P_g}[-\log D(x)]
 
@@ -94,9 +94,9 @@ def non_saturating_generator_loss(fake: Float[Tensor, "..."]) -> Tensor:
 
 
 def jensen_shannon_estimate(loss: Float[Tensor, ""]) -> Tensor:
-    """Lower bound on the Jensen-Shannon divergence that a discriminator shows.
+    """Lower bound on the Jensen-Shannon divergence from the discriminator's loss.
 
-    Eq. 11 read backwards: with the best discriminator, JS = log 2 - loss / 2, and
+    Eq. 11 solved for JS: with the optimal discriminator, JS = log 2 - loss / 2, and
     any other discriminator gives less. The value is in nats, at most log 2.
 
     >>> import torch
@@ -135,7 +135,7 @@ def wasserstein_critic_loss(
 
 
 def wasserstein_generator_loss(fake: Float[Tensor, "..."]) -> Tensor:
-    r"""The generator's part of the dual (eq. 35).
+    r"""Generator's part of the dual (eq. 35).
 
     .. math:: L_G = -E_{x \sim P_g} f(x)
 

@@ -1,4 +1,4 @@
-"""Wasserstein distances that need no plan: on a line, sliced, between Gaussians."""
+"""Closed-form Wasserstein distances: on a line, sliced, between Gaussians."""
 
 from typing import cast
 
@@ -29,7 +29,7 @@ def wasserstein_1d(
         y: Points, shape (m,).
         a: Weights of x, which sum to 1; uniform if None.
         b: Weights of y.
-        p: Order, at least 1. The distance itself comes back, not its p-th power.
+        p: Order, at least 1. The distance is returned, not its p-th power.
 
     Returns:
         Scalar in the units of ``x``.
@@ -47,8 +47,8 @@ def wasserstein_1d(
     refuse_diverged(x, y)
     columns = (x.double(), y.double(), weights(a, len(x), "a"), weights(b, len(y), "b"))
     # One column each: POT transposes what it gets, and torch warns for vectors.
-    raised = pot().wasserstein_1d(*(c.to(x.device)[:, None] for c in columns), p)
-    return cast(Tensor, raised[0] ** (1 / p)).to(x.dtype)
+    powers = pot().wasserstein_1d(*(c.to(x.device)[:, None] for c in columns), p)
+    return cast(Tensor, powers[0] ** (1 / p)).to(x.dtype)
 
 
 def gaussian_wasserstein(
@@ -66,7 +66,7 @@ def gaussian_wasserstein(
     Gaussians fitted to features; W1 is at most this, by Jensen's inequality.
 
     Args:
-        mean_x: Mean of one law.
+        mean_x: Mean of one Gaussian.
         mean_y: Mean of the other.
         covariance_x: Covariance of one, symmetric and positive semidefinite.
         covariance_y: Covariance of the other.
@@ -133,7 +133,7 @@ def sliced_wasserstein_distance(
         x: Samples of one distribution, each row with weight 1/n.
         y: Samples of the other, each row with weight 1/m. Sizes may differ.
         directions: Unit vectors, see `random_directions`.
-        p: Order, at least 1. The distance itself comes back, not its p-th power.
+        p: Order, at least 1. The distance is returned, not its p-th power.
 
     Returns:
         Scalar in the units of ``x``.
@@ -160,7 +160,7 @@ def sliced_wasserstein_distance(
 def _joint_quantiles(
     n: int, m: int, device: torch.device
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Which order statistics face each other, and over what share of the mass.
+    """Matched order statistics, and the share of the mass of each match.
 
     Levels are counted in units of 1/(nm), where both i/n and j/m are integers.
     """

@@ -1,8 +1,8 @@
-"""The terms of collaborative metric learning (eq. 51-56), on squared distances.
+"""Losses of collaborative metric learning (eq. 51-56), on squared distances.
 
-Users and items are points of one space; the items a user likes are to be nearer to the
-user than all others. Hsieh et al. 2017, "Collaborative Metric Learning", WWW,
-doi:10.1145/3038912.3052639.
+Users and items are points of one space; positive items, those that a user interacted
+with, should be nearer to the user than all others. Hsieh et al. 2017, "Collaborative
+Metric Learning", WWW, doi:10.1145/3038912.3052639.
 """
 
 from typing import NamedTuple
@@ -13,10 +13,10 @@ from torch import Tensor
 
 
 class Hardest(NamedTuple):
-    """The negative of each positive that its hinge is taken at.
+    """The negative that is used for each positive.
 
     Attributes:
-        place: Which of the candidates, int64 (n,).
+        place: Its position among the candidates, int64 (n,).
         rank: Estimate of the positive's rank, 0 where no candidate is an impostor.
         impostor: Whether the hinge is above 0.
     """
@@ -32,7 +32,7 @@ def metric_hinge(
     r"""The bracket of eq. 52, :math:`[m + d(i, j)^2 - d(i, k)^2]_+`.
 
     Args:
-        positive: Squared distance of the user to the item that was liked.
+        positive: Squared distance of the user to the positive item.
         negative: Squared distance of the user to the other item.
         margin: m > 0, in squared units of the space.
 
@@ -49,7 +49,7 @@ def hardest_negatives(
     margin: float,
     n_items: int,
 ) -> Hardest:
-    r"""The candidate with the largest hinge, and the rank that U candidates suggest.
+    r"""The candidate with the largest hinge, and a rank estimated from U candidates.
 
     Of the U candidates of a pair M are impostors, :math:`d(i, k)^2 < d(i, j)^2 + m`;
     among J items there are then about :math:`J M / U` of them, which takes the place of
@@ -57,7 +57,7 @@ def hardest_negatives(
     impostor is met).
 
     Args:
-        positive: Squared distances to the liked items.
+        positive: Squared distances to the positive items.
         negatives: Squared distances to U candidates each.
         allowed: Which candidates may be used; known positives may not, and don't count
             in U either.
@@ -84,15 +84,15 @@ def first_impostors(
     margin: float,
     n_items: int,
 ) -> Hardest:
-    r"""The first candidate that is an impostor, and the rank that its place suggests.
+    r"""The first impostor among the candidates, and a rank from its position.
 
     Drawing until an impostor is met takes N draws where the positive has rank about
     :math:`\lfloor J / N \rfloor` (WARP, Weston et al. 2011; section 3.3 of the CML
-    paper). All U candidates are looked at in one pass; known positives are not counted
+    paper). All U candidates are compared in one pass; known positives are not counted
     as draws. Where none is an impostor the rank is 0.
 
     Args:
-        positive: Squared distances to the liked items, or other costs.
+        positive: Squared distances to the positive items, or other costs.
         negatives: Those of U candidates each, in the order of the draws.
         allowed: Which candidates may be used.
         margin: m > 0.
@@ -104,10 +104,10 @@ def first_impostors(
     Hardest(place=tensor([2]), rank=tensor([15.]), impostor=tensor([True]))
     """
     impostors = (negatives < (positive + margin)[:, None]) & allowed
-    found = impostors.any(1)
+    is_met = impostors.any(1)
     place = impostors.int().argmax(1)  # the first of equal values
     draws = allowed.cumsum(1).gather(1, place[:, None])[:, 0].clamp_min(1)
-    return Hardest(place, (n_items / draws).floor() * found, found)
+    return Hardest(place, (n_items / draws).floor() * is_met, is_met)
 
 
 def smooth_hinge(
@@ -117,16 +117,16 @@ def smooth_hinge(
     margin: float,
     temperature: float,
 ) -> Float[Tensor, " n"]:
-    r"""The hinge at the hardest of U candidates, with both its corners rounded.
+    r"""Smooth upper bound of the hinge at the hardest of U candidates.
 
     .. math:: \tau \log\Bigl(1 + \sum_k e^{(m + d(i, j)^2 - d(i, k)^2) / \tau}\Bigr)
 
     It is never below the hinge of any candidate, at most :math:`\tau \log(U + 1)` above
-    the largest, and becomes that one as :math:`\tau \to 0`. Its gradient moves every
+    the largest, and tends to that one as :math:`\tau \to 0`. Its gradient moves every
     candidate, the nearest most.
 
     Args:
-        positive: Squared distances to the liked items.
+        positive: Squared distances to the positive items.
         negatives: Squared distances to U candidates each.
         allowed: Which candidates may be used.
         margin: m, in squared units of the space.
@@ -143,7 +143,7 @@ def smooth_hinge(
 
 
 def rank_weight(rank: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-    r"""Eq. 53, :math:`w = \log(\text{rank} + 1)`: what ranks low is pulled harder.
+    r"""Rank weight of eq. 53, :math:`w = \log(\text{rank} + 1)`.
 
     >>> rank_weight(torch.tensor([0.0, 1.0]))
     tensor([0.0000, 0.6931])
@@ -154,7 +154,7 @@ def rank_weight(rank: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
 def feature_loss(
     predicted: Float[Tensor, "n d"], points: Float[Tensor, "n d"]
 ) -> Float[Tensor, ""]:
-    r"""Eq. 54, :math:`\lVert f(x_j) - v_j \rVert^2`, mean over the items.
+    r"""Feature loss of eq. 54, :math:`\lVert f(x_j) - v_j \rVert^2`, mean over items.
 
     >>> feature_loss(torch.tensor([[0.0, 1.0]]), torch.tensor([[2.0, 1.0]]))
     tensor(4.)
@@ -178,21 +178,21 @@ def covariance_penalty(points: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
     centred = points - points.mean(0)
     covariance = centred.T @ centred / len(points)
     # zeros instead of the diagonal, not a difference of two large sums
-    apart = 1 - torch.eye(len(covariance), device=points.device, dtype=points.dtype)
-    return (covariance * apart).square().sum()
+    others = 1 - torch.eye(len(covariance), device=points.device, dtype=points.dtype)
+    return (covariance * others).square().sum()
 
 
 @torch.no_grad()
 def project_rows_(
     table: Float[Tensor, "n d"], rows: Int[Tensor, " m"] | None = None
 ) -> None:
-    """Put rows outside the unit ball onto its surface (eq. 56), in place.
+    """Project rows to the unit ball (eq. 56), in place.
 
-    Rows inside stay where they are: this is a projection to the ball, not the sphere.
+    Rows inside stay unchanged: this is a projection to the ball, not the sphere.
 
     Args:
         table: Points.
-        rows: Which of them; a row may come several times. None: all.
+        rows: Numbers of the rows to project, repeats allowed; None: all.
 
     >>> table = torch.tensor([[3.0, 4.0], [0.3, 0.4]])
     >>> project_rows_(table, torch.tensor([0, 1, 0]))

@@ -1,12 +1,12 @@
-"""The distances of the note's background section on metric learning.
+"""Distances between points (docs/theory.md, metric learning).
 
 Each function takes points ``x`` and ``y`` of shapes (..., d) that broadcast against
 each other and returns (...): paired rows for equal shapes, all pairs by `pairwise`.
 
 A *metric* satisfies four axioms: d(x, y) >= 0; d(x, y) = 0 exactly if x = y;
 d(x, y) = d(y, x); d(x, z) <= d(x, y) + d(y, z). Kantorovich-Rubinstein duality (eq. 32)
-needs a metric; `squared_euclidean` and `cosine_distance` are none, since both break the
-triangle inequality, and cosine also cannot tell x from 2x.
+needs a metric; `squared_euclidean` and `cosine_distance` are not metrics, since both
+violate the triangle inequality, and cosine also does not distinguish x from 2x.
 """
 
 from collections.abc import Callable
@@ -22,10 +22,10 @@ Distance = Callable[[Tensor, Tensor], Tensor]
 def pairwise(
     distance: Distance, x: Float[Tensor, "n d"], y: Float[Tensor, "m d"]
 ) -> Float[Tensor, "n m"]:
-    """A distance between all rows of two sets.
+    """Matrix of distances between all rows of two sets.
 
     Args:
-        distance: One of this file, or any function that broadcasts alike.
+        distance: A function of this file, or any other that broadcasts like them.
         x: Points, shape (n, d).
         y: Points, shape (m, d).
 
@@ -39,7 +39,7 @@ def pairwise(
 
 
 def euclidean(x: Float[Tensor, "... d"], y: Float[Tensor, "... d"]) -> Tensor:
-    r"""Length of the straight line, :math:`\sqrt{\sum_k (x_k - y_k)^2}`; a metric.
+    r"""Euclidean distance, :math:`\sqrt{\sum_k (x_k - y_k)^2}`; a metric.
 
     >>> euclidean(torch.zeros(2), torch.tensor([3.0, 4.0]))
     tensor(5.)
@@ -48,9 +48,9 @@ def euclidean(x: Float[Tensor, "... d"], y: Float[Tensor, "... d"]) -> Tensor:
 
 
 def squared_euclidean(x: Float[Tensor, "... d"], y: Float[Tensor, "... d"]) -> Tensor:
-    r"""The squared length, :math:`\sum_k (x_k - y_k)^2`; no metric.
+    r"""Squared Euclidean distance, :math:`\sum_k (x_k - y_k)^2`; not a metric.
 
-    On a line 0, 1, 2 it says 4 for the whole way and 1 for each half.
+    Of the points 0, 1, 2 the distance from 0 to 2 is 4, and 1 for each half.
 
     >>> squared_euclidean(torch.zeros(2), torch.tensor([3.0, 4.0]))
     tensor(25.)
@@ -59,7 +59,7 @@ def squared_euclidean(x: Float[Tensor, "... d"], y: Float[Tensor, "... d"]) -> T
 
 
 def manhattan(x: Float[Tensor, "... d"], y: Float[Tensor, "... d"]) -> Tensor:
-    r"""Way along the axes, :math:`\sum_k |x_k - y_k|`; a metric.
+    r"""Manhattan distance, :math:`\sum_k |x_k - y_k|`; a metric.
 
     >>> manhattan(torch.zeros(2), torch.tensor([3.0, -4.0]))
     tensor(7.)
@@ -68,7 +68,7 @@ def manhattan(x: Float[Tensor, "... d"], y: Float[Tensor, "... d"]) -> Tensor:
 
 
 def chebyshev(x: Float[Tensor, "... d"], y: Float[Tensor, "... d"]) -> Tensor:
-    r"""Largest difference of a coordinate, :math:`\max_k |x_k - y_k|`; a metric.
+    r"""Chebyshev distance, :math:`\max_k |x_k - y_k|`; a metric.
 
     >>> chebyshev(torch.zeros(2), torch.tensor([3.0, -4.0]))
     tensor(4.)
@@ -79,23 +79,23 @@ def chebyshev(x: Float[Tensor, "... d"], y: Float[Tensor, "... d"]) -> Tensor:
 def minkowski(
     x: Float[Tensor, "... d"], y: Float[Tensor, "... d"], p: float = 2.0
 ) -> Tensor:
-    r""":math:`(\sum_k |x_k - y_k|^p)^{1/p}`; a metric for p >= 1.
+    r"""Minkowski distance, :math:`(\sum_k |x_k - y_k|^p)^{1/p}`; a metric for p >= 1.
 
     p = 1 is `manhattan`, 2 `euclidean`, infinity `chebyshev`.
 
     Raises:
-        ValueError: If p is below 1, where the triangle inequality breaks.
+        ValueError: If p is below 1, where the triangle inequality fails.
 
     >>> minkowski(torch.zeros(2), torch.tensor([3.0, 4.0]), p=2.0)
     tensor(5.)
     """
     if not p >= 1:
-        raise ValueError(f"minkowski needs p of at least 1, got {p}.")
+        raise ValueError(f"p of minkowski must be at least 1, got {p}.")
     return cast(Tensor, torch.linalg.vector_norm(x - y, p, dim=-1))
 
 
 def cosine_distance(x: Float[Tensor, "... d"], y: Float[Tensor, "... d"]) -> Tensor:
-    r"""One minus the cosine of the angle between x and y, in [0, 2]; no metric.
+    r"""One minus the cosine of the angle between x and y, in [0, 2]; not a metric.
 
     Points at the origin have no angle; they are at distance 1 from everything.
 
@@ -114,7 +114,7 @@ def mahalanobis(
     y: Float[Tensor, "... d"],
     covariance: Float[Tensor, "d d"],
 ) -> Tensor:
-    r"""Euclidean distance in units of the data's spread (eq. 46); a metric.
+    r"""Mahalanobis distance (eq. 46); a metric.
 
     .. math:: d_M(x, y) = \sqrt{(x - y)^\top \Sigma^{-1} (x - y)}
 
@@ -125,7 +125,7 @@ def mahalanobis(
 
     Raises:
         ValueError: If the covariance is not positive definite: a direction without
-            spread has no unit.
+            variance has no unit.
 
     >>> sigma = torch.diag(torch.tensor([4.0, 1.0]))
     >>> mahalanobis(torch.zeros(2), torch.tensor([2.0, 0.0]), sigma)
@@ -137,7 +137,7 @@ def mahalanobis(
             "mahalanobis needs a positive definite covariance: use more points than "
             "coordinates, or add a small multiple of the identity."
         )
-    # One triangle and many right-hand sides: a batch of triangles would need d^2 each.
+    # One factor and many right-hand sides: a batch of factors would need d^2 each.
     difference = x - y
     columns = difference.reshape(-1, difference.shape[-1]).T
     whitened = torch.linalg.solve_triangular(root, columns, upper=False)
@@ -146,9 +146,9 @@ def mahalanobis(
 
 
 def entropy(p: Float[Tensor, "... d"]) -> Tensor:
-    r"""Shannon's information entropy :math:`-\sum_k p_k \log p_k`, in nats.
+    r"""Shannon entropy :math:`-\sum_k p_k \log p_k`, in nats.
 
-    Not a distance of two points, but what `jensen_shannon` is made of.
+    Not a distance, but `jensen_shannon` is computed from it.
 
     Args:
         p: Probabilities, shape (..., d), each row summing to 1.
@@ -160,7 +160,7 @@ def entropy(p: Float[Tensor, "... d"]) -> Tensor:
 
 
 def jensen_shannon(p: Float[Tensor, "... d"], q: Float[Tensor, "... d"]) -> Tensor:
-    r"""The distance that information entropy gives between two laws; a metric.
+    r"""Jensen-Shannon distance between two discrete distributions; a metric.
 
     .. math:: \sqrt{H(\tfrac{p + q}{2}) - \tfrac12 H(p) - \tfrac12 H(q)}
 
@@ -169,7 +169,7 @@ def jensen_shannon(p: Float[Tensor, "... d"], q: Float[Tensor, "... d"]) -> Tens
 
     Args:
         p: Probabilities, shape (..., d), each row summing to 1.
-        q: The same.
+        q: Probabilities, like p.
 
     References:
         Endres and Schindelin 2003, "A new metric for probability distributions".

@@ -1,7 +1,7 @@
-"""What the GAN losses measure once the discriminator is optimal (eq. 4-14).
+"""Divergences that GAN losses estimate with an optimal discriminator (eq. 4-14).
 
-Discrete laws are vectors of probabilities; laws that are known by samples come in
-through the discriminator's logits, whose optimum is the log ratio of the densities
+Discrete distributions are vectors of probabilities; distributions given by samples are
+compared through the discriminator's logits, whose optimum is the log density ratio
 (for JS: `adversarial.jensen_shannon_estimate` of the discriminator's loss).
 """
 
@@ -13,7 +13,7 @@ from torch import Tensor
 def optimal_discriminator(
     real: Float[Tensor, "..."], fake: Float[Tensor, "..."]
 ) -> Float[Tensor, "..."]:
-    r"""The discriminator that no other beats (eq. 6), 1/2 where neither law is.
+    r"""Optimal discriminator (eq. 6); 1/2 where both densities are 0.
 
     .. math:: D^*(x) = \frac{P_r(x)}{P_r(x) + P_g(x)}
 
@@ -27,14 +27,14 @@ def optimal_discriminator(
     tensor([0.5000, 1.0000])
     """
     total = real + fake
-    somewhere = total > 0
-    return torch.where(somewhere, real / torch.where(somewhere, total, 1.0), 0.5)
+    positive = total > 0
+    return torch.where(positive, real / torch.where(positive, total, 1.0), 0.5)
 
 
 def discriminator_objective(
     real: Float[Tensor, " k"], fake: Float[Tensor, " k"], scores: Float[Tensor, " k"]
 ) -> Float[Tensor, ""]:
-    r"""What a discriminator loses on two discrete laws (eq. 1, the sum of eq. 4).
+    r"""Discriminator loss on two discrete distributions (eq. 1, the sum of eq. 4).
 
     .. math:: -\sum_k P_r(k) \log D(k) - \sum_k P_g(k) \log(1 - D(k))
 
@@ -59,17 +59,17 @@ def discriminator_objective(
 def kl_divergence(
     p: Float[Tensor, "... k"], q: Float[Tensor, "... k"]
 ) -> Float[Tensor, "..."]:
-    r"""Kullback-Leibler divergence of two discrete laws (eq. 9), in nats.
+    r"""Kullback-Leibler divergence of two discrete distributions (eq. 9), in nats.
 
     .. math:: KL(p \| q) = \sum_k p_k \log \frac{p_k}{q_k}
 
     Args:
         p: Probabilities, shape (..., k).
-        q: The same.
+        q: Probabilities, like p.
 
     Returns:
         Shape (...), not negative; infinite where q is 0 and p is not. Probabilities are
-        taken to sum to 1. At p_k = 0 the slope is infinite and autograd gives NaN:
+        assumed to sum to 1. At p_k = 0 the slope is infinite and autograd gives NaN:
         differentiate through a softmax, which is never 0.
 
     >>> kl_divergence(torch.tensor([1.0, 0.0]), torch.tensor([0.5, 0.5]))
@@ -83,17 +83,17 @@ def kl_divergence(
 def js_divergence(
     p: Float[Tensor, "... k"], q: Float[Tensor, "... k"]
 ) -> Float[Tensor, "..."]:
-    r"""Jensen-Shannon divergence of two discrete laws (eq. 10), in nats.
+    r"""Jensen-Shannon divergence of two discrete distributions (eq. 10), in nats.
 
     .. math:: JS(p \| q) = \tfrac12 KL(p \| \tfrac{p+q}{2})
               + \tfrac12 KL(q \| \tfrac{p+q}{2})
 
-    It is log 2 for every pair of disjoint laws, however far apart: its gradient says
-    nothing about where to go, where W1 does.
+    It is log 2 for every pair of disjoint distributions, however distant: its gradient
+    is 0 there, unlike that of W1.
 
     Args:
         p: Probabilities, shape (..., k).
-        q: The same.
+        q: Probabilities, like p.
 
     >>> js_divergence(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]))  # log 2
     tensor(0.6931)
@@ -110,8 +110,8 @@ def kl_from_logits(logits: Float[Tensor, " n"]) -> Float[Tensor, ""]:
 
     for the optimal discriminator D of P (labelled 1) against Q; its logit is the log
     ratio of the densities. Eq. (12) has P_g for P: with a discriminator that labels
-    data 1 that is ``kl_from_logits(-critic(fake))``. Any other D gives another number,
-    not a bound.
+    data 1 that is ``kl_from_logits(-critic(fake))``. For any other D the value
+    is not even a bound.
 
     Args:
         logits: Discriminator's logits on samples of P, shape (n,).

@@ -1,4 +1,4 @@
-"""How well a linear classifier tells two domains apart."""
+"""Proxy A-distance between two domains."""
 
 import warnings
 
@@ -20,18 +20,18 @@ def proxy_a_distance(
     .. math:: \hat d_A = 2 (1 - 2 \epsilon)
 
     with :math:`\epsilon` the cross-validated error of a logistic regression that says
-    which domain a row comes from. Features are standardised, by the training folds
-    alone. Both domains count alike, whatever n and m: the error is the mean of the
-    errors on source and target, and the classifier is trained with such weights. An
-    error above one half, which is chance, gives 0.
+    which domain a row comes from. Features are standardised with statistics of the
+    training folds. Both domains have equal weight, whatever n and m: the error is the
+    mean of the errors on source and target, and the classifier is trained with class
+    weights. An error above one half, which is chance, gives 0.
 
-    It shows how far a linear critic sees, not whether the classes match.
+    It says whether the domains are linearly separable, not whether the classes match.
 
     Args:
         source: Features of the source.
         target: Features of the target.
         seed: Seed of the folds.
-        folds: Parts that each are judged by a classifier trained on the others.
+        folds: Number of folds of the cross-validation.
 
     Raises:
         ValueError: If ``folds`` is below 2, a domain has fewer rows than folds, or
@@ -39,8 +39,7 @@ def proxy_a_distance(
 
     References:
         Ben-David et al. 2007, "Analysis of Representations for Domain Adaptation",
-        NIPS 19; Ganin et al. 2016, arXiv:1505.07818, section 5.1.5, who take a linear
-        SVM.
+        NIPS 19; Ganin et al. 2016, arXiv:1505.07818, section 5.1.5, with a linear SVM.
 
     >>> import torch
     >>> x = torch.arange(20.0).reshape(20, 1)
@@ -58,32 +57,32 @@ def proxy_a_distance(
         )
     x = np.concatenate([part.numpy().astype(np.float64) for part in sets])
     domain = np.repeat([0, 1], [len(source), len(target)])
-    wrong = _predicted(x, domain, seed, folds) != domain
+    wrong = _cross_predict(x, domain, seed, folds) != domain
     error = (wrong[domain == 0].mean() + wrong[domain == 1].mean()) / 2
     return max(0.0, 2 * (1 - 2 * float(error)))
 
 
-def _predicted(
+def _cross_predict(
     x: "np.ndarray[tuple[int, int], np.dtype[np.float64]]",
     domain: "np.ndarray[tuple[int], np.dtype[np.int64]]",
     seed: int,
     folds: int,
 ) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
-    """The domain of each row as told by a classifier that has not seen it."""
+    """Out-of-fold prediction of the domain of each row."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    judge = make_pipeline(
+    classifier = make_pipeline(
         StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=200)
     )
     parts = StratifiedKFold(folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
-        # After so many steps the weights still move, but hardly a row changes sides.
+        # After so many steps the weights still move, but hardly any prediction changes.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        found: np.ndarray[tuple[int], np.dtype[np.int64]] = cross_val_predict(
-            judge, x, domain, cv=parts
+        predicted: np.ndarray[tuple[int], np.dtype[np.int64]] = cross_val_predict(
+            classifier, x, domain, cv=parts
         )
-    return found
+    return predicted

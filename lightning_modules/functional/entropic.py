@@ -1,4 +1,4 @@
-"""Transport with an entropy term, by Sinkhorn's iterations."""
+"""Entropy-regularised transport by Sinkhorn's iterations."""
 
 import warnings
 
@@ -17,20 +17,20 @@ def sinkhorn_plan(
     *,
     max_iterations: int = 10_000,
 ) -> Float[Tensor, "n m"]:
-    r"""Plan of least cost minus entropy, by Sinkhorn's iterations in the log domain.
+    r"""Entropy-regularised plan, by Sinkhorn's iterations in the log domain.
 
     .. math:: \min_{\gamma \in \Pi} \langle \gamma, D \rangle
               - \epsilon H(\gamma)
 
-    Its cost ``(plan * cost).sum()`` is never below that of the optimal plan, and comes
-    down to it as the regularisation goes to 0, in ever more iterations.
+    Its cost ``(plan * cost).sum()`` is never below that of the optimal plan, and
+    converges to it as the regularisation goes to 0, in ever more iterations.
 
     Args:
         cost: d(x_i, y_j) for each pair.
         regularisation: epsilon > 0, in the units of the cost.
         a: Weights of the rows, which sum to 1; uniform if None.
         b: Weights of the columns.
-        max_iterations: Iterations after which POT gives up.
+        max_iterations: Iterations after which POT stops.
 
     Returns:
         Float64 plan, shape (n, m), on the device of ``cost``; no gradient.

@@ -1,10 +1,10 @@
-r"""The duality behind every critic, step by step (eq. 18-32).
+r"""Kantorovich duality, step by step (eq. 18-32).
 
-The note writes transport between n and m weighted points as a linear programme over
-:math:`\Gamma = (\gamma_{11}, \gamma_{12}, \dots, \gamma_{nm})`, takes its dual, and
-from the dual's two potentials makes the one function that a critic learns. `primal`
-and `dual` solve the two programmes as they stand, with SciPy's HiGHS: for teaching and
-for checking `transport.optimal_transport`, which gives the same far faster.
+docs/theory.md writes transport between n and m weighted points as a linear programme
+over :math:`\Gamma = (\gamma_{11}, \gamma_{12}, \dots, \gamma_{nm})`, takes its dual,
+and replaces the dual's two potentials by the one function that a critic learns.
+`primal` and `dual` solve the two programmes directly, with SciPy's HiGHS: for teaching
+and for checking `transport.optimal_transport`, which is far faster.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ class Dual(NamedTuple):
 
 
 def marginal_matrix(n: int, m: int) -> sparse.csr_array:
-    """The matrix A of eq. (21-22): row and column sums of a plan laid out in rows.
+    """Constraint matrix A of eq. (21-22): row and column sums of a flattened plan.
 
     Returns:
         Sparse, shape (n + m, n * m): ``A @ plan.flatten()`` is the n row sums, which
@@ -66,7 +66,7 @@ def primal(
         Plan (n, m) and its cost, both float64.
 
     Raises:
-        ValueError: If the cost is not finite or the weights don't fit.
+        ValueError: If the cost is not finite or the weights don't match.
 
     >>> plan, value = primal(torch.tensor([[1.0, 3.0], [2.0, 1.0]]))
     >>> value
@@ -75,12 +75,12 @@ def primal(
     n, m = check_finite(cost).shape
     right = torch.cat([weights(a, n, "a"), weights(b, m, "b")])
     unit, scaled = _scaled(cost)
-    found = _highs(
+    solution = _highs(
         scaled.flatten().numpy(),
         A_eq=marginal_matrix(n, m),
         b_eq=right.numpy(),
     )
-    return torch.as_tensor(found.x).reshape(n, m), _scalar(unit * found.fun)
+    return torch.as_tensor(solution.x).reshape(n, m), _scalar(unit * solution.fun)
 
 
 def dual(
@@ -104,7 +104,7 @@ def dual(
         Potentials and value, float64, see `Dual`.
 
     Raises:
-        ValueError: If the cost is not finite or the weights don't fit.
+        ValueError: If the cost is not finite or the weights don't match.
 
     >>> dual(torch.tensor([[1.0, 3.0], [2.0, 1.0]])).value
     tensor(1., dtype=torch.float64)
@@ -112,26 +112,26 @@ def dual(
     n, m = check_finite(cost).shape
     right = torch.cat([weights(a, n, "a"), weights(b, m, "b")])
     unit, scaled = _scaled(cost)
-    found = _highs(
+    solution = _highs(
         -right.numpy(),
         A_ub=marginal_matrix(n, m).T,
         b_ub=scaled.flatten().numpy(),
         bounds=(None, None),
     )
-    potentials = unit * torch.as_tensor(found.x)
-    return Dual(potentials[:n], potentials[n:], _scalar(-unit * found.fun))
+    potentials = unit * torch.as_tensor(solution.x)
+    return Dual(potentials[:n], potentials[n:], _scalar(-unit * solution.fun))
 
 
 def c_transform(
     potential: Float[Tensor, " m"], cost: Float[Tensor, "n m"]
 ) -> Float[Tensor, " n"]:
-    r"""The largest f that a given g allows: :math:`f_i = \min_j D_{ij} - g_j`.
+    r"""C-transform of g, :math:`f_i = \min_j D_{ij} - g_j`.
 
-    Replacing f by it keeps eq. (27) and never lowers the dual's value.
+    It is the largest f that satisfies eq. (27), so it never lowers the dual's value.
 
     Args:
         potential: g, shape (m,).
-        cost: D, shape (n, m); transposed, f gives the largest g.
+        cost: D, shape (n, m); pass it transposed to get g from f.
 
     >>> c_transform(torch.tensor([0.0, 2.0]), torch.tensor([[1.0, 3.0], [2.0, 1.0]]))
     tensor([ 1., -1.])
@@ -140,14 +140,14 @@ def c_transform(
 
 
 class OptimalCritic:
-    r"""The critic that attains W1 between two point sets, at any point (eq. 29-32).
+    r"""Optimal critic between two point sets: it attains W1 (eq. 29-32).
 
     .. math:: f(z) = \min_j \, d(z, y_j) - g_j
 
     the c-transform of the optimal potential g, taken over the whole space. If d is a
     metric, f is 1-Lipschitz, being a minimum of 1-Lipschitz functions, and
     ``f(y_j) <= -g_j``: hence g = -f loses nothing, and mean f(x) - mean f(y) is W1.
-    Autograd runs through it, so whatever measures a critic can measure this one.
+    It is differentiable, so it can be evaluated like any other critic.
 
     Args:
         x: Points of P, shape (n, d).
@@ -157,7 +157,7 @@ class OptimalCritic:
         distance: A metric, see `distance`.
 
     Raises:
-        ValueError: If the points are not finite or the weights don't fit.
+        ValueError: If the points are not finite or the weights don't match.
 
     >>> x, y = torch.tensor([[0.0], [1.0]]), torch.tensor([[5.0], [6.0]])
     >>> critic = OptimalCritic(x, y)
@@ -193,10 +193,10 @@ def _scaled(cost: Tensor) -> tuple[float, Tensor]:
 
 
 def _highs(objective: Any, **constraints: Any) -> OptimizeResult:
-    found = linprog(objective, method="highs", **constraints)
-    if not found.success:
-        raise RuntimeError(f"HiGHS did not solve the programme: {found.message}")
-    return found
+    solution = linprog(objective, method="highs", **constraints)
+    if not solution.success:
+        raise RuntimeError(f"HiGHS did not solve the programme: {solution.message}")
+    return solution
 
 
 def _scalar(value: float) -> Tensor:

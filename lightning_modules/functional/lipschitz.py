@@ -30,7 +30,7 @@ def interpolate(
         epsilon: One number in [0, 1] per pair, shape (n,).
 
     Returns:
-        Points of the shape of ``real``, cut off from any graph.
+        Points of the shape of ``real``, detached from any graph.
 
     Raises:
         ValueError: If the shapes differ or ``epsilon`` is not one number per pair.
@@ -61,9 +61,9 @@ def gradient_norm(
 
     Args:
         critic: Maps (n, ...) to (n,) without mixing samples.
-        points: Where to measure, shape (n, ...).
-        norm_order: p >= 1, or ``inf``. The gradient is measured in the dual of the
-            norm that measures distance: 2 for Euclidean transport.
+        points: Where the gradient is evaluated, shape (n, ...).
+        norm_order: p >= 1, or ``inf``: the order dual to that of the ground distance,
+            2 for Euclidean transport.
         create_graph: Keep the graph, so that the norm can be differentiated. A
             Euclidean norm then has a floor of 1e-6, which keeps the second derivative
             finite.
@@ -90,13 +90,13 @@ def scores_and_slopes(
     norm_order: float = 2.0,
     create_graph: bool = False,
 ) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
-    """Scores of the critic and the norms of its gradient, from one pass.
+    """Scores of the critic and norms of its gradient, from one pass.
 
     Args:
-        critic: See `gradient_norm`, as the others.
-        points: Where to measure, shape (n, ...).
+        critic: See `gradient_norm`.
+        points: Where the gradient is evaluated, shape (n, ...).
         norm_order: Order of the norm.
-        create_graph: Keep the graph of both; else neither has one.
+        create_graph: Keep the graph of both; otherwise neither has one.
 
     Returns:
         Scores and norms, shape (n,) each.
@@ -144,12 +144,12 @@ def _total(
 
 
 def _smooth_norm(flat: Tensor, norm_order: float) -> Tensor:
-    """Norm of each row, with a second derivative wherever it is."""
+    """Norm of each row, twice differentiable everywhere."""
     if norm_order == 2.0:
         return (flat.square().sum(1) + _TINY).sqrt()
     if norm_order == float("inf"):
         return flat.abs().amax(1)
-    # Powers of small numbers vanish: measure in units of the largest one.
+    # Powers of small numbers vanish: scale by the largest one.
     size = flat.detach().abs().amax(1, keepdim=True).clamp_min(_TINY)
     power = (flat.abs() / size).pow(norm_order).sum(1)
     return size.squeeze(1) * (power + _TINY).pow(1 / norm_order)
@@ -204,7 +204,7 @@ def gradient_penalty(
 def squared_excess(
     norms: Float[Tensor, " n"], *, slope: float = 1.0, one_sided: bool = False
 ) -> Float[Tensor, ""]:
-    """Mean square of how far norms (n,) are from a slope, or only of those above it.
+    """Mean squared excess of norms (n,) over a slope; two-sided unless ``one_sided``.
 
     >>> squared_excess(torch.tensor([0.0, 3.0]), one_sided=True)
     tensor(2.)
@@ -220,7 +220,7 @@ def surroundings(
     uniform: Float[Tensor, "n ..."],
     spread: float = 0.5,
 ) -> Float[Tensor, "n ..."]:
-    r"""Points around the data, where DRAGAN measures the slope.
+    r"""Random points around the data, where DRAGAN penalises the slope.
 
     .. math:: \hat x_i = x_i + c \, \sigma(x) \, u_i
 
@@ -230,7 +230,7 @@ def surroundings(
         spread: c, in units of the standard deviation of all entries of the batch.
 
     Returns:
-        Points of the shape of ``data``, cut off from any graph.
+        Points of the shape of ``data``, detached from any graph.
 
     References:
         Kodali et al. 2017, arXiv:1705.07215, and the authors' code.
@@ -244,9 +244,10 @@ def surroundings(
 
 @contextmanager
 def penalising(device: torch.device) -> Iterator[None]:
-    """Within the block a critic runs in its own precision and has second derivatives.
+    """Context in which a critic runs in its own precision, twice differentiable.
 
-    Half precision loses the penalty; compiled code and fused attention have none.
+    Half precision loses the penalty; compiled code and fused attention have no second
+    derivatives.
     """
     with (
         torch.autocast(device.type, enabled=False),
@@ -263,11 +264,11 @@ def penalising(device: torch.device) -> Iterator[None]:
 def clip_weights_(parameters: Iterable[Tensor], bound: float) -> None:
     """Clip every weight to [-bound, bound], in place (Algorithm 1, line 7).
 
-    The clipped critics are K-Lipschitz for some K that nobody knows (eq. 33): what
-    they estimate is at most K times W1.
+    The clipped critics are K-Lipschitz for some unknown K (eq. 33), so their
+    estimate is at most K times W1.
 
     Args:
-        parameters: Weights to clip; buffers don't belong here.
+        parameters: Weights to clip, without buffers.
         bound: c > 0.
 
     >>> w = torch.tensor([-1.0, 0.005])

@@ -1,8 +1,8 @@
-"""Losses that learn a distance from what is alike and what is not (eq. 47-50).
+"""Losses of metric learning: pairs, triplets, LMNN (eq. 47-50).
 
-They take distances, not points, so that any function of `distance` may have made them:
+They take distances, not points, so that any function of `distance` can be used:
 ``euclidean(x, y)`` for pairs, ``pairwise(euclidean, z, z)`` for a whole batch. The
-squares of eq. 47 and 50 are taken here: give distances, not squared ones.
+squares of eq. 47 and 50 are computed here: pass distances, not squared ones.
 """
 
 import torch
@@ -18,15 +18,15 @@ def contrastive_loss(
     margin: float = 1.0,
     mask: Mask = None,
 ) -> Float[Tensor, ""]:
-    r"""Pairs alike come together, others keep a margin (eq. 47), mean over pairs.
+    r"""Contrastive loss (eq. 47): similar pairs near, others beyond a margin; mean.
 
     .. math:: y \, d^2 + (1 - y) \, (\alpha - d)_+^2
 
     Args:
-        distance: Of the two of each pair, at least 0.
-        same: y, whether they are alike.
+        distance: Distance of each pair, at least 0.
+        same: y, whether the two are of the same class.
         margin: alpha > 0, in units of the distance.
-        mask: Which of them count; None: all. Where none does, the loss is 0.
+        mask: Entries that count; None: all. Where none counts, the loss is 0.
 
     Raises:
         ValueError: If the margin is not positive, or there is no pair.
@@ -39,8 +39,8 @@ def contrastive_loss(
     tensor(3.0833)
     """
     _check(margin, distance)
-    apart = (margin - distance).clamp_min(0)
-    return _mean(torch.where(same, distance, apart).square(), mask)
+    short = (margin - distance).clamp_min(0)
+    return _mean(torch.where(same, distance, short).square(), mask)
 
 
 def triplet_loss(
@@ -49,7 +49,7 @@ def triplet_loss(
     margin: float = 1.0,
     mask: Mask = None,
 ) -> Float[Tensor, ""]:
-    r"""The positive is nearer than the negative by a margin (eq. 48), mean.
+    r"""Triplet loss (eq. 48): positives nearer than negatives by a margin; mean.
 
     .. math:: (d(a, p) - d(a, n) + \alpha)_+
 
@@ -57,14 +57,14 @@ def triplet_loss(
         positive: d(a, p) of each triplet; broadcasts against ``negative``.
         negative: d(a, n) of each triplet.
         margin: alpha > 0, in units of the distance.
-        mask: Which of them count; None: all. Where none does, the loss is 0.
+        mask: Entries that count; None: all. Where none counts, the loss is 0.
 
     Raises:
         ValueError: If the margin is not positive, or there is no triplet.
 
     References:
         Schroff et al. 2015, "FaceNet", arXiv:1503.03832, eq. 3, there with squared
-        distances: give those for it.
+        distances: pass those to reproduce it.
 
     >>> triplet_loss(torch.tensor([1.0, 1.0]), torch.tensor([1.5, 3.0]))
     tensor(0.2500)
@@ -79,7 +79,7 @@ def improved_triplet_loss(
     margin: float = 1.0,
     mask: Mask = None,
 ) -> Float[Tensor, ""]:
-    r"""`triplet_loss` that also draws positives to the anchor (eq. 49), mean.
+    r"""`triplet_loss` that also pulls positives to the anchor (eq. 49), mean.
 
     .. math:: d(a, p) + (d(a, p) - d(a, n) + \alpha)_+
 
@@ -87,7 +87,7 @@ def improved_triplet_loss(
         positive: d(a, p) of each triplet; broadcasts against ``negative``.
         negative: d(a, n) of each triplet.
         margin: alpha > 0, in units of the distance.
-        mask: Which of them count; None: all. Where none does, the loss is 0.
+        mask: Entries that count; None: all. Where none counts, the loss is 0.
 
     Raises:
         ValueError: If the margin is not positive, or there is no triplet.
@@ -106,13 +106,13 @@ def improved_triplet_loss(
 def lmnn_pull(
     targets: Float[Tensor, "n k"], real: Bool[Tensor, "n k"] | None = None
 ) -> Float[Tensor, ""]:
-    r"""Squared distances of rows to their target neighbours (eq. 50), mean over rows.
+    r"""Pull term of LMNN (eq. 50): rows to their target neighbours; mean over rows.
 
     .. math:: \sum_{j \sim i} d(i, j)^2
 
     Args:
         targets: d(i, j) of every row to its k target neighbours.
-        real: Which of them there are, see `target_neighbours`; None: all.
+        real: Mask of those that exist, see `target_neighbours`; None: all.
 
     >>> lmnn_pull(torch.tensor([[1.0, 2.0], [0.0, 1.0]]))
     tensor(3.)
@@ -128,21 +128,20 @@ def lmnn_push(
     margin: float = 1.0,
     real: Bool[Tensor, "n k"] | None = None,
 ) -> Float[Tensor, ""]:
-    r"""What of other classes reaches into neighbourhoods (eq. 50), mean over rows.
+    r"""Push term of LMNN (eq. 50): impostors beyond a margin; mean over rows.
 
     .. math:: \sum_{j \sim i} \sum_l (1 - y_{il}) \,
               [\alpha + d(i, j)^2 - d(i, l)^2]_+
 
     The sum runs over the target neighbours j of row i and all rows l of another class;
-    those that the bracket keeps are called impostors. The note prints one pair (a, p)
-    and (a, n) in it.
+    those with a positive bracket are called impostors.
 
     Args:
         targets: d(i, j) of every row to its k target neighbours.
         others: d(i, l) of every row to m rows.
         different: Whether row l is of another class than row i.
-        margin: alpha > 0, in squared units of the distance; the paper's is 1.
-        real: Which target neighbours there are; None: all.
+        margin: alpha > 0, in squared units of the distance; 1 in the paper.
+        real: Mask of the target neighbours that exist; None: all.
 
     Raises:
         ValueError: If the margin is not positive.
@@ -166,23 +165,23 @@ def lmnn_push(
 def target_neighbours(
     distances: Float[Tensor, "n n"], labels: Int[Tensor, " n"], k: int
 ) -> tuple[Int[Tensor, "n k"], Bool[Tensor, "n k"]]:
-    """The k nearest other rows of the same class.
+    """Target neighbours: the k nearest other rows of the same class.
 
     Args:
-        distances: Between all rows, in the space that decides who is a neighbour.
+        distances: Distances between all rows, in the space of the neighbourhoods.
         labels: Class of each row.
-        k: How many, at most n - 1.
+        k: Number of neighbours, at most n - 1.
 
     Returns:
-        Their row numbers, nearest first, and whether each is one: a class of c rows
-        gives its rows only c - 1 neighbours, and what follows is to be left out.
+        Their row numbers, nearest first, and a mask of those that exist: rows of a
+        class of c rows have only c - 1 neighbours.
 
     Raises:
         ValueError: If k is out of its range.
 
     >>> x = torch.tensor([[0.0], [1.0], [5.0], [1.5]])
-    >>> apart = (x - x.T).abs()
-    >>> rows, real = target_neighbours(apart, torch.tensor([0, 0, 0, 1]), 2)
+    >>> distances = (x - x.T).abs()
+    >>> rows, real = target_neighbours(distances, torch.tensor([0, 0, 0, 1]), 2)
     >>> rows.tolist()[0], real.tolist()
     ([1, 2], [[True, True], [True, True], [True, True], [False, False]])
     """
@@ -190,8 +189,8 @@ def target_neighbours(
         raise ValueError(f"k must be from 1 to {len(labels) - 1}, got {k}.")
     same = labels[:, None] == labels[None]
     same.fill_diagonal_(False)
-    found = distances.masked_fill(~same, torch.inf).topk(k, largest=False)
-    return found.indices, found.values.isfinite()
+    nearest = distances.masked_fill(~same, torch.inf).topk(k, largest=False)
+    return nearest.indices, nearest.values.isfinite()
 
 
 def _check(margin: float, *distances: Tensor) -> None:
@@ -205,5 +204,5 @@ def _mean(values: Tensor, mask: Mask) -> Tensor:
     if mask is None:
         return values.mean()
     counted = mask.expand(values.shape)
-    # not a product: what is left out may be infinite
+    # not a product: masked values may be infinite
     return values.where(counted, 0).sum() / counted.sum().clamp_min(1)

@@ -1,4 +1,4 @@
-"""Which pairs and triplets of a batch a metric is learnt from."""
+"""Mining of pairs and triplets in a batch."""
 
 from typing import Literal, NamedTuple
 
@@ -10,7 +10,7 @@ Mining = Literal["all", "semi-hard", "hard"]
 
 
 class Triplets(NamedTuple):
-    """Distances d(a, p) and d(a, n) that broadcast, and which of them are triplets."""
+    """Distances d(a, p) and d(a, n) that broadcast, and a mask of valid triplets."""
 
     positive: Tensor
     negative: Tensor
@@ -22,19 +22,19 @@ def mine_triplets(
 ) -> Triplets:
     """Triplets of a batch: anchor and positive of one class, the negative of another.
 
-    Shapes depend on the number of rows alone, so that nothing waits for the device.
+    Shapes depend on the number of rows alone, so that there is no synchronisation.
 
     Args:
         distances: Between all rows of the batch.
         labels: Class of each row.
-        how: ``all`` takes every triplet, shape (n, n, n); ``semi-hard`` the nearest
+        how: ``all`` uses every triplet, shape (n, n, n); ``semi-hard`` the nearest
             negative that is farther than the positive, or the farthest if none is, for
             every pair, (n, n) (arXiv:1503.03832, section 3.2); ``hard`` the farthest
             positive and the nearest negative of every anchor, (n,) (arXiv:1703.07737).
 
     >>> x = torch.tensor([[0.0], [1.0], [3.0], [4.0]])
-    >>> found = mine_triplets((x - x.T).abs(), torch.tensor([0, 0, 0, 1]))
-    >>> found.positive[found.mask], found.negative[found.mask]
+    >>> triplets = mine_triplets((x - x.T).abs(), torch.tensor([0, 0, 0, 1]))
+    >>> triplets.positive[triplets.mask], triplets.negative[triplets.mask]
     (tensor([3., 2., 3.]), tensor([4., 3., 1.]))
     """
     same, different = pairs(labels)
@@ -55,19 +55,19 @@ def mine_triplets(
 
 
 def pairs(labels: Int[Tensor, " n"]) -> tuple[Bool[Tensor, "n n"], Bool[Tensor, "n n"]]:
-    """Which other row is of the same class, and which of a different one.
+    """Masks of the other rows of the same class and of the rows of different classes.
 
     >>> pairs(torch.tensor([0, 0, 1]))[0].int().tolist()
     [[0, 1, 0], [1, 0, 0], [0, 0, 0]]
     """
-    alike = labels[:, None] == labels[None]
+    same = labels[:, None] == labels[None]
     itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
-    return alike & ~itself, ~alike
+    return same & ~itself, ~same
 
 
 def _finite(positive: Tensor, negative: Tensor) -> Triplets:
     mask = positive.isfinite() & negative.isfinite()
-    # what is no triplet must not be infinite either, or its gradient is NaN
+    # masked entries must be finite too, or their gradient is NaN
     return Triplets(
         positive.masked_fill(~positive.isfinite(), 0),
         negative.masked_fill(~negative.isfinite(), 0),

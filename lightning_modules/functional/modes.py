@@ -1,4 +1,4 @@
-"""How many modes of a known mixture a sample set covers, and how evenly."""
+"""Mode coverage of a known mixture."""
 
 import math
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class ModeStatistics(NamedTuple):
-    """The three numbers of the PacGAN and VEEGAN tables."""
+    """Mode coverage as the PacGAN and VEEGAN tables report it."""
 
     modes: Tensor
     high_quality: Tensor
@@ -22,7 +22,9 @@ def high_quality_counts(
     std: float,
     n_std: float = 3.0,
 ) -> Int[Tensor, " k"]:
-    """Samples within ``n_std`` standard deviations of their nearest mode, per mode.
+    """Number of samples within ``n_std`` standard deviations of each mode.
+
+    A sample counts for its nearest mode only.
 
     Args:
         samples: Generated points.
@@ -36,12 +38,12 @@ def high_quality_counts(
     tensor([2, 0])
     """
     distance, nearest = torch.cdist(samples.double(), modes.double()).min(dim=1)
-    good = nearest[distance <= n_std * std]
-    return torch.bincount(good, minlength=len(modes))
+    high_quality = nearest[distance <= n_std * std]
+    return torch.bincount(high_quality, minlength=len(modes))
 
 
 def reverse_kl_to_uniform(counts: Int[Tensor, " k"]) -> Float[Tensor, ""]:
-    r"""Divergence of a histogram from the uniform one, in nats.
+    r"""Reverse KL divergence of a histogram from the uniform one, in nats.
 
     .. math:: KL(P \Vert U) = \sum_i p_i \log (k p_i)
 
@@ -61,7 +63,7 @@ def reverse_kl_to_uniform(counts: Int[Tensor, " k"]) -> Float[Tensor, ""]:
 
 
 def mode_statistics(counts: Int[Tensor, " k"], total: int | Tensor) -> ModeStatistics:
-    """The table's three numbers from `high_quality_counts` of ``total`` samples."""
+    """Mode statistics from `high_quality_counts` of ``total`` samples."""
     return ModeStatistics(
         modes=(counts > 0).sum(),
         high_quality=counts.sum().double() / total,
@@ -75,12 +77,12 @@ def mode_coverage(
     std: float,
     n_std: float = 3.0,
 ) -> ModeStatistics:
-    """Modes captured, share of high-quality samples, reverse KL of their histogram.
+    """Mode coverage of a sample set: modes captured, high-quality share, reverse KL.
 
     A sample is of high quality if it lies within ``n_std`` standard deviations of
     its nearest mode; a mode is captured if at least one such sample belongs to it.
     Both tables use 2,500 samples. In two dimensions a perfect sampler has
-    ``1 - exp(-4.5)`` = 98.9 % of high quality.
+    ``1 - exp(-4.5)`` = 98.9 % high-quality samples.
 
     Args:
         samples: Generated points.

@@ -1,4 +1,4 @@
-"""Second derivatives of piecewise linear layers, which are nothing and cost nothing."""
+"""ReLU and leaky ReLU whose zero second derivatives are skipped."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,16 +11,16 @@ from torch.overrides import TorchFunctionMode
 
 
 class PiecewiseLinear(TorchFunctionMode):
-    r"""Within the block the slopes of ReLU and leaky ReLU are constants.
+    r"""Context in which the slopes of ReLU and leaky ReLU are constants.
 
     They are constants almost everywhere, but torch differentiates a slope into a tensor
-    of zeros, and then carries these zeros back through the layers before: a third of
+    of zeros, and propagates these zeros back through the layers before: a third of
     what the second derivative of a multilayer perceptron costs. Values and gradients
     are the same to the last bit, except that weights which only zeros would reach (the
-    biases, if no other layer bends) get no gradient instead of zeros.
+    biases, if no other layer is nonlinear) get no gradient instead of zeros.
 
-    Layers that write into their input (``inplace=True``) and scripted code are left
-    alone, and cost what they did.
+    Layers that write into their input (``inplace=True``) and scripted code are not
+    replaced.
 
     >>> w, x = torch.ones(1, requires_grad=True), torch.ones(1, requires_grad=True)
     >>> with PiecewiseLinear():
@@ -37,9 +37,9 @@ class PiecewiseLinear(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """Put our layer in torch's place."""
-        read = _READ.get(func)
-        bend = read(*args, **(kwargs or {})) if read else None
+        """Replace torch's function by the one of this file."""
+        parse = _PARSERS.get(func)
+        bend = parse(*args, **(kwargs or {})) if parse else None
         if bend is None:
             return func(*args, **(kwargs or {}))
         if torch.compiler.is_compiling():
@@ -62,8 +62,8 @@ def _leaky_relu(
     return None if inplace or negative_slope < 0 else (input, negative_slope)
 
 
-# What is bent, and the slope of its left half, from the arguments of torch's functions.
-_READ: dict[Callable[..., Any], Callable[..., Bend]] = {
+# The input and the negative slope, from the arguments of torch's functions.
+_PARSERS: dict[Callable[..., Any], Callable[..., Bend]] = {
     F.relu: _relu,
     torch.relu: _relu,
     Tensor.relu: _relu,
@@ -72,10 +72,10 @@ _READ: dict[Callable[..., Any], Callable[..., Bend]] = {
 
 
 def _bend(x: Tensor, negative_slope: float) -> Tensor:
-    """The same of operations that the compiler knows.
+    """Leaky ReLU of operations that the compiler knows.
 
-    On a CPU the slopes are numbers, not a choice between two: inductor would keep the
-    choice for the backward pass as truth values, and storing those makes a layer take
+    On a CPU the slopes are numbers, not a choice between two: inductor would save the
+    choice for the backward pass as booleans, and storing those makes a layer take
     eight times as long.
     """
     if x.device.type == "cpu":
@@ -87,7 +87,7 @@ def _bend(x: Tensor, negative_slope: float) -> Tensor:
 
 
 class _Bend(Function):
-    """Leaky ReLU; ReLU with a slope of 0. Its sign is kept by what comes out."""
+    """Leaky ReLU; ReLU with a slope of 0. The output has the sign of the input."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, negative_slope: float) -> Tensor:
@@ -103,7 +103,7 @@ class _Bend(Function):
 
 
 class _Slope(Function):
-    """What leaky ReLU does to a gradient; linear in it, so its own gradient."""
+    """Backward pass of leaky ReLU; linear in the gradient, so its own derivative."""
 
     @staticmethod
     def forward(ctx: Any, grad: Tensor, bent: Tensor, negative_slope: float) -> Tensor:

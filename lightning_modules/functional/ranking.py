@@ -1,4 +1,4 @@
-"""How good the top of a ranking is, for many users at once."""
+"""Top-k ranking and its metrics, for many users at once."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
@@ -25,19 +25,19 @@ def top_items(
 ) -> tuple[Int[Tensor, "n k"], Float[Tensor, "n k"]]:
     """The k items with the highest scores of each user, best first.
 
-    Which of equal scores comes first is left to the device, as with `torch.topk`; it is
-    the same in every run on one machine.
+    The order of equal scores depends on the device, as with `torch.topk`; it is the
+    same in every run on one machine.
 
     Args:
-        score: Gives scores of a slice of the items.
+        score: Returns the scores of a slice of the items.
         n_items: Number of items.
-        k: How many; of more than there are, all.
+        k: Number of items; the whole catalogue where it is smaller.
         seen: Pairs to leave out, such as those trained on.
-        chunk: Items scored at a time; None takes all at once. Memory is n times this.
+        chunk: Items scored at a time; None scores all at once. Memory is n times this.
 
     Returns:
-        Item numbers and their scores; where a user has seen so much that fewer than k
-        are left, the rest is -1 with score minus infinity.
+        Item numbers and their scores; where fewer than k items are left for a user,
+        the rest is -1 with score minus infinity.
 
     >>> scores = torch.tensor([[0.1, 0.9, 0.5]])
     >>> seen = Pairs(torch.tensor([0]), torch.tensor([1]))
@@ -50,7 +50,7 @@ def top_items(
         part = slice(first, min(first + (chunk or n_items), n_items))
         scores = score(part)
         if seen is not None:
-            scores = _without(scores, seen, part)
+            scores = _masked(scores, seen, part)
         values, items = scores.topk(min(k, scores.shape[1]))
         items = items + first
         if best is not None:
@@ -63,9 +63,9 @@ def top_items(
     return best[1].masked_fill(best[0] == -torch.inf, -1), best[0]
 
 
-def _without(scores: Tensor, seen: Pairs, part: slice) -> Tensor:
+def _masked(scores: Tensor, seen: Pairs, part: slice) -> Tensor:
     here = (seen.items >= part.start) & (seen.items < part.stop)
-    # pairs outside fall on a column of their own, so that no shape depends on data
+    # pairs outside go to an extra column, so that no shape depends on data
     column = torch.where(here, seen.items - part.start, scores.shape[1])
     wide = torch.nn.functional.pad(scores, (0, 1))
     return wide.index_put((seen.rows, column), scores.new_tensor(-torch.inf))[:, :-1]
@@ -74,7 +74,7 @@ def _without(scores: Tensor, seen: Pairs, part: slice) -> Tensor:
 def hits(
     ranked: Int[Tensor, "n k"], users: Int[Tensor, " n"], relevant: UserItems
 ) -> Bool[Tensor, "n k"]:
-    """Which of each user's ranked items are relevant; -1 is none."""
+    """Mask of the ranked items that are relevant; padding (-1) is not."""
     return relevant.contain(users[:, None], ranked.clamp_min(0)) & (ranked >= 0)
 
 
@@ -85,13 +85,13 @@ def ranking_metrics(
     names: Iterable[str] = NAMES,
     average_precision: AveragePrecision = "ideal",
 ) -> dict[str, Float[Tensor, " n"]]:
-    r"""Measures of the top k of every user's ranking.
+    r"""Metrics of the top k of every user's ranking.
 
     With :math:`r_i` 1 where rank i is a hit and R the number of relevant items:
 
     - ``recall`` :math:`\sum_{i \le k} r_i / R`; ``precision`` the same over k;
     - ``hit_rate`` 1 if there is a hit; ``mrr`` one over the rank of the first, or 0;
-    - ``ndcg`` :math:`\sum_{i \le k} r_i / \log_2(i + 1)` over the same sum of
+    - ``ndcg`` :math:`\sum_{i \le k} r_i / \log_2(i + 1)` over the same sum for
       :math:`\min(k, R)` hits at the top;
     - ``map`` :math:`\sum_{i \le k} r_i \, \text{precision at } i` over
       :math:`\min(k, R)`, or with ``average_precision: hits`` over the number of hits,
@@ -101,31 +101,33 @@ def ranking_metrics(
     Args:
         hits: Whether each rank is a hit, at least max(ks) ranks or the whole catalogue.
         n_relevant: R of each user, at least 1.
-        ks: Cut-offs. One beyond the catalogue sees all of it, and precision still
-            divides by it.
-        names: Which of them.
+        ks: Cut-offs. One beyond the catalogue ranks all of it, and precision still
+            divides by the cut-off.
+        names: Metrics to compute.
         average_precision: What ``map`` divides by.
 
     Returns:
-        A value for each user under names such as ``recall@10``.
+        Values (n,) under names such as ``recall@10``.
 
     Raises:
-        ValueError: If a name is not known or a cut-off is below 1.
+        ValueError: If a name is unknown or a cut-off is below 1.
 
-    >>> found = ranking_metrics(torch.tensor([[False, True]]), torch.tensor([3]), [2])
-    >>> {name: round(float(value), 3) for name, value in found.items()}["recall@2"]
+    >>> values = ranking_metrics(torch.tensor([[False, True]]), torch.tensor([3]), [2])
+    >>> {name: round(float(value), 3) for name, value in values.items()}["recall@2"]
     0.333
     """
     names = tuple(names)
     if unknown := [name for name in names if name not in NAMES]:
-        raise ValueError(f"no metric '{unknown[0]}': take some of {', '.join(NAMES)}.")
+        raise ValueError(
+            f"There is no metric '{unknown[0]}': choose from {', '.join(NAMES)}."
+        )
     if min(ks) < 1:
-        raise ValueError(f"a cut-off must be at least 1, got {min(ks)}.")
-    found = hits.float()
+        raise ValueError(f"ks must be at least 1, got {min(ks)}.")
+    relevance = hits.float()
     rank = torch.arange(1, hits.shape[1] + 1, device=hits.device)
-    so_far, discount = found.cumsum(1), 1 / (rank + 1).float().log2()
-    gain, ideal = (found * discount).cumsum(1), discount.cumsum(0)
-    precision = (found * so_far / rank).cumsum(1)
+    so_far, discount = relevance.cumsum(1), 1 / (rank + 1).float().log2()
+    gain, ideal = (relevance * discount).cumsum(1), discount.cumsum(0)
+    precision = (relevance * so_far / rank).cumsum(1)
     never = hits.shape[1] + max(ks) + 1
     first = rank.expand(hits.shape).masked_fill(~hits, never).amin(1)
     values: dict[str, Tensor] = {}
@@ -133,15 +135,15 @@ def ranking_metrics(
         last = min(k, hits.shape[1]) - 1
         best = n_relevant.clamp_max(last + 1)
         count = so_far[:, last]
-        under = best if average_precision == "ideal" else count.clamp_min(1)
-        every = {
+        divisor = best if average_precision == "ideal" else count.clamp_min(1)
+        metrics = {
             "recall": count / n_relevant,
             "ndcg": gain[:, last] / ideal[best - 1],
             "hit_rate": (count > 0).float(),
-            "map": precision[:, last] / under,
+            "map": precision[:, last] / divisor,
             "map_cut": precision[:, last] / n_relevant,
             "mrr": (first <= k) / first,
             "precision": count / k,
         }
-        values |= {f"{name}@{k}": every[name] for name in names}
+        values |= {f"{name}@{k}": metrics[name] for name in names}
     return values

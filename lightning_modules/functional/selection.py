@@ -1,8 +1,8 @@
-"""Scores of a classifier on target rows whose labels nobody knows.
+"""Model-selection scores of a classifier on unlabelled target rows.
 
-They choose between checkpoints, methods and hyper-parameters where a validation set of
-the target doesn't exist. None is a guarantee: a classifier that is sure and wrong
-scores well on some of them, so it takes a look at several. All are computed in
+They choose between checkpoints, methods and hyper-parameters where no labelled
+validation set of the target exists. None is a guarantee: a classifier that is certain
+and wrong scores well on some of them, so look at several. All are computed in
 float64 from logits (n, k).
 """
 
@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-_ENTRIES = 2**21  # similarities held at once: 16 MiB of float64
+_ENTRIES = 2**21  # similarities in memory at once: 16 MiB of float64
 
 
 def probabilities(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
@@ -22,17 +22,17 @@ def probabilities(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
             is NaN or plus infinity.
     """
     if len(logits) == 0:
-        raise ValueError("No logits: a score needs at least one row.")
-    found = logits.double().softmax(dim=1)
-    if found.isnan().any():
+        raise ValueError("Logits must have at least one row, got none.")
+    shares = logits.double().softmax(dim=1)
+    if shares.isnan().any():
         raise ValueError("Logits hold NaN or infinity: has training diverged?")
-    return found
+    return shares
 
 
 def entropies(p: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
     """Entropy of each row of probabilities, in nats."""
-    found: Tensor = torch.special.entr(p).sum(dim=1)
-    return found
+    entropy: Tensor = torch.special.entr(p).sum(dim=1)
+    return entropy
 
 
 def target_entropy(logits: Float[Tensor, "n k"]) -> Float[Tensor, ""]:
@@ -41,7 +41,7 @@ def target_entropy(logits: Float[Tensor, "n k"]) -> Float[Tensor, ""]:
     .. math:: \frac1n \sum_i H(p_i), \qquad H(p) = -\sum_c p_c \log p_c
 
     Args:
-        logits: Of unlabelled target rows.
+        logits: Logits of unlabelled target rows.
 
     Returns:
         Nats, from 0 (every prediction certain) to log k (every one uniform). It is 0
@@ -68,7 +68,7 @@ def information_maximisation(logits: Float[Tensor, "n k"]) -> Float[Tensor, ""]:
     prediction is certain.
 
     Args:
-        logits: Of unlabelled target rows.
+        logits: Logits of unlabelled target rows.
 
     Returns:
         Nats, from 0 (all predictions equal) to log k (certain, and all classes used
@@ -115,11 +115,11 @@ def soft_neighbourhood_density(
 
     A row in a tight cluster has many neighbours that are equally near, so the entropy
     of the choice among them is large. Time grows with n², memory with n: similarities
-    are made a few rows at a time.
+    are computed a few rows at a time.
 
     Args:
-        logits: Of unlabelled target rows.
-        temperature: tau; the paper's 0.05.
+        logits: Logits of unlabelled target rows.
+        temperature: tau; 0.05 in the paper.
 
     Returns:
         Nats, at most log(n - 1), which is reached when all predictions are equal. So a
@@ -139,9 +139,7 @@ def soft_neighbourhood_density(
     if not temperature > 0:
         raise ValueError(f"temperature must be positive, got {temperature}.")
     if len(logits) < 2:
-        raise ValueError(
-            f"A neighbourhood needs two rows, got {len(logits)}: SND has no value here."
-        )
+        raise ValueError(f"SND needs at least two rows, got {len(logits)}.")
     unit = F.normalize(probabilities(logits), dim=1)
     size = max(1, _ENTRIES // len(unit))
     total = unit.new_zeros(())
@@ -162,7 +160,7 @@ def batch_nuclear_norm(logits: Float[Tensor, "n k"]) -> Float[Tensor, ""]:
     stands for the rank, as the Frobenius norm does for certainty.
 
     Args:
-        logits: Of unlabelled target rows.
+        logits: Logits of unlabelled target rows.
 
     Returns:
         From 1 / sqrt(n k) (all uniform) to sqrt(min(n, k) / n) (certain, and all
@@ -184,7 +182,7 @@ def batch_nuclear_norm(logits: Float[Tensor, "n k"]) -> Float[Tensor, ""]:
 def nuclear_norm(gram: Float[Tensor, "k k"], n: int | Tensor) -> Float[Tensor, ""]:
     """`batch_nuclear_norm` of n rows from the matrix P^T P, which adds up over parts.
 
-    The roots of its eigenvalues are the singular values, with half of float64's digits.
+    The roots of its eigenvalues are the singular values, to half of float64's digits.
     """
     squares: Tensor = torch.linalg.eigvalsh(gram)
     return squares.clamp_min(0).sqrt().sum() / n

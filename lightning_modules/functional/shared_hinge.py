@@ -1,4 +1,4 @@
-"""The smooth hinge where all pairs share their candidates, in few passes."""
+"""Fused smooth hinge for pairs that share their candidates."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def shared_smooth_hinge(
     Args:
         user: Points of the users.
         negatives: Points of the candidates.
-        positive: Squared distances to the liked items.
+        positive: Squared distances to the positive items.
         allowed: Which candidates a pair may use.
         margin: m, in squared units of the space.
         temperature: Tau > 0, in squared units of the space.
@@ -69,13 +69,13 @@ class _Hinge(torch.autograd.Function):
     @once_differentiable  # type: ignore[untyped-decorator, unused-ignore]
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         user, negatives, shares, totals = ctx.saved_tensors
-        grad, drawn = grads[0][:, None], totals.sigmoid()[:, None]
-        to_user = 2 * grad * (shares @ negatives - drawn * user)
+        grad, mass = grads[0][:, None], totals.sigmoid()[:, None]
+        to_user = 2 * grad * (shares @ negatives - mass * user)
         pulled, weight = (shares.T @ torch.cat([grad * user, grad], 1)).tensor_split(
             [user.shape[1]], 1
         )
         to_negatives = 2 * (pulled - weight * negatives)
-        return to_user, to_negatives, (grad * drawn)[:, 0], None, None, None
+        return to_user, to_negatives, (grad * mass)[:, 0], None, None, None
 
 
 def _factors(

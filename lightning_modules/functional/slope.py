@@ -1,4 +1,4 @@
-"""A critic's estimate in units of its own slope, beside the exact distance."""
+"""A critic's estimate divided by its slope, and the exact distance."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from .transport import optimal_pairs
 
 
 class PlanEstimate(NamedTuple):
-    """What a critic says about two samples, and what is true of them.
+    """A critic's estimate for two sample sets, and their exact distance.
 
     Attributes:
         slope: Mean gradient norm over the lines of the optimal plan, one random point
@@ -20,7 +20,7 @@ class PlanEstimate(NamedTuple):
         raw: Critic's estimate, mean f(real) - mean f(fake), in units of f.
         per_slope: ``raw / slope``, in units of x; 0 for a flat critic.
         exact: Exact W1 between the two samples, in units of x.
-        lipschitz: Largest slope found: of those gradient norms and of the rises
+        lipschitz: Largest slope observed: of those gradient norms and of the rises
             |f(x) - f(y)| / |x - y| between partners. So ``raw <= lipschitz * exact``
             for any critic, up to rounding.
     """
@@ -43,9 +43,9 @@ def slope_on_plan(
     .. math:: \frac1n \sum_i \lVert \nabla f(\epsilon_i x_i
               + (1 - \epsilon_i) \tilde x_{\sigma(i)}) \rVert_2
 
-    with :math:`\sigma` the exact assignment of least mean distance. A critic that
+    with :math:`\sigma` the optimal assignment. A critic that
     attains W1 has slope 1 there, and only there is its slope determined (proposition
-    before eq. 37); a critic of another slope measures in another unit.
+    before eq. 37); a critic of another slope estimates in another unit.
 
     Args:
         critic: Maps (n, ...) to (n,); no layer may mix samples.
@@ -73,7 +73,7 @@ def estimate_on_plan(
     fake: Float[Tensor, "n ..."],
     epsilon: Float[Tensor, " n"],
 ) -> PlanEstimate:
-    r"""The critic's estimate, its slope on the optimal plan, and the exact W1.
+    r"""A critic's estimate, its slope on the optimal plan, and the exact W1.
 
     The raw estimate is a mean of the critic's rises along the lines of the plan, so
 
@@ -81,9 +81,9 @@ def estimate_on_plan(
               \frac{|f(x_i) - f(\tilde x_{\sigma(i)})|}
                    {\lVert x_i - \tilde x_{\sigma(i)} \rVert} \cdot W_1 .
 
-    Dividing by the mean slope instead takes the critic's unknown scale out of the
-    estimate: see docs/theory.md. That mean is over one random point a line; with n
-    lines its relative error is that of n draws.
+    Dividing by the mean slope instead removes the critic's unknown scale from the
+    estimate: see docs/theory.md. That mean is over one random point on each line; with
+    n lines its relative error is that of n draws.
 
     Args:
         critic: Maps (n, ...) to (n,); no layer may mix samples.
@@ -112,7 +112,7 @@ def estimate_on_plan(
     exact = torch.promote_types(real.dtype, torch.float32)  # half loses the slopes
     real, fake = real[rows].to(exact), fake[cols].to(exact)
     lengths = (real - fake).flatten(1).norm(dim=1)
-    lines = lengths > 0  # a sample that met its like says nothing about slopes
+    lines = lengths > 0  # matched samples that coincide define no slope
     with torch.autocast(real.device.type, enabled=False), torch.no_grad():
         norms = gradient_norm(critic, interpolate(real, fake, epsilon))
         rise = critic(real) - critic(fake)

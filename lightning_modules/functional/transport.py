@@ -1,7 +1,7 @@
-"""Exact transport between sample sets: plan, potentials and cost (eq. 15-28).
+"""Exact optimal transport: plan, potentials and cost (eq. 15-28).
 
-POT's network simplex does the work. `kantorovich` writes the same problem out as the
-linear programmes of the note.
+Solved by POT's network simplex. `kantorovich` solves the same problem as the linear
+programmes of docs/theory.md.
 """
 
 import warnings
@@ -34,7 +34,7 @@ def euclidean_cost(x: Float[Tensor, "n d"], y: Float[Tensor, "m d"]) -> Tensor:
 
 
 class Transport(NamedTuple):
-    """An optimal plan between two weighted point sets, and the proof that it is one.
+    """An optimal plan between two weighted point sets, with its dual certificate.
 
     Attributes:
         plan: gamma, shape (n, m): mass moved from x_i to y_j (eq. 15).
@@ -70,30 +70,30 @@ def optimal_transport(
         cost: d(x_i, y_j) for each pair, from `euclidean_cost` or ``distance.pairwise``.
         a: Weights of the x_i, which sum to 1; uniform if None.
         b: Weights of the y_j.
-        max_pivots: Pivots after which the solver gives up.
+        max_pivots: Pivots after which the solver stops with an error.
 
     Returns:
         Float64 tensors on the device of ``cost``, see `Transport`; no gradient.
 
     Raises:
-        ValueError: If the cost is not finite, or weights are negative, of another
-            number, or don't sum to 1.
+        ValueError: If the cost is not finite, or weights are negative, of the
+            wrong length, or don't sum to 1.
         RuntimeError: If the solver did not reach the optimum.
 
-    >>> found = optimal_transport(torch.tensor([[1.0, 3.0], [2.0, 1.0]]))
-    >>> found.plan
+    >>> transport = optimal_transport(torch.tensor([[1.0, 3.0], [2.0, 1.0]]))
+    >>> transport.plan
     tensor([[0.5000, 0.0000],
             [0.0000, 0.5000]], dtype=torch.float64)
-    >>> found.cost
+    >>> transport.cost
     tensor(1., dtype=torch.float64)
     """
     exact = check_finite(cost).detach().cpu().double()
     a, b = weights(a, cost.shape[0], "a"), weights(b, cost.shape[1], "b")
     unit = float(exact.abs().max()) or 1.0  # the solver's tolerance is absolute
     plan, log = _network_simplex("emd", a, b, exact / unit, max_pivots)
-    found = (plan, unit * log["u"], unit * log["v"], unit * log["cost"])
+    parts = (plan, unit * log["u"], unit * log["v"], unit * log["cost"])
     return Transport(
-        *(torch.as_tensor(x, dtype=torch.float64, device=cost.device) for x in found)
+        *(torch.as_tensor(x, dtype=torch.float64, device=cost.device) for x in parts)
     )
 
 
@@ -120,8 +120,8 @@ def wasserstein_distance(
         y: Samples of the other. Sizes may differ.
         a: Weights of the rows of x, which sum to 1; uniform if None.
         b: Weights of the rows of y.
-        p: Order, at least 1. The distance itself comes back, not its p-th power.
-        max_pivots: Pivots after which the solver gives up.
+        p: Order, at least 1. The distance is returned, not its p-th power.
+        max_pivots: Pivots after which the solver stops with an error.
 
     Returns:
         Scalar float64 in the units of ``x``, on its device; no gradient.
@@ -150,7 +150,7 @@ def wasserstein_distance(
 def optimal_pairs(
     x: Float[Tensor, "n d"], y: Float[Tensor, "n d"]
 ) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"]]:
-    """An optimal plan between two sets of equal size, as matched rows.
+    """Optimal matching of the rows of two sets of equal size.
 
     Between uniform sets of equal size some optimal plan is a permutation
     (Birkhoff), which SciPy finds exactly. On the lines ``x[rows]`` to ``y[cols]``
@@ -176,15 +176,15 @@ def optimal_pairs(
     return torch.as_tensor(rows).to(x.device), torch.as_tensor(cols).to(x.device)
 
 
-def weights(given: Tensor | None, n: int, name: str) -> Float[Tensor, " n"]:
+def weights(values: Tensor | None, n: int, name: str) -> Float[Tensor, " n"]:
     """Weights of n points in float64 on the CPU, uniform if none are given.
 
     Raises:
-        ValueError: If they are negative, of another number, or don't sum to 1.
+        ValueError: If they are negative, of the wrong length, or don't sum to 1.
     """
-    if given is None:
+    if values is None:
         return torch.full((n,), 1 / n, dtype=torch.float64)
-    exact = given.detach().cpu().double()
+    exact = values.detach().cpu().double()
     total = float(exact.sum())
     if exact.shape != (n,) or bool((exact < 0).any()) or not abs(total - 1) <= 1e-5:
         raise ValueError(
@@ -195,11 +195,11 @@ def weights(given: Tensor | None, n: int, name: str) -> Float[Tensor, " n"]:
 
 
 def pot() -> Any:
-    """The POT library, loaded when first needed."""
+    """The POT library, imported on first use."""
     with warnings.catch_warnings():
         # POT's sources make Python warn when it compiles them.
         warnings.simplefilter("ignore")
-        import ot  # a second, and most commands never need it
+        import ot  # takes a second, and most commands never need it
     return ot
 
 
@@ -208,7 +208,7 @@ def _network_simplex(
 ) -> tuple[Any, dict[str, Any]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # POT warns of the pivots, we raise
-        found, log = getattr(pot(), solver)(
+        solution, log = getattr(pot(), solver)(
             a.numpy(), b.numpy(), cost.numpy(), numItermax=max_pivots, log=True
         )
     if log["warning"] is not None:
@@ -216,11 +216,11 @@ def _network_simplex(
             f"The optimal plan between {len(a)} and {len(b)} points was not reached in "
             f"{max_pivots} pivots: pass fewer points or more max_pivots."
         )
-    return found, log
+    return solution, log
 
 
 def check_finite(cost: Tensor) -> Tensor:
-    """The cost, refused if empty, NaN or infinite (ValueError)."""
+    """The cost itself; ValueError if it is empty, NaN or infinite."""
     if cost.numel() == 0:
         raise ValueError("The cost matrix is empty: a plan needs points in both sets.")
     if not bool(torch.isfinite(cost).all()):
@@ -231,10 +231,10 @@ def check_finite(cost: Tensor) -> Tensor:
 
 
 def refuse_order(p: float) -> None:
-    """Refuse an order below 1 or without bound (ValueError)."""
+    """Refuse an order below 1 or infinite (ValueError)."""
     if not 1 <= p < float("inf"):
         raise ValueError(
-            f"A Wasserstein distance has a finite p of at least 1, got {p}."
+            f"p of a Wasserstein distance must be finite and at least 1, got {p}."
         )
 
 

@@ -1,4 +1,4 @@
-"""Nearest-neighbour checks that tell a generator from a memorised table."""
+"""Nearest-neighbour checks for a generator that memorised its training data."""
 
 import torch
 from jaxtyping import Float, Int
@@ -10,7 +10,7 @@ from lightning_modules.functional.transport import euclidean_cost
 def nearest_rows(
     x: Float[Tensor, "n d"], y: Float[Tensor, "m d"], block: int = 1024
 ) -> Int[Tensor, " n"]:
-    """For each row of x the index of the nearest row of y; the lowest index at ties.
+    """Index of the nearest row of y for each row of x; the lowest index at ties.
 
     Works in blocks of rows of x, so memory is ``block * m``.
 
@@ -25,9 +25,9 @@ def nearest_rows(
 def distinct_nearest_rows(
     samples: Float[Tensor, "n d"], rows: Float[Tensor, "m d"]
 ) -> int:
-    """How many different rows are the nearest neighbour of some sample.
+    """Number of different rows that are the nearest neighbour of some sample.
 
-    A generator that knows a few pictures by heart uses few of its training rows.
+    Samples of a generator that memorised a few images are near few training rows.
 
     >>> rows = torch.tensor([[0.0], [1.0], [2.0]])
     >>> distinct_nearest_rows(torch.tensor([[0.1], [-0.1], [2.2]]), rows)
@@ -44,12 +44,12 @@ def nearest_neighbour_two_sample_accuracy(
     Args:
         x: Samples of one distribution.
         y: As many samples of the other.
-        block: Rows worked on at a time.
+        block: Rows processed at a time.
 
     Returns:
-        Share in [0, 1]. 0.5 is ideal: nobody can tell the sets apart. 1 means that
-        they are separate; well below 0.5 that one set copies the other, since then
-        each point's nearest neighbour is its copy.
+        Share in [0, 1]. 0.5 is ideal: the sets can't be told apart. 1 means that they
+        are separate; well below 0.5 that one set copies the other, since then each
+        point's nearest neighbour is its copy.
 
     References:
         Lopez-Paz and Oquab 2017, arXiv:1610.06545; Xu et al. 2018, arXiv:1806.07755.

@@ -1,4 +1,4 @@
-"""From noise to samples: what GAN, WGAN and WGAN-GP share."""
+"""Base of GAN, WGAN and WGAN-GP."""
 
 from typing import Any, ClassVar, cast
 
@@ -18,11 +18,11 @@ from lightning_modules.data_contracts.contracts import SampleShape, samples_of
 from lightning_modules.generative.evaluation import GenerativeEvaluator
 from lightning_modules.generative.shapes import check_shapes
 
-CHUNK = 1024  # samples generated at a time
+CHUNK = 1024  # samples generated at once
 
 
 class GenerativeModule(AlternatingModule):
-    """A generator that learns to make samples which a critic can't tell from data.
+    """Alternating training of a generator and a critic.
 
     A batch is ``x`` or ``(x, y)`` with ``x`` of shape (n, ...); labels are not used.
     Each batch gives one critic update, every ``n_critic``-th a generator update.
@@ -41,7 +41,7 @@ class GenerativeModule(AlternatingModule):
         critic_clip_norm: Largest gradient norm of a critic update, or None.
         generator_clip_norm: Largest gradient norm of a generator update, or None.
         warmup: Longer critic training at certain generator updates, or None.
-        compile: Have torch compile what the objectives are made of.
+        compile: Compile the functions of the objectives with torch.compile.
 
     Raises:
         ValueError: If an argument is out of its range, or the generator has no
@@ -51,7 +51,7 @@ class GenerativeModule(AlternatingModule):
     monitor: ClassVar[str] = "val/sliced_wasserstein"
     averaged_name: ClassVar[str | None] = "generator"
     sides: ClassVar[tuple[str, str]] = ("real", "generated")
-    """What the critic compares."""
+    """Names of the two sets that the critic compares."""
 
     evaluator: GenerativeEvaluator
 
@@ -79,7 +79,7 @@ class GenerativeModule(AlternatingModule):
         if not isinstance(getattr(generator, "latent_dim", None), int):
             raise ValueError(
                 f"generator {type(generator).__name__} needs an integer attribute "
-                "latent_dim, the width of the noise that it maps to samples."
+                "latent_dim, the dimension of the latents that it maps to samples."
             )
         self.generator, self.critic = generator, critic
         self.penalty: GradientPenalty | None = None
@@ -113,27 +113,27 @@ class GenerativeModule(AlternatingModule):
     # What a method defines ----------------------------------------------------------
 
     def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        """What the critic descends; ``fake`` carries no graph."""
+        """Loss of the critic; ``fake`` has no graph."""
         raise NotImplementedError
 
     def generator_loss(self, scores: Tensor) -> Tensor:
-        """What the generator descends: of the frozen critic's scores of its samples."""
+        """Loss of the generator, from the frozen critic's scores of its samples."""
         raise NotImplementedError
 
     def after_critic_update(self) -> None:
-        """Called after each critic update; weight clipping goes here."""
+        """Hook after each critic update, for weight clipping."""
 
     def latents(self, n: int, stream: RandomStream, batch: Any = None) -> Any:
-        """What n samples are made from; every sample of a run comes from here.
+        """Latents of n samples; all samples of a run are generated from these.
 
-        A conditional generator overrides this alone: it may return a tuple or a dict
-        of tensors (n, ...), which is handed to the generator as it is.
+        A conditional generator overrides only this method: it may return a tuple or a
+        dict of tensors (n, ...), which is passed to the generator unchanged.
 
         Args:
             n: Number of samples.
             stream: Source of random numbers.
-            batch: The training or validation batch that the samples stand beside;
-                None where samples are drawn for their own sake.
+            batch: The training or validation batch that the samples are compared with;
+                None where there is none.
         """
         del batch  # for generators with a condition
         return stream.normal(n, self.latent_dim)
@@ -166,7 +166,7 @@ class GenerativeModule(AlternatingModule):
         return cast(Tensor, self.generator(latent))
 
     def critic_objective(self, batch: Any) -> Tensor:
-        """Loss of the critic against fresh samples, drawn without gradients."""
+        """Loss of the critic on a batch and fresh samples without gradients."""
         real = samples_of(batch)
         with torch.no_grad():
             latents = self.latents(len(real), self.noise, batch)
@@ -184,7 +184,7 @@ class GenerativeModule(AlternatingModule):
     def penalised_scores(
         self, real: Tensor, fake: Tensor
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Scores (n,) of both, and the penalty without weight, or None if not due."""
+        """Scores (n,) of both sets, and the unweighted penalty, or None if not due."""
         penalty, update = self.penalty, self.turns.updates["critic"] + 1
         if penalty is None or not penalty.due(update):
             return *self.compiled(self.score_pair)(real, fake), None
@@ -199,7 +199,7 @@ class GenerativeModule(AlternatingModule):
         return *self.score_pair(real, fake), penalty
 
     def score_pair(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores of real and fake, in one call of the critic where that is the same."""
+        """Scores of real and fake, in one call of the critic where equivalent."""
         if self._critic_mixes or real.shape != fake.shape:
             return self.critic(real), self.critic(fake)
         scores = self.critic(torch.cat([real, fake.to(real.dtype)]))
@@ -208,7 +208,7 @@ class GenerativeModule(AlternatingModule):
     def with_penalty(self, loss: Tensor, penalty: Tensor | None) -> Tensor:
         """The critic's loss with its weighted penalty, recorded."""
         if self.penalty is not None:
-            if penalty is None:  # a loss without its penalty is another curve
+            if penalty is None:  # logging it would mix two different losses
                 return loss
             loss = self.penalty.added_to(loss, penalty)
             self.record(penalty=penalty)
@@ -241,7 +241,7 @@ class GenerativeModule(AlternatingModule):
         """Data and as many fresh samples (n, ...), whose distance the critic estimates.
 
         Args:
-            batch: A batch of the data module, or as many rows as wanted.
+            batch: A batch of the data module.
             seed: Key of the latents.
         """
         real = samples_of(batch).detach()
@@ -249,7 +249,7 @@ class GenerativeModule(AlternatingModule):
 
     @override
     def predict_step(self, batch: Tensor, batch_idx: int) -> Tensor:
-        """Samples with the given numbers: sample i is the same in every batching.
+        """Samples with the given numbers; sample i is the same for every batch size.
 
         Args:
             batch: Sample numbers, int64 of shape (n,).

@@ -14,25 +14,25 @@ from lightning_modules.metrics import SlicedWassersteinDistance, WassersteinDist
 
 
 class Sampler(Protocol):
-    """A module that makes samples from latents."""
+    """A module that maps latents to samples."""
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device of the weights."""
 
     @property
     def global_rank(self) -> int:
-        """Number of this process."""
+        """Rank of this process."""
 
     def latents(self, n: int, stream: RandomStream, batch: Any = None) -> Any:
-        """What n samples are made from."""
+        """Latents of n samples."""
 
     def __call__(self, latents: Any) -> Tensor:
         """Samples (n, ...)."""
 
 
 class GenerativeEvaluator(Evaluator[Sampler]):
-    """Exact and sliced Wasserstein distance between data and as many samples.
+    """Exact and sliced Wasserstein distance between data and generated samples.
 
     Every validation draws its samples from the same latents.
     """

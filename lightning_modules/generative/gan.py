@@ -20,16 +20,16 @@ class GAN(GenerativeModule):
     Args:
         generator: Maps latents (n, latent_dim) to samples (n, ...).
         critic: The discriminator before its sigmoid: samples (n, ...) to logits (n,).
-        loss: What the generator descends: ``non_saturating`` (-log D, eq. 3) or
+        loss: Loss of the generator: ``non_saturating`` (-log D, eq. 3) or
             ``saturating`` (log(1 - D), eq. 2).
         n_critic: Discriminator updates per generator update.
         critic_optimizer: Makes the discriminator's optimizer.
         generator_optimizer: Makes the generator's optimizer.
-        penalty_weight: Weight of a gradient penalty of the logits, 0 for none; R1
-            (arXiv:1801.04406) is the default kind, with half its gamma as weight.
-        penalty_where: Where its slope is measured, see `GradientPenalty`.
-        slope: Its target slope.
-        penalty_every: Take it on every k-th discriminator update only.
+        penalty_weight: Weight of a gradient penalty of the logits, 0 for none; the
+            default kind is R1 (arXiv:1801.04406), with half its gamma as weight.
+        penalty_where: Points at which the slope is penalised, see `GradientPenalty`.
+        slope: Target of the gradient's norm.
+        penalty_every: Apply it on every k-th discriminator update only.
         **options: Schedules and gradient clipping of `GenerativeModule`.
 
     Example:
@@ -70,7 +70,7 @@ class GAN(GenerativeModule):
         self.save_hyperparameters()
 
     def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Cross entropy of the discriminator (eq. 1), and its penalty."""
+        """Cross entropy of the discriminator (eq. 1), plus its penalty."""
         *scores, penalty = self.penalised_scores(real, fake)
         loss = F.discriminator_loss(*scores)
         if self.recording:
@@ -78,7 +78,7 @@ class GAN(GenerativeModule):
         return self.with_penalty(loss, penalty)
 
     def generator_loss(self, scores: Tensor) -> Tensor:
-        """Eq. 3, or eq. 2 where the constructor asks for it."""
+        """Non-saturating (eq. 3) or saturating (eq. 2) loss."""
         if self.loss == "saturating":
             loss = F.saturating_generator_loss(scores)
         else:

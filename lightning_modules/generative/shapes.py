@@ -1,36 +1,36 @@
-"""Whether generator, critic and data agree on the shape of a sample."""
+"""Check of the sample shapes of generator, critic and data."""
 
 import torch
 from torch import Tensor, nn
 
 
 @torch.no_grad()
-def check_shapes(made: Tensor, critic: nn.Module, shape: tuple[int, ...]) -> None:
-    """Refuse networks that do not fit the data.
+def check_shapes(samples: Tensor, critic: nn.Module, shape: tuple[int, ...]) -> None:
+    """Refuse networks whose shapes do not match the data.
 
     Args:
-        made: A few samples of the generator, shape (n, ...) with n > 1.
+        samples: A few samples of the generator, shape (n, ...) with n > 1.
         critic: Scores samples, (n, ...) to (n,).
         shape: Shape of one data sample.
 
     Raises:
-        ValueError: Naming the side that does not fit.
+        ValueError: Naming the network whose shape does not match.
     """
-    if made.shape[1:] != torch.Size(shape):
+    if samples.shape[1:] != torch.Size(shape):
         raise ValueError(
-            f"The generator makes samples of shape {list(made.shape[1:])} but the data "
-            f"has shape {list(shape)}: make model.generator's shape and "
+            f"The generator returns samples of shape {list(samples.shape[1:])} but the "
+            f"data has shape {list(shape)}: make model.generator's shape and "
             "data.image_size agree."
         )
     try:
-        scores = critic(made)
+        scores = critic(samples)
     except RuntimeError as error:
         raise ValueError(
-            f"The critic does not take samples of shape {list(shape)}: make "
+            f"The critic does not accept samples of shape {list(shape)}: make "
             f"model.critic's shape and data.image_size agree ({error})."
         ) from None
-    if scores.shape != made.shape[:1]:
+    if scores.shape != samples.shape[:1]:
         raise ValueError(
             f"The critic must return one score per sample, shape (n,), but gave "
-            f"{list(scores.shape)} for n = {len(made)}: end it in .squeeze(-1)."
+            f"{list(scores.shape)} for n = {len(samples)}: end it in .squeeze(-1)."
         )

@@ -63,7 +63,7 @@ class WGAN(GenerativeModule):
         self.save_hyperparameters()
 
     def clipped_parameters(self) -> list[nn.Parameter]:
-        """The critic's weights that are kept in [-clip, clip]; never its buffers."""
+        """The critic's weights that are clipped to [-clip, clip], without buffers."""
         return [
             parameter
             for module in self.critic.modules()
@@ -83,7 +83,7 @@ class WGAN(GenerativeModule):
         return loss
 
     def generator_loss(self, scores: Tensor) -> Tensor:
-        """The generator's part of the dual (eq. 35)."""
+        """Generator's part of the dual (eq. 35)."""
         loss = F.wasserstein_generator_loss(scores)
         self.record(generator_loss=loss)
         return loss

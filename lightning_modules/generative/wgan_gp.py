@@ -23,12 +23,12 @@ class WGANGP(GenerativeModule):
         one_sided: Penalise only slopes above ``slope``.
         slope: Target K of the gradient's norm (eq. 36), in scores per unit of x.
         norm_order: Order p of the gradient's norm: 2, any p >= 1, or ``inf``.
-        penalty_every: Take the penalty on every k-th critic update only, with k times
+        penalty_every: Apply the penalty on every k-th critic update only, with k times
             the weight (lazy regularisation, Karras et al. 2020, arXiv:1912.04958).
         n_critic: Critic updates per generator update.
         critic_optimizer: Makes the critic's optimizer.
         generator_optimizer: Makes the generator's optimizer.
-        penalty_where: Where the slope is measured, see `GradientPenalty`.
+        penalty_where: Points at which the slope is penalised, see `GradientPenalty`.
         **options: Schedules and gradient clipping of `GenerativeModule`.
 
     Raises:
@@ -83,7 +83,7 @@ class WGANGP(GenerativeModule):
         return self.with_penalty(gap, penalty)
 
     def generator_loss(self, scores: Tensor) -> Tensor:
-        """The generator's part of the dual (eq. 35)."""
+        """Generator's part of the dual (eq. 35)."""
         loss = F.wasserstein_generator_loss(scores)
         self.record(generator_loss=loss)
         return loss

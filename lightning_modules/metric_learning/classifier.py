@@ -1,4 +1,4 @@
-"""Image classification: features and class shares for evaluating generators."""
+"""Image classification, for the evaluation of generators."""
 
 from typing import Any, ClassVar
 
@@ -19,7 +19,7 @@ from lightning_modules.optim.schedules import OneCycle
 
 
 def shifted(x: Tensor, down: Tensor, right: Tensor) -> Tensor:
-    """Move every image by its own number of pixels; the border is repeated.
+    """Images translated by whole pixels; the border is repeated.
 
     Args:
         x: Images, shape (n, c, h, w).
@@ -31,18 +31,18 @@ def shifted(x: Tensor, down: Tensor, right: Tensor) -> Tensor:
     tensor([1., 1., 2.])
     """
     n, _, height, width = x.shape
-    at = torch.arange(n, device=x.device).reshape(-1, 1, 1)
+    image = torch.arange(n, device=x.device).reshape(-1, 1, 1)
     rows = torch.arange(height, device=x.device) - down[:, None]
     cols = torch.arange(width, device=x.device) - right[:, None]
     rows, cols = rows.clamp(0, height - 1), cols.clamp(0, width - 1)
     # Indices around a slice put the sliced axis last.
-    return x[at, :, rows[:, :, None], cols[:, None, :]].permute(0, 3, 1, 2)
+    return x[image, :, rows[:, :, None], cols[:, None, :]].permute(0, 3, 1, 2)
 
 
 class Classifier(AlternatingModule):
-    """Trains a network on labelled images by cross-entropy, with random shifts.
+    """Image classifier, trained by cross-entropy with random shifts.
 
-    The learning rate follows `OneCycle`, so a run must know its length: set
+    The learning rate follows `OneCycle`, which needs the length of the run: set
     ``max_epochs`` or ``max_steps``.
 
     Logs ``train/loss`` and ``{val,test}/accuracy`` (share in [0, 1]) and ``loss``
@@ -53,7 +53,7 @@ class Classifier(AlternatingModule):
         n_classes: Number of classes.
         optimizer: Makes the optimizer from the network's weights; its learning rate
             is the peak of the cycle.
-        shift: Training images move by up to this many pixels both ways; 0 for none.
+        shift: Largest shift of a training image along each axis, in pixels.
         clip_norm: Largest gradient norm of an update, or None.
 
     Raises:
@@ -94,7 +94,7 @@ class Classifier(AlternatingModule):
 
     @override
     def learners(self) -> list[Learner]:
-        """The network, on every batch."""
+        """One learner: the network, on every batch."""
         spec = OptimizerSpec(
             "",
             trainable(self.network),
@@ -117,8 +117,10 @@ class Classifier(AlternatingModule):
 
     @override
     def predict_step(self, batch: Any, batch_idx: int) -> None:
-        """Refused: predicting means drawing samples, and a classifier draws none."""
-        raise ValueError("Classifier draws no samples: use `validate` or `test`.")
+        """Refused: prediction draws samples, which a classifier does not have."""
+        raise ValueError(
+            "predict is not supported by Classifier: use validate or test."
+        )
 
 
 class ClassificationEvaluator(Evaluator[Classifier]):

@@ -1,4 +1,4 @@
-"""Metric learning on labelled rows (eq. 46-50): LMNN, triplets, pairs."""
+"""Metric learning on labelled rows (eq. 46-50): LMNN, triplet, contrastive."""
 
 import math
 from collections.abc import Sequence
@@ -28,30 +28,28 @@ NORMS = {"euclidean": 2.0, "manhattan": 1.0, "chebyshev": math.inf}
 
 
 class MetricLearner(AlternatingModule):
-    r"""Learns a map under which rows of one class are near and others are not.
+    r"""Metric learning: a map to a space where rows of one class are near.
 
     With a `LinearMap` it learns a Mahalanobis distance (eq. 46), with ``loss: lmnn``
-    the large margin nearest neighbours of eq. 50:
+    by large margin nearest neighbours (eq. 50):
 
     .. math:: (1 - \mu) \, \mathcal L_{pull} + \mu \, \mathcal L_{push}
 
-    Pairs and triplets are those of the batch: take batches in which every class has
-    several rows, or all of a small data set at once. Several processes see the rows of
-    all of them. LMNN's target neighbours are the
-    nearest rows of the same class in the batch before the map, as in the paper.
+    Pairs and triplets are those of the batch: use batches in which every class has
+    several rows, or a small data set as one batch. Several processes gather the rows
+    of all of them. LMNN's target neighbours are the nearest rows of the same class in
+    the batch before the map, as in the paper.
 
-    Validation and test take two loaders: 0 the rows among which neighbours are looked
-    for, 1 the rows asked about. They log the k-nearest-neighbour accuracy after the map
-    (``knn_accuracy``) and before it (``input_knn_accuracy``), shares in [0, 1].
+    See `NeighbourEvaluator` for what validation and test log.
 
     Args:
         network: Maps samples (n, ...) to points (n, d).
         loss: ``lmnn`` (eq. 50), ``triplet`` (eq. 48), ``improved_triplet`` (eq. 49) or
             ``contrastive`` (eq. 47).
-        distance: Between points: ``euclidean``, ``manhattan``, ``chebyshev`` or
-            ``cosine``.
+        distance: Distance between points: ``euclidean``, ``manhattan``, ``chebyshev``
+            or ``cosine``.
         margin: alpha > 0; in units of the distance, for ``lmnn`` of its square.
-        k: Neighbours: targets of ``lmnn``, and those that validation asks.
+        k: Number of neighbours: targets of ``lmnn``, and voters of the evaluation.
         push_weight: mu of ``lmnn``, in (0, 1).
         mining: Triplets of a batch: ``all``, ``semi-hard`` or ``hard``.
         optimizer: Makes the optimizer.
@@ -111,29 +109,29 @@ class MetricLearner(AlternatingModule):
 
     @override
     def learners(self) -> list[Learner]:
-        """The network, on every batch."""
+        """One learner: the network, on every batch."""
         weights = list(self.network.parameters())
         spec = OptimizerSpec("", weights, *self._factories)
         return [Learner("network", self.objective, [spec], waits=True, counts=True)]
 
     def objective(self, batch: tuple[Tensor, Tensor]) -> Tensor:
-        """The loss of a batch (x, y), and of those of all processes."""
+        """Loss of the batches (x, y) of all processes."""
         x, labels = (joined_rows(part) for part in batch)
         z = joined_rows(self(batch[0]))
         distances = self._pairwise_distances(z)
         loss = (
             self._lmnn(x, distances, labels)
             if self.loss == "lmnn"
-            else self._ranked(distances, labels)
+            else self._pairs_or_triplets(distances, labels)
         )
         self.record(loss=loss)
         return loss
 
     def _pairwise_distances(self, z: Tensor) -> Tensor:
-        """Distances (n, n) between all rows."""
+        """Matrix (n, n) of distances between all rows."""
         if self.distance == "cosine":
             return pairwise(cosine_distance, z, z)
-        exactly = "donot_use_mm_for_euclid_dist"  # else near rows would lose digits
+        exactly = "donot_use_mm_for_euclid_dist"  # else small distances lose digits
         return torch.cdist(z, z, NORMS[self.distance], compute_mode=exactly)
 
     def _lmnn(self, x: Tensor, distances: Tensor, labels: Tensor) -> Tensor:
@@ -145,17 +143,17 @@ class MetricLearner(AlternatingModule):
         self.record(pull=pull, push=push)
         return (1 - self.push_weight) * pull + self.push_weight * push
 
-    def _ranked(self, distances: Tensor, labels: Tensor) -> Tensor:
+    def _pairs_or_triplets(self, distances: Tensor, labels: Tensor) -> Tensor:
         if self.loss == "contrastive":
             same, different = pairs(labels)
             return F.contrastive_loss(distances, same, self.margin, same | different)
-        found = mine_triplets(distances, labels, self.mining)
+        triplets = mine_triplets(distances, labels, self.mining)
         loss = F.triplet_loss if self.loss == "triplet" else F.improved_triplet_loss
-        return loss(found.positive, found.negative, self.margin, found.mask)
+        return loss(triplets.positive, triplets.negative, self.margin, triplets.mask)
 
     @override
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
-        """Points (n, d) of a batch whose first part is samples."""
+        """Points (n, d) of the samples of a batch ``(x, ...)``."""
         points: Tensor = self(batch[0])
         return points
 
@@ -163,11 +161,13 @@ class MetricLearner(AlternatingModule):
 class NeighbourEvaluator(Evaluator[MetricLearner]):
     """Accuracy of k nearest neighbours, after the map and before it.
 
-    Loader 0 has the rows among which neighbours are looked for, loader 1 the queries.
+    Loader 0 has the reference rows, among which neighbours are searched, loader 1 the
+    queries. The accuracy after the map is ``knn_accuracy``, that before it
+    ``input_knn_accuracy``, shares in [0, 1].
 
     Args:
-        k: Neighbours.
-        distance: Between points.
+        k: Number of neighbours.
+        distance: Distance between points.
     """
 
     def __init__(self, k: int, distance: NeighbourDistance) -> None:
@@ -197,5 +197,5 @@ class NeighbourEvaluator(Evaluator[MetricLearner]):
         if before is None:
             before = self.before.compute()
         if stage == "val" and not self.module.trainer.sanity_checking:
-            self._before_of_val = before  # the rows stay where they are
+            self._before_of_val = before  # the same at every validation
         return {"knn_accuracy": self.after.compute(), "input_knn_accuracy": before}

@@ -1,4 +1,4 @@
-"""Metrics that torchmetrics does not have; each is state over a pure function."""
+"""Metrics that torchmetrics lacks, each a state around a pure function."""
 
 from lightning_modules.metrics.domains import ProxyADistance
 from lightning_modules.metrics.features import (

@@ -1,4 +1,4 @@
-"""How far apart two domains are for a linear classifier."""
+"""Proxy A-distance as a metric over batches and processes."""
 
 from typing import Any
 
@@ -12,11 +12,12 @@ from lightning_modules.metrics.wasserstein import TwoSampleMetric
 class ProxyADistance(TwoSampleMetric):
     """Proxy A-distance between the features of two domains: 0 alike, 2 separable.
 
-    Of more than ``max_samples`` rows on a side a fixed choice is used. Five folds, or
-    as many as the smaller domain has rows; NaN for a single row.
+    Of more than ``max_samples`` rows of a domain a fixed subset is used (see
+    `thinning`). Five folds, or as many as the smaller domain has rows; NaN for a
+    single row.
 
     Args:
-        max_samples: Rows kept on each side; None keeps all.
+        max_samples: Rows kept of each domain; None keeps all.
         seed: Seed of the folds.
         kwargs: See torchmetrics.Metric.
 
@@ -39,5 +40,5 @@ class ProxyADistance(TwoSampleMetric):
         folds = min(5, len(real), len(fake))
         if folds < 2:
             return torch.tensor(float("nan"), device=real.device)
-        found = proxy_a_distance(real, fake, seed=self.seed, folds=folds)
-        return torch.tensor(float(found), device=real.device)
+        distance = proxy_a_distance(real, fake, seed=self.seed, folds=folds)
+        return torch.tensor(float(distance), device=real.device)

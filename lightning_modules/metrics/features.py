@@ -1,4 +1,4 @@
-"""Frozen networks that turn images into the features FID, KID and IS compare."""
+"""Frozen feature extractors for FID, KID and the Inception score."""
 
 import copy
 import os
@@ -12,23 +12,23 @@ from torchmetrics import Metric
 from lightning_modules.core.recipe import load_network
 
 USE_CLASSIFIER = (
-    "or judge samples by a classifier of your own data, trained with "
+    "or evaluate samples by a classifier of your own data, trained with "
     "configs/classifier/mnist.yaml"
 )
 
 
 class FrozenFeatures(nn.Module):
-    """A trained network made safe for use inside a metric.
+    """A trained network as the feature extractor of a metric.
 
-    torchmetrics takes a feature extractor as it comes: it would be trained, switched
-    to training mode, run in bfloat16 under autocast, and saved with the model. This
-    wrapper owns a copy of the network that always is in eval mode, in float32, outside
+    torchmetrics uses a feature extractor unchanged: it would be trained, switched to
+    training mode, run in bfloat16 under autocast, and saved with the model. This
+    wrapper owns a copy of the network that is always in eval mode, in float32, outside
     autocast and without gradients. The copy is hidden from ``parameters()`` and
-    ``state_dict()``, so that no optimizer, average or checkpoint finds it wherever
-    the metric is kept; ``to(device)`` still moves it.
+    ``state_dict()``, so that no optimizer, average or checkpoint includes it;
+    ``to(device)`` still moves it.
 
-    Images are float in [-1, 1], the scale of the modules. Pass them to
-    ``FrechetInceptionDistance(feature=FrozenFeatures(...))`` as they are: torchmetrics'
+    Images are float in [-1, 1], the scale of the modules. Pass them unchanged to
+    ``FrechetInceptionDistance(feature=FrozenFeatures(...))``: torchmetrics'
     ``normalize`` concerns only its built-in extractor.
 
     Args:
@@ -52,8 +52,8 @@ class FrozenFeatures(nn.Module):
         for name in ("features", "head", "num_features"):
             if not hasattr(network, name):
                 raise ValueError(
-                    f"{type(network).__name__} has no '{name}', so it gives no "
-                    "features to compare images by: use ConvClassifier."
+                    f"{type(network).__name__} has no '{name}', so it can't be "
+                    "used as a feature extractor: use ConvClassifier."
                 )
         frozen = copy.deepcopy(network).float().eval().requires_grad_(False)
         self._hidden = (frozen,)  # a tuple hides a module from its parent
@@ -65,7 +65,7 @@ class FrozenFeatures(nn.Module):
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ValueError: If it holds no classifier.
+            ValueError: If it is not a file of a classifier.
         """
         return cls(load_network(path))
 
@@ -75,7 +75,7 @@ class FrozenFeatures(nn.Module):
         return self._hidden[0]
 
     def train(self, mode: bool = True) -> Self:  # noqa: ARG002
-        """Stay in eval mode, whatever the metric's owner does."""
+        """Stay in eval mode; ``mode`` is ignored."""
         return super().train(False)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
@@ -96,9 +96,9 @@ class FrozenFeatures(nn.Module):
 
 
 class Inception(nn.Module):
-    """The Inception network that published FIDs are computed with, on [-1, 1] images.
+    """The Inception network of published FIDs, on images in [-1, 1].
 
-    Grey images are repeated in three channels, all images go to 299x299 as in
+    Grey images are repeated to three channels; all are resized to 299x299 as in
     torch-fidelity. Features are the 2048 of the last pooling, logits the unbiased ones
     that the Inception score uses.
 
@@ -106,7 +106,7 @@ class Inception(nn.Module):
         weights: File of torch-fidelity's weights; None downloads them (95 MB).
 
     Raises:
-        ValueError: If the package or the weights can't be had.
+        ValueError: If the package or the weights are not available.
 
     References:
         arXiv:1706.08500 (FID), arXiv:1606.03498 (Inception score).
@@ -124,7 +124,7 @@ class Inception(nn.Module):
         return cast(Tensor, self.net(pixels.expand(-1, 3, -1, -1)))
 
     def head(self, features: Tensor) -> Tensor:
-        """Features to the 1008 logits without bias."""
+        """Features (n, 2048) to the 1008 logits without bias."""
         return features @ cast(Tensor, cast(Any, self.net).fc.weight).T
 
 
@@ -140,14 +140,14 @@ def _inception(weights: str | None) -> nn.Module:
         ) from None
     except OSError as error:
         raise ValueError(
-            f"Inception's weights can't be had ({error}): put torch-fidelity's "
+            f"Inception's weights are not available ({error}): put torch-fidelity's "
             f"weights-inception-2015-12-05-6726825d.pth on this machine and name it in "
             f"inception_weights, {USE_CLASSIFIER}."
         ) from None
 
 
 class Precomputed(nn.Module):
-    """Stands where torchmetrics wants an extractor when features are there already.
+    """Identity extractor for torchmetrics, on precomputed features.
 
     FID, KID and IS then share one pass through one network.
 
@@ -165,9 +165,9 @@ class Precomputed(nn.Module):
 
 
 class ClassShares(Metric):
-    """Share of samples that a classifier puts into each class.
+    """Share of samples that a classifier predicts for each class.
 
-    A generator that dropped a class has a share near 0 there.
+    A generator that does not cover a class has a share near 0 there.
 
     Args:
         n_classes: Number of classes.
@@ -190,7 +190,7 @@ class ClassShares(Metric):
         self.add_state("counts", torch.zeros(n_classes).long(), dist_reduce_fx="sum")
 
     def update(self, logits: Tensor) -> None:
-        """Count the likeliest class of each row of logits (n, n_classes)."""
+        """Count the predicted class of each row of logits (n, n_classes)."""
         classes = logits.argmax(dim=1)
         self.counts += torch.bincount(classes, minlength=len(self.counts))
 

@@ -1,4 +1,4 @@
-"""Mode coverage as a metric that accumulates over batches and processes."""
+"""Mode coverage as a metric over batches and processes."""
 
 from typing import Any
 

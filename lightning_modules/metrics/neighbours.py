@@ -1,4 +1,4 @@
-"""Whether the nearest rows of known classes tell the class of a new one."""
+"""Accuracy of k-nearest-neighbour classification."""
 
 from typing import Any, Literal
 
@@ -9,12 +9,13 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 NeighbourDistance = Literal["euclidean", "manhattan", "chebyshev", "cosine"]
+_STATES = ("reference_points", "reference_labels", "points", "labels")
 
 
 class NearestNeighbourAccuracy(Metric):
-    """Share of rows whose class is that of most of their k nearest reference rows.
+    """Accuracy of the majority class of the k nearest reference rows.
 
-    Ties are won by the smaller class number, as scikit-learn has it.
+    Ties go to the smaller class number, as in scikit-learn.
 
     Args:
         k: Number of neighbours.
@@ -22,7 +23,8 @@ class NearestNeighbourAccuracy(Metric):
         kwargs: See torchmetrics.Metric.
 
     Raises:
-        ValueError: If k is below 1, or, in ``compute``, larger than the reference.
+        ValueError: If k is below 1 or, in ``compute``, above the number of reference
+            rows.
 
     >>> metric, x = NearestNeighbourAccuracy(k=1), torch.tensor([[0.0], [5.0]])
     >>> metric.update(x, torch.tensor([0, 1]), reference=True)
@@ -42,7 +44,7 @@ class NearestNeighbourAccuracy(Metric):
         if k < 1:
             raise ValueError(f"k must be at least 1, got {k}.")
         self.k, self.distance = k, distance
-        for name in ("known_points", "known_labels", "points", "labels"):
+        for name in _STATES:
             self.add_state(name, [], dist_reduce_fx="cat")
 
     def update(self, points: Tensor, labels: Tensor, *, reference: bool) -> None:
@@ -51,27 +53,24 @@ class NearestNeighbourAccuracy(Metric):
         Args:
             points: Shape (n, d).
             labels: Class of each, int64 (n,).
-            reference: Whether they are neighbours or asked about.
+            reference: Whether they are reference rows or queries.
         """
-        prefix = "known_" if reference else ""
+        prefix = "reference_" if reference else ""
         getattr(self, f"{prefix}points").append(points.detach().float())
         getattr(self, f"{prefix}labels").append(labels)
 
     def compute(self) -> Tensor:
         """The share, a float32 scalar; NaN if a point is not finite."""
-        found = [
-            dim_zero_cat(getattr(self, name))
-            for name in ("known_points", "known_labels", "points", "labels")
-        ]
-        device = found[0].device
-        if not all(part.isfinite().all() for part in found):
+        states = [dim_zero_cat(getattr(self, name)) for name in _STATES]
+        device = states[0].device
+        if not all(state.isfinite().all() for state in states):
             return torch.tensor(float("nan"), device=device)
-        known, classes, points, labels = (part.cpu().numpy() for part in found)
-        if self.k > len(known):
+        reference, classes, points, labels = (x.cpu().numpy() for x in states)
+        if self.k > len(reference):
             raise ValueError(
-                f"k is {self.k}, but there are {len(known)} reference rows: set it to "
-                f"at most {len(known)}."
+                f"k is {self.k}, but there are {len(reference)} reference rows: set it "
+                f"to at most {len(reference)}."
             )
-        judge = KNeighborsClassifier(self.k, metric=self.distance).fit(known, classes)
-        share = float((judge.predict(points) == labels).mean())
-        return torch.tensor(share, device=device)
+        classifier = KNeighborsClassifier(self.k, metric=self.distance)
+        predicted = classifier.fit(reference, classes).predict(points)
+        return torch.tensor(float((predicted == labels).mean()), device=device)

@@ -1,4 +1,4 @@
-"""Ranking measures over batches of users and over processes."""
+"""Ranking metrics over batches of users and over processes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,13 +17,13 @@ from lightning_modules.functional.ranking import (
 
 
 class RankingMetrics(Metric):
-    """Means over users of the measures of `ranking_metrics`; the states are sums.
+    """Means over users of `ranking_metrics`; the states are sums.
 
     Users without a relevant item are skipped.
 
     Args:
         ks: Cut-offs.
-        names: Which measures.
+        names: Metrics to compute.
         average_precision: What ``map`` divides by.
         kwargs: See torchmetrics.Metric.
 
@@ -50,43 +50,44 @@ class RankingMetrics(Metric):
     ) -> None:
         super().__init__(**kwargs)
         if not ks:
-            raise ValueError("ks must hold at least one cut-off.")
+            raise ValueError("ks must have at least one cut-off.")
         self.ks, self.names = tuple(ks), tuple(names)
         self.average_precision: AveragePrecision = average_precision
-        # refuses a name or a cut-off before anything is ranked
-        nobody = torch.zeros(0, max(ks, default=1), dtype=torch.bool)
-        self.keys = tuple(self._measured(nobody, torch.ones(0).long()))
+        # on no users, to refuse a name or a cut-off before anything is ranked
+        empty = torch.zeros(0, max(ks, default=1), dtype=torch.bool)
+        self.keys = tuple(self._metrics(empty, torch.ones(0).long()))
         zeros = torch.zeros(len(self.keys), dtype=torch.float64)
         self.add_state("sums", zeros, dist_reduce_fx="sum")
         self.add_state("n_users", torch.tensor(0), dist_reduce_fx="sum")
 
-    def _measured(self, found: Tensor, n_relevant: Tensor) -> dict[str, Tensor]:
-        how = self.average_precision
-        return ranking_metrics(found, n_relevant, self.ks, self.names, how)
+    def _metrics(self, is_hit: Tensor, n_relevant: Tensor) -> dict[str, Tensor]:
+        return ranking_metrics(
+            is_hit, n_relevant, self.ks, self.names, self.average_precision
+        )
 
     def update(self, ranked: Tensor, users: Tensor, relevant: UserItems) -> None:
         """Add users.
 
         Args:
             ranked: Items of each user, best first, int64 (n, max(ks)) or the whole
-                catalogue; -1 where there is none.
+                catalogue, padded with -1.
             users: Their numbers, int64 (n,).
-            relevant: The items that count, of all users.
+            relevant: The relevant items of all users.
 
         Raises:
-            ValueError: If there are fewer ranks than the largest cut-off wants.
+            ValueError: If there are fewer ranks than the largest cut-off.
         """
-        least = min(max(self.ks), relevant.n_items)
-        if ranked.shape[1] < least:
+        needed = min(max(self.ks), relevant.n_items)
+        if ranked.shape[1] < needed:
             raise ValueError(
                 f"The largest cut-off is {max(self.ks)}, but only {ranked.shape[1]} "
-                f"items are ranked: rank at least {least}."
+                f"items are ranked: rank at least {needed}."
             )
         n_relevant = relevant.counts[users]
         counted = n_relevant > 0
-        found = hits(ranked, users, relevant)
-        measured = self._measured(found, n_relevant.clamp_min(1))
-        values = torch.stack([measured[key] for key in self.keys]).double()
+        is_hit = hits(ranked, users, relevant)
+        metrics = self._metrics(is_hit, n_relevant.clamp_min(1))
+        values = torch.stack([metrics[key] for key in self.keys]).double()
         self.sums += values.where(counted, 0).sum(1)
         self.n_users += counted.sum()
 
@@ -97,12 +98,11 @@ class RankingMetrics(Metric):
 
 
 class Exposure(Metric):
-    """What the tops of the rankings show, whoever likes it.
+    """Catalogue coverage and relative popularity of the recommended items.
 
-    ``coverage@k`` is the share of the catalogue that stands in somebody's top k.
-    ``popularity@k`` is the mean number of training interactions of an item shown, over
-    the same of the pairs trained on: 1 is the popularity of what
-    users interact with.
+    ``coverage@k`` is the share of the catalogue that is in the top k of some user.
+    ``popularity@k`` is the mean number of training interactions of an item in a top k,
+    divided by that of an item in a training interaction.
 
     Args:
         popularity: Training interactions of each item, (n_items,).
@@ -125,25 +125,25 @@ class Exposure(Metric):
     def __init__(self, popularity: Tensor, k: int = 10, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if k < 1:
-            raise ValueError(f"a cut-off must be at least 1, got {k}.")
+            raise ValueError(f"k must be at least 1, got {k}.")
         self.k = k
         self.register_buffer("popularity", popularity.double(), persistent=False)
         zeros = torch.zeros(len(popularity), dtype=torch.int64)
         self.add_state("shown", zeros, dist_reduce_fx="sum")
 
     def update(self, ranked: Tensor) -> None:
-        """Add the items of users, best first, int64 (n, >= k); -1 is none."""
+        """Add the items of users, best first, int64 (n, >= k), padded with -1."""
         top = ranked[:, : self.k].flatten()
-        # what is none falls on a place of its own, so that no shape depends on data
+        # padding is counted in an extra place, so that no shape depends on data
         place = torch.where(top < 0, len(self.shown), top)
         self.shown += torch.bincount(place, minlength=len(self.shown) + 1)[:-1]
 
     def compute(self) -> dict[str, Tensor]:
-        """Both, float32 scalars."""
+        """Coverage and popularity, float32 scalars."""
         counts = self.popularity
-        usual = counts.square().sum() / counts.sum()
+        mean_of_train = counts.square().sum() / counts.sum()
         mean = (self.shown * counts).sum() / self.shown.sum()
         return {
             f"coverage@{self.k}": (self.shown > 0).float().mean(),
-            f"popularity@{self.k}": (mean / usual).float(),
+            f"popularity@{self.k}": (mean / mean_of_train).float(),
         }

@@ -1,4 +1,4 @@
-"""FID, KID and Inception score of features that are there already."""
+"""FID, KID and Inception score of precomputed features."""
 
 import warnings
 from collections.abc import Iterator
@@ -23,10 +23,10 @@ def feature_scores(
     kid_subsets: int = 20,
     seed: int = 0,
 ) -> dict[str, Tensor]:
-    """Compare images by their features, over all processes.
+    """FID, KID and Inception score from features, over all processes.
 
-    torchmetrics does the work, and joins what the processes hold: call it on all of
-    them, each with its share. Torch's global random state is left as it was.
+    Computed by torchmetrics, which gathers the features of all processes: call it on
+    all of them, each with its share. Torch's global random state is restored.
 
     Args:
         real: Features of data, shape (n, d); only ``n * d`` numbers, not images.
@@ -61,7 +61,7 @@ def feature_scores(
         )
     size = min(kid_subset_size, n_real, n_fake)
     with _seeded(seed), warnings.catch_warnings():
-        # Both say that they keep all features, which are small here.
+        # Both warn that they keep all features, which are small here.
         warnings.filterwarnings("ignore", message="Metric .* will save all extracted")
         kid = KernelInceptionDistance(extractor, kid_subsets, size).to(real.device)
         kid.update(real, real=True)
@@ -77,7 +77,7 @@ def feature_scores(
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Seed the CPU's generator, which KID and IS draw from, and give it back."""
+    """Context in which the CPU's generator, used by KID and IS, has a fixed seed."""
     state = torch.get_rng_state()
     torch.default_generator.manual_seed(seed)
     try:

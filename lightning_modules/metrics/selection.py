@@ -1,4 +1,4 @@
-"""Scores of a classifier on unlabelled rows, over batches and processes."""
+"""Model-selection scores on unlabelled rows, over batches and processes."""
 
 from abc import abstractmethod
 from typing import Any
@@ -19,10 +19,10 @@ from lightning_modules.metrics.thinning import row_keys, thin
 
 
 class _Sums(Metric):
-    """A score of the sums of some quantities over all rows, and of their number.
+    """A score computed from sums over all rows and their number.
 
     With several processes each calls ``update`` at least once, with 0 rows where it
-    has none, because the sums have no size before.
+    has none, because the first update sets the shapes of the sums.
     """
 
     is_differentiable = False
@@ -40,17 +40,17 @@ class _Sums(Metric):
 
     @abstractmethod
     def _terms(self, p: Tensor) -> tuple[Tensor, ...]:
-        """What the rows of probabilities (n, k) add to each sum."""
+        """Contributions of rows of probabilities (n, k) to the sums."""
 
     @abstractmethod
     def _score(self, *sums: Tensor) -> Tensor:
-        """The score of the sums; ``self.total`` is the number of rows."""
+        """The score from the sums; ``self.total`` is the number of rows."""
 
     def update(self, logits: Tensor) -> None:
         """Add rows of logits (n, k).
 
         Raises:
-            ValueError: If the shape is another, or a logit is NaN or infinite.
+            ValueError: If the shape is not (n, k), or a logit is NaN or infinite.
         """
         logits = _checked(logits)
         p = probabilities(logits) if len(logits) else logits.double()
@@ -61,7 +61,7 @@ class _Sums(Metric):
     def compute(self) -> Tensor:
         """The score, a float32 scalar."""
         if self.total == 0:
-            raise _unfed(self)
+            raise _no_rows(self)
         return self._score(*(getattr(self, name) for name in self.names)).float()
 
 
@@ -117,7 +117,7 @@ class InformationMaximisation(_Sums):
 class BatchNuclearNorm(_Sums):
     """Nuclear norm of all predictions per row; see `batch_nuclear_norm`.
 
-    It streams: of n rows only a matrix (k, k) is kept.
+    Its state is a matrix (k, k), whatever the number of rows.
 
     Args:
         kwargs: See torchmetrics.Metric.
@@ -144,11 +144,11 @@ class BatchNuclearNorm(_Sums):
 class SoftNeighbourhoodDensity(Metric):
     """Density of the predictions' neighbourhoods; see `soft_neighbourhood_density`.
 
-    Of more than ``max_samples`` rows a fixed choice is used (see `thinning`), the same
+    Of more than ``max_samples`` rows a fixed subset is used (see `thinning`), the same
     on one process and on many.
 
     Args:
-        temperature: The paper's 0.05.
+        temperature: tau; 0.05 in the paper.
         max_samples: Rows kept; None keeps all. Time grows with its square: 10,000
             rows take a second or two on a processor.
         kwargs: See torchmetrics.Metric.
@@ -188,24 +188,25 @@ class SoftNeighbourhoodDensity(Metric):
         """Add rows of logits (n, k).
 
         Raises:
-            ValueError: If the shape is another, or a logit is NaN or infinite.
+            ValueError: If the shape is not (n, k), or a logit is NaN or infinite.
         """
         rows = _checked(logits)
         if len(rows):
-            probabilities(rows)  # refuses what is none
-        joined = (
+            probabilities(rows)  # refuses NaN and infinity
+        logits, keys = thin(
             torch.cat([*self.logits, rows]),
             torch.cat([*self.keys, row_keys(rows)]),
+            self.max_samples,
         )
-        kept = thin(*joined, self.max_samples)
-        self.logits[:], self.keys[:] = ([part] for part in kept)
+        self.logits[:], self.keys[:] = [logits], [keys]
 
     def compute(self) -> Tensor:
         """The density in nats, a float32 scalar."""
         if len(self.logits) == 0:
-            raise _unfed(self)
-        joined = dim_zero_cat(self.logits), dim_zero_cat(self.keys)
-        rows, _ = thin(*joined, self.max_samples)
+            raise _no_rows(self)
+        rows, _ = thin(
+            dim_zero_cat(self.logits), dim_zero_cat(self.keys), self.max_samples
+        )
         return soft_neighbourhood_density(rows, self.temperature).float()
 
 
@@ -215,6 +216,6 @@ def _checked(logits: Tensor) -> Tensor:
     return logits.detach().float()
 
 
-def _unfed(metric: Metric) -> ValueError:
+def _no_rows(metric: Metric) -> ValueError:
     name = type(metric).__name__
     return ValueError(f"{name} has seen no rows: call update first.")

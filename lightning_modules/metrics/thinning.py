@@ -1,4 +1,4 @@
-"""Choosing rows at random, yet the same ones whoever asks."""
+"""Reproducible random subsets of rows, independent of their order."""
 
 import torch
 from torch import Tensor
@@ -9,10 +9,10 @@ _MIX = (-4658895280553007687, -7723592293110705685)
 
 
 def row_keys(rows: Tensor) -> Tensor:
-    """A number for each row that looks random and follows from its values alone.
+    """Pseudo-random key of each row, a function of its values alone.
 
-    The key is a hash of the row's bits, so it says nothing about where the row lies,
-    in whatever unit. Equal rows get keys of their own, by their count in this call.
+    The key is a hash of the row's bits, so it is independent of the row's position in
+    space. Equal rows get different keys, by their count in this call.
 
     Args:
         rows: Float32, shape (n, d).
@@ -35,7 +35,7 @@ def row_keys(rows: Tensor) -> Tensor:
 
 
 def _equal_before(values: Tensor) -> Tensor:
-    """How many equal values stand before each, shape (n,)."""
+    """Number of equal values before each, shape (n,)."""
     order = values.argsort(stable=True)
     ordered = values[order]
     first = torch.ones_like(ordered, dtype=torch.bool)
@@ -48,14 +48,14 @@ def _equal_before(values: Tensor) -> Tensor:
 def thin(rows: Tensor, keys: Tensor, size: int | None) -> tuple[Tensor, Tensor]:
     """The rows with the smallest keys, in the keys' order, and their keys.
 
-    The choice does not depend on the order in which the rows arrived or on how many
-    processes held them, and the choice of a union is the choice among the choices of
-    its parts: a metric may thin out as it goes.
+    The subset depends neither on the order of the rows nor on how they are divided
+    among processes, and the subset of a union is that of the union of the subsets of
+    its parts: a metric may thin out at every update.
 
     Args:
         rows: Shape (n, d).
         keys: See `row_keys`, shape (n,).
         size: Rows to keep; all of them if None.
     """
-    kept = keys.argsort(stable=True)[:size]
-    return rows[kept], keys[kept]
+    smallest = keys.argsort(stable=True)[:size]
+    return rows[smallest], keys[smallest]

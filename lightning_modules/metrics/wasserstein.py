@@ -1,4 +1,4 @@
-"""Wasserstein distances as metrics that accumulate over batches and processes."""
+"""Wasserstein distances as metrics over batches and processes."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from lightning_modules.metrics.thinning import row_keys, thin
 
 
 class TwoSampleMetric(Metric):
-    """Holds rows of real and of generated samples, thinned out to ``max_samples``."""
+    """Base of metrics on real and generated samples, ``max_samples`` rows of each."""
 
     is_differentiable = False
     higher_is_better = False
@@ -40,24 +40,28 @@ class TwoSampleMetric(Metric):
         """Add samples.
 
         Args:
-            x: Shape (n, ...); everything behind the first axis is one point.
+            x: Shape (n, ...); all axes but the first are one point.
             real: True for data, False for generated samples, as in torchmetrics' FID.
 
         Raises:
-            ValueError: If points of another size came before, or a coordinate is NaN
-                or infinite.
+            ValueError: If earlier points had another size, or a coordinate is NaN or
+                infinite.
         """
         rows = x.detach().flatten(1).float()
-        for seen in (*self.real, *self.fake):
-            if seen.shape[1] != rows.shape[1]:
+        for earlier in (*self.real, *self.fake):
+            if earlier.shape[1] != rows.shape[1]:
                 raise ValueError(
                     f"Samples have {rows.shape[1]} coordinates, earlier ones had "
-                    f"{seen.shape[1]}: real and fake must have one shape."
+                    f"{earlier.shape[1]}: real and fake must have the same shape."
                 )
         refuse_diverged(rows)
-        kept, keys = self._states(real)
-        joined = torch.cat([*kept, rows]), torch.cat([*keys, row_keys(rows)])
-        kept[:], keys[:] = ([x] for x in thin(*joined, self.max_samples))
+        samples, keys = self._states(real)
+        thinned = thin(
+            torch.cat([*samples, rows]),
+            torch.cat([*keys, row_keys(rows)]),
+            self.max_samples,
+        )
+        samples[:], keys[:] = ([part] for part in thinned)
 
     def _states(self, real: bool) -> tuple[list[Tensor], list[Tensor]]:
         if real:
@@ -80,7 +84,7 @@ class WassersteinDistance(TwoSampleMetric):
     """Exact Wasserstein-1 distance between real and generated samples.
 
     In the units of the samples, Euclidean ground distance. Of more than
-    ``max_samples`` rows on a side a fixed choice is used (see `thinning`), the same on
+    ``max_samples`` rows on a side a fixed subset is used (see `thinning`), the same on
     one process and on many. Never 0 between two finite sets of one distribution:
     compare with the distance between two halves of the data.
 

@@ -1,4 +1,4 @@
-"""Networks that know nothing of training."""
+"""Networks: generators, critics, extractors, classifiers."""
 
 from lightning_modules.networks.backbone import Backbone
 from lightning_modules.networks.classifier import ConvClassifier

@@ -1,4 +1,4 @@
-"""Networks of torchvision and timm as extractors, with weights from a local file."""
+"""Networks of torchvision and timm as extractors, with local weights."""
 
 import difflib
 import pickle
@@ -25,27 +25,27 @@ _HEADS = ("fc", "classifier", "heads", "head")
 
 @remembers
 class Backbone(nn.Module):
-    """Images (n, 3, h, w) to features (n, num_features) of a known network.
+    """Images (n, 3, h, w) to features (n, num_features) of a published network.
 
-    The last layer, which tells the network's own classes, is taken off. Nothing is
-    downloaded: weights come from a file, such as those that torchvision and timm keep
-    in their caches, and without one they are random. Keep the file: whoever builds the
-    network again, from a config or a checkpoint, reads it again.
+    The last layer, which classifies, is removed. Nothing is downloaded: weights come
+    from a file, such as those that torchvision and timm keep in their caches, and
+    without one they are random. Keep the file: it is read again when the network is
+    built from a config or a checkpoint.
 
     Args:
-        name: As the library calls it, such as ``resnet18`` or ``vit_tiny_patch16_224``.
+        name: Name in the library, such as ``resnet18`` or ``vit_tiny_patch16_224``.
         library: ``torchvision``, or ``timm`` (``pip install timm``).
-        weights: File of the state dict, ``.pth`` or ``.safetensors``; nothing in it is
-            unpickled but tensors.
-        image_size: Height and width of the pictures.
+        weights: File of the state dict, ``.pth`` or ``.safetensors``; only tensors are
+            unpickled.
+        image_size: Height and width of the images.
 
     Attributes:
         num_features: Width of the features.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ImportError: timm is not installed.
-        ValueError: The library knows no such network, or the weights are another's.
+        FileNotFoundError: If there is no such file.
+        ImportError: If timm is not installed.
+        ValueError: If the library has no such network, or the weights are of another.
 
     >>> Backbone("mnasnet0_5", image_size=64)(torch.zeros(2, 3, 64, 64)).shape
     torch.Size([2, 1280])
@@ -59,28 +59,28 @@ class Backbone(nn.Module):
         image_size: int = 224,
     ) -> None:
         super().__init__()
-        made = _torchvision if library == "torchvision" else _timm
-        self.network = made(name, image_size)
+        build = _torchvision if library == "torchvision" else _timm
+        self.network = build(name, image_size)
         self.shape = (3, image_size, image_size)
         if weights is not None:
             _load(self.network, Path(weights), name)
         self.network.eval()
         with torch.no_grad():
-            found = self(torch.zeros(1, *self.shape))
+            features = self(torch.zeros(1, *self.shape))
         self.network.train()
-        self.num_features: int = found.shape[1]
+        self.num_features: int = features.shape[1]
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (n, 3, h, w) to features (n, num_features)."""
         features = cast(Tensor, self.network(x))
-        # maps of features are averaged over their places
+        # feature maps are averaged over positions
         return features.mean((2, 3)) if features.ndim == 4 else features.flatten(1)
 
 
 def _torchvision(name: str, image_size: int) -> nn.Module:
-    known = models.list_models(module=models)
-    if name not in known:
-        raise ValueError(_unknown("torchvision", name, known))
+    names = models.list_models(module=models)
+    if name not in names:
+        raise ValueError(_unknown("torchvision", name, names))
     options: dict[str, Any] = {}
     if name.startswith("vit"):
         options = {"image_size": image_size}
@@ -88,14 +88,14 @@ def _torchvision(name: str, image_size: int) -> nn.Module:
         options = {"aux_logits": False, "init_weights": True}
     network: nn.Module = models.get_model(name, weights=None, **options)
     head = next(head for head in _HEADS if hasattr(network, head))
-    setattr(network, head, _without_last(getattr(network, head)))
+    setattr(network, head, _without_classifier(getattr(network, head)))
     return network
 
 
-def _without_last(head: nn.Module) -> nn.Module:
-    """What of a head comes before the layer that tells classes, and its dropout."""
+def _without_classifier(head: nn.Module) -> nn.Module:
+    """Layers of a head before the classifying one and its dropout."""
     layers = list(head) if isinstance(head, nn.Sequential) else [head]
-    if not isinstance(layers[-1], nn.Linear):  # squeezenet ends in averages of maps
+    if not isinstance(layers[-1], nn.Linear):  # squeezenet ends in a pooling layer
         return nn.AdaptiveAvgPool2d(1)
     del layers[-1]
     while layers and isinstance(layers[-1], nn.Dropout):
@@ -116,41 +116,42 @@ def _timm(name: str, image_size: int) -> nn.Module:
     return timm.create_model(name, num_classes=0, **sized)
 
 
-def _unknown(library: str, name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, 3)
+def _unknown(library: str, name: str, names: list[str]) -> str:
+    near = difflib.get_close_matches(name, names, 3)
     hint = f"did you mean {' or '.join(near)}" if near else "see its list of models"
     return f"model.extractor.name: {library} has no network '{name}': {hint}?"
 
 
 def _load(network: nn.Module, path: Path, name: str) -> None:
-    """Weights of a file, but for those of the head."""
+    """Load the weights of a file, except those of the head."""
     if not path.is_file():
         raise FileNotFoundError(
             f"model.extractor.weights: there is no file '{path}': name one with the "
             f"weights of {name}, or leave it out for random ones."
         )
     try:
-        held: dict[str, Any] = (
+        saved: dict[str, Any] = (
             load_file(path)
             if path.suffix == ".safetensors"
             else dict(torch.load(path, map_location="cpu", weights_only=True))
         )
     except _DAMAGE as error:
         raise ValueError(
-            f"model.extractor.weights: '{path}' holds no state dict, or is cut off: "
-            "get it again."
+            f"model.extractor.weights: '{path}' is not a valid state dict, or is cut "
+            "off: download it again."
         ) from error
-    held = {_OLD_DENSENET.sub(r"\1\2", key): value for key, value in held.items()}
-    wanted = network.state_dict()
-    wrong = [
+    saved = {_OLD_DENSENET.sub(r"\1\2", key): value for key, value in saved.items()}
+    own = network.state_dict()
+    missing = [
         key
-        for key, value in wanted.items()
-        if getattr(held.get(key), "shape", None) != value.shape
-        and not (key.endswith(_COUNTER) and key not in held)
+        for key, value in own.items()
+        if getattr(saved.get(key), "shape", None) != value.shape
+        and not (key.endswith(_COUNTER) and key not in saved)
     ]
-    if wrong:
+    if missing:
+        n = len(missing)
         raise ValueError(
-            f"model.extractor.weights: '{path}' lacks {len(wrong)} tensors of {name}, "
-            f"such as {wrong[0]}: it is the file of another network."
+            f"model.extractor.weights: '{path}' lacks {n} tensors of {name}, such as "
+            f"{missing[0]}: name a file with the weights of {name}."
         )
-    network.load_state_dict({key: held.get(key, wanted[key]) for key in wanted})
+    network.load_state_dict({key: saved.get(key, own[key]) for key in own})

@@ -1,4 +1,4 @@
-"""A small convolutional classifier, good enough to judge generated digits with."""
+"""A small convolutional classifier for evaluating generated images."""
 
 import torch
 from torch import Tensor, nn
@@ -16,20 +16,22 @@ def _block(n_in: int, n_out: int) -> nn.Sequential:
 
 @remembers
 class ConvClassifier(nn.Module):
-    """Three convolutions, a hidden layer whose values serve as features, logits.
+    """Images (n, c, h, w) to logits: three convolutions and a hidden layer.
+
+    The activations of the hidden layer serve as features.
 
     With the default width, 28x28 images take about 2 million multiplications and the
-    network has 62,000 weights. BatchNorm is harmless here: nothing is penalised, and
-    whoever uses the features does so in eval mode.
+    network has 62,000 weights. BatchNorm is harmless here: there is no gradient
+    penalty, and features are computed in eval mode.
 
     Args:
         shape: Channels, height and width of an image; height and width at least 8.
         n_classes: Number of classes.
         width: Channels of the first convolution. There are ``4 * width`` features:
-            few enough that the covariance of 10,000 images is well determined.
+            few enough that 10,000 images determine their covariance well.
 
     Attributes:
-        num_features: Number of features, as torchmetrics' FID asks for it.
+        num_features: Number of features, which torchmetrics' FID reads.
 
     Raises:
         ValueError: If the images are smaller than 8x8.
@@ -78,7 +80,7 @@ class ConvClassifier(nn.Module):
         self.reset_running_statistics()
 
     def reset_running_statistics(self) -> None:
-        """Forget what BatchNorm saw, among it the zeros that measured the sizes."""
+        """Reset BatchNorm's statistics, which the constructor's test pass changed."""
         for layer in self.modules():
             if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
                 layer.reset_running_stats()

@@ -1,4 +1,4 @@
-"""DCGAN-style convolutional pair for square pictures of any size."""
+"""DCGAN-style generator and critic for square images of any size."""
 
 from typing import Literal, cast
 
@@ -14,31 +14,31 @@ from lightning_modules.networks.mlp import ACTIVATIONS, Norm
 
 
 def sides(side: int, smallest: int) -> list[int]:
-    """Sides of the feature maps from the picture down, halved and rounded up.
+    """Sides of the feature maps from the image down, halved and rounded up.
 
     >>> sides(28, 4), sides(32, 4), sides(8, 2)
     ([28, 14, 7, 4], [32, 16, 8, 4], [8, 4, 2])
     """
-    found = [side]
-    while found[-1] > smallest:
-        found.append((found[-1] + 1) // 2)
-    if len(found) < 2:
+    lengths = [side]
+    while lengths[-1] > smallest:
+        lengths.append((lengths[-1] + 1) // 2)
+    if len(lengths) < 2:
         raise ValueError(
-            f"A picture of side {side} can't be halved down to {smallest}: use a "
-            "larger picture or a smaller smallest_side."
+            f"An image of side {side} can't be halved down to {smallest}: use a "
+            "larger image or a smaller smallest_side."
         )
-    return found
+    return lengths
 
 
 def square(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Channels and side of a square picture's shape (channels, side, side)."""
+    """Channels and side of a square image's shape (channels, side, side)."""
     if len(shape) != 3 or shape[1] != shape[2]:
         raise ValueError(f"shape must be [channels, side, side], got {list(shape)}.")
     return shape[0], shape[1]
 
 
 def norm_layer(norm: Norm, channels: int) -> list[nn.Module]:
-    """The norm as a list of at most one layer; ``layer`` is GroupNorm(1, C).
+    """Normalisation as a list of at most one layer; ``layer`` is GroupNorm(1, C).
 
     GroupNorm(1, C) normalises over channels and space with a scale per channel, which
     is what the WGAN-GP code calls layer norm.
@@ -49,7 +49,7 @@ def norm_layer(norm: Norm, channels: int) -> list[nn.Module]:
 
 
 class _Upsample(nn.Module):
-    """Doubles the side and crops to the side that is wanted (4 -> 8 -> 7)."""
+    """Upsampling to twice the side, cropped to the requested side (4 -> 8 -> 7)."""
 
     def __init__(self, wide: int, narrow: int, side: int, bias: bool) -> None:
         super().__init__()
@@ -64,10 +64,10 @@ class _Upsample(nn.Module):
 
 @remembers
 class ConvGenerator(nn.Module):
-    """Latents (n, latent_dim) to pictures (n, channels, side, side) in [-1, 1].
+    """Latents (n, latent_dim) to images (n, channels, side, side) in [-1, 1].
 
     Args:
-        latent_dim: Width of the noise.
+        latent_dim: Dimension of the latents.
         shape: [channels, side, side]; 8, 28, 32 and any other side.
         width: Channels of the largest feature map; they double as the map halves.
         norm: ``batch`` as DCGAN, ``layer``, or ``none`` as the WGAN-GP code on MNIST.
@@ -113,13 +113,13 @@ class ConvGenerator(nn.Module):
         self.layers.append(nn.Tanh())
 
     def forward(self, latent: Tensor) -> Tensor:
-        """Map latents (n, latent_dim) to pictures."""
+        """Map latents (n, latent_dim) to images."""
         return cast(Tensor, self.layers(latent))
 
 
 @remembers
 class ConvCritic(nn.Module):
-    """Pictures (n, channels, side, side) to scores (n,); linear at its end.
+    """Images (n, channels, side, side) to scores (n,); linear at its end.
 
     Args:
         shape: [channels, side, side].
@@ -154,7 +154,7 @@ class ConvCritic(nn.Module):
         for depth in range(len(path) - 1):
             wide = width * 2**depth
             layers.append(nn.Conv2d(channels, wide, 5, stride=2, padding=2))
-            # DCGAN leaves the layer that sees the picture without a norm.
+            # DCGAN has no norm after the first layer.
             layers += norm_layer(norm, wide) if depth else []
             layers.append(ACTIVATIONS[activation]())
             channels = wide
@@ -163,5 +163,5 @@ class ConvCritic(nn.Module):
         initialise(self, init)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map pictures to scores (n,)."""
+        """Map images to scores (n,)."""
         return cast(Tensor, self.layers(x)).squeeze(-1)

@@ -1,4 +1,4 @@
-"""Networks of domain adaptation: samples to features, features to logits."""
+"""Extractors and classifiers of domain adaptation."""
 
 import math
 from itertools import pairwise
@@ -22,7 +22,7 @@ class MLPExtractor(nn.Module):
     """Samples (n, *shape) or sparse rows to features (n, hidden[-1]).
 
     Every layer is followed by the activation, the last one as well. On sparse rows the
-    first layer costs what they hold, not their width.
+    cost of the first layer grows with their entries, not their width.
 
     Args:
         shape: Shape of one sample, such as [5000].
@@ -51,7 +51,7 @@ class MLPExtractor(nn.Module):
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), got {dropout}.")
         if not hidden:
-            raise ValueError("hidden must name at least one width.")
+            raise ValueError("hidden must have at least one width.")
         check_sizes(**{f"hidden ({size})": size for size in hidden})
         self.shape = tuple(shape)
         self.num_features = hidden[-1]
@@ -68,20 +68,20 @@ class MLPExtractor(nn.Module):
 
 
 def _activated(activation: Activation, dropout: float) -> list[nn.Module]:
-    made = ACTIVATIONS[activation]()
-    return [made, nn.Dropout(dropout)] if dropout else [made]
+    layer = ACTIVATIONS[activation]()
+    return [layer, nn.Dropout(dropout)] if dropout else [layer]
 
 
 @remembers
 class ConvExtractor(nn.Module):
-    """Images (n, c, h, w) to features (n, num_features): two convolutions, one layer.
+    """Images (n, c, h, w) to features (n, num_features) by two convolutions.
 
-    Convolutions of 5x5, each halved by pooling, then a hidden layer, ReLU throughout:
-    the network of the WDGRL authors' digits.
+    Convolutions of 5x5, each followed by 2x2 pooling, then a hidden layer; ReLU
+    throughout. The network of the WDGRL authors' digits.
 
     Args:
         shape: Channels, height and width, these at least 4.
-        channels: Of the two convolutions.
+        channels: Output channels of the two convolutions.
         num_features: Width of the hidden layer.
         dropout: Share of the features that training sets to 0.
         init: Scheme of the initial weights.

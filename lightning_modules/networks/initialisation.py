@@ -1,4 +1,4 @@
-"""Initialisations of the papers."""
+"""Initial weights as in the papers."""
 
 from typing import Literal
 
@@ -13,19 +13,19 @@ Initialisation = Literal["dcgan", "he", "truncated", "default"]
 class RowLinear(nn.Module):
     """A linear layer on dense samples (n, ...) or `SparseRows`.
 
-    Its weight lies as (n_in, n_out), so that a sparse row picks whole rows of it.
+    Its weight is stored as (n_in, n_out), so that a sparse row indexes whole rows.
 
     Args:
         n_in: Width of a flattened sample.
         n_out: Width of the output.
 
     Raises:
-        ValueError: If samples of another width arrive.
+        ValueError: If samples have another width.
     """
 
     def __init__(self, n_in: int, n_out: int) -> None:
         super().__init__()
-        bound = n_in**-0.5  # torch's for nn.Linear
+        bound = n_in**-0.5  # as in nn.Linear
         self.weight = nn.Parameter(torch.empty(n_in, n_out).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(n_out).uniform_(-bound, bound))
 
@@ -53,7 +53,7 @@ def initialise(network: nn.Module, scheme: Initialisation, gain: float = 2.0) ->
     ``he`` draws uniformly with variance gain / fan_in (arXiv:1502.01852), where 2 keeps
     the second moment through a ReLU; ``truncated`` draws normally with that variance,
     cut off at two standard deviations, with biases of 0.1, as the authors of WDGRL do;
-    ``default`` keeps what torch sets. Biases are 0 but for the last two.
+    ``default`` keeps torch's initialisation. Biases are 0 but for the last two.
     """
     if scheme == "default":
         return
@@ -79,10 +79,10 @@ def _fill(weight: Tensor, scheme: Initialisation, variance: float) -> None:
 
 
 def fan_in(layer: Layer) -> float:
-    """How many inputs reach one output.
+    """Number of inputs of one output.
 
-    A transposed convolution keeps its weight as (in, out, k, k), and with a stride of 2
-    an output pixel meets only a quarter of the kernel.
+    A transposed convolution stores its weight as (in, out, k, k), and with a stride of
+    2 an output pixel uses only a quarter of the kernel.
 
     >>> fan_in(nn.Conv2d(3, 8, 5)), fan_in(nn.ConvTranspose2d(8, 3, 4, stride=2))
     (75.0, 32.0)

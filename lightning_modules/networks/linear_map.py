@@ -1,4 +1,4 @@
-"""A matrix that a Mahalanobis distance is learnt as."""
+"""The linear map of a learnt Mahalanobis distance."""
 
 import math
 
@@ -17,8 +17,8 @@ class LinearMap(nn.Module):
 
     Args:
         shape: Shape of one sample, such as [13].
-        num_features: Coordinates of a point, at most those of a sample; None for as
-            many. It starts as the identity, or as its first rows.
+        num_features: Dimension of a point, at most that of a sample; None for the same.
+            L starts as the identity, or as its first rows.
 
     Raises:
         ValueError: If a size is out of its range.

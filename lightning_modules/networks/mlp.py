@@ -1,4 +1,4 @@
-"""Fully connected networks of any size, for points and small pictures."""
+"""Multilayer perceptrons for points and small images."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -46,12 +46,12 @@ class MLPGenerator(nn.Module):
     """Latents (n, latent_dim) to samples (n, *shape) through hidden layers.
 
     Args:
-        latent_dim: Width of the noise.
+        latent_dim: Dimension of the latents.
         shape: Shape of one sample, such as [2] or [1, 8, 8].
         hidden: Widths of the hidden layers, any number of them.
         activation: Nonlinearity of the hidden layers.
         norm: Normalisation of the hidden layers.
-        output: ``tanh`` keeps samples in [-1, 1], for pictures.
+        output: ``tanh`` keeps samples in [-1, 1], for images.
         init: Scheme of the initial weights.
 
     >>> import torch

@@ -1,4 +1,4 @@
-"""The residual pair of WGAN-GP for 32x32 pictures (arXiv:1704.00028, appendix F)."""
+"""Residual generator and critic of WGAN-GP (arXiv:1704.00028, appendix F)."""
 
 from typing import cast
 
@@ -33,7 +33,7 @@ class _UpBlock(nn.Module):
 
 
 class _CriticBlock(nn.Module):
-    """Residual block of the critic; ``first`` blocks see the picture itself."""
+    """Residual block of the critic; ``first`` for the one on the image itself."""
 
     def __init__(
         self, channels: int, width: int, norm: Norm, *, down: bool, first: bool
@@ -61,12 +61,12 @@ class _CriticBlock(nn.Module):
 
 @remembers
 class ResNetGenerator(nn.Module):
-    """Latents (n, latent_dim) to pictures (n, channels, side, side) in [-1, 1].
+    """Latents (n, latent_dim) to images (n, channels, side, side) in [-1, 1].
 
     Linear to 4x4, residual blocks that double the side, BatchNorm, tanh.
 
     Args:
-        latent_dim: Width of the noise.
+        latent_dim: Dimension of the latents.
         shape: [channels, side, side] with a side of 8, 16, 32, 64, ...
         width: Channels of every feature map.
 
@@ -102,13 +102,13 @@ class ResNetGenerator(nn.Module):
         self.layers.append(nn.Tanh())
 
     def forward(self, latent: Tensor) -> Tensor:
-        """Map latents (n, latent_dim) to pictures."""
+        """Map latents (n, latent_dim) to images."""
         return cast(Tensor, self.layers(latent))
 
 
 @remembers
 class ResNetCritic(nn.Module):
-    """Pictures (n, channels, side, side) to scores (n,).
+    """Images (n, channels, side, side) to scores (n,).
 
     Two residual blocks that halve the side, two that keep it, ReLU, mean over space,
     linear.
@@ -145,13 +145,13 @@ class ResNetCritic(nn.Module):
         _initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map pictures to scores (n,)."""
+        """Map images to scores (n,)."""
         features = cast(Tensor, self.blocks(x)).mean((2, 3))
         return cast(Tensor, self.score(features)).squeeze(-1)
 
 
 def _initialise(network: nn.Module) -> None:
-    """He before a ReLU; gain 1 for shortcuts, linear layers and the picture."""
+    """He initialisation; gain 1 for shortcuts, linear layers and the last layer."""
     initialise(network, "he")
     convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
     for name, module in network.named_modules():

@@ -1,9 +1,8 @@
-"""Optimizers that carry the settings of the papers.
+"""Optimizers with the settings of the papers.
 
-They exist because a YAML file and a checkpoint can hold a class name and keyword
-arguments, but no ``functools.partial``. Adam is fused: a step goes once through the
-weights instead of once per operation, which makes it three to ten times faster on the
-CPU.
+They are classes because a YAML file and a checkpoint can hold a class name and keyword
+arguments, but not a ``functools.partial``. Adam is fused: one pass over the weights
+instead of one per operation, which is three to ten times faster on the CPU.
 """
 
 from torch.optim import Adam, RMSprop

@@ -1,4 +1,4 @@
-"""An optimizer for tables of which a step touches few rows."""
+"""Row-wise Adagrad for embedding tables."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,8 +19,9 @@ class RowwiseAdagrad(Optimizer):
               w_r \leftarrow w_r - \frac{\eta}{\sqrt{s_r} + \epsilon} \, g_r
 
     The state is one number for each row instead of d. With the sparse gradients of an
-    embedding (``sparse=True``) a step costs what it touches, not the size of the table;
-    dense gradients are taken too, and rows whose gradient is 0 stay as they are.
+    embedding (``sparse=True``) the cost of a step grows with the rows that have
+    gradients, not with the table; dense gradients are accepted too, and rows whose
+    gradient is 0 stay unchanged.
 
     Args:
         params: Tables (n, d).
@@ -29,7 +30,7 @@ class RowwiseAdagrad(Optimizer):
         eps: epsilon.
 
     Raises:
-        ValueError: If a number is out of its range, or a parameter is no table.
+        ValueError: If a number is out of its range, or a parameter is not a table.
 
     References:
         Duchi, Hazan, Singer 2011, JMLR 12; by rows as in DLRM, arXiv:1906.00091.
@@ -56,8 +57,8 @@ class RowwiseAdagrad(Optimizer):
             for weight in group["params"]:
                 if weight.ndim != 2:
                     raise ValueError(
-                        "RowwiseAdagrad steps tables (n, d), but was given a parameter "
-                        f"of shape {list(weight.shape)}."
+                        "Parameters of RowwiseAdagrad must be tables (n, d), got shape "
+                        f"{list(weight.shape)}."
                     )
 
     @torch.no_grad()
@@ -76,10 +77,10 @@ class RowwiseAdagrad(Optimizer):
     def _update(self, weight: Tensor, group: dict[str, Any]) -> None:
         state = self.state[weight]
         if not state:
-            first = weight.detach()[:, 0]  # spread over processes as the table is
+            first = weight.detach()[:, 0]  # sharded as the table is
             state["sum"] = torch.full_like(first, group["initial"])
-        total, gradient = _own(state["sum"]), _own(weight.grad)
-        weight = _own(weight)
+        total, gradient = _local(state["sum"]), _local(weight.grad)
+        weight = _local(weight)
         if not gradient.is_sparse:
             total.add_(gradient.square().mean(1))
             weight.sub_(self._step(gradient, total, group))
@@ -95,6 +96,6 @@ class RowwiseAdagrad(Optimizer):
         return gradient * rate[:, None]
 
 
-def _own(tensor: Any) -> Any:
-    """What this process holds of a tensor that may be spread over several."""
+def _local(tensor: Any) -> Any:
+    """This process's shard of a tensor that may be sharded."""
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor

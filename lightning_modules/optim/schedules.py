@@ -1,4 +1,4 @@
-"""Learning-rate schedules that last as long as training does."""
+"""Learning-rate schedules over the whole run."""
 
 import math
 from typing import Any
@@ -10,9 +10,9 @@ WARM_UP = 0.25
 
 
 class _OverRun(LRScheduler):
-    """The learning rate follows a curve over the whole training.
+    """A learning rate that follows a curve over the whole run.
 
-    Every method of this library tells it how many steps that is (`spread_over`).
+    Every method of this library passes the number of steps to `spread_over`.
     """
 
     def __init__(
@@ -25,14 +25,14 @@ class _OverRun(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def share(self, step: int, total: int) -> float:
-        """Share of the initial learning rate for a step, from 0, of all."""
+        """Factor of the initial learning rate at a step, from 0, of ``total``."""
         raise NotImplementedError
 
     def spread_over(self, steps: float) -> None:
-        """Last for so many steps, unless a number was given.
+        """Set the number of steps, unless ``total_iters`` was given.
 
         Raises:
-            ValueError: If training has no end.
+            ValueError: If training is unbounded.
         """
         if self.total_iters is not None:
             return
@@ -54,20 +54,20 @@ class _OverRun(LRScheduler):
         """Learning rates of the next step.
 
         Raises:
-            ValueError: After the first step, if nothing said how long training lasts.
+            ValueError: After the first step, if the number of steps is unknown.
         """
         if self.total_iters is None:
             if self.last_epoch > 0:
                 raise ValueError(
                     f"{type(self).__name__} does not know how long training lasts: "
-                    "give it total_iters."
+                    "set total_iters."
                 )
             return list(self.base_lrs)
         share = self.share(self.last_epoch, self.total_iters)
         return [rate * share for rate in self.base_lrs]
 
     def state_dict(self) -> dict[str, Any]:
-        """All but the number of steps, which the config says again."""
+        """The state without the number of steps, which the config sets again."""
         state: dict[str, Any] = super().state_dict()
         return {key: value for key, value in state.items() if key != "total_iters"}
 
@@ -79,16 +79,16 @@ class _OverRun(LRScheduler):
 
 
 class LinearDecay(_OverRun):
-    """Linear decay of the learning rate to 0 over the whole training.
+    """Linear decay of the learning rate to 0 over the whole run.
 
     Args:
-        optimizer: Whose learning rates they are.
-        total_iters: Steps until 0; None takes all steps of the training, from
+        optimizer: Optimizer whose learning rates are set.
+        total_iters: Steps until 0; None for all steps of the run, from
             ``trainer.max_epochs`` or ``trainer.max_steps``, also after a resume.
-        last_epoch: Steps that are done already, less one.
+        last_epoch: Number of steps done before, less one.
 
     Raises:
-        ValueError: If nothing says how long training lasts.
+        ValueError: If the number of steps is unknown.
 
     Example:
         >>> import torch
@@ -102,31 +102,31 @@ class LinearDecay(_OverRun):
     """
 
     def share(self, step: int, total: int) -> float:
-        """From 1 to 0."""
+        """Linear factor from 1 to 0."""
         return max(0.0, 1 - step / total) if step else 1.0
 
 
 class OneCycle(_OverRun):
-    """Up over the first quarter of the training, then down to 0 along half a cosine.
+    """One-cycle schedule: linear warm-up over a quarter, cosine decay to 0.
 
-    The rates are those at the middles of the steps, so that none is 0.
+    The rates are those at the midpoints of the steps, so that none is 0.
 
     Args:
-        optimizer: Whose learning rates they are; its own are the peak.
-        total_iters: Steps of the cycle; None takes all steps of the training.
-        last_epoch: Steps that are done already, less one.
+        optimizer: Optimizer whose learning rates are set; its own are the peak.
+        total_iters: Steps of the cycle; None for all steps of the run.
+        last_epoch: Number of steps done before, less one.
 
     References:
         Smith and Topin 2018, "Super-convergence", arXiv:1708.07120.
     """
 
     def share(self, step: int, total: int) -> float:
-        """See `one_cycle`."""
+        """Factor of `one_cycle` at the midpoint of the step."""
         return one_cycle((step + 0.5) / total)
 
 
 def one_cycle(progress: float) -> float:
-    """Share of the peak learning rate after a share of the training.
+    """Factor of the peak learning rate after a share of the run.
 
     >>> [round(one_cycle(t), 3) for t in (0.0, 0.125, 0.25, 0.625, 1.0, 2.0)]
     [0.0, 0.5, 1.0, 0.5, 0.0, 0.0]

@@ -12,14 +12,14 @@ from lightning_modules.recommendation.pairwise import PairBatch
 
 
 class BPR(FactorRanker):
-    r"""Matrix factorisation whose pairs are to score above one drawn item each.
+    r"""Matrix factorisation by BPR: positives score above sampled negatives.
 
     .. math:: \min \sum_{(i,j)} -\log \sigma(s_{ij} - s_{ik})
               + \frac\lambda2 (\lVert u_i \rVert^2 + \lVert v_j \rVert^2
               + \lVert v_k \rVert^2), \qquad
               s_{ij} = \langle u_i, v_j \rangle + b_j
 
-    with means over the batch. A drawn item that the user has seen gives no loss.
+    with means over the batch. A negative that the user has seen gives no loss.
 
     Args:
         **options: See `FactorRanker`.
@@ -38,7 +38,7 @@ class BPR(FactorRanker):
 
     @override
     def score_loss(self, pairs: PairBatch, user: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss of pairs (n,) with a candidate (n, 1) each."""
-        both = torch.cat([pairs.items[:, None], pairs.drawn], 1)
+        """Loss of pairs (n,) with one candidate (n, 1) each."""
+        both = torch.cat([pairs.items[:, None], pairs.candidates], 1)
         gap = self.score(user, both).diff(dim=1)  # negative minus positive
         return (softplus(gap) * pairs.allowed).mean(), both

@@ -17,12 +17,12 @@ class CML(MetricRanker):
               + \lambda_f \mathcal L_f + \lambda_c \mathcal L_c, \qquad
               \lVert u_i \rVert, \lVert v_j \rVert \le 1
 
-    (eq. 51-56). For every pair (user i, positive item j) of a batch U items are drawn,
-    known positives among them put aside, and the hardest k taken. The weight
-    :math:`w_{ij} = \log(\lfloor J M / U \rfloor + 1)` has no gradient.
+    (eq. 51-56). For every pair (user i, positive item j) of a batch U candidates are
+    sampled, and k is the hardest of those that are not positives of the user. The
+    weight :math:`w_{ij} = \log(\lfloor J M / U \rfloor + 1)` has no gradient.
 
     Args:
-        n_negatives: U, items drawn for each pair.
+        n_negatives: U, candidates of each pair.
         negative: ``hardest`` of them, or the ``first`` impostor as in WARP.
         rank_weighted: Whether the hinge is weighted; without, all pairs count equally.
         **options: Dimension, margin, features, covariance term, ball, optimizers and
@@ -52,12 +52,12 @@ class CML(MetricRanker):
     def negatives_of(
         self, pairs: PairBatch, user: Tensor, allowed: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """The hardest candidate of each pair, and the weight by its rank."""
+        """Hardest candidate of each pair, and its rank weight."""
         items, weight = self.hinge.choose(
             self.costs,
             user,
             pairs.items,
-            pairs.drawn,
+            pairs.candidates,
             allowed,
             self.evaluator.n_items,
         )

@@ -13,15 +13,14 @@ from lightning_modules.recommendation.fitted import FittedRanker, as_csr
 
 
 class EASE(FittedRanker):
-    r"""A linear map from seen items to seen items that may not use the item itself.
+    r"""EASE: a linear item-item model without self-similarity.
 
     .. math:: \min_B \lVert X - X B \rVert_F^2 + \lambda \lVert B \rVert_F^2, \quad
               B_{jj} = 0; \qquad
               B_{ij} = -P_{ij} / P_{jj}, \quad P = (X^\top X + \lambda I)^{-1}
 
-    The matrix of all pairs of items is kept: 4 n^2 bytes for n items. It costs 2 n^3
-    operations, or where there are fewer users than items 2 m^3 for m users, and for
-    each of their pairs m + n.
+    Memory is 4 n^2 bytes for n items. Time is 2 n^3 operations, or where there are
+    fewer users than items 2 m^3 for m users, and m + n for each interaction.
 
     Args:
         l2: Lambda.
@@ -37,11 +36,7 @@ class EASE(FittedRanker):
 
     weights: Tensor
 
-    def __init__(
-        self,
-        l2: float = 500.0,
-        **options: Any,
-    ) -> None:
+    def __init__(self, l2: float = 500.0, **options: Any) -> None:
         super().__init__(**options)
         check_positive(l2=l2)
         self.save_hyperparameters()
@@ -55,12 +50,12 @@ class EASE(FittedRanker):
         return {"weights": weights}
 
     def _by_items(self, x: csr_matrix) -> Tensor:
-        """B from P, but for its diagonal."""
+        """B from P, except for its diagonal."""
         weights = _inverse(x.T @ x, self.l2)
         return weights.div_(-weights.diagonal().clone())
 
     def _by_users(self, x: csr_matrix) -> Tensor:
-        """The same, as P = (I - M) / lambda with M = X^T (X X^T + lambda I)^-1 X."""
+        """B by users: P = (I - M) / lambda with M = X^T (X X^T + lambda I)^-1 X."""
         half = (x.T @ _inverse(x @ x.T, self.l2).numpy()).T
         weights = torch.from_numpy(x.T @ half)
         return weights.div_(1 - weights.diagonal())

@@ -10,11 +10,10 @@ from typing_extensions import override
 
 
 class EmbeddingTable(nn.Embedding):
-    """Rows (n, d) that are looked up by number, with sparse gradients.
+    """Embedding table (n, d) with sparse gradients.
 
-    Sharded over a mesh of processes, each holds a block of rows, its gradients and what
-    the optimizer keeps of them. Gradients are then as large as the block; see
-    docs/decisions/0012.
+    Sharded over a mesh of processes, each holds a block of rows with its gradients and
+    optimizer state. Gradients are then dense over the block; see docs/decisions/0012.
 
     Args:
         n: Number of rows.
@@ -29,50 +28,50 @@ class EmbeddingTable(nn.Embedding):
         super().__init__(n, dim, sparse=True)
 
     def shard(self, mesh: DeviceMesh) -> None:
-        """Give each process of a mesh its block of rows; all call it alike."""
+        """Shard the rows over a mesh; call it on all its processes."""
         if not isinstance(self.weight, DTensor):
             block = distribute_tensor(self.weight.detach(), mesh, [Shard(0)])
             self.weight = nn.Parameter(block)
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Rows (..., d) of numbers int64 (...); sharded, all ask for the same."""
+        """Rows (..., d) of numbers int64 (...), equal on all processes if sharded."""
         if not isinstance(self.weight, DTensor):
             return super().forward(rows)
         block = self.weight.to_local()
-        here = rows - self._first
-        mine = (here >= 0) & (here < len(block))
-        found = nn.functional.embedding(here * mine, block) * mine[..., None]
-        return cast(Tensor, _Sum.apply(found, self.weight.device_mesh.get_group()))
+        local = rows - self._first
+        mine = (local >= 0) & (local < len(block))
+        part = nn.functional.embedding(local * mine, block) * mine[..., None]
+        return cast(Tensor, _Sum.apply(part, self.weight.device_mesh.get_group()))
 
     @torch.no_grad()
     def part(self, rows: slice) -> Tensor:
-        """Some rows (m, d), without gradients."""
+        """Rows (m, d) of a slice, without gradients."""
         if not isinstance(self.weight, DTensor):
             return self.weight.detach()[rows]
         first, last, _ = rows.indices(self.num_embeddings)
-        every = torch.arange(first, last, device=self.weight.device)
-        return cast(Tensor, self(every))
+        numbers = torch.arange(first, last, device=self.weight.device)
+        return cast(Tensor, self(numbers))
 
     def own(self, rows: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """What this process holds (m, d), and where rows int64 (k,) of it are there."""
+        """This process's block (m, d), and the positions in it of rows int64 (k,)."""
         weight = self.weight.detach()
         if not isinstance(weight, DTensor):
             return weight, rows
         block = weight.to_local()
         if rows is None:
             return block, None
-        here = rows - self._first
-        return block, here[(here >= 0) & (here < len(block))]
+        local = rows - self._first
+        return block, local[(local >= 0) & (local < len(block))]
 
     @property
     def _first(self) -> int:
-        """The number of this process's first row."""
+        """Number of this process's first row."""
         mesh = cast(DTensor, self.weight).device_mesh
         return -(-self.num_embeddings // mesh.size()) * mesh.get_local_rank()
 
 
 class _Sum(torch.autograd.Function):
-    """The sum over processes, all of which go on alike."""
+    """Sum over processes, with the identity as backward pass."""
 
     @staticmethod
     @override

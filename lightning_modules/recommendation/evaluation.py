@@ -1,4 +1,4 @@
-"""Evaluation of rankings: whole catalogues ranked for users."""
+"""Evaluation of recommendations by ranking the whole catalogue."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol
@@ -23,7 +23,7 @@ from lightning_modules.metrics.ranking import Exposure, RankingMetrics
 
 
 class Sizes(NamedTuple):
-    """What the data sizes: users, items, and the width of item features."""
+    """Sizes from the data: users, items, and the width of item features."""
 
     n_users: int
     n_items: int
@@ -31,45 +31,45 @@ class Sizes(NamedTuple):
 
 
 class Ranker(Protocol):
-    """What a method that ranks items defines.
+    """A method that ranks items.
 
-    Its weights are sized by the data, or by the checkpoint that is loaded: ``make`` is
-    called in set-up, before anything is loaded.
+    The sizes of its weights come from the data, or from a loaded checkpoint: ``make``
+    is called in ``setup``, before weights are loaded.
     """
 
     evaluator: "RankingEvaluator"
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device of the weights."""
 
     @property
     def trainer(self) -> pl.Trainer:
-        """The run."""
+        """The trainer."""
 
     def make(self, sizes: Sizes) -> None:
-        """Make what is sized by the data."""
+        """Make the tables and networks of these sizes."""
 
     def scores(self, users: Tensor, part: slice) -> Tensor:
         """Scores (n, m) of m items for users int64 (n,); higher is better."""
 
 
 class RankingEvaluator(Evaluator[Any]):
-    """Ranks all items for users, and what a ranker knows of its data.
+    """Ranking of all items for each user, and the data that it needs.
 
-    Validation and test rank all items for every user who has some to be found, leave
-    out what is seen (see the data module) and give the metrics of `RankingMetrics`, and
-    of `Exposure` at the first cut-off; prediction gives the best items that a user has
-    not interacted with.
+    Validation and test rank all items except the seen ones (see the data module) for
+    every user with an interaction in the split, and give the metrics of
+    `RankingMetrics`, and of `Exposure` at the first cut-off; prediction gives the best
+    items without an interaction.
 
     Args:
         ks: Cut-offs of the metrics.
         item_chunk: Items ranked at a time; None ranks all at once.
-        places_new_items: Whether items without a training interaction are placed by
-            their features.
+        ranks_cold_items: Whether cold-start items are ranked by their features.
 
     Attributes:
-        sizes: Numbers of users and items; 0 until the data or a checkpoint is known.
+        sizes: Numbers of users, items and features; 0 until data or a checkpoint is
+            read.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -77,28 +77,28 @@ class RankingEvaluator(Evaluator[Any]):
 
     module: Ranker
     score_name: ClassVar[str] = "score"
-    """What people are shown beside an item."""
+    """Name of the score in tables of recommendations."""
 
     def __init__(
         self,
         ks: Sequence[int],
         item_chunk: int | None = None,
         *,
-        places_new_items: bool = False,
+        ranks_cold_items: bool = False,
     ) -> None:
         check_at_least(1, item_chunk=item_chunk)
-        self.item_chunk, self.places_new_items = item_chunk, places_new_items
+        self.item_chunk, self.ranks_cold_items = item_chunk, ranks_cold_items
         self.ranking = RankingMetrics(ks)
         self.sizes = Sizes(0, 0, 0)
         self._trained_on: dict[str, str] = {}
         self._forget()
 
     def shown(self, scores: Tensor) -> Tensor:
-        """The scores as people are shown them."""
+        """Scores in the unit of tables of recommendations."""
         return scores
 
     def _forget(self) -> None:
-        """Let go of what was kept of the data."""
+        """Drop the cached data."""
         self._interactions: dict[str, UserItems] = {}
         self._features: Rows | None = None
         self._seen_items: Tensor | None = None
@@ -112,17 +112,17 @@ class RankingEvaluator(Evaluator[Any]):
 
     @override
     def check_data(self, data: Any) -> None:
-        """Refuse data that has no users and items (ValueError)."""
+        """Refuse data without interactions (ValueError)."""
         if not isinstance(data, InteractionSource):
             raise ValueError(
-                f"{type(self.module).__name__} ranks items for users, and "
-                f"{type(data).__name__} has none: set data to Interactions, "
-                "SplitFiles, CiteULike, MovieLens or PlantedInteractions."
+                f"{type(self.module).__name__} ranks items for users, but "
+                f"{type(data).__name__} has no users and items: set data to "
+                "Interactions, SplitFiles, CiteULike, MovieLens or PlantedInteractions."
             )
 
     @override
     def setup(self) -> None:
-        """Make what is sized by the data, unless a checkpoint did."""
+        """Make tables and networks of the data's sizes, unless a checkpoint did."""
         self._forget()
         if not isinstance(data_of(self.module.trainer), InteractionSource):
             return
@@ -137,7 +137,7 @@ class RankingEvaluator(Evaluator[Any]):
                 f"the data {data.n_users} and {data.n_items}: use the data that it was "
                 "trained on."
             )
-        self._compare()
+        self._check_fingerprints()
 
     def _make(self, sizes: Sizes) -> None:
         self.sizes = sizes
@@ -148,31 +148,31 @@ class RankingEvaluator(Evaluator[Any]):
         """Number of items."""
         return self.sizes.n_items
 
-    def _compare(self) -> None:
-        """Refuse data that is not what the loaded weights were trained on.
+    def _check_fingerprints(self) -> None:
+        """Refuse data other than that which the loaded weights were trained on.
 
         Raises:
-            ValueError: If users or items are others, or, unless for prediction, the
-                training interactions, so that test ones may have been trained on.
+            ValueError: If users or items differ, or, unless for prediction, the
+                training interactions, since test ones may have been trained on.
         """
         trainer = attached_trainer(self.module)  # type: ignore[arg-type]
         if not self._trained_on or data_of(trainer) is None:
             return
         assert trainer is not None
-        for what, fingerprint in self._trained_on.items():
-            matters = what == "users and items" or not trainer.predicting
-            if matters and self._data.fingerprints[what] != fingerprint:
+        for part, fingerprint in self._trained_on.items():
+            matters = part == "users and items" or not trainer.predicting
+            if matters and self._data.fingerprints[part] != fingerprint:
                 raise ValueError(
-                    f"The {what} of the data are not those that the checkpoint was "
-                    "trained on: take the same files, data.split_seed and other "
+                    f"The {part} of the data are not those that the checkpoint was "
+                    "trained on: use the same files, data.split_seed and other "
                     "options of data, as in its run's config.yaml."
                 )
 
     @override
     def save(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["sizes"] = list(self.sizes)
-        known = isinstance(data_of(self.module.trainer), InteractionSource)
-        fingerprints = self._data.fingerprints if known else self._trained_on
+        has_data = isinstance(data_of(self.module.trainer), InteractionSource)
+        fingerprints = self._data.fingerprints if has_data else self._trained_on
         checkpoint["trained_on"] = fingerprints
 
     @override
@@ -180,10 +180,10 @@ class RankingEvaluator(Evaluator[Any]):
         if not self.n_items:
             self._make(Sizes(*checkpoint["sizes"]))
         self._trained_on = checkpoint.get("trained_on", {})
-        self._compare()
+        self._check_fingerprints()
 
     def interactions(self, split: str) -> UserItems:
-        """Those of a split of the data, on the device; see `ReadInteractions`."""
+        """Interactions of a split, on the device; see `ReadInteractions`."""
         pairs = self._interactions.get(split)
         if pairs is None or pairs.items.device != self.module.device:
             pairs = self._data.interactions(split).to(self.module.device)
@@ -192,7 +192,7 @@ class RankingEvaluator(Evaluator[Any]):
 
     @property
     def seen_items(self) -> Tensor:
-        """Which items have a training interaction, bool (n_items,)."""
+        """Mask of the items with a training interaction, bool (n_items,)."""
         if self._seen_items is None:
             self._seen_items = self._popularity() > 0
         return self._seen_items
@@ -202,13 +202,13 @@ class RankingEvaluator(Evaluator[Any]):
         return torch.bincount(train.items, minlength=self.n_items)
 
     def features(self, dtype: Any) -> Rows:
-        """Item features (n_items, width), on the model's device and in this type."""
+        """Item features (n_items, width), on the model's device and of a dtype."""
         device = self.module.device
         if self._features is None or self._features.device != device:
             features = self._data.catalogue.features
             if features is None:
                 raise ValueError(
-                    "The model was trained with item features, and the data has none: "
+                    "The model was trained with item features, but the data has none: "
                     "use the data that it was trained on."
                 )
             self._features = features.to(device, dtype)
@@ -226,8 +226,8 @@ class RankingEvaluator(Evaluator[Any]):
     ) -> tuple[Tensor, Tensor]:
         """The k best items of users int64 (n,), and their scores, both (n, k).
 
-        What a user has ``seen`` is left out, and for all what is ``hidden``, bool
-        (n_items,); see `top_items` for the rest.
+        Items that a user has ``seen`` are left out, and for all users those that are
+        ``hidden``, bool (n_items,); see `top_items` for the rest.
         """
         pairs = None if seen is None else seen.of(users)
 
@@ -241,17 +241,17 @@ class RankingEvaluator(Evaluator[Any]):
 
     @override
     def on_fit_start(self, *, fresh: bool) -> None:
-        """Refuse callbacks that wait for a metric which is not computed."""
+        """Refuse callbacks that monitor a ranking metric which is not computed."""
         computed = [
             f"{name}@{k}" for k in self.ranking.ks for name in self.ranking.names
         ]
         callbacks: list[Any] = self.module.trainer.callbacks  # type: ignore[attr-defined]
         for callback in callbacks:
-            # stock callbacks have a monitor, or None, or no such attribute
+            # Lightning's callbacks have a monitor, None, or no such attribute
             metric = vars(callback).get("monitor") or ""
             name, _, k = metric.removeprefix("val/").partition("@")
-            of_ours = metric.startswith("val/") and name in self.ranking.names
-            if of_ours and f"{name}@{k}" not in computed:
+            is_ranking = metric.startswith("val/") and name in self.ranking.names
+            if is_ranking and f"{name}@{k}" not in computed:
                 raise ValueError(
                     f"{type(callback).__name__} in trainer.callbacks monitors "
                     f"'{metric}': add {k} to model.ks, or monitor "
@@ -277,19 +277,19 @@ class RankingEvaluator(Evaluator[Any]):
 
     @override
     def check_checkpoint(self) -> None:
-        """Refuse to rank new items that have no features to be placed by."""
+        """Refuse to rank cold-start items by a model without item features."""
         self._only_new = self._data.predict_items == "new"
         if not self.module.trainer.predicting:
             return
-        if self._only_new and not self.places_new_items:
+        if self._only_new and not self.ranks_cold_items:
             raise ValueError(
                 "data.predict_items: new ranks cold-start items (without a training "
-                "interaction), which only their features place: train CML or SmoothCML "
-                "with model.feature_weight above 0, or set data.predict_items to all."
+                "interaction), which needs item features: train CML or SmoothCML with "
+                "model.feature_weight above 0, or set data.predict_items to all."
             )
 
     @override
     def predict(self, batch: Tensor) -> tuple[Tensor, Tensor]:
-        """The best items of users int64 (n,) that they have not seen, see `rank`."""
+        """Best items of users int64 (n,) without an interaction, see `rank`."""
         hidden = self.seen_items if self._only_new else None
         return self.rank(batch, max(self.ranking.ks), self.interactions("all"), hidden)

@@ -1,4 +1,4 @@
-"""Matrix factorisation with item biases: what BPR and WARP share."""
+"""Base of BPR and WARP: matrix factorisation with item biases."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -20,19 +20,19 @@ from lightning_modules.recommendation.pairwise import PairBatch, PairTraining
 
 
 class FactorRanker(AlternatingModule):
-    r"""Scores :math:`s_{ij} = \langle u_i, v_j \rangle + b_j`, trained on pairs.
+    r"""Matrix factorisation, :math:`s_{ij} = \langle u_i, v_j \rangle + b_j`.
 
     Subclasses define `score_loss`.
 
     Args:
-        n_negatives: U, items drawn for each pair.
-        dim: Coordinates of a factor.
-        decay: Lambda, of the rows in a batch; biases have none.
-        sampling: How items are drawn, see `Negatives`.
-        popularity_power: Of ``sampling: popularity``.
+        n_negatives: U, candidates of each pair.
+        dim: Dimension of a vector of factors.
+        decay: Lambda, the L2 penalty of the rows in a batch; biases have none.
+        sampling: Distribution of the candidates, see `Negatives`.
+        popularity_power: Power of ``sampling: popularity``.
         ks: Cut-offs of the metrics.
         item_chunk: Items ranked at a time; None ranks all at once.
-        optimizer: Makes the optimizer of the tables; it must take sparse gradients.
+        optimizer: Makes the optimizer of the tables; it must accept sparse gradients.
         scheduler: Makes its learning-rate schedule, stepped once per update, or None.
 
     Raises:
@@ -69,7 +69,7 @@ class FactorRanker(AlternatingModule):
     # What a method defines ----------------------------------------------------------
 
     def score_loss(self, pairs: PairBatch, user: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss of the scores, and the items int64 (n, 2) that it compares.
+        """Loss of the scores, and the items int64 (n, 2) that it compares.
 
         Args:
             pairs: The batch, with candidates.
@@ -80,7 +80,7 @@ class FactorRanker(AlternatingModule):
     # Tables -------------------------------------------------------------------------
 
     def make(self, sizes: Sizes) -> None:
-        """Make the tables, and a column of zeros for the items' biases."""
+        """Make the tables, and zeros for the items' biases."""
         self.pairs.make_tables(sizes)
         self.biases = EmbeddingTable(sizes.n_items, 1)
         nn.init.zeros_(self.biases.weight)
@@ -99,34 +99,34 @@ class FactorRanker(AlternatingModule):
 
     @override
     def learners(self) -> list[Learner]:
-        """All tables, on every batch."""
+        """One learner: all tables, on every batch."""
         return [self.pairs.learner()]
 
     @override
     def on_fit_start(self) -> None:
-        """Forget how popular the items of other data were."""
+        """Reset the popularity of the items."""
         super().on_fit_start()
         self.pairs.negatives.reset()
 
     @override
     def prepare(self, batch: tuple[Tensor, Tensor]) -> PairBatch:
-        """Pairs (users, items) with their candidates."""
+        """Interactions (users, items) with their candidates."""
         return self.pairs.prepare(batch)
 
     def pair_loss(self, pairs: PairBatch) -> tuple[Tensor, Tensor]:
-        """The loss of a batch with its decay, and the items that it moves."""
+        """Loss of a batch with its L2 penalty, and the items that it updates."""
         user = self.users(pairs.users)
         loss, both = self.score_loss(pairs, user)
         self.record(loss=loss)
         if self.decay:
-            lengths = user.square().sum(1) + self.items(both).square().sum((1, 2))
-            loss = loss + self.decay / 2 * lengths.mean()
+            squares = user.square().sum(1) + self.items(both).square().sum((1, 2))
+            loss = loss + self.decay / 2 * squares.mean()
         return loss, both.flatten()
 
     # Scores -------------------------------------------------------------------------
 
     def scores(self, users: Tensor, part: slice) -> Tensor:
-        """Products plus biases (n, m) of users int64 (n,) and a slice of the items."""
+        """Scores (n, m) of a slice of the items for users int64 (n,)."""
         products: Tensor = self.users(users) @ self.items.part(part).T
         return products + self.biases.part(part).T
 

@@ -1,4 +1,4 @@
-"""Rankers without steps: solved or counted once, from all training interactions."""
+"""Base of methods that are fitted once to all training interactions."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -17,10 +17,10 @@ from lightning_modules.recommendation.evaluation import RankingEvaluator, Sizes
 
 
 class FittedRanker(AlternatingModule):
-    """A ranker that a fit solves at its start; batches of training are passed over.
+    """A ranker that is solved at the start of a fit; training batches are not used.
 
-    Train it with ``trainer.max_epochs: 1`` and ``trainer.limit_train_batches: 1``. What
-    was solved is in buffers, and so in checkpoints.
+    Train it with ``trainer.max_epochs: 1`` and ``trainer.limit_train_batches: 1``. The
+    solution is in buffers, and so in checkpoints.
 
     Args:
         ks: Cut-offs of the metrics.
@@ -50,16 +50,16 @@ class FittedRanker(AlternatingModule):
         raise NotImplementedError
 
     def make(self, sizes: Sizes) -> None:
-        """Nothing yet: `solve` makes the buffers."""
+        """No weights: `solve` makes the buffers."""
 
     @override
     def learners(self) -> list[Learner]:
-        """None."""
+        """No learners."""
         return []
 
     @override
     def on_fit_start(self) -> None:
-        """Solve."""
+        """Solve, and register the buffers."""
         super().on_fit_start()
         train = self.evaluator.interactions("train").to("cpu")
         for name, value in self.solve(train).items():
@@ -67,11 +67,11 @@ class FittedRanker(AlternatingModule):
 
     @override
     def training_step(self, batch: Any, batch_idx: int) -> None:
-        """Nothing is left to learn."""
+        """No update."""
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the buffers of the checkpoint."""
+        """Register the buffers of the checkpoint."""
         super().on_load_checkpoint(checkpoint)
         for name, value in checkpoint["state_dict"].items():
             if "." not in name:
@@ -79,7 +79,7 @@ class FittedRanker(AlternatingModule):
 
 
 def as_csr(interactions: UserItems) -> "csr_matrix[np.float32]":
-    """Interactions as SciPy's matrix of ones (n_users, n_items)."""
+    """Interactions as SciPy's binary matrix (n_users, n_items)."""
     ones = np.ones(len(interactions), np.float32)
     parts = ones, interactions.items.numpy(), interactions.starts.numpy()
     return csr_matrix(parts, (interactions.n_users, interactions.n_items))

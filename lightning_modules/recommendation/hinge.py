@@ -1,4 +1,4 @@
-"""The rank-weighted hinge of CML and WARP (eq. 51-53)."""
+"""Rank-weighted hinge of CML and WARP (eq. 51-53)."""
 
 from collections.abc import Callable
 from typing import Literal, NamedTuple, get_args
@@ -9,28 +9,28 @@ from torch import Tensor
 from lightning_modules.core.validation import check_choice, check_positive
 from lightning_modules.functional import collaborative as F
 
-CACHED = 2**18  # coordinates that are worked on at a time by a CPU, 1 MB
+CACHED = 2**18  # coordinates that a CPU processes at a time, 1 MB
 Negative = Literal["hardest", "first"]
 Costs = Callable[[Tensor, Tensor], Tensor]
-"""Costs (n, ...) of items int64 (n, ...) for user rows (n, d); low is good."""
+"""Costs (n, ...) of items int64 (n, ...) for user rows (n, d); lower is better."""
 
 
-class Chosen(NamedTuple):
-    """The negative of each pair, int64 (n,), and the weight of its hinge, (n,)."""
+class WeightedNegatives(NamedTuple):
+    """Negative of each pair, int64 (n,), and the weight of its hinge, (n,)."""
 
     items: Tensor
     weight: Tensor
 
 
 class RankHinge:
-    r"""Pairs are to cost less than other items by a margin.
+    r"""Hinge between the costs of positives and negatives, weighted by rank.
 
     .. math:: w_{ij} [m + c(i, j) - c(i, k)]_+, \qquad
               w_{ij} = \log(\text{rank} + 1)
 
     Args:
         margin: m > 0, in units of the cost.
-        negative: Which candidate k is. ``hardest``: the one with the largest hinge,
+        negative: Candidate k that is used. ``hardest``: the one with the largest hinge,
             with rank floor(J M / U), M of U candidates being impostors. ``first``: the
             first impostor, the N-th candidate, with rank floor(J / N) (WARP).
         rank_weighted: Whether the hinge is weighted; without, all pairs count equally.
@@ -51,39 +51,40 @@ class RankHinge:
         costs: Costs,
         user: Tensor,
         items: Tensor,
-        drawn: Tensor,
+        candidates: Tensor,
         allowed: Tensor,
         n_items: int,
-    ) -> Chosen:
-        """The negatives of pairs.
+    ) -> WeightedNegatives:
+        """Negatives of pairs, with the weights of their hinges.
 
         Args:
-            costs: Costs of items.
+            costs: Cost function.
             user: Rows of the users, (n, d).
             items: Positive items, int64 (n,).
-            drawn: Candidates, int64 (n, U).
-            allowed: Which of them are no positives of the user, bool (n, U).
+            candidates: Sampled items, int64 (n, U).
+            allowed: Mask of those that are not positives of the user, bool (n, U).
             n_items: J, number of all items.
         """
-        both = _in_pieces(costs, user, torch.cat([items[:, None], drawn], 1))
-        pick = F.hardest_negatives
+        both = _in_chunks(costs, user, torch.cat([items[:, None], candidates], 1))
+        select = F.hardest_negatives
         if self.negative == "first":
-            pick = F.first_impostors
-        found = pick(both[:, 0], both[:, 1:], allowed, self.margin, n_items)
-        weight = found.impostor.to(both)
+            select = F.first_impostors
+        hardest = select(both[:, 0], both[:, 1:], allowed, self.margin, n_items)
+        weight = hardest.impostor.to(both)
         if self.rank_weighted:
-            weight = F.rank_weight(found.rank) * weight
-        return Chosen(drawn.gather(1, found.place[:, None])[:, 0], weight)
+            weight = F.rank_weight(hardest.rank) * weight
+        negatives = candidates.gather(1, hardest.place[:, None])[:, 0]
+        return WeightedNegatives(negatives, weight)
 
     def __call__(self, near: Tensor, far: Tensor, weight: Tensor) -> Tensor:
         """Eq. 52 for costs (n,) of positives and of negatives, the mean over pairs."""
         return (weight * F.metric_hinge(near, far, self.margin)).mean()
 
 
-def _in_pieces(costs: Costs, user: Tensor, items: Tensor) -> Tensor:
-    """All costs; on a CPU for few pairs at a time, so that caches hold them."""
+def _in_chunks(costs: Costs, user: Tensor, items: Tensor) -> Tensor:
+    """Costs of all items; on a CPU in chunks of pairs that fit the cache."""
     size = len(items)
     if user.device.type == "cpu":
         size = max(1, CACHED // (items[0].numel() * user.shape[1]))
-    pieces = zip(torch.split(user, size), torch.split(items, size), strict=True)
-    return torch.cat([costs(*piece) for piece in pieces])
+    chunks = zip(torch.split(user, size), torch.split(items, size), strict=True)
+    return torch.cat([costs(*chunk) for chunk in chunks])

@@ -1,4 +1,4 @@
-"""Neighbours, alternating least squares and BPR of the ``implicit`` package."""
+"""Baselines of the ``implicit`` package: item neighbours, ALS and BPR."""
 
 import importlib
 import warnings
@@ -21,27 +21,27 @@ from lightning_modules.recommendation.fitted import FittedRanker, as_csr
 
 
 def _implicit(name: str) -> Any:
-    """A module of the package.
+    """A module of the ``implicit`` package.
 
     Raises:
-        ImportError: The package is missing; says how to install it.
+        ImportError: If the package is missing.
     """
     try:
         return importlib.import_module(f"implicit.{name}")
     except ImportError as error:
         raise ImportError(
-            "This method needs the package implicit: pip install "
+            "This method needs the package implicit: run pip install "
             "'wasserstein-critics[baselines]'."
         ) from error
 
 
 class ItemKNN(FittedRanker):
-    """Items near the seen ones: cosine similarity, k neighbours of each seen item.
+    """Item-based nearest neighbours by cosine similarity.
 
     Sarwar et al. 2001, doi:10.1145/371920.372071, through ``implicit``.
 
     Args:
-        k: Nearest items of a seen item that get its similarity.
+        k: Number of neighbours of each seen item.
         **options: Cut-offs and chunks of `FittedRanker`.
 
     Raises:
@@ -57,23 +57,19 @@ class ItemKNN(FittedRanker):
     columns: Tensor
     values: Tensor
 
-    def __init__(
-        self,
-        k: int = 100,
-        **options: Any,
-    ) -> None:
+    def __init__(self, k: int = 100, **options: Any) -> None:
         super().__init__(**options)
         check_at_least(1, k=k)
         self.save_hyperparameters()
         self.k = k
 
     def solve(self, train: UserItems) -> Mapping[str, Tensor]:
-        """Similarities of items, as compressed rows."""
+        """Similarities of items, in compressed rows."""
         model = _implicit("nearest_neighbours").CosineRecommender(
             K=self.k + 1, num_threads=1
         )  # an item is its own nearest neighbour
         with warnings.catch_warnings():
-            # implicit 0.7 hands itself a matrix in another form than it asks for
+            # implicit 0.7 passes itself a matrix in another format than it expects
             warnings.filterwarnings("ignore", "Method expects CSR input")
             model.fit(as_csr(train), show_progress=False)
         similar = model.similarity.tocsr()
@@ -86,7 +82,7 @@ class ItemKNN(FittedRanker):
         }
 
     def scores(self, users: Tensor, part: slice) -> Tensor:
-        """Sums over the seen items of their similarities to others (n, m)."""
+        """Sums of similarities to the seen items (n, m)."""
         seen = self.evaluator.interactions("train").of(users)
         n_items = self.evaluator.n_items
         similar = SparseRows(self.starts, self.columns, self.values, n_items)
@@ -121,10 +117,10 @@ class WRMF(FittedRanker):
     Hu, Koren, Volinsky 2008, doi:10.1109/ICDM.2008.22, through ``implicit``.
 
     Args:
-        dim: Coordinates of a factor.
+        dim: Dimension of a vector of factors.
         l2: Lambda.
-        alpha: Confidence in a pair; that of all others is 1.
-        sweeps: Times that users and items are solved for.
+        alpha: Confidence in an interaction; that of all other pairs is 1.
+        sweeps: Number of alternations between users and items.
         **options: Cut-offs and chunks of `FittedRanker`.
 
     Raises:
@@ -178,10 +174,10 @@ class ImplicitBPR(FittedRanker):
     Its last factor is the item's bias.
 
     Args:
-        dim: Coordinates of a factor.
+        dim: Dimension of a vector of factors.
         lr: Step size.
         l2: Weight of the squared factors.
-        epochs: Times that all pairs are gone through.
+        epochs: Passes over all interactions.
         **options: Cut-offs and chunks of `FittedRanker`.
 
     Raises:

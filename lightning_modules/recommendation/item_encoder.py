@@ -1,4 +1,4 @@
-"""Item encoder: from item features to points."""
+"""Item encoder: a network from item features to points."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from lightning_modules.data_contracts.sparse_rows import Rows
 from lightning_modules.networks.extractor import MLPExtractor
 
-CHUNK = 8192  # items that are encoded at a time
+CHUNK = 8192  # items encoded at a time
 
 
 class ItemEncoder(nn.Module):
@@ -17,7 +17,7 @@ class ItemEncoder(nn.Module):
 
     Args:
         width: Number of features, dense or sparse.
-        dim: Coordinates of a point.
+        dim: Dimension of a point.
         hidden: Widths of the hidden layers, at least one.
         dropout: Share of each hidden layer that training sets to 0.
 
@@ -34,12 +34,12 @@ class ItemEncoder(nn.Module):
         if not width:
             raise ValueError(
                 "model.feature_weight is above 0, but the data has no item features: "
-                "name some (data.features), or set model.feature_weight to 0."
+                "set data.features, or set model.feature_weight to 0."
             )
         super().__init__()
         self.inner = MLPExtractor((width,), tuple(hidden), dropout=dropout)
         self.last = nn.Linear(hidden[-1], dim)
-        # Rows of tags or words are long and nearly empty: a start that keeps lengths.
+        # Rows of tags or words are wide and sparse: weights that preserve norms.
         nn.init.normal_(self.inner.first.weight, std=hidden[0] ** -0.5)
 
     def forward(self, features: Rows) -> Tensor:

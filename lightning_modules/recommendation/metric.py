@@ -1,4 +1,4 @@
-"""Users and items as points of a ball: what CML and SmoothCML share."""
+"""Base of CML and SmoothCML: users and items as points of a ball."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -20,11 +20,11 @@ from lightning_modules.recommendation.item_encoder import ItemEncoder
 from lightning_modules.recommendation.negatives import Negatives, Sampling
 from lightning_modules.recommendation.pairwise import PairBatch, PairTraining
 
-EVERY = slice(0, None)
+ALL = slice(0, None)
 
 
 class DistanceEvaluator(RankingEvaluator):
-    """Scores are negative squared distances; people are shown distances."""
+    """Evaluation by negative squared distances; tables show distances."""
 
     score_name: ClassVar[str] = "distance"
 
@@ -39,30 +39,29 @@ class MetricRanker(AlternatingModule):
     .. math:: \min \mathcal L_m + \lambda_f \mathcal L_f + \lambda_c \mathcal L_c,
               \qquad \lVert u_i \rVert, \lVert v_j \rVert \le 1
 
-    (eq. 51-56). After each step the rows that it touched are projected to the ball.
-    Subclasses define `metric_loss`.
+    (eq. 51-56). After each step the rows that it updated are projected to the ball.
+    Subclasses define `negatives_of` and `metric_loss`.
 
-    With ``feature_weight`` above 0 a network f learns where items with such features
-    are. The table then holds :math:`v_j - f(x_j)`, so that :math:`\mathcal L_f` is the
-    mean of its squares (eq. 54), items begin at f(x), and what moves an item teaches f
-    about all that are like it. Cold-start items are never drawn, and are ranked at
-    f(x).
+    With ``feature_weight`` above 0 a network f maps item features to points. The table
+    then holds :math:`v_j - f(x_j)`, so that :math:`\mathcal L_f` is the mean of its
+    squares (eq. 54), items start at f(x), and an update of an item also trains f.
+    Cold-start items are never negatives, and are ranked at f(x).
 
     Args:
-        n_negatives: U, items drawn for each pair, or for a batch where they are shared.
+        n_negatives: U, candidates of each pair, or of a batch where they are shared.
         shared: Whether the pairs of a batch share their candidates.
-        dim: Coordinates of a point.
+        dim: Dimension of a point.
         margin: m > 0, in squared units of the ball.
         covariance_weight: Lambda_c.
         feature_weight: Lambda_f; above 0 the data must have item features.
         feature_hidden: Widths of f's hidden layers.
         feature_dropout: Share of each hidden layer that training sets to 0.
-        sampling: How items are drawn, see `Negatives`.
-        popularity_power: Of ``sampling: popularity``.
-        ball: Whether points are held in the unit ball.
+        sampling: Distribution of the candidates, see `Negatives`.
+        popularity_power: Power of ``sampling: popularity``.
+        ball: Whether points are projected to the unit ball.
         ks: Cut-offs of the metrics.
         item_chunk: Items ranked at a time; None ranks all at once.
-        optimizer: Makes the optimizer of both tables; it must take sparse gradients.
+        optimizer: Makes the optimizer of both tables; it must accept sparse gradients.
         scheduler: Makes its learning-rate schedule, stepped once per update, or None.
         feature_optimizer: Makes the optimizer of f.
 
@@ -99,14 +98,16 @@ class MetricRanker(AlternatingModule):
         scheduler: LRSchedulerCallable | None = None,
         feature_optimizer: OptimizerCallable = lambda p: torch.optim.Adam(p),
     ) -> None:
-        places = feature_weight > 0
-        super().__init__(DistanceEvaluator(ks, item_chunk, places_new_items=places))
+        has_features = feature_weight > 0
+        super().__init__(
+            DistanceEvaluator(ks, item_chunk, ranks_cold_items=has_features)
+        )
         check_positive(margin=margin)
         check_nonnegative(
             covariance_weight=covariance_weight, feature_weight=feature_weight
         )
         if not feature_hidden or min(feature_hidden) < 1:
-            raise ValueError("feature_hidden must name at least one width above 0.")
+            raise ValueError("feature_hidden must have at least one width above 0.")
         if not 0 <= feature_dropout < 1:
             raise ValueError(
                 f"feature_dropout must be in [0, 1), got {feature_dropout}."
@@ -126,25 +127,25 @@ class MetricRanker(AlternatingModule):
     def negatives_of(
         self, pairs: PairBatch, user: Tensor, allowed: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """The negatives of a batch, int64 (m,), and what `metric_loss` weighs with.
+        """Negatives of a batch, int64 (m,), and the weights for `metric_loss`.
 
         Args:
             pairs: The batch, with candidates.
             user: Points of its users, (n, d).
-            allowed: Which candidates may be negatives, bool (n, U).
+            allowed: Mask of the candidates that may be negatives, bool (n, U).
         """
         raise NotImplementedError
 
     def metric_loss(
         self, user: Tensor, positive: Tensor, negative: Tensor, weight: Tensor
     ) -> Tensor:
-        """The loss of points (n, d) with negatives (m, d)."""
+        """Loss of points (n, d) with negatives (m, d)."""
         raise NotImplementedError
 
     # Tables -------------------------------------------------------------------------
 
     def make(self, sizes: Sizes) -> None:
-        """Make the tables, and f where it is asked for; items then begin at f(x)."""
+        """Make the tables, and f where features are used; items then start at f(x)."""
         self.pairs.make_tables(sizes)
         if self.feature_weight:
             self.item_encoder = ItemEncoder(
@@ -159,27 +160,27 @@ class MetricRanker(AlternatingModule):
 
     @override
     def setup(self, stage: str) -> None:
-        """Forget where items of other data were."""
+        """Drop the cached points of the items."""
         self._points = None
         super().setup(stage)
 
     @property
     def item_points(self) -> Tensor:
-        """All items (n_items, d), without gradients."""
+        """Points of all items (n_items, d), without gradients."""
         if not self.feature_weight:
-            return self.items.part(EVERY)
+            return self.items.part(ALL)
         if self._points is None:
-            places = self.item_encoder.every(self.evaluator.features(self.dtype))
-            self._points = self._in_ball(self.items.part(EVERY) + places)
+            encoded = self.item_encoder.every(self.evaluator.features(self.dtype))
+            self._points = self._in_ball(self.items.part(ALL) + encoded)
         weight = self.users.weight  # a checkpoint's points are float32, on the CPU
         return self._points.to(weight.device, weight.dtype)
 
     def points(self) -> dict[str, Tensor]:
-        """Points of the ball, ``users`` (n_users, d) and ``items`` (n_items, d)."""
+        """Points ``users`` (n_users, d) and ``items`` (n_items, d)."""
         return self.pairs.rows() | {"items": self.item_points.detach()}
 
     def _in_ball(self, points: Tensor) -> Tensor:
-        """Points (n, d), in the ball if they are to be."""
+        """Points (n, d), projected to the ball if ``ball`` is set."""
         if not self.ball:
             return points
         inside: Tensor = points / points.norm(dim=1, keepdim=True).clamp_min(1)
@@ -187,14 +188,14 @@ class MetricRanker(AlternatingModule):
 
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep where items are, for those who load the model without the features."""
+        """Save the items' points, for use of the model without item features."""
         super().on_save_checkpoint(checkpoint)
         if self.feature_weight:
             checkpoint["item_points"] = self.item_points
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take where items are."""
+        """Load the items' points."""
         super().on_load_checkpoint(checkpoint)
         self._points = checkpoint.get("item_points")
 
@@ -202,7 +203,7 @@ class MetricRanker(AlternatingModule):
 
     @override
     def learners(self) -> list[Learner]:
-        """Both tables, and f from the same loss, on every batch."""
+        """One learner: both tables and f, on every batch."""
         encoder = []
         if self.feature_weight and self.pairs.tables:
             weights = list(self.item_encoder.parameters())
@@ -211,7 +212,7 @@ class MetricRanker(AlternatingModule):
 
     @override
     def on_fit_start(self) -> None:
-        """Begin inside the ball."""
+        """Project the initial points to the ball."""
         super().on_fit_start()
         self.pairs.negatives.reset()
         if self.ball and self.is_fresh_fit:
@@ -220,18 +221,18 @@ class MetricRanker(AlternatingModule):
 
     @override
     def prepare(self, batch: tuple[Tensor, Tensor]) -> PairBatch:
-        """Pairs (users, items) with their candidates."""
+        """Interactions (users, items) with their candidates."""
         return self.pairs.prepare(batch)
 
     def pair_loss(self, pairs: PairBatch) -> tuple[Tensor, Tensor]:
-        """Eq. 52, 54 and 55, means over the batch, and the items that it moves."""
+        """Loss of eq. 52, 54 and 55, and the items that it updates."""
         self._points = None
         user, allowed = self.users(pairs.users), pairs.allowed
         if self.feature_weight:
-            allowed = allowed & self.evaluator.seen_items[pairs.drawn]
+            allowed = allowed & self.evaluator.seen_items[pairs.candidates]
         negatives, weight = self.negatives_of(pairs, user, allowed)
-        moved = torch.cat([pairs.items, negatives])
-        points, feature_loss = self._located(moved)
+        updated = torch.cat([pairs.items, negatives])
+        points, feature_loss = self._points_of(updated)
         positive, negative = points.tensor_split([len(pairs.items)])
         loss = self.metric_loss(user, positive, negative, weight)
         self.record(loss=loss)
@@ -242,21 +243,21 @@ class MetricRanker(AlternatingModule):
         if self.feature_weight:
             loss = loss + self.feature_weight * feature_loss
             self.record(feature_loss=feature_loss)
-        return loss, moved
+        return loss, updated
 
-    def _located(self, items: Tensor) -> tuple[Tensor, Tensor]:
+    def _points_of(self, items: Tensor) -> tuple[Tensor, Tensor]:
         """Points (n, d) of items int64 (n,), and eq. 54, 0 without features."""
         rows = self.items(items)
         if not self.feature_weight:
             return rows, rows.new_zeros(())
-        each, place = torch.unique(items, return_inverse=True)
+        distinct, place = torch.unique(items, return_inverse=True)
         features = self.evaluator.features(self.dtype)
-        encoded = self.item_encoder(features[each])[place]
+        encoded = self.item_encoder(features[distinct])[place]
         points = encoded + rows
         return self._in_ball(points), F.feature_loss(encoded, points)
 
     def after_update(self, users: Tensor, items: Tensor) -> None:
-        """Project the rows that an update touched to the ball (eq. 56)."""
+        """Project the rows that an update changed to the ball (eq. 56)."""
         self._points = None
         if self.ball:
             F.project_rows_(*self.users.own(users))

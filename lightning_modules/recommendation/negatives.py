@@ -1,4 +1,4 @@
-"""Items that are drawn as negatives of a pair."""
+"""Sampling of negatives."""
 
 from typing import Literal, get_args
 
@@ -18,28 +18,27 @@ Sampling = Literal["uniform", "popularity", "batch"]
 
 
 class Negatives:
-    """Draws items, and says which of them their users have not seen.
+    """Sampler of candidates, with a mask of those that their users have not seen.
 
     Args:
-        n: Items drawn for each pair.
+        n: Candidates of each interaction.
         sampling: ``uniform``; ``popularity``, in proportion to an item's number of
             interactions to the power ``power``; ``batch``, from the positive items of
-            the batch. Then cold-start items are never drawn, stay where they began,
-            and are recommended more than they should be: use it where every item has
+            the batch. Then cold-start items are never sampled, keep their initial
+            point, and are recommended too often: use it where every item has
             interactions.
-        power: Of ``popularity``; 1 draws by popularity, 0 uniformly. A cold-start
-            item counts as having one interaction: what is never drawn is never pushed
-            away.
-        shared: Whether all pairs of a batch get the same candidates.
+        power: Of ``popularity``; 1 samples by popularity, 0 uniformly. A cold-start
+            item counts as having one interaction: an item that is never sampled is
+            never pushed away.
+        shared: Whether all interactions of a batch get the same candidates.
 
     Raises:
-        ValueError: If an argument is out of its range; the key is named as the methods
-            name it.
+        ValueError: If an argument is out of its range, named as the methods' argument.
 
     >>> pairs = torch.tensor([0]), torch.tensor([2])
-    >>> liked = UserItems.from_pairs(*pairs, n_users=1, n_items=3)
-    >>> draws = Negatives(50)
-    >>> items, allowed = draws(*pairs, liked, RandomStream(0, 0, "train"))
+    >>> seen = UserItems.from_pairs(*pairs, n_users=1, n_items=3)
+    >>> sampler = Negatives(50)
+    >>> items, allowed = sampler(*pairs, seen, RandomStream(0, 0, "train"))
     >>> items.shape, bool((allowed == (items != 2)).all())
     (torch.Size([1, 50]), True)
     """
@@ -58,22 +57,23 @@ class Negatives:
         self._shares: Tensor | None = None
 
     def reset(self) -> None:
-        """Forget how popular items were."""
+        """Drop the cached popularity of the items."""
         self._shares = None
 
     def __call__(
         self, users: Tensor, items: Tensor, seen: UserItems, noise: RandomStream
     ) -> tuple[Tensor, Tensor]:
-        """Candidates of pairs (users, items), int64 (n,) each.
+        """Candidates of interactions (users, items), int64 (n,) each.
 
         Returns:
-            Items int64 (n, U), and which of them the user has not seen, bool (n, U).
+            Items int64 (n, U), and a mask of those that the user has not seen.
         """
         if not self.shared:
-            drawn = self.draw(items, seen, noise)
-            return drawn, ~seen.contain(users[:, None], drawn)
-        (drawn,) = self.draw(items, seen, noise, lines=1)
-        return drawn.expand(len(users), -1), ~_has(seen, users, drawn)
+            candidates = self.draw(items, seen, noise)
+            return candidates, ~seen.contain(users[:, None], candidates)
+        (candidates,) = self.draw(items, seen, noise, lines=1)
+        allowed = ~_contain_all(seen, users, candidates)
+        return candidates.expand(len(users), -1), allowed
 
     def draw(
         self,
@@ -96,15 +96,15 @@ class Negatives:
         return place.clamp_max(seen.n_items - 1)
 
 
-def _has(seen: UserItems, users: Tensor, items: Tensor) -> Tensor:
-    """Who of users int64 (n,) has which of items int64 (U,), bool (n, U).
+def _contain_all(seen: UserItems, users: Tensor, items: Tensor) -> Tensor:
+    """Whether each of users int64 (n,) has each of items int64 (U,), bool (n, U).
 
-    It looks at what the users have, which is less than all n U pairs.
+    Looks up the users' interactions, which are fewer than all n U pairs.
     """
     order = items.argsort()
     rows, owned = seen.of(users)
     starts = starts_of(torch.bincount(items, minlength=seen.n_items))
     hits, places = entries_of(starts, owned)
-    found = items.new_zeros((len(users), len(items)), dtype=torch.bool)
-    found[rows.repeat_interleave(hits.diff()), order[places]] = True
-    return found
+    contained = items.new_zeros((len(users), len(items)), dtype=torch.bool)
+    contained[rows.repeat_interleave(hits.diff()), order[places]] = True
+    return contained

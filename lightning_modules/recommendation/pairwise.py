@@ -1,4 +1,4 @@
-"""Training on interactions beside drawn items: tables, negatives, one learner."""
+"""Training of embedding tables on interactions with sampled negatives."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
@@ -17,16 +17,16 @@ from lightning_modules.recommendation.negatives import Negatives
 
 
 class PairBatch(NamedTuple):
-    """Interactions (n,), candidates (n, U), and which the users have not seen."""
+    """Interactions (n,), candidates (n, U), and a mask of those not seen."""
 
     users: Tensor
     items: Tensor
-    drawn: Tensor
+    candidates: Tensor
     allowed: Tensor
 
 
 class PairRanker(Protocol):
-    """What trains on pairs: a module with tables."""
+    """A module with embedding tables that is trained on interactions."""
 
     evaluator: RankingEvaluator
     users: EmbeddingTable
@@ -35,26 +35,26 @@ class PairRanker(Protocol):
 
     @property
     def device_mesh(self) -> DeviceMesh | None:
-        """The processes that tables are sharded over, or None."""
+        """Processes that the tables are sharded over, or None."""
 
     def pair_loss(self, pairs: PairBatch) -> tuple[Tensor, Tensor]:
-        """The loss of a batch, and the items (m,) that it moves."""
+        """Loss of a batch, and the items (m,) that it updates."""
 
 
 class PairTraining:
-    """Tables of users and items, trained on pairs beside drawn items.
+    """Embedding tables of users and items, trained with sampled negatives.
 
     A batch is ``(users, items)``, int64 (n,) each. The tables' gradients are sparse, so
-    that an update costs what it touches.
+    that the cost of an update grows with the rows that it changes.
 
     Args:
         module: The method.
-        dim: Coordinates of a row.
-        negatives: Draws the items that a pair is compared with.
-        optimizer: Makes the optimizer of the tables; it must take sparse gradients.
+        dim: Dimension of a row.
+        negatives: Samples the candidates.
+        optimizer: Makes the optimizer of the tables; it must accept sparse gradients.
         scheduler: Makes its learning-rate schedule, stepped once per update, or None.
         after_update: Called after an update with the users and the items whose rows it
-            touched on any rank.
+            changed on any rank.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -74,10 +74,10 @@ class PairTraining:
         self._factories = optimizer, scheduler
         self._after_update = after_update
         self.tables: dict[str, EmbeddingTable] = {}
-        self._touched: list[Tensor] = []
+        self._updated: list[Tensor] = []
 
     def make_tables(self, sizes: Sizes) -> None:
-        """Make both tables, coordinates N(0, 0.04 / dim) as in the paper of CML."""
+        """Make both tables, with entries N(0, 0.04 / dim) as in the CML paper."""
         users, items = (EmbeddingTable(n, self.dim) for n in sizes[:2])
         for table in (users, items):
             nn.init.normal_(table.weight, std=0.2 * self.dim**-0.5)
@@ -85,7 +85,7 @@ class PairTraining:
         self.tables = {"users": users, "items": items}
 
     def learner(self, others: Sequence[OptimizerSpec] = ()) -> Learner:
-        """All tables, and what else learns from the same loss, on every batch."""
+        """Learner of all tables, and of ``others``, with one loss on every batch."""
         weights = [table.weight for table in self.tables.values()]
         own = OptimizerSpec("", weights, *self._factories)
         return Learner(
@@ -98,10 +98,10 @@ class PairTraining:
         )
 
     def shard(self) -> None:
-        """Shard the tables over processes, where ModelParallelStrategy says so.
+        """Shard the tables over processes under ModelParallelStrategy.
 
         Raises:
-            ValueError: If the strategy is to split batches too.
+            ValueError: If the strategy splits batches too.
         """
         mesh = self.module.device_mesh
         if mesh is None:
@@ -116,24 +116,24 @@ class PairTraining:
 
     def rows(self) -> dict[str, Tensor]:
         """All rows of each table, without gradients."""
-        every = slice(0, None)
-        return {key: table.part(every).detach() for key, table in self.tables.items()}
+        all_rows = slice(0, None)
+        return {key: table.part(all_rows) for key, table in self.tables.items()}
 
     def prepare(self, batch: tuple[Tensor, Tensor]) -> PairBatch:
-        """Pairs (users, items) with their candidates."""
+        """Interactions (users, items) with their candidates."""
         users, items = batch
         train = self.module.evaluator.interactions("train")
         candidates = self.negatives(users, items, train, self.module.noise)
         return PairBatch(users, items, *candidates)
 
     def _objective(self, pairs: PairBatch) -> Tensor:
-        loss, moved = self.module.pair_loss(pairs)
-        self._touched = [pairs.users, moved]
+        loss, items = self.module.pair_loss(pairs)
+        self._updated = [pairs.users, items]
         return loss
 
     def _end_update(self) -> None:
-        touched = self._touched
+        updated = self._updated
         if self.module.device_mesh is None:  # otherwise all have the same
-            touched = [rows_of_all_ranks(rows).flatten() for rows in touched]
+            updated = [rows_of_all_ranks(rows).flatten() for rows in updated]
         assert self._after_update is not None
-        self._after_update(*touched)
+        self._after_update(*updated)

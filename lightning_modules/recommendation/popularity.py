@@ -11,7 +11,7 @@ from lightning_modules.recommendation.fitted import FittedRanker
 
 
 class Popularity(FittedRanker):
-    """Most-popular baseline: ranks items by their number of training interactions.
+    """Most-popular baseline: items by their number of training interactions.
 
     Args:
         **options: Cut-offs and chunks of `FittedRanker`.
@@ -33,5 +33,5 @@ class Popularity(FittedRanker):
         return {"counts": counts.float()}
 
     def scores(self, users: Tensor, part: slice) -> Tensor:
-        """The counts (n, m)."""
+        """Counts of the items, the same for all users (n, m)."""
         return self.counts[part].expand(len(users), -1).clone()

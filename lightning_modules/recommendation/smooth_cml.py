@@ -12,21 +12,21 @@ from lightning_modules.recommendation.pairwise import PairBatch
 
 
 class SmoothCML(MetricRanker):
-    r"""CML whose pairs push all candidates away, the nearest most.
+    r"""CML with a smooth hinge over all candidates.
 
     .. math:: \tau \log\Bigl(1 + \sum_k e^{(m + d(i,j)^2 - d(i,k)^2) / \tau}\Bigr),
               \qquad \lVert u_i \rVert, \lVert v_j \rVert \le 1
 
     which for :math:`\tau \to 0` is the hinge at the hardest of the U candidates. The
-    sum over impostors takes the place of the rank weight of `CML`. All pairs of a batch
-    share their candidates, so that a step is two products of matrices. What else CML
-    has (ball, covariance term, features) is the same.
+    sum over impostors replaces the rank weight of `CML`. All pairs of a batch share
+    their candidates, so that a step is two matrix products. The rest (ball, covariance
+    term, features) is as in CML.
 
-    This is not in the CML paper; docs/decisions says what it is for and what it brings.
+    This is not in the CML paper; see docs/decisions for its purpose and its results.
 
     Args:
         temperature: Tau > 0, in squared units of the ball.
-        n_negatives: U, items drawn for a batch.
+        n_negatives: U, candidates of a batch.
         **options: Dimension, margin, features, covariance term, ball, optimizers and
             cut-offs of `MetricRanker`.
 
@@ -50,14 +50,14 @@ class SmoothCML(MetricRanker):
     def negatives_of(
         self, pairs: PairBatch, user: Tensor, allowed: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """The candidates of the batch, and which of them a pair may use."""
-        return pairs.drawn[0], allowed
+        """Candidates of the batch, and a mask of those that a pair may use."""
+        return pairs.candidates[0], allowed
 
     @override
     def metric_loss(
         self, user: Tensor, positive: Tensor, negative: Tensor, weight: Tensor
     ) -> Tensor:
-        """The smooth hinge of points (n, d) at candidates (U, d)."""
+        """Smooth hinge of points (n, d) with candidates (U, d)."""
         near = (user - positive).square().sum(1)
         options = self.margin, self.temperature
         return shared_smooth_hinge(user, negative, near, weight, *options).mean()

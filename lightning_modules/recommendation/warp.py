@@ -12,20 +12,20 @@ from lightning_modules.recommendation.pairwise import PairBatch
 
 
 class WARP(FactorRanker):
-    r"""Matrix factorisation with CML's hinge: products in the place of distances.
+    r"""Matrix factorisation by WARP: the hinge of CML on negative scores.
 
     .. math:: \min \sum_{(i,j)} w_{ij} [m - s_{ij} + s_{ik}]_+
               + \frac\lambda2 (\lVert u_i \rVert^2 + \lVert v_j \rVert^2
               + \lVert v_k \rVert^2), \qquad
               s_{ij} = \langle u_i, v_j \rangle + b_j
 
-    with means over the batch. The paper takes the first impostor that is drawn and
-    weights by a harmonic sum; the weight here is that of eq. 53.
+    with means over the batch. The paper weights by a harmonic sum; the weight here is
+    that of eq. 53.
 
     Args:
         margin: m > 0, in units of the score.
-        n_negatives: U, items drawn for each pair.
-        negative: ``first`` impostor, or the ``hardest`` of the items drawn.
+        n_negatives: U, candidates of each pair.
+        negative: ``first`` impostor as in the paper, or the ``hardest`` candidate.
         rank_weighted: Whether the hinge is weighted.
         **options: See `FactorRanker`.
 
@@ -56,7 +56,7 @@ class WARP(FactorRanker):
 
     @override
     def score_loss(self, pairs: PairBatch, user: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss of pairs (n,) with candidates (n, U)."""
+        """Loss of pairs (n,) with candidates (n, U)."""
         negatives, weight = self.hinge.choose(
             self.costs, user, *pairs[1:], self.evaluator.n_items
         )

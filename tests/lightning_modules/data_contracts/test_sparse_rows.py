@@ -74,7 +74,7 @@ def test_another_type_is_that_of_the_values() -> None:
     ("two", "says"),
     [
         (torch.zeros(1, 9), "Both domains must be sparse"),
-        (SparseRows.from_dense(torch.zeros(1, 8)), "9 and 8 wide"),
+        (SparseRows.from_dense(torch.zeros(1, 8)), "got 9 and 8"),
     ],
 )
 def test_rows_of_two_kinds_are_not_joined(two: Tensor | SparseRows, says: str) -> None:

@@ -123,9 +123,9 @@ def test_the_gradient_of_the_joint_cost_is_that_of_the_value() -> None:
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda x: squared_mmd(x, x, (0.0,)), "widths of the kernels must be positive"),
-        (lambda x: squared_mmd(x[:1], x, unbiased=True), "needs two rows"),
-        (lambda x: coral_distance(x[:1], x), "needs two rows"),
+        (lambda x: squared_mmd(x, x, (0.0,)), "widths must be positive"),
+        (lambda x: squared_mmd(x[:1], x, unbiased=True), "needs at least two rows"),
+        (lambda x: coral_distance(x[:1], x), "needs at least two rows"),
     ],
 )
 def test_what_has_no_value_is_refused(call: object, says: str) -> None:

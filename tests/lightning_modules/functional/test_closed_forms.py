@@ -110,11 +110,11 @@ def test_gaussian_distance_agrees_with_large_samples() -> None:
 @pytest.mark.parametrize("p", [0.5, float("nan"), float("inf")])
 def test_orders_below_1_are_refused(p: float) -> None:
     x, direction = torch.zeros(2, 1), torch.ones(1, 1)
-    with pytest.raises(ValueError, match="finite p of at least 1"):
+    with pytest.raises(ValueError, match="must be finite and at least 1"):
         wasserstein_1d(x[:, 0], x[:, 0], p=p)
-    with pytest.raises(ValueError, match="finite p of at least 1"):
+    with pytest.raises(ValueError, match="must be finite and at least 1"):
         sliced_wasserstein_distance(x, x, direction, p)
-    with pytest.raises(ValueError, match="finite p of at least 1"):
+    with pytest.raises(ValueError, match="must be finite and at least 1"):
         wasserstein_distance(x, x, p=p)
 
 

@@ -136,7 +136,7 @@ def test_minkowski_holds_its_neighbours(p: float, distance: Distance) -> None:
 
 @pytest.mark.parametrize("p", [0.5, float("nan")])
 def test_minkowski_refuses_what_is_no_metric(p: float) -> None:
-    with pytest.raises(ValueError, match="p of at least 1"):
+    with pytest.raises(ValueError, match="p of minkowski must be at least 1"):
         minkowski(torch.zeros(1), torch.zeros(1), p)
 
 

@@ -119,7 +119,7 @@ def test_seen_items_are_never_ranked_and_leave_gaps_at_the_end() -> None:
 
 def test_what_cannot_be_measured_is_refused() -> None:
     found, n = torch.zeros(1, 3, dtype=torch.bool), torch.tensor([1])
-    with pytest.raises(ValueError, match="no metric 'auc': take some of recall"):
+    with pytest.raises(ValueError, match="no metric 'auc': choose from recall"):
         ranking_metrics(found, n, [1], ["auc"])
     with pytest.raises(ValueError, match="at least 1, got 0"):
         ranking_metrics(found, n, [0, 2])

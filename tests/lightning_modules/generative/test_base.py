@@ -145,7 +145,7 @@ class Column(nn.Linear):
 @pytest.mark.parametrize(
     ("generator", "critic", "message"),
     [
-        (ConvGenerator(2, (1, 28, 28), 4), ConvCritic((1, 8, 8), 4), "generator makes"),
+        (ConvGenerator(2, (1, 28, 28), 4), ConvCritic((1, 8, 8), 4), "generator ret"),
         (ConvGenerator(2, (1, 8, 8), 4), ConvCritic((1, 28, 28), 4), "critic does not"),
         (ConvGenerator(2, (1, 8, 8), 4), Column(), "one score per sample"),
     ],

@@ -247,5 +247,5 @@ def test_bad_arguments_are_named(key: str) -> None:
 
 
 def test_predicting_is_refused_with_the_reason() -> None:
-    with pytest.raises(ValueError, match="draws no samples"):
+    with pytest.raises(ValueError, match="predict is not supported"):
         classifier().predict_step(torch.arange(3), 0)

@@ -238,7 +238,7 @@ def test_missing_inception_weights_are_one_sentence(
         raise OSError("no route to host")
 
     monkeypatch.setattr("torchmetrics.image.fid.NoTrainInceptionV3", no_network)
-    with pytest.raises(ValueError, match=r"can't be had \(no route to host\): put"):
+    with pytest.raises(ValueError, match=r"not available \(no route to host\): put"):
         Inception()
 
 

@@ -51,7 +51,7 @@ def test_a_catalogue_smaller_than_the_cut_off_is_ranked_whole() -> None:
 def test_what_is_unknown_is_refused_at_once() -> None:
     with pytest.raises(ValueError, match="no metric 'auc'"):
         RankingMetrics([1], ["auc"])
-    with pytest.raises(ValueError, match="a cut-off must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="k must be at least 1, got 0"):
         Exposure(torch.ones(3), k=0)
 
 

@@ -90,10 +90,10 @@ def test_wrong_files_end_in_one_sentence(resnet: nn.Module, tmp_path: Path) -> N
     with pytest.raises(FileNotFoundError, match="weights: there is no file"):
         Backbone("resnet18", weights=str(path))
     path.write_bytes(b"PK\3\4 cut off")
-    with pytest.raises(ValueError, match="holds no state dict, or is cut off"):
+    with pytest.raises(ValueError, match="is not a valid state dict, or is cut off"):
         Backbone("resnet18", weights=str(path))
     torch.save(resnet.state_dict(), path)
-    with pytest.raises(ValueError, match=r"lacks .* it is the file of another"):
+    with pytest.raises(ValueError, match=r"lacks .* name a file with the weights of"):
         Backbone("resnet34", weights=str(path), image_size=SIZE)
 
 

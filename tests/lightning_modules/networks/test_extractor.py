@@ -46,7 +46,7 @@ def test_dropout_follows_every_activation_and_only_in_training(dropout: float) -
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda: MLPExtractor((4,), ()), "hidden must name at least one width"),
+        (lambda: MLPExtractor((4,), ()), "hidden must have at least one width"),
         (lambda: MLPExtractor((4,), (3, 0)), "hidden .0. must be at least 1, got 0"),
         (lambda: MLPExtractor((4,), dropout=1.0), "dropout must be in .0, 1., got 1.0"),
         (lambda: ConvExtractor((1, 8, 8), dropout=-0.1), "dropout must be in"),

@@ -73,5 +73,5 @@ def test_what_is_out_of_range_is_refused(options: dict[str, Any], says: str) -> 
 
 
 def test_what_is_no_table_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"of shape \[2\]"):
+    with pytest.raises(ValueError, match=r"got shape \[2\]"):
         RowwiseAdagrad(nn.Linear(2, 2).parameters())

@@ -345,7 +345,7 @@ def test_features_that_the_data_lacks_are_asked_for() -> None:
         ({"covariance_weight": -1.0}, "covariance_weight must be a finite number"),
         ({"sampling": "hard"}, "sampling must be one of uniform"),
         ({"item_chunk": -1}, "item_chunk must be at least 1"),
-        ({"ks": (0,)}, "cut-off must be at least 1"),
+        ({"ks": (0,)}, "ks must be at least 1"),
     ],
 )
 def test_what_is_out_of_range_is_refused(options: dict[str, Any], says: str) -> None:
