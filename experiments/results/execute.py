@@ -13,8 +13,7 @@ from experiments.results.reference_rows import (
     true_distance_metrics,
 )
 from experiments.results.runs import FEATURES, Run, write_record
-from experiments.results.spec import REAL, TRUE_DISTANCES
-from experiments.results.tables import TABLES
+from experiments.results.tables import REAL, TABLES, TRUE_DISTANCES
 
 
 def execute(run: Run) -> None:

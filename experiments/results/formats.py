@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 
 from experiments.records import Record
-from experiments.results.spec import Column
+from experiments.results.tables import Column
 
 
 def markdown(rows: Iterable[Sequence[str]]) -> str:

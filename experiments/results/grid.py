@@ -6,7 +6,7 @@ from typing import Any
 
 from experiments.records import Record
 from experiments.results.formats import cost, values
-from experiments.results.spec import Column, Table
+from experiments.results.tables import Column, Table
 
 
 def grid(

@@ -10,7 +10,7 @@ from experiments import jobs
 from experiments.results import __main__ as results
 from experiments.results import tables
 from experiments.results.runs import Run, finished_runs, write_record
-from experiments.results.spec import Column, Table
+from experiments.results.tables import Column, Table
 
 pytestmark = pytest.mark.usefixtures("docs")
 
