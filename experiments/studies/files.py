@@ -5,10 +5,12 @@ import re
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import torch
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, get_loader
 
 from experiments.csv_files import csv_text, header_lines
 from experiments.provenance import ROOT, commit, hardware
@@ -62,7 +64,7 @@ def run_study(name: str, arguments: Sequence[str], docs: Path) -> None:
         docs: Directory that holds ``figures``.
     """
     study = STUDIES[name]
-    settings = _settings(name, arguments)
+    settings = settings_of(name, arguments)
     torch.set_num_threads(1)
     started, code = time.monotonic(), commit()
     rows = study.run(settings)
@@ -82,7 +84,7 @@ def run_study(name: str, arguments: Sequence[str], docs: Path) -> None:
     print(figure_path(name, docs))
 
 
-def _settings(name: str, arguments: Sequence[str]) -> object:
+def settings_of(name: str, arguments: Sequence[str]) -> Any:
     """Those of configs/studies, with what the command line changes."""
     study = STUDIES[name]
     parser = ArgumentParser(
@@ -92,8 +94,14 @@ def _settings(name: str, arguments: Sequence[str]) -> object:
     parser.add_argument("--config", action="config", help="YAML file of settings")
     where = "directory for figures/; must be given with settings of your own"
     parser.add_argument("--docs", type=str, help=where)
-    parser.add_class_arguments(study.Settings)
-    given = parser.parse_args([f"--config={CONFIGS / name}.yaml", *arguments])
+    config = CONFIGS / f"{name}.yaml"
+    text = config.read_text()
+    values = get_loader("yaml")(text)
+    notes = dict(re.findall(r"^(\w+): .*? # (.+)$", text, re.M))
+    for field in fields(study.Settings):
+        option = {"default": values[field.name], "help": notes[field.name]}
+        parser.add_argument(f"--{field.name}", type=field.type, **option)
+    given = parser.parse_args([f"--config={config}", *arguments])
     for option in ("config", "docs"):
         given.pop(option, None)
     return study.Settings(**given.as_dict())

@@ -103,7 +103,6 @@ PENDING: dict[str, set[str]] = {
         "datamodules/adaptation/base.py",
         "datamodules/core/in_memory.py",
         "datamodules/readers/images/mnist_m.py",
-        "experiments/tuning/adaptation.py",
         "lightning_modules/adaptation/base.py",
         "lightning_modules/adaptation/dann.py",
         "lightning_modules/adaptation/evaluation.py",
