@@ -1,7 +1,7 @@
 """The bulldozer on a line: plan, potentials and cost between two histograms."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,8 +16,7 @@ from lightning_modules.functional.kantorovich import OptimalCritic, dual, primal
 TITLE, claim = declared(__name__)
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """Settings of the study, see configs/studies/bulldozer.yaml."""
 
     bins: int

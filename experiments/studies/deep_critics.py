@@ -1,22 +1,15 @@
 """Gradients inside twelve-layer critics, clipped and penalised, and their weights."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import nn
 
+from experiments.studies import critics
 from experiments.studies.critic_layers import layer_norms, weight_rows
-from experiments.studies.critics import (
-    Pairs,
-    cloud,
-    module_of,
-    noisy_copies,
-    seeded,
-    train,
-)
 from experiments.studies.study import Claim, Row, column, declared, figure, select
 from lightning_modules import MLPCritic
 from lightning_modules.functional.transport import wasserstein_distance
@@ -31,8 +24,7 @@ BATCHES = 8  # over which gradient norms are averaged
 TITLE, claim = declared(__name__)
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """Settings of the study, see configs/studies/deep_critics.yaml."""
 
     clips: tuple[float, ...]
@@ -52,24 +44,22 @@ class Settings:
 
 def run(settings: Settings) -> list[Row]:
     """Train critics of each kind on the Swiss roll, and look into them twice."""
-    pool = cloud("swiss_roll", settings.seed)
-    pairs = noisy_copies(pool, settings.batch_size, settings.seed)
+    seed, steps = settings.seed, settings.shallow_steps
+    pool = critics.cloud("swiss_roll", seed)
+    pairs = critics.noisy_copies(pool, settings.batch_size, seed)
     rows: list[Row] = []
     for kind in (*map(_clipped, settings.clips), PENALTY, STRONG, ONE_SIDED):
         deep = _module(settings, kind, settings.depth, "relu")
         rows += _norms(deep, pairs, kind, "before")
-        _train(settings, deep, pairs, settings.steps, kind)
+        critics.train(deep, pairs, settings.steps, seed=seed, label=kind)
         rows += _norms(deep, pairs, kind, "after")
     clipped = _clipped(settings.shallow_clip)
-    for kind, activation in (
-        (clipped, "leaky_relu"),
-        (clipped, "relu"),
-        (PENALTY, "leaky_relu"),
-    ):
+    kinds = (clipped, "leaky_relu"), (clipped, "relu"), (PENALTY, "leaky_relu")
+    for kind, activation in kinds:
         shallow = _module(settings, kind, settings.shallow_depth, activation)
         rows += _weights(shallow, kind, activation, "before")
         label = f"{kind}, {activation}"
-        _train(settings, shallow, pairs, settings.shallow_steps, label)
+        critics.train(shallow, pairs, steps, seed=seed, label=label)
         rows += _weights(shallow, kind, activation, "after")
     return rows
 
@@ -80,12 +70,6 @@ def _clipped(clip: float) -> str:
 
 def _clip(kind: str) -> float | None:
     return None if "penalty" in kind else float(kind.removeprefix("c = "))
-
-
-def _train(
-    settings: Settings, module: GenerativeModule, pairs: Pairs, steps: int, label: str
-) -> None:
-    train(module, pairs, steps, seed=settings.seed, label=label)
 
 
 def _module(
@@ -106,16 +90,18 @@ def _module(
                 nn.init.uniform_(weight, -clip, clip)
         return critic
 
-    critic = seeded(make, settings.seed)
+    critic = critics.seeded(make, settings.seed)
     if clip is not None:
-        return module_of("wgan", critic, settings.lr_clipped, clip=clip)
+        return critics.module_of("wgan", critic, settings.lr_clipped, clip=clip)
     weight = settings.penalty_weight if kind == PENALTY else settings.strong_weight
     one_sided = kind == ONE_SIDED
     options = {"penalty_weight": weight, "one_sided": one_sided}
-    return module_of("wgan_gp", critic, settings.lr, **options)
+    return critics.module_of("wgan_gp", critic, settings.lr, **options)
 
 
-def _norms(module: GenerativeModule, pairs: Pairs, kind: str, when: str) -> list[Row]:
+def _norms(
+    module: GenerativeModule, pairs: critics.Pairs, kind: str, when: str
+) -> list[Row]:
     """Gradient norms over the layers, means over batches, and what was learnt."""
     batches = [pairs() for _ in range(BATCHES)]
     norms = np.mean([layer_norms(module, *pair) for pair in batches], axis=0)

@@ -5,9 +5,9 @@ import re
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_type_hints
 
 import torch
 from jsonargparse import ArgumentParser, get_loader
@@ -15,32 +15,12 @@ from jsonargparse import ArgumentParser, get_loader
 from experiments.csv_files import csv_text, header_lines
 from experiments.provenance import ROOT, commit, hardware
 from experiments.results.formats import markdown
-from experiments.studies import (
-    bulldozer,
-    deep_critics,
-    estimate_and_quality,
-    optimal_critics,
-    overfitting,
-    two_bells,
-    two_gaussians,
-    value_surfaces,
-    vanishing_gradients,
-)
-from experiments.studies.study import Study, from_csv
+from experiments.studies.study import DECLARED, Study, from_csv
 from lightning_modules.core.files import write_whole
 
 CONFIGS = ROOT / "configs" / "studies"
-# Those that take longest first, so that two at a time end together.
-STUDIES: dict[str, Study] = {
-    "vanishing_gradients": vanishing_gradients,
-    "optimal_critics": optimal_critics,
-    "value_surfaces": value_surfaces,
-    "overfitting": overfitting,
-    "estimate_and_quality": estimate_and_quality,
-    "deep_critics": deep_critics,
-    "two_gaussians": two_gaussians,
-    "two_bells": two_bells,
-    "bulldozer": bulldozer,
+STUDIES = {
+    name: cast(Study, import_module(f"{__package__}.{name}")) for name in DECLARED
 }
 BAD_ROWS = (KeyError, ValueError, IndexError, TypeError)  # of another version, say
 
@@ -98,9 +78,9 @@ def settings_of(name: str, arguments: Sequence[str]) -> Any:
     text = config.read_text()
     values = get_loader("yaml")(text)
     notes = dict(re.findall(r"^(\w+): .*? # (.+)$", text, re.M))
-    for field in fields(study.Settings):
-        option = {"default": values[field.name], "help": notes[field.name]}
-        parser.add_argument(f"--{field.name}", type=field.type, **option)
+    for key, kind in get_type_hints(study.Settings).items():
+        option = {"default": values[key], "help": notes[key]}
+        parser.add_argument(f"--{key}", type=kind, **option)
     given = parser.parse_args([f"--config={config}", *arguments])
     for option in ("config", "docs"):
         given.pop(option, None)

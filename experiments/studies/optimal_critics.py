@@ -1,19 +1,13 @@
 """How close a critic trained to the end on fixed points comes to their exact W1."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from experiments.studies.critics import (
-    batches_of,
-    cloud,
-    critic_steps,
-    mlp_critic,
-    module_of,
-)
+from experiments.studies import critics
 from experiments.studies.study import Claim, Row, column, declared, figure, select
 from lightning_modules.core.random import RandomStream
 from lightning_modules.functional.slope import estimate_on_plan
@@ -22,8 +16,7 @@ from lightning_modules.functional.transport import wasserstein_distance
 TITLE, claim = declared(__name__)
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """Settings of the study, see configs/studies/optimal_critics.yaml."""
 
     sizes: tuple[int, ...]
@@ -38,7 +31,7 @@ class Settings:
 
 def run(settings: Settings) -> list[Row]:
     """A critic for every n, lambda and spread."""
-    pool = cloud("gaussians25", settings.seed)
+    pool = critics.cloud("gaussians25", settings.seed)
     rows: list[Row] = []
     for n in settings.sizes:
         floor = float(wasserstein_distance(pool[:n], pool[n : 2 * n]))
@@ -61,9 +54,9 @@ def _row(
     floor: float,
 ) -> Row:
     seed = settings.seed
-    critic = mlp_critic(settings.width, seed)
-    module = module_of("wgan_gp", critic, settings.lr, penalty_weight=weight)
-    draw = batches_of(real, fake, size=settings.batch_size, seed=seed)
+    critic = critics.mlp_critic(settings.width, seed)
+    module = critics.module_of("wgan_gp", critic, settings.lr, penalty_weight=weight)
+    draw = critics.batches_of(real, fake, size=settings.batch_size, seed=seed)
 
     def pairs() -> tuple[Tensor, Tensor]:
         x, y = draw()
@@ -72,7 +65,7 @@ def _row(
     label = f"n = {len(real)}, spread = {spread:g}, lambda = {weight:g}"
     epsilon = torch.rand(len(real), generator=torch.Generator().manual_seed(seed))
     steps = settings.steps
-    for step in critic_steps(module, pairs, steps, seed=seed, label=label):
+    for step in critics.critic_steps(module, pairs, steps, seed=seed, label=label):
         if step == steps // 2:
             half_way = estimate_on_plan(critic, real, fake, epsilon)
     plan = estimate_on_plan(critic, real, fake, epsilon)

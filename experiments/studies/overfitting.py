@@ -1,8 +1,8 @@
 """A critic that learns its training images by heart tells so."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import mean
+from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
@@ -18,8 +18,7 @@ N_DIGITS = 1797
 TITLE, claim = declared(__name__)
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """Settings of the study, see configs/studies/overfitting.yaml."""
 
     n_train: int

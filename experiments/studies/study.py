@@ -74,7 +74,7 @@ class Study(Protocol):
 
     Attributes:
         TITLE: What it shows, one line, with its source.
-        Settings: Dataclass of its settings, whose values stand in configs/studies.
+        Settings: Types of its settings, whose values stand in configs/studies.
     """
 
     TITLE: str

@@ -1,7 +1,7 @@
 """A discriminator and a critic between two Gaussians on a line."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,8 +18,7 @@ FLAT = 0.01  # below this slope of D the minimax cost (2) hardly teaches
 TITLE, claim = declared(__name__)
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """Settings of the study, see configs/studies/two_bells.yaml."""
 
     real_mean: float

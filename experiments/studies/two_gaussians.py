@@ -14,8 +14,8 @@ exact W1 between them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import mean
+from typing import NamedTuple
 
 import torch
 from matplotlib.axes import Axes
@@ -35,8 +35,7 @@ METHODS = ("wgan_gp", "wgan")
 TITLE, claim = declared(__name__)
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """Settings of the study, see configs/studies/two_gaussians.yaml."""
 
     shifts: tuple[float, ...]

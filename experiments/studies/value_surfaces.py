@@ -1,21 +1,14 @@
 """Value surfaces of clipped and of penalised critics against a fixed generator."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from experiments.studies.critics import (
-    NAMES,
-    cloud,
-    mlp_critic,
-    module_of,
-    noisy_copies,
-    train,
-)
+from experiments.studies import critics
 from experiments.studies.study import Claim, Row, column, declared, figure, select
 from lightning_modules.functional.kantorovich import OptimalCritic
 
@@ -29,8 +22,7 @@ TITLES = {
 TITLE, claim = declared(__name__)
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """Settings of the study, see configs/studies/value_surfaces.yaml."""
 
     data: tuple[str, ...]
@@ -51,8 +43,8 @@ def run(settings: Settings) -> list[Row]:
     """Surfaces and their agreement with the exact potential."""
     rows: list[Row] = []
     for name in settings.data:
-        pool = cloud(name, settings.seed)
-        pair = noisy_copies(
+        pool = critics.cloud(name, settings.seed)
+        pair = critics.noisy_copies(
             pool, settings.n_measured, settings.seed + 9, settings.spread
         )
         real, fake = pair()
@@ -72,12 +64,14 @@ def _trained(
     options = {"clip": settings.clip, "penalty_weight": settings.penalty_weight}
     trained, seed = [], settings.seed
     for lr in settings.lr_clipped if method == "wgan" else (settings.lr,):
-        module = module_of(method, mlp_critic(settings.width, seed), lr, **options)
-        pairs = noisy_copies(pool, settings.batch_size, seed, settings.spread)
+        module = critics.module_of(
+            method, critics.mlp_critic(settings.width, seed), lr, **options
+        )
+        pairs = critics.noisy_copies(pool, settings.batch_size, seed, settings.spread)
         label = f"{name}, {method}, {lr:g}"
-        train(module, pairs, settings.steps, seed=seed, label=label)
+        critics.train(module, pairs, settings.steps, seed=seed, label=label)
         with torch.no_grad():
-            real, fake = noisy_copies(pool, settings.n_measured, seed + 8)()
+            real, fake = critics.noisy_copies(pool, settings.n_measured, seed + 8)()
             estimate = module.critic(real).mean() - module.critic(fake).mean()
         trained.append((float(estimate), module.critic))
     return max(trained, key=lambda pair: pair[0])[1]
@@ -157,7 +151,7 @@ def draw(rows: Sequence[Row]) -> Figure:
             )
             (row,) = select(rows, data=name, method=method, part="correlation")
             panel.set(
-                title=f"{TITLES.get(name, name)}, {NAMES[method]}\n"
+                title=f"{TITLES.get(name, name)}, {critics.NAMES[method]}\n"
                 f"correlation {float(row['value']):.2f}",
                 aspect="equal",
                 xlim=(-2, 2),

@@ -1,9 +1,8 @@
 """What a generator learns from a discriminator that has become too good."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from statistics import mean
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,12 +11,7 @@ from scipy.ndimage import uniform_filter1d
 from torch import Tensor, nn
 
 from datamodules import MNIST, Digits
-from experiments.studies.critics import (
-    batches_of,
-    critic_steps,
-    in_double,
-    module_of,
-)
+from experiments.studies import critics
 from experiments.studies.dcgan import conv_critic, generators
 from experiments.studies.study import Claim, Row, column, declared, figure, select
 from lightning_modules.core.random import RandomStream
@@ -38,8 +32,7 @@ WARM_UP = 0.1  # share of the updates in which a critic finds its feet
 TITLE, claim = declared(__name__)
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """Settings of the study, see configs/studies/vanishing_gradients.yaml."""
 
     data: str
@@ -99,9 +92,9 @@ def _probe(
     shape: Any = tuple(real.shape[1:])
     norm: Any = "batch" if method == "gan" else "none"
     critic = conv_critic(shape, settings.width, norm, seed)
-    module = module_of(method, critic, settings.lr)
+    module = critics.module_of(method, critic, settings.lr)
     latents, probe = (RandomStream(seed, epoch, use) for use in ("latents", "probe"))
-    draw = batches_of(real, size=settings.batch_size, seed=seed)
+    draw = critics.batches_of(real, size=settings.batch_size, seed=seed)
 
     @torch.no_grad()
     def pairs() -> tuple[Tensor, Tensor]:
@@ -110,7 +103,7 @@ def _probe(
 
     costs = {name: cost for name, (of, cost) in COSTS.items() if of == method}
     rows: list[Row] = []
-    for step in critic_steps(
+    for step in critics.critic_steps(
         module, pairs, settings.steps, seed=seed, final_rate=1.0, label=label
     ):
         if step % settings.every == 0:
@@ -130,7 +123,7 @@ def gradient_norms(
     costs: dict[str, Callable[[Tensor], Tensor]],
 ) -> dict[str, float]:
     """Euclidean norm of each cost's gradient in the generator's weights, in float64."""
-    generator, critic = in_double(generator), in_double(critic)
+    generator, critic = critics.in_double(generator), critics.in_double(critic)
     scores = critic(generator(latents.double()))
     weights = list(generator.parameters())
     norms = {}
