@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from benchmarks.accelerator import accelerator
+from benchmarks.images import loading
 from benchmarks.index_speed import index_speed
 from benchmarks.interactions_speed import interactions_speed
 from benchmarks.lazy import lazy
@@ -25,13 +26,12 @@ from benchmarks.penalty import penalty
 from benchmarks.ranking_speed import ranking_speed
 from benchmarks.scaling import scaling
 from benchmarks.startup import startup
-from benchmarks.steps import loading, reference, training
-from benchmarks.wdgrl_speed import wdgrl_speed
+from benchmarks.steps import reference, training, wdgrl_speed
 from benchmarks.work import work
 from experiments import records
-from experiments.csv_files import csv_text
 from experiments.jobs import at_least, command_parser
 from experiments.provenance import commit, hardware, require_root
+from experiments.records import csv_text
 from experiments.results.page import write_page as write_results_page
 from lightning_modules.core.files import write_whole
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from experiments import records
-from experiments.csv_files import csv_rows, header_lines
+from experiments.records import csv_rows, header_lines
 from experiments.results.formats import markdown
 from experiments.results.tables import PAGE
 from experiments.tuning.recommendation import SEARCHES

@@ -5,6 +5,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.callbacks import LambdaCallback
 from torch import nn
 
 from callbacks import UpdateProgress
@@ -59,26 +60,17 @@ def fit_and_measure(
     Returns:
         The measurements, each with its ``step``.
     """
-    recorder = _Recorder(data, every, measure)
-    pl.seed_everything(data.seed, verbose=False)
-    trainer = quiet_trainer(max_steps=steps, callbacks=[recorder, UpdateProgress()])
-    trainer.fit(module, datamodule=data)
-    return recorder.rows
-
-
-class _Recorder(pl.Callback):
-    def __init__(self, data: Digits, every: int, measure: Measurement) -> None:
-        self.data, self.every, self.measure = data, every, measure
-        self.rows: list[Row] = []
+    rows: list[Row] = []
 
     @torch.no_grad()
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: object
-    ) -> None:
-        if not step_ended(pl_module) or trainer.global_step % self.every:
-            return
-        assert isinstance(pl_module, GenerativeModule)
+    def record(trainer: pl.Trainer, *_: object) -> None:
         step = trainer.global_step
-        with evaluating(pl_module.critic):
-            measured = self.measure(pl_module, self.data, step)
-        self.rows.append({"step": step, **measured})
+        if step_ended(module) and step % every == 0:
+            with evaluating(module.critic):
+                rows.append({"step": step, **measure(module, data, step)})
+
+    pl.seed_everything(data.seed, verbose=False)
+    recorder = LambdaCallback(on_train_batch_end=record)
+    trainer = quiet_trainer(max_steps=steps, callbacks=[recorder, UpdateProgress()])
+    trainer.fit(module, datamodule=data)
+    return rows

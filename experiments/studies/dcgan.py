@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import lightning.pytorch as pl
+from lightning.pytorch.callbacks import LambdaCallback
 from torch import nn
 
 from datamodules import MNIST, Digits
@@ -12,22 +13,6 @@ from experiments.trainers import quiet_trainer
 from lightning_modules import GAN, ConvCritic, ConvGenerator
 
 Shape = tuple[int, int, int]
-
-
-class _Snapshots(pl.Callback):
-    """Copies the generator as it was after certain epochs."""
-
-    def __init__(self, epochs: Sequence[int]) -> None:
-        self.epochs = epochs
-        self.generators: dict[int, nn.Module] = {}
-
-    def on_train_epoch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule
-    ) -> None:
-        epoch = trainer.current_epoch + 1
-        if epoch in self.epochs:
-            assert isinstance(pl_module, GAN)
-            self.generators[epoch] = in_double(pl_module.generator).float()
 
 
 def conv_critic(
@@ -54,8 +39,15 @@ def generators(
 
     critic = conv_critic(shape, width, "batch", seed + 1)
     module = GAN(seeded(generator, seed), critic)
-    snapshots = _Snapshots(epochs)
+    snapshots: dict[int, nn.Module] = {}
+
+    def keep(trainer: pl.Trainer, *_: object) -> None:
+        if (epoch := trainer.current_epoch + 1) in epochs:
+            snapshots[epoch] = in_double(module.generator).float()
+
     pl.seed_everything(seed, verbose=False)
-    trainer = quiet_trainer(max_epochs=max(epochs), callbacks=[snapshots])
+    trainer = quiet_trainer(
+        max_epochs=max(epochs), callbacks=[LambdaCallback(on_train_epoch_end=keep)]
+    )
     trainer.fit(module, datamodule=data)
-    return snapshots.generators
+    return snapshots

@@ -56,11 +56,7 @@ def run(settings: Settings) -> list[Row]:
 
 
 def _curves(settings: Settings, method: str, seed: int) -> list[Row]:
-    lr = {
-        "gan": settings.lr_gan,
-        "wgan": settings.lr_wgan,
-        "wgan_gp": settings.lr_wgan_gp,
-    }[method]
+    lr = settings._asdict()[f"lr_{method}"]
     size, steps, every = settings.width, settings.steps, settings.every
     latent = settings.latent_dim
     module = digits_module(method, size, latent, lr, seed, clip=settings.clip)

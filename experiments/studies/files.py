@@ -12,8 +12,8 @@ from typing import Any, cast, get_type_hints
 import torch
 from jsonargparse import ArgumentParser, get_loader
 
-from experiments.csv_files import csv_text, header_lines
 from experiments.provenance import ROOT, commit, hardware
+from experiments.records import csv_text, header_lines
 from experiments.results.formats import markdown
 from experiments.studies.study import DECLARED, Study, from_csv
 from lightning_modules.core.files import write_whole

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import yaml
 from matplotlib.figure import Figure
 
-from experiments.csv_files import csv_rows
+from experiments.records import csv_rows
 
 Row = dict[str, float | str]
 DECLARED = yaml.safe_load(Path(__file__).with_name("claims.yaml").read_text())

@@ -22,7 +22,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 from typing_extensions import override
 
-from callbacks import WeightEMA
+from callbacks import averaged_network
 from datamodules.core.tensor_dataset import LabelledRows
 from experiments import records
 from experiments.provenance import ROOT, data_root
@@ -56,18 +56,9 @@ class Blindfold(Callback):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Predict the unlabelled rows with the weights that validation uses."""
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        self.predicted = predict(trainer, pl_module, data.domains.target)
-
-
-@torch.no_grad()
-def predict(trainer: Trainer, module: LightningModule, rows: Any) -> Tensor:
-    """Classes of rows, from the averaged weights if there are any."""
-    averages = [c for c in trainer.callbacks if isinstance(c, WeightEMA)]  # type: ignore[attr-defined]
-    with evaluating(module):
-        for average in averages:
-            with average.averaged(module):
-                return torch.as_tensor(module(rows).argmax(1))
-        return torch.as_tensor(module(rows).argmax(1))
+        no_grad, averaged = torch.no_grad(), averaged_network(trainer, pl_module)
+        with no_grad, evaluating(pl_module), averaged:
+            self.predicted: Tensor = pl_module(data.domains.target).argmax(1)
 
 
 def table_of(data: str) -> Table:
