@@ -14,8 +14,8 @@ from torch.utils.benchmark import Timer
 from benchmarks import generative, generative_loops, ranking
 from benchmarks.comparison import Row, seconds
 from benchmarks.fitting import fit
-from benchmarks.flops import count
 from benchmarks.timing import Spent
+from benchmarks.work import count
 from lightning_modules import WGANGP, ResNetCritic, ResNetGenerator
 
 IMAGE = (3, 32, 32)

@@ -8,7 +8,7 @@ import yaml
 
 from experiments import records
 from experiments.records import Record
-from experiments.results import grid
+from experiments.results import formats
 from experiments.results.csv_sections import SECTIONS, csv_section, searches_section
 from experiments.results.formats import cost, each_seed, markdown, mean_and_spread
 from experiments.results.runs import (
@@ -77,9 +77,9 @@ def _section(
     runs, tasks = read_records(name), table.tasks_of(name)
     yield table.note
     if table.grid:
-        yield markdown(grid.grid(table, runs, published))
-        yield markdown(grid.summary(table, runs))
-        if ranking := grid.order(table, runs):
+        yield markdown(formats.grid(table, runs, published))
+        yield markdown(formats.summary(table, runs))
+        if ranking := formats.order(table, runs):
             yield f"{ranking}."
     else:
         yield markdown(_rows(table, tasks, runs, published))

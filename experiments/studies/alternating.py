@@ -1,7 +1,7 @@
-"""Alternating training of small generators and critics on digits, with measurements."""
+"""Alternating training of small networks, measured or copied meanwhile."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import lightning.pytorch as pl
 import torch
@@ -10,14 +10,15 @@ from torch import nn
 
 from callbacks import UpdateProgress
 from callbacks.core.every_n_steps import step_ended
-from datamodules import Digits
-from experiments.studies.critics import gan_module, seeded
+from datamodules import MNIST, Digits
+from experiments.studies.critics import gan_module, in_double, seeded
 from experiments.studies.study import Row
 from experiments.trainers import quiet_trainer
-from lightning_modules import MLPCritic, MLPGenerator
+from lightning_modules import GAN, ConvCritic, ConvGenerator, MLPCritic, MLPGenerator
 from lightning_modules.core.alternating import evaluating
 from lightning_modules.generative.base import GenerativeModule
 
+Shape = tuple[int, int, int]
 Measurement = Callable[[GenerativeModule, Digits, int], Row]
 
 
@@ -74,3 +75,41 @@ def fit_and_measure(
     trainer = quiet_trainer(max_steps=steps, callbacks=[recorder, UpdateProgress()])
     trainer.fit(module, datamodule=data)
     return rows
+
+
+def conv_critic(
+    shape: Shape, width: int, norm: Literal["batch", "none"], seed: int
+) -> nn.Module:
+    """A convolutional critic, with initial weights from this seed."""
+    options = _sides(shape, width)
+    return seeded(lambda: ConvCritic(shape, norm=norm, **options), seed)
+
+
+def _sides(shape: Shape, width: int) -> dict[str, Any]:
+    return {"smallest_side": 2 if shape[1] < 16 else 4, "width": width}
+
+
+def generators(
+    data: Digits | MNIST, epochs: Sequence[int], width: int, latent_dim: int, seed: int
+) -> dict[int, nn.Module]:
+    """A DCGAN's generator after each of these epochs of its training."""
+    shape: Any = data.shape
+    options = _sides(shape, width)
+
+    def generator() -> nn.Module:
+        return ConvGenerator(latent_dim, shape, norm="batch", **options)
+
+    critic = conv_critic(shape, width, "batch", seed + 1)
+    module = GAN(seeded(generator, seed), critic)
+    snapshots: dict[int, nn.Module] = {}
+
+    def keep(trainer: pl.Trainer, *_: object) -> None:
+        if (epoch := trainer.current_epoch + 1) in epochs:
+            snapshots[epoch] = in_double(module.generator).float()
+
+    pl.seed_everything(seed, verbose=False)
+    trainer = quiet_trainer(
+        max_epochs=max(epochs), callbacks=[LambdaCallback(on_train_epoch_end=keep)]
+    )
+    trainer.fit(module, datamodule=data)
+    return snapshots

@@ -79,8 +79,8 @@ def settings_of(name: str, arguments: Sequence[str]) -> Any:
     values = get_loader("yaml")(text)
     notes = dict(re.findall(r"^(\w+): .*? # (.+)$", text, re.M))
     for key, kind in get_type_hints(study.Settings).items():
-        option = {"default": values[key], "help": notes[key]}
-        parser.add_argument(f"--{key}", type=kind, **option)
+        about = {"default": values[key], "help": notes[key]}
+        parser.add_argument(f"--{key}", type=kind, **about)
     given = parser.parse_args([f"--config={config}", *arguments])
     for option in ("config", "docs"):
         given.pop(option, None)

@@ -39,29 +39,19 @@ def run(settings: Settings) -> list[Row]:
             noise = RandomStream(settings.seed, n, "samples").normal(n, 2)
             real, fake = pool[:n], pool[n : 2 * n] + spread * noise
             rows += [
-                _row(settings, real, fake, weight, spread, floor)
+                {**_row(settings, real, fake, weight, spread), "floor": floor}
                 for weight in settings.weights
             ]
     return rows
 
 
 def _row(
-    settings: Settings,
-    real: Tensor,
-    fake: Tensor,
-    weight: float,
-    spread: float,
-    floor: float,
+    settings: Settings, real: Tensor, fake: Tensor, weight: float, spread: float
 ) -> Row:
     seed = settings.seed
     critic = critics.mlp_critic(settings.width, seed)
     module = critics.module_of("wgan_gp", critic, settings.lr, penalty_weight=weight)
-    draw = critics.batches_of(real, fake, size=settings.batch_size, seed=seed)
-
-    def pairs() -> tuple[Tensor, Tensor]:
-        x, y = draw()
-        return x, y
-
+    pairs = critics.batches_of(real, fake, size=settings.batch_size, seed=seed)
     label = f"n = {len(real)}, spread = {spread:g}, lambda = {weight:g}"
     epsilon = torch.rand(len(real), generator=torch.Generator().manual_seed(seed))
     steps = settings.steps
@@ -78,7 +68,6 @@ def _row(
         "slope": float(plan.slope),
         "per_slope": float(plan.per_slope),
         "exact": float(plan.exact),
-        "floor": floor,
     }
 
 

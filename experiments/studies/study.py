@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import yaml
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.records import csv_rows
@@ -117,6 +118,12 @@ def select(rows: Iterable[Row], **values: float | str) -> list[Row]:
 def column(rows: Iterable[Row], name: str) -> list[float]:
     """One column of numbers."""
     return [float(row[name]) for row in rows]
+
+
+def joint_legend(left: Axes, right: Axes, **options: Any) -> None:
+    """One legend for two axes over one another."""
+    handles = [axes.get_legend_handles_labels() for axes in (left, right)]
+    left.legend(*(a + b for a, b in zip(*handles, strict=True)), **options)
 
 
 def figure(width: float, height: float) -> Figure:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments.studies.critics import mlp_critic, module_of, train
-from experiments.studies.study import Claim, Row, column, declared, figure
+from experiments.studies.study import Claim, Row, column, declared, figure, joint_legend
 from lightning_modules.core.random import RandomStream
 from lightning_modules.functional.kantorovich import OptimalCritic
 
@@ -118,13 +118,8 @@ def draw(rows: Sequence[Row]) -> Figure:
     left = fig.subplots()
     x = column(rows, "x")
     for kind, colour in (("real", "#d1495b"), ("fake", "#30638e")):
-        left.fill_between(
-            x,
-            column(rows, f"{kind}_density"),
-            alpha=0.25,
-            color=colour,
-            label=f"density, {kind}",
-        )
+        heights, label = column(rows, f"{kind}_density"), f"density, {kind}"
+        left.fill_between(x, heights, alpha=0.25, color=colour, label=label)
     left.plot(x, column(rows, "discriminator"), color="black", label="D")
     left.set(xlabel="x", ylabel="D and densities", ylim=(0, 1.05))
     right = left.twinx()
@@ -135,9 +130,6 @@ def draw(rows: Sequence[Row]) -> Figure:
     right.plot(x, size * clipped, color="#e0a030", label=label)
     right.plot(x, column(rows, "exact"), "--", color="grey", label="exact potential")
     right.set_ylabel("critic and potential, centred")
-    handles = [axes.get_legend_handles_labels() for axes in (left, right)]
-    left.legend(
-        handles[0][0] + handles[1][0], handles[0][1] + handles[1][1], loc="upper left"
-    )
+    joint_legend(left, right, loc="upper left")
     left.set_title("D saturates; critics rise in straight lines")
     return fig

@@ -6,13 +6,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from torch import Tensor
+from torch import Tensor, nn
 
 from experiments.studies import critics
 from experiments.studies.study import Claim, Row, column, declared, figure, select
 from lightning_modules.functional.kantorovich import OptimalCritic
 
 METHODS = ("wgan", "wgan_gp")
+GRID = ("x", "y", "value")
 TITLES = {
     "gaussians8": "8 Gaussians",
     "gaussians25": "25 Gaussians",
@@ -44,29 +45,25 @@ def run(settings: Settings) -> list[Row]:
     rows: list[Row] = []
     for name in settings.data:
         pool = critics.cloud(name, settings.seed)
-        pair = critics.noisy_copies(
-            pool, settings.n_measured, settings.seed + 9, settings.spread
-        )
-        real, fake = pair()
+        n, seed = settings.n_measured, settings.seed + 9
+        real, fake = critics.noisy_copies(pool, n, seed, settings.spread)()
         exact = OptimalCritic(real, fake)
         for method in METHODS:
             critic = _trained(settings, name, method, pool)
-            rows += _surface(settings, name, method, critic)
-            rows.append(_agreement(name, method, critic, exact, real, fake))
+            agreement = _agreement(critic, exact, torch.cat([real, fake]))
+            own = [*_surface(critic, settings.resolution), agreement]
+            rows += [{"data": name, "method": method, **row} for row in own]
         rows += _points(name, real, fake)
     return rows
 
 
-def _trained(
-    settings: Settings, name: str, method: str, pool: Tensor
-) -> torch.nn.Module:
+def _trained(settings: Settings, name: str, method: str, pool: Tensor) -> nn.Module:
     """The critic; of several clipped ones that of the largest estimate."""
     options = {"clip": settings.clip, "penalty_weight": settings.penalty_weight}
     trained, seed = [], settings.seed
     for lr in settings.lr_clipped if method == "wgan" else (settings.lr,):
-        module = critics.module_of(
-            method, critics.mlp_critic(settings.width, seed), lr, **options
-        )
+        critic = critics.mlp_critic(settings.width, seed)
+        module = critics.module_of(method, critic, lr, **options)
         pairs = critics.noisy_copies(pool, settings.batch_size, seed, settings.spread)
         label = f"{name}, {method}, {lr:g}"
         critics.train(module, pairs, settings.steps, seed=seed, label=label)
@@ -78,36 +75,21 @@ def _trained(
 
 
 @torch.no_grad()
-def _surface(
-    settings: Settings, name: str, method: str, critic: torch.nn.Module
-) -> list[Row]:
-    line = torch.linspace(-2.0, 2.0, settings.resolution)
+def _surface(critic: nn.Module, resolution: int) -> list[Row]:
+    line = torch.linspace(-2.0, 2.0, resolution)
     points = torch.cartesian_prod(line, line)
     values = critic(points)
     values = (values - values.mean()) / values.std()
     return [
-        {"data": name, "method": method, "part": "surface", "x": x, "y": y, "value": v}
-        for (x, y), v in zip(points.tolist(), values.tolist(), strict=True)
+        {"part": "surface", "x": x, "y": y, "value": value}
+        for (x, y), value in zip(points.tolist(), values.tolist(), strict=True)
     ]
 
 
 @torch.no_grad()
-def _agreement(
-    name: str,
-    method: str,
-    critic: torch.nn.Module,
-    exact: OptimalCritic,
-    real: Tensor,
-    fake: Tensor,
-) -> Row:
-    both = torch.cat([real, fake])
-    values = torch.stack([critic(both).double(), exact(both)])
-    return {
-        "data": name,
-        "method": method,
-        "part": "correlation",
-        "value": float(values.corrcoef()[0, 1]),
-    }
+def _agreement(critic: nn.Module, exact: OptimalCritic, points: Tensor) -> Row:
+    values = torch.stack([critic(points).double(), exact(points)])
+    return {"part": "correlation", "value": float(values.corrcoef()[0, 1])}
 
 
 def _points(name: str, real: Tensor, fake: Tensor) -> list[Row]:
@@ -140,21 +122,13 @@ def draw(rows: Sequence[Row]) -> Figure:
         for panel, name in zip(line, names, strict=True):
             own = select(rows, data=name, method=method, part="surface")
             side = round(len(own) ** 0.5)
-            grids = (
-                np.array(column(own, key)).reshape(side, side)
-                for key in ("x", "y", "value")
-            )
+            grids = (np.reshape(column(own, k), (side, side)) for k in GRID)
             panel.contour(*grids, levels=24, cmap="viridis", linewidths=1.2)
             real = select(rows, data=name, part="real")
-            panel.scatter(
-                column(real, "x"), column(real, "y"), s=6, color="#d1495b", alpha=0.7
-            )
+            places = (column(real, key) for key in "xy")
+            panel.scatter(*places, s=6, color="#d1495b", alpha=0.7)
             (row,) = select(rows, data=name, method=method, part="correlation")
-            panel.set(
-                title=f"{TITLES.get(name, name)}, {critics.NAMES[method]}\n"
-                f"correlation {float(row['value']):.2f}",
-                aspect="equal",
-                xlim=(-2, 2),
-                ylim=(-2, 2),
-            )
+            title = f"{TITLES.get(name, name)}, {critics.NAMES[method]}"
+            title += f"\ncorrelation {float(row['value']):.2f}"
+            panel.set(title=title, aspect="equal", xlim=(-2, 2), ylim=(-2, 2))
     return fig

@@ -1,8 +1,8 @@
 """What a generator learns from a discriminator that has become too good."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import mean
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from datamodules import MNIST, Digits
 from experiments.studies import critics
-from experiments.studies.dcgan import conv_critic, generators
+from experiments.studies.alternating import conv_critic, generators
 from experiments.studies.study import Claim, Row, column, declared, figure, select
 from lightning_modules.core.random import RandomStream
 from lightning_modules.functional.adversarial import (
@@ -21,7 +21,8 @@ from lightning_modules.functional.adversarial import (
     wasserstein_generator_loss,
 )
 
-COSTS: dict[str, tuple[str, Callable[[Tensor], Tensor]]] = {
+Cost = Callable[[Tensor], Tensor]
+COSTS: dict[str, tuple[str, Cost]] = {
     "log(1 - D)": ("gan", saturating_generator_loss),
     "-log D": ("gan", non_saturating_generator_loss),
     "-f": ("wgan_gp", wasserstein_generator_loss),
@@ -35,7 +36,7 @@ TITLE, claim = declared(__name__)
 class Settings(NamedTuple):
     """Settings of the study, see configs/studies/vanishing_gradients.yaml."""
 
-    data: str
+    data: Literal["digits", "mnist"]
     data_root: str
     epochs: tuple[int, ...]
     steps: int
@@ -67,12 +68,9 @@ def _run_seed(settings: Settings, seed: int) -> list[Row]:
 
 def _data(settings: Settings, seed: int) -> Digits | MNIST:
     size = settings.batch_size
+    data: Digits | MNIST = Digits(size, n_held_out=0, seed=seed)
     if settings.data == "mnist":
-        data: Digits | MNIST = MNIST(settings.data_root, batch_size=size, seed=seed)
-    elif settings.data == "digits":
-        data = Digits(size, n_held_out=0, seed=seed)
-    else:
-        raise SystemExit(f"error: data must be digits or mnist, got {settings.data}.")
+        data = MNIST(settings.data_root, batch_size=size, seed=seed)
     data.prepare_data()
     data.setup("fit")
     return data
@@ -117,10 +115,7 @@ def _probe(
 
 
 def gradient_norms(
-    generator: nn.Module,
-    critic: nn.Module,
-    latents: Tensor,
-    costs: dict[str, Callable[[Tensor], Tensor]],
+    generator: nn.Module, critic: nn.Module, latents: Tensor, costs: Mapping[str, Cost]
 ) -> dict[str, float]:
     """Euclidean norm of each cost's gradient in the generator's weights, in float64."""
     generator, critic = critics.in_double(generator), critics.in_double(critic)
@@ -195,12 +190,8 @@ def draw(rows: Sequence[Row]) -> Figure:
             own = select(rows, cost=cost, epochs=epoch, seed=rows[0]["seed"])
             steps, norms = column(own, "step"), np.array(column(own, "norm"))
             (line,) = panel.plot(steps, norms, alpha=0.3, linewidth=0.8)
-            panel.plot(
-                steps,
-                _running(norms),
-                color=line.get_color(),
-                label=f"after {epoch:.0f} epoch{'s' if epoch > 1 else ''}",
-            )
+            label = f"after {epoch:.0f} epoch{'s' if epoch > 1 else ''}"
+            panel.plot(steps, _running(norms), color=line.get_color(), label=label)
         panel.set(title=title, xlabel="updates of the critic", yscale="log")
     panels[0].set_ylabel("gradient norm of the generator's cost")
     panels[0].legend(fontsize=8)

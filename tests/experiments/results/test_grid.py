@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from experiments.results.grid import average, grid, order, summary
+from experiments.results.formats import average, grid, order, summary
 from experiments.results.tables import Column, Table
 
 SCORE = Column("score", "score", "{:.1f}")
