@@ -118,11 +118,14 @@ class OfficeImages(TwoDomains):
         check_classes(self.folders, [source_folder.classes, target_folder.classes])
         self.class_names = tuple(source_folder.classes)
         self.num_classes = len(self.class_names)
-        n_val = _share_of(len(source_folder.rows), self.shares[0])
-        source, source_val = hold_out_of_classes(source_folder.rows, n_val)
+        rows, target_rows = (
+            LabelledRows(*folder.rows) for folder in (source_folder, target_folder)
+        )
+        n_val = _share_of(len(rows), self.shares[0])
+        source, source_val = hold_out_of_classes(rows, n_val)
         name = f"data.source: {self.folders[0].root}"
         check_all_present(name, source.y, self.class_names)
-        target, target_test = _split(target_folder.rows, self.shares[1])
+        target, target_test = _split(target_rows, self.shares[1])
         self.test_files = target_folder.files[-len(target_test) :]
         return Domains(source, source_val, target.x, target_test)
 

@@ -1,7 +1,8 @@
 """Rows held out of training."""
 
-from datamodules.core.tensor_dataset import LabelledRows, RowsT
+from datamodules.core.tensor_dataset import LabelledRows
 from lightning_modules.core.validation import check_at_least
+from lightning_modules.data_contracts.contracts import RowsT
 
 
 def check_share(key: str, share: float, may_be_0: bool = True) -> None:

@@ -2,22 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeAlias
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
-from typing_extensions import TypeVar
 
 from lightning_modules.data_contracts.contracts import (
     LabelledBatch,
+    RowsT,
     TwoDomainBatch,
     UnlabelledBatch,
 )
 from lightning_modules.data_contracts.sparse_rows import Rows
 
 BatchT = TypeVar("BatchT")
-RowsT = TypeVar("RowsT", bound=Rows, covariant=True, default=Rows)
 
 
 class RowTransform(Protocol):

@@ -3,12 +3,11 @@
 from typing import Any
 
 import torch
-from sklearn.datasets import load_digits
 from typing_extensions import override
 
 from datamodules.core.in_memory import InMemoryDataModule, Splits
-from datamodules.core.samplers import seeded_generator
 from datamodules.core.tensor_dataset import LabelledRows
+from datamodules.readers.images.digit_files import read_small_digits
 from lightning_modules.core.validation import check_at_least
 
 N_DIGITS = 1_797
@@ -54,11 +53,8 @@ class Digits(InMemoryDataModule):
     @override
     def read(self) -> Splits:
         """All digits in a fixed random order, split in two."""
-        pixels, labels = load_digits(return_X_y=True)
-        x = torch.from_numpy(pixels).to(torch.uint8).view(-1, *self.shape)
-        y = torch.from_numpy(labels).long()
-        order = torch.randperm(N_DIGITS, generator=seeded_generator("digits", 0))
-        digits = LabelledRows(x, y).part(order)
+        ink, labels = read_small_digits()
+        digits = LabelledRows(ink.to(torch.uint8), labels)
         if not self.n_held_out:
             return digits, digits, digits
         held_out = digits.part(slice(N_DIGITS - self.n_held_out, None))

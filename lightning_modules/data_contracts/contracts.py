@@ -10,15 +10,25 @@ batches; ``isinstance`` asks whether an object has it all.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import (
+    Any,
+    ClassVar,
+    Generic,
+    Literal,
+    NamedTuple,
+    Protocol,
+    runtime_checkable,
+)
 
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
+from typing_extensions import TypeVar
 
 from lightning_modules.data_contracts.sparse_rows import Rows
 from lightning_modules.data_contracts.user_items import UserItems
 
+RowsT = TypeVar("RowsT", bound=Rows, covariant=True, default=Rows)
 DataKind = Literal["samples", "labelled_rows", "two_domains", "interactions"]
 
 DESCRIPTIONS: Mapping[DataKind, tuple[str, str]] = {
@@ -36,10 +46,10 @@ DESCRIPTIONS: Mapping[DataKind, tuple[str, str]] = {
 # Batches ------------------------------------------------------------------------------
 
 
-class LabelledBatch(NamedTuple):
+class LabelledBatch(NamedTuple, Generic[RowsT]):
     """Samples (n, ...) and their labels, int64 (n,)."""
 
-    x: Rows
+    x: RowsT
     y: Tensor
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torchvision import datasets
 
 from datamodules.adaptation.digit_domains import FILES, DigitName
-from datamodules.readers.images.digit_files import DigitParts
+from datamodules.readers.images.archives import Images
 
 N = {"train": 20, "test": 12}
 PARTS = ("train", "test")
@@ -114,7 +114,7 @@ def write_mnist_m_tensors(folder: Path) -> None:
         torch.save(pair, folder / f"mnist_m_{part}.pt")
 
 
-def read(name: str, root: Path, download: bool = False) -> DigitParts:
+def read(name: str, root: Path, download: bool = False) -> tuple[Images, Images]:
     """Both parts of a data set, as the data module reads them."""
     files = FILES[name](root, download)
     files.find()
