@@ -190,6 +190,21 @@ class ComparesSamples(Protocol):
 
 
 @runtime_checkable
+class DrawsSamples(Protocol):
+    """A method with a network ``generator`` that draws samples, and logs metrics."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+
+    def sample(self, n: int, seed: int = 0) -> Tensor:
+        """Samples (n, ...) on the device; the same seed gives the same samples."""
+
+    def log_evaluation(self, values: Mapping[str, Tensor | float]) -> None:
+        """Log values of a validation or test run; called on all ranks."""
+
+
+@runtime_checkable
 class HasFeatures(Protocol):
     """A method that maps samples to features (n, d)."""
 
@@ -203,6 +218,27 @@ class HasPoints(Protocol):
 
     def points(self) -> dict[str, Tensor]:
         """``users`` (n_users, d), ``items`` (n_items, d), and more."""
+
+
+@runtime_checkable
+class RanksItems(Protocol):
+    """The evaluation of a method that ranks items for users.
+
+    Attributes:
+        score_name: What ``shown`` gives: a distance or a score.
+        ranking: Its `RankingMetrics`, whose ``ks`` are the cut-offs.
+    """
+
+    score_name: ClassVar[str]
+    ranking: Any
+
+    def shown(self, scores: Tensor) -> Tensor:
+        """Scores as people are shown them."""
+
+    def rank(
+        self, users: Tensor, k: int, seen: UserItems | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The k best items of users int64 (n,) without the seen ones, and scores."""
 
 
 @runtime_checkable
