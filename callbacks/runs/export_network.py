@@ -4,8 +4,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
 from typing_extensions import override
 
+from callbacks.core.loggers import run_directory
 from callbacks.runs.ema import averaged_weights
-from callbacks.runs.run_directory import run_directory
 from lightning_modules.core.recipe import recipe_of, save_network
 
 

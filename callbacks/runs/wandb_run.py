@@ -12,10 +12,10 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
 from typing_extensions import override
 
+from callbacks.core.loggers import run_directory
 from callbacks.runs.ema import averaged_network
 from callbacks.runs.export_network import ExportNetwork
 from callbacks.runs.run_config import RunConfig, provenance
-from callbacks.runs.run_directory import run_directory
 from lightning_modules.core.lightning_internals import given_wandb_id, set_wandb_id
 from lightning_modules.core.recipe import recipe_of, save_network
 from lightning_modules.data_contracts.contracts import DrawsSamples, Monitored

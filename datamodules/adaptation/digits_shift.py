@@ -9,6 +9,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.adaptation.base import Domains, TwoDomains
+from datamodules.core.hold_out import last_rows
 from datamodules.core.tensor_dataset import LabelledRows
 from datamodules.readers.images.digit_files import read_small_digits
 from lightning_modules.core.validation import check_at_least
@@ -84,13 +85,9 @@ class DigitsShift(TwoDomains):
         source = LabelledRows(_on_scale(x[:N_SOURCE]), y[:N_SOURCE])
         moved = disturbed(x[N_SOURCE:], self.blur, self.right, self.down)
         target = LabelledRows(_on_scale(moved), y[N_SOURCE:])
-        n_source, n_target = N_SOURCE - self.n_val, N_TARGET - self.n_test
-        return Domains(
-            source=source.part(slice(n_source)),
-            source_val=source.part(slice(n_source, None)),
-            target=target.x[:n_target],
-            target_test=target.part(slice(n_target, None)),
-        )
+        train, val = last_rows(source, self.n_val)
+        unlabelled, test = last_rows(target, self.n_test)
+        return Domains(train, val, unlabelled.x, test)
 
 
 def _check_between(least: int, most: int, **values: int) -> None:

@@ -27,7 +27,7 @@ from datamodules.readers.features.scaling import (
     check_scaling,
     fit_scaling,
 )
-from datamodules.readers.features.svmlight_columns import ZeroBased
+from datamodules.readers.features.svmlight import ZeroBased
 from lightning_modules.core.validation import check_at_least, check_choice
 
 FEW = 10  # rows whose mean and deviation say little

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from typing_extensions import override
 
+from datamodules.core.hold_out import last_rows
 from datamodules.core.in_memory import InMemoryDataModule, Splits
 from datamodules.core.tensor_dataset import LabelledRows
 from datamodules.readers.images.digit_files import read_small_digits
@@ -55,7 +56,5 @@ class Digits(InMemoryDataModule):
         """All digits in a fixed random order, split in two."""
         ink, labels = read_small_digits()
         digits = LabelledRows(ink.to(torch.uint8), labels)
-        if not self.n_held_out:
-            return digits, digits, digits
-        held_out = digits.part(slice(N_DIGITS - self.n_held_out, None))
-        return digits.part(slice(N_DIGITS - self.n_held_out)), held_out, held_out
+        train, held_out = last_rows(digits, self.n_held_out)
+        return train, held_out, held_out

@@ -14,8 +14,7 @@ from datamodules.readers.features.arrays import (
     as_rows,
 )
 from datamodules.readers.features.formats import FEATURES, LABELS, READERS, first_of
-from datamodules.readers.features.svmlight import TEXT
-from datamodules.readers.features.svmlight_columns import ZeroBased, aligned
+from datamodules.readers.features.svmlight import TEXT, ZeroBased, aligned
 from lightning_modules.data_contracts.sparse_rows import Rows, SparseRows
 
 Paths = Mapping[str, Path]

@@ -23,10 +23,7 @@ class IdxFiles(ImageFiles):
     """
 
     def __init__(
-        self,
-        root: Path,
-        download: bool,
-        source: type[datasets.MNIST] = datasets.MNIST,
+        self, root: Path, download: bool, source: type[datasets.MNIST] = datasets.MNIST
     ) -> None:
         self.download, self.source = download, source
         name = source.__name__
