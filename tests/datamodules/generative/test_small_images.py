@@ -11,7 +11,7 @@ from torchvision import datasets
 
 from datamodules import CIFAR10, MNIST, FashionMNIST
 from datamodules.generative.small_images import SmallImages
-from tests.support.idx_files import N_TEST, N_TRAIN, contents, root_of, unpack, write
+from tests.support.digit_sets import N_TEST, N_TRAIN, contents, root_of, unpack, write
 from tests.support.small_images import write_strips
 
 
