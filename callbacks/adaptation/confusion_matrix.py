@@ -59,7 +59,6 @@ class ConfusionMatrixPicture(Callback):
 
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Read the classes from the data."""
         if stage == "predict":
             return
         data = require_domains(self, trainer)
@@ -77,7 +76,6 @@ class ConfusionMatrixPicture(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any,
         batch: Any, batch_idx: int, dataloader_idx: int = 0,
     ) -> None:  # fmt: skip
-        """Count the target's rows of a batch."""
         if dataloader_idx != TARGET or trainer.sanity_checking:
             return
         expected = (len(batch[1]), len(self._names))

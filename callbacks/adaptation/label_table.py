@@ -49,7 +49,6 @@ class LabelTable(PredictionTable):
 
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Read the classes, and what is known of the rows, from the data."""
         if stage == "predict":
             data = require_domains(self, trainer)
             self._names, self._known = tuple(data.class_names), data.row_columns

@@ -124,7 +124,6 @@ class FeatureMetrics(SampleMetrics):
 
     @override
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Move the networks to the module's device."""
         self._collected = []
         for extractor in self._extractors.values():
             extractor.to(pl_module.device)

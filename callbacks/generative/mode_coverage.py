@@ -38,7 +38,6 @@ class ModeCoverageMonitor(SampleMetrics):
 
     @override
     def prepare(self, trainer: Trainer) -> None:
-        """Read the modes from the data."""
         self._metric = ModeCoverage(*require_modes(self, trainer))
 
     @override

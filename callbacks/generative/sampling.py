@@ -26,7 +26,6 @@ class SampleMetrics(Callback):
 
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Refuse a module without a generator, and prepare."""
         if stage != "predict":
             require_generator(self, pl_module)
             self.prepare(trainer)
@@ -35,7 +34,6 @@ class SampleMetrics(Callback):
     def on_validation_epoch_end(
         self, trainer: Trainer, pl_module: LightningModule
     ) -> None:
-        """Log the metrics."""
         if not trainer.sanity_checking:
             module, stage = require_generator(self, pl_module), stage_of(trainer)
             values = self.metrics(trainer, module, stage)

@@ -64,7 +64,6 @@ class PredictionWriter(Callback):
 
     @override
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Forget an earlier prediction."""
         self.rows.clear()
 
     @override
@@ -72,7 +71,6 @@ class PredictionWriter(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any,
         *_: Any,
     ) -> None:  # fmt: skip
-        """Keep the rows of a batch with their numbers."""
         self.keep(pl_module, outputs, batch)
 
     @override

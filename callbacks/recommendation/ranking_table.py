@@ -50,13 +50,10 @@ class RankingTable(PredictionTable):
 
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Read from the data what users and items are."""
         if stage != "predict":
             return
-        data, module = (
-            require_interactions(self, trainer),
-            require_ranker(self, pl_module),
-        )
+        data = require_interactions(self, trainer)
+        module = require_ranker(self, pl_module)
         self._catalogue, self._score_name = data.catalogue, module.score_name
         if self.k > (most := max(module.ranking.ks)):
             raise ValueError(

@@ -70,10 +70,8 @@ class TopItems(Callback):
         self._validations += 1
         if self._validations % self.every:
             return
-        module, data = (
-            require_ranker(self, pl_module),
-            require_interactions(self, trainer),
-        )
+        module = require_ranker(self, pl_module)
+        data = require_interactions(self, trainer)
         with torch.no_grad():
             users = self._rows.to(pl_module.device)
             seen = data.interactions("all").to(pl_module.device)

@@ -60,7 +60,6 @@ class ExportNetwork(Callback):
 
     @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the files, on rank 0."""
         if trainer.fast_dev_run or not trainer.is_global_zero:  # type: ignore[attr-defined]
             return
         with averaged_weights(trainer, pl_module):

@@ -62,7 +62,6 @@ class RunConfig(SaveConfigCallback):
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write both files, on rank 0."""
         if trainer.is_global_zero:
             self.write(run_directory(trainer))
 

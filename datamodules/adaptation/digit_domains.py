@@ -110,7 +110,6 @@ class DigitDomains(TwoDomains):
 
     @override
     def read(self) -> Domains:
-        """Both data sets, in one form."""
         parts = {name: files.read() for name, files in self.files.items()}
         source, target = (parts[name] for name in self.domain_names)
         train, val = hold_out_last(LabelledRows(*source[0]), self.n_val)

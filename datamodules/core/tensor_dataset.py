@@ -119,11 +119,12 @@ def numbers(rows: Tensor) -> TensorDataset[Tensor]:
     >>> numbers(torch.arange(5))[torch.tensor([3, 4]), None]
     tensor([3, 4])
     """
-    return TensorDataset(_alone, rows)
+    return TensorDataset(as_it_is, rows)
 
 
-def _alone(column: Tensor) -> Tensor:
-    return column
+def as_it_is(batch: BatchT) -> BatchT:
+    """A batch that needs no more making."""
+    return batch
 
 
 def _select(column: Rows, rows: Tensor) -> Rows:

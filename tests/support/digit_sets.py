@@ -47,11 +47,8 @@ def write_mnist(root: Path, garbage: bool = False) -> None:
             ("images-idx3", pixels(part, 28, 28)),
             ("labels-idx1", (labels(part) * (3 if garbage else 1)) % 10),
         ):
-            sizes = struct.pack(f">{values.ndim}I", *values.shape)
-            head = b"\0\0\x08" + bytes([values.ndim]) + sizes
-            (folder / f"{name}-{kind}-ubyte").write_bytes(
-                head + values.astype(np.uint8).tobytes()
-            )
+            content = idx(torch.from_numpy(values.astype(np.uint8)))
+            (folder / f"{name}-{kind}-ubyte").write_bytes(content)
 
 
 def write_usps(root: Path, garbage: bool = False) -> None:

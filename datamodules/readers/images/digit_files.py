@@ -45,7 +45,6 @@ class SVHNFiles(ImageFiles):
 
     @override
     def find(self) -> None:
-        """Looks for both files, then at the network."""
         self.archives.mend(self.archives.fault(), self.download)
 
     @override

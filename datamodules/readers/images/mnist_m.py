@@ -35,7 +35,6 @@ class MNISTMFiles(ImageFiles):
 
     @override
     def find(self) -> None:
-        """Looks for either form."""
         for folder in (self.root / name for name in FOLDERS):
             for ending in (LISTS, TENSORS):
                 names = [f"mnist_m_{part}{ending}" for part in ("train", "test")]
