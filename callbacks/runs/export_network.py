@@ -4,8 +4,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
 from typing_extensions import override
 
+from callbacks.core.loggers import run_directory
 from callbacks.runs.ema import averaged_weights
-from callbacks.runs.run_directory import run_directory
 from lightning_modules.core.recipe import check_savable, save_network
 
 
@@ -55,7 +55,6 @@ class ExportNetwork(Callback):
 
     @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the files, on rank 0."""
         if trainer.fast_dev_run or not trainer.is_global_zero:  # type: ignore[attr-defined]
             return
         with averaged_weights(trainer, pl_module):

@@ -5,21 +5,8 @@ An entry that is mended is to be removed, and this file when it is empty.
 
 PENDING: dict[str, set[str]] = {
     "directions": set(),
-    "rooms": {
-        "callbacks.core.requirements -> lightning_modules.generative.base",
-        "callbacks.core.requirements -> lightning_modules.recommendation.evaluation",
-        "callbacks.runs.wandb_run -> lightning_modules.generative.base",
-        "datamodules.adaptation.digits_shift -> datamodules.generative.digits",
-    },
-    "readers": {
-        "datamodules.readers.images.digit_files -> datamodules.core.tensor_dataset",
-        "datamodules.readers.images.folder -> datamodules.core.tensor_dataset",
-        "datamodules.readers.images.idx -> datamodules.core.tensor_dataset",
-        "datamodules.readers.images.mnist_m -> datamodules.core.tensor_dataset",
-        "datamodules.readers.images.png_strips -> datamodules.core.tensor_dataset",
-        "datamodules.readers.images.svhn -> datamodules.core.tensor_dataset",
-        "datamodules.readers.images.usps -> datamodules.core.tensor_dataset",
-    },
+    "rooms": set(),
+    "readers": set(),
     "circles": set(),
     "places": set(),
     "attributes": {
@@ -67,7 +54,5 @@ PENDING: dict[str, set[str]] = {
         "lightning_modules/recommendation/warp.py",
     },
     "ancestors": set(),
-    "files": {
-        "more than 750 files",
-    },
+    "files": set(),
 }

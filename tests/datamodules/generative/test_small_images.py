@@ -1,4 +1,4 @@
-"""MNIST and FashionMNIST, tried on small files in the original format."""
+"""MNIST, FashionMNIST and CIFAR-10, tried on small files in the original formats."""
 
 import os
 import shutil
@@ -9,8 +9,10 @@ import pytest
 import torch
 from torchvision import datasets
 
-from datamodules import MNIST, FashionMNIST
-from tests.support.idx_files import N_TEST, N_TRAIN, contents, root_of, unpack, write
+from datamodules import CIFAR10, MNIST, FashionMNIST
+from datamodules.generative.small_images import SmallImages
+from tests.support.digit_sets import N_TEST, N_TRAIN, contents, root_of, unpack, write
+from tests.support.small_images import write_strips
 
 
 @pytest.fixture
@@ -117,9 +119,18 @@ def test_a_validation_part_that_leaves_nothing_is_refused(
         MNIST(root_of(folder), n_val=n_val).real("train")
 
 
-def test_a_size_that_does_not_exist_is_refused() -> None:
+@pytest.mark.parametrize("source", [MNIST, CIFAR10])
+def test_a_size_that_does_not_exist_is_refused(source: type[SmallImages]) -> None:
     with pytest.raises(ValueError, match=r"data\.image_size .* got '64'"):
-        MNIST(image_size=64)  # type: ignore[arg-type]
+        source(image_size=64)  # type: ignore[arg-type]
+
+
+def test_size_28_is_the_whole_image_made_smaller(tmp_path: Path) -> None:
+    write_strips(tmp_path)
+    large, small = (CIFAR10(str(tmp_path), n_val=0, image_size=s) for s in (32, 28))
+    assert small.real("train").shape == (6, *small.shape) == (6, 3, 28, 28)
+    before, after = (data.real("train").mean((2, 3)) for data in (large, small))
+    assert torch.allclose(before, after, atol=0.03)
 
 
 @pytest.mark.data
@@ -130,3 +141,15 @@ def test_the_real_files_hold_the_published_counts() -> None:
     counts = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
     assert data.train_set.y.bincount().tolist() == counts
     assert data.real("test").shape == (10_000, 1, 28, 28)
+
+
+@pytest.mark.data
+def test_the_real_strips_hold_the_published_counts() -> None:
+    data = CIFAR10(f"{os.environ['WASSERSTEIN_DATA']}/cifar10", n_val=0)
+    data.prepare_data()
+    data.setup("fit")
+    counts = [1989, 1981, 2042, 2011, 2009, 1925, 2038, 2027, 2012, 1966]
+    assert data.train_set.y.bincount().tolist() == counts
+    colours = (data.real("train").mean((0, 2, 3)) + 1) / 2
+    # those of all 50,000; these are 20,000 of them
+    assert torch.allclose(colours, torch.tensor([0.4914, 0.4822, 0.4465]), atol=0.01)

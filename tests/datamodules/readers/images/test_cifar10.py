@@ -1,7 +1,6 @@
-"""CIFAR-10, tried on small files in the original formats."""
+"""CIFAR-10 from small files in the original formats and from strips of PNG."""
 
 import hashlib
-import os
 import pickle
 import shutil
 import tarfile
@@ -13,10 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torchvision import datasets
 
 from datamodules import CIFAR10
-from tests.support.png_strips import pixels, write_strips
+from tests.support.small_images import pixels, write_strips
 
 PER_BATCH = 4
 BATCHES = [f"data_batch_{i}" for i in range(1, 6)]
@@ -95,14 +95,6 @@ def test_what_numpy_says_about_old_pickles_is_not_passed_on(
     assert len(CIFAR10(str(folder.parent), n_val=0).real("train")) == 5 * PER_BATCH
 
 
-def test_size_28_is_the_whole_image_made_smaller(tmp_path: Path) -> None:
-    write_strips(tmp_path)
-    large, small = (CIFAR10(str(tmp_path), n_val=0, image_size=s) for s in (32, 28))
-    assert small.real("train").shape == (6, *small.shape) == (6, 3, 28, 28)
-    before, after = (data.real("train").mean((2, 3)) for data in (large, small))
-    assert torch.allclose(before, after, atol=0.03)
-
-
 def test_missing_files_end_in_what_to_put_where(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as error:
         CIFAR10(str(tmp_path)).prepare_data()
@@ -162,18 +154,61 @@ def test_a_damaged_file_that_cannot_be_replaced_is_named(
     assert f"data.download: {path} is cut off" in str(error.value)
 
 
-def test_a_size_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"data\.image_size .* got '64'"):
-        CIFAR10(image_size=64)  # type: ignore[arg-type]
-
-
-@pytest.mark.data
-def test_the_real_strips_hold_the_published_counts() -> None:
-    data = CIFAR10(f"{os.environ['WASSERSTEIN_DATA']}/cifar10", n_val=0)
+def test_rows_of_png_strips_are_images_with_the_labels_of_their_numbers(
+    tmp_path: Path,
+) -> None:
+    strips = write_strips(tmp_path)
+    (tmp_path / "cifar10_batch_copy.png").write_bytes(b"not one of them")
+    data = CIFAR10(str(tmp_path), n_val=0)
     data.prepare_data()
     data.setup("fit")
-    counts = [1989, 1981, 2042, 2011, 2009, 1925, 2038, 2027, 2012, 1966]
-    assert data.train_set.y.bincount().tolist() == counts
-    colours = (data.real("train").mean((0, 2, 3)) + 1) / 2
-    # those of all 50,000; these are 20,000 of them
-    assert torch.allclose(colours, torch.tensor([0.4914, 0.4822, 0.4465]), atol=0.01)
+    picture = data.train_set.x[4]  # row 1 of strip 1
+    expected = strips[1][1].reshape(32, 32, 3).transpose(2, 0, 1)
+    assert torch.equal(picture, torch.from_numpy(expected))
+    assert data.train_set.y.tolist() == [0, 1, 2, 1, 2, 3]
+    assert data.test_set.y.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("cifar10_batch_1.png", b"\x89PNG and no more", "batch_1.png is cut off"),
+        ("labels.json", b"[1, 2", "labels.json is not a list"),
+        (
+            "labels.json",
+            b"[1, 2, 3, 4]",
+            "has 4 labels, too few for cifar10_batch_1.png",
+        ),
+    ],
+)
+def test_damaged_strips_and_labels_are_named(
+    tmp_path: Path, name: str, content: bytes, sentence: str
+) -> None:
+    write_strips(tmp_path)
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=sentence):
+        CIFAR10(str(tmp_path), n_val=0).setup("fit")
+
+
+def test_a_cut_strip_is_named(tmp_path: Path) -> None:
+    write_strips(tmp_path)
+    path = tmp_path / "cifar10_batch_50.png"
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(ValueError, match=r"batch_50\.png is cut off"):
+        CIFAR10(str(tmp_path), n_val=0).setup("fit")
+
+
+def test_strips_of_another_width_are_refused(tmp_path: Path) -> None:
+    write_strips(tmp_path)
+    Image.new("RGB", (1000, 3)).save(tmp_path / "cifar10_batch_0.png")
+    with pytest.raises(ValueError, match="1000 pixels wide"):
+        CIFAR10(str(tmp_path), n_val=0).setup("fit")
+
+
+@pytest.mark.parametrize("missing", [0, 50])
+def test_a_part_without_strips_is_named(tmp_path: Path, missing: int) -> None:
+    write_strips(tmp_path)
+    (tmp_path / "cifar10_batch_1.png").unlink()
+    (tmp_path / f"cifar10_batch_{missing}.png").unlink()
+    with pytest.raises(FileNotFoundError, match=f"cifar10_batch_{missing}.png"):
+        CIFAR10(str(tmp_path), n_val=0).setup("fit")
