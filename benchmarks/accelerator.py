@@ -1,11 +1,12 @@
 """On a CUDA device: eager, compiled, and compiled in bfloat16."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.callbacks import LambdaCallback
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.benchmark import Timer
@@ -13,15 +14,15 @@ from torch.utils.benchmark import Timer
 from benchmarks import generative, generative_loops, ranking
 from benchmarks.comparison import Row, seconds
 from benchmarks.fitting import fit
-from benchmarks.flops import count
 from benchmarks.timing import Spent
+from benchmarks.work import count
 from lightning_modules import WGANGP, ResNetCritic, ResNetGenerator
 
 IMAGE = (3, 32, 32)
-MODES: dict[str, dict[str, Any]] = {
-    "eager": {"compile": False, "precision": "32-true"},
-    "compiled": {"compile": True, "precision": "32-true"},
-    "compiled, bfloat16": {"compile": True, "precision": "bf16-mixed"},
+MODES = {  # whether it is compiled, and the precision
+    "eager": (False, "32-true"),
+    "compiled": (True, "32-true"),
+    "compiled, bfloat16": (True, "bf16-mixed"),
 }
 NOT_RUN = [{"state": "not run: no CUDA device"}]
 
@@ -40,39 +41,13 @@ def pairs() -> dict[str, generative.Pair]:
     return small | big
 
 
-@dataclass(frozen=True)
-class Device:
-    """Where it runs: ``cuda``, or ``cpu`` to try the script."""
-
-    kind: str
-
-    def wait(self) -> None:
-        """Until all kernels have run."""
-        if self.kind == "cuda":
-            torch.cuda.synchronize()
-
-    def memory(self) -> int:
-        """Bytes at the highest point since the last call."""
-        if self.kind != "cuda":
-            return 0
-        held = torch.cuda.max_memory_allocated()
-        torch.cuda.reset_peak_memory_stats()
-        return held
-
-
-class _Waits(pl.Callback):
-    """Lets the clock stop only when the device is done."""
-
-    def __init__(self, device: Device) -> None:
-        self.device = device
-
-    def on_train_start(self, *_: Any) -> None:
-        """Nothing is left from before."""
-        self.device.wait()
-
-    def on_train_end(self, *_: Any) -> None:
-        """The last step is done."""
-        self.device.wait()
+def peak_memory(device: str) -> int:
+    """Bytes at the highest point since the last call."""
+    if device != "cuda":
+        return 0
+    held = torch.cuda.max_memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    return held
 
 
 def accelerator(rounds: int) -> list[Row]:
@@ -80,29 +55,27 @@ def accelerator(rounds: int) -> list[Row]:
     if not torch.cuda.is_available():
         return NOT_RUN
     torch.backends.cudnn.allow_tf32 = False  # the matrix product has none either
-    device = Device("cuda")
-    steps = rounds * 20
+    steps, device = rounds * 20, "cuda"
     rows = [row for p in pairs().values() for row in wgan_gp_rows(device, p, steps)]
     shops = (ranking.Shop(100_000, n) for n in (10**6, 10**7))
     return rows + [_ranker(device, shop, steps) for shop in shops]
 
 
-def wgan_gp_rows(device: Device, pair: generative.Pair, steps: int) -> Iterator[Row]:
+def wgan_gp_rows(device: str, pair: generative.Pair, steps: int) -> Iterator[Row]:
     """One WGAN-GP in all modes; the first run of a mode compiles and doesn't count."""
     data = generative.RandomRows(pair.shape, pair.batch)
     flops = _flops(pair)
-    for mode, options in MODES.items():
+    for mode, (compiled, precision) in MODES.items():
         torch.manual_seed(0)
-        module = WGANGP(*pair.networks(), compile=options["compile"])
-        run = _run(device, module, data, precision=options["precision"])
+        module = WGANGP(*pair.networks(), compile=compiled)
+        run = _run(device, module, data, precision=precision)
         run(4)
         if module.compile_failed:
             yield {"case": pair.described, "variant": f"{mode}: could not be compiled"}
             continue
-        device.memory()
+        peak_memory(device)
         spent = run(steps)
-        memory = device.memory()
-        rate = matrix_rate(device, options["precision"])
+        memory, rate = peak_memory(device), matrix_rate(device, precision)
         wall = spent.wall / steps
         yield {
             "case": f"wgan_gp: {pair.described}, batch {pair.batch}",
@@ -116,17 +89,16 @@ def wgan_gp_rows(device: Device, pair: generative.Pair, steps: int) -> Iterator[
 
 
 def _run(
-    device: Device, module: pl.LightningModule, data: Any, **options: Any
+    device: str, module: pl.LightningModule, data: Any, **options: Any
 ) -> Callable[[int], Spent]:
-    return lambda steps: fit(
-        module,
-        data,
-        steps,
-        accelerator=device.kind,
-        devices=1,
-        callbacks=[_Waits(device)],
-        **options,
-    )
+    def wait(*_: object) -> None:
+        """Let the clock start and stop only when all kernels have run."""
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    waiting = LambdaCallback(on_train_start=wait, on_train_end=wait)
+    where = {"accelerator": device, "devices": 1, "callbacks": [waiting]}
+    return lambda steps: fit(module, data, steps, **where, **options)
 
 
 def _flops(pair: generative.Pair) -> int:
@@ -137,11 +109,11 @@ def _flops(pair: generative.Pair) -> int:
     return count(lambda: updates(1)) * pair.batch // 2
 
 
-def matrix_rate(device: Device, precision: str, side: int = 4096) -> float:
+def matrix_rate(device: str, precision: str, side: int = 4096) -> float:
     """Floating-point operations a second of a large product."""
     dtype = torch.float32 if precision == "32-true" else torch.bfloat16
-    side = side if device.kind == "cuda" else 256
-    a = torch.randn(side, side, device=device.kind, dtype=dtype)
+    side = side if device == "cuda" else 256
+    a = torch.randn(side, side, device=device, dtype=dtype)
     calls = 20
     product = Timer("a @ a", globals={"a": a})
     return float(2.0 * side**3 / product.timeit(calls).mean)
@@ -160,16 +132,16 @@ def _launches(run: Callable[[int], Spent]) -> float:
     return float(launched * 1e-6 / spent.wall)
 
 
-def _ranker(device: Device, shop: ranking.Shop, steps: int) -> Row:
+def _ranker(device: str, shop: ranking.Shop, steps: int) -> Row:
     module = ranking.module()
     run = _run(device, module, shop)
     run(4)
-    device.memory()
+    peak_memory(device)
     spent = run(steps)
     return {
         "case": f"cml: d 64, U 20, 4,096 pairs, {shop.sizes[1]:,} items",
         "variant": "eager",
         "generator update": seconds(spent.wall / steps),
         "real images a second": f"{ranking.BATCH * steps / spent.wall:,.0f} pairs",
-        "peak memory": f"{device.memory() / 2**20:.0f} MiB",
+        "peak memory": f"{peak_memory(device) / 2**20:.0f} MiB",
     }

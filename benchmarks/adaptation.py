@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
-from benchmarks.loops import shuffled
+from benchmarks.fitting import shuffled
 from datamodules.adaptation.base import Domains, TwoDomains
 from datamodules.core.tensor_dataset import LabelledRows
 from lightning_modules import WDGRL, LinearClassifier, MLPCritic, MLPExtractor

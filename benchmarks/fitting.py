@@ -1,30 +1,27 @@
-"""Cost of `trainer.fit` between the first step and the last."""
+"""Cost of `trainer.fit` between the first step and the last, and of loops by hand."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import LambdaCallback
 from lightning.pytorch.loggers import CSVLogger
+from torch import Tensor
 
 from benchmarks.timing import Spent, spending
 from callbacks import UpdateProgress
 from experiments.trainers import quiet_trainer
 
 
-class Stopwatch(pl.Callback):
+def stopwatch(spent: Spent) -> pl.Callback:
     """Times the training loop, without what is done before and after it."""
-
-    def __init__(self, spent: Spent) -> None:
-        self._block = spending(spent)
-
-    def on_train_start(self, *_: Any) -> None:
-        """Right before the first batch."""
-        self._block.__enter__()
-
-    def on_train_end(self, *_: Any) -> None:
-        """Right after the last."""
-        self._block.__exit__(None, None, None)
+    block = spending(spent)
+    return LambdaCallback(
+        on_train_start=lambda *_: block.__enter__(),
+        on_train_end=lambda *_: block.__exit__(None, None, None),
+    )
 
 
 def fit(
@@ -35,11 +32,11 @@ def fit(
     Args:
         module: What is trained.
         data: What it is trained on.
-        steps: Player updates.
+        steps: Updates that ``global_step`` counts.
         **options: See `quiet_trainer`.
     """
     spent = Spent(units=steps)
-    _fit(module, data, steps, Stopwatch(spent), options)
+    _fit(module, data, steps, stopwatch(spent), options)
     return spent
 
 
@@ -62,8 +59,8 @@ class Interleaved(pl.Callback):
 
     def _begin(self) -> None:
         self.ours.append(Spent(units=self.steps))
-        self._watch = Stopwatch(self.ours[-1])
-        self._watch.on_train_start()
+        self._block = spending(self.ours[-1])
+        self._block.__enter__()
 
     def on_train_start(self, trainer: pl.Trainer, *_: Any) -> None:
         """The first round."""
@@ -74,7 +71,7 @@ class Interleaved(pl.Callback):
         """The end of a round: the other's turn, and another round if there is one."""
         if trainer.global_step < self._next:
             return
-        self._watch.on_train_end()
+        self._block.__exit__(None, None, None)
         self.others.append(Spent(units=self.steps))
         with spending(self.others[-1]):
             self.other(self.steps)
@@ -97,7 +94,7 @@ def fit_beside(
         other: Does some updates.
         module: What is trained.
         data: What it is trained on.
-        steps: Player updates of a round.
+        steps: The same of a round.
         rounds: How many rounds.
         **options: See `quiet_trainer`.
 
@@ -128,3 +125,23 @@ def watched(folder: Path) -> dict[str, Any]:
         "log_every_n_steps": 50,
         "callbacks": [UpdateProgress()],
     }
+
+
+def shuffled(n: int, size: int) -> Iterator[Tensor]:
+    """Numbers of the rows of full batches, reshuffled every pass."""
+    while True:
+        for rows in torch.split(torch.randperm(n), size):
+            if len(rows) == size:
+                yield rows
+
+
+def repeated(
+    step: Callable[..., None], batches: Iterator[tuple[Tensor, ...]]
+) -> Callable[[int], None]:
+    """A function that takes so many steps, each on the next batch."""
+
+    def run(steps: int) -> None:
+        for _ in range(steps):
+            step(*next(batches))
+
+    return run

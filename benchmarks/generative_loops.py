@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam, Optimizer, RMSprop
 
+from benchmarks.fitting import shuffled
 from benchmarks.generative import N_CRITIC, Method, Pair, RandomRows, module
-from benchmarks.loops import shuffled
 from lightning_modules.core.alternating import frozen
 from lightning_modules.functional.lipschitz import gradient_penalty
 

@@ -1,6 +1,7 @@
 """Images per second: our batches from memory, and torchvision's item by item."""
 
 import struct
+import tempfile
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
@@ -11,10 +12,24 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
+from benchmarks.comparison import Goal, Row, compare
 from benchmarks.timing import Spent, Variant, spending
 from datamodules import MNIST
 
 BATCH, IMAGES = 64, 60_000
+
+
+def loading(rounds: int) -> list[Row]:
+    """Images a second, without networks."""
+    results = []
+    with tempfile.TemporaryDirectory() as folder:
+        write_images(Path(folder))
+        for workers in (0, 2):
+            variants = _variants(Path(folder), workers, batches=150)
+            case = f"60,000 images of 28 x 28, batch 64, {workers} workers"
+            goals = {"torchvision": Goal(least=30)} if workers == 0 else {}
+            results += compare(case, "image", variants, rounds, goals)
+    return results
 
 
 def write_images(root: Path) -> None:
@@ -34,7 +49,7 @@ def _write_idx(path: Path, values: Tensor) -> None:
     path.write_bytes(head + values.numpy().tobytes())
 
 
-def loading(root: Path, num_workers: int, batches: int) -> dict[str, Variant]:
+def _variants(root: Path, num_workers: int, batches: int) -> dict[str, Variant]:
     """Ours and torchvision's, with some worker processes."""
     ours = MNIST(str(root), batch_size=BATCH, num_workers=num_workers)
     ours.setup()

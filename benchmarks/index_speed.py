@@ -31,7 +31,7 @@ def clustered(n: int, seed: int) -> Tensor:
     return inside
 
 
-def index_speed(rounds: int, n: int = 1_000_000) -> list[dict[str, object]]:  # noqa: ARG001
+def index_speed(n: int = 1_000_000) -> list[dict[str, object]]:
     """A row for each kind of index, each built once: one takes half an hour."""
     find_faiss().omp_set_num_threads(1)
     points = clustered(n + 2 * QUERIES, seed=0)

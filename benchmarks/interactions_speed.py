@@ -49,10 +49,7 @@ def ready(path: Path) -> dict[str, float]:
     return {"pairs": pairs, "seconds": spent.wall, "gibibytes": gibibytes}
 
 
-def interactions_speed(
-    rounds: int,  # noqa: ARG001
-    rows: int = 10_000_000,
-) -> list[dict[str, object]]:
+def interactions_speed(rows: int = 10_000_000) -> list[dict[str, object]]:
     """A row for each kind of ids; each file is read once."""
     table: list[dict[str, object]] = []
     for kind, prefix in PREFIXES.items():

@@ -9,8 +9,8 @@ import torch
 from benchmarks import generative, generative_loops
 from benchmarks.comparison import Goal, Row, compare
 from benchmarks.fitting import fit
-from benchmarks.flops import count
 from benchmarks.timing import Variant
+from benchmarks.work import count
 from experiments.records import Record
 from experiments.results.runs import read_records
 from lightning_modules import WGANGP

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from benchmarks.loops import shuffled
+from benchmarks.fitting import shuffled
 from datamodules.recommendation.base import InteractionData, SplitPairs
 from lightning_modules import CML, RowwiseAdagrad
 from lightning_modules.data_contracts.user_items import UserItems

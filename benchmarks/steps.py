@@ -1,36 +1,49 @@
-"""Our Trainer beside a bare loop and a reference; and how images are read."""
+"""Our Trainer beside a bare loop and beside a reference implementation."""
 
 import tempfile
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import lightning.pytorch as pl
-
-from benchmarks import adaptation, generative, generative_loops, images, ranking
+from benchmarks import adaptation, generative, generative_loops, ranking
 from benchmarks.comparison import Goal, Row, compare, rows
-from benchmarks.fitting import fit, fit_beside, watched
-from benchmarks.loops import repeated
-from benchmarks.timing import Spent, Variant, summaries
+from benchmarks.fitting import fit, fit_beside, repeated, watched
+from benchmarks.timing import Spent, Variant, alternate, summaries
 from lightning_modules import WDGRL
 
-# A method, its networks, the generator updates of a round, the most that the Trainer
-# may take by the bare loop, and the least that the reference should take by ours.
-CASES: list[tuple[generative.Method, str, int, float, float]] = [
-    ("gan", "points", 15, 1.10, 1.2),
-    ("wgan", "points", 6, 1.10, 1.2),
-    ("wgan_gp", "points", 3, 1.10, 1.12),
-    ("wgan_gp", "digits", 10, 1.30, 1.12),
-    ("wgan_gp", "mnist", 3, 1.05, 1.12),
-]
+
+class Case(NamedTuple):
+    """A method and its networks.
+
+    Attributes:
+        method: The method.
+        networks: Name of its pair of networks.
+        steps: Generator updates of a round.
+        most: What the Trainer may take at most, by the bare loop.
+        least: What the reference should take at least, by ours.
+    """
+
+    method: generative.Method
+    networks: str
+    steps: int
+    most: float
+    least: float
+
+
+CASES = (
+    Case("gan", "points", 15, 1.10, 1.2),
+    Case("wgan", "points", 6, 1.10, 1.2),
+    Case("wgan_gp", "points", 3, 1.10, 1.12),
+    Case("wgan_gp", "digits", 10, 1.30, 1.12),
+    Case("wgan_gp", "mnist", 3, 1.05, 1.12),
+)
 SHORTER = 4  # rounds beside a loop by hand: so many times as many, each as much shorter
 
 
 def training(rounds: int) -> list[Row]:
     """`trainer.fit` beside the same arithmetic in a bare loop."""
-    results, short = [], rounds * SHORTER + 1  # the first does not count
-    for method, name, steps, most, _ in CASES:
-        results += _generative(method, name, steps, Goal(most), short)
+    short = rounds * SHORTER + 1  # the first does not count
+    results = [row for case in CASES for row in _beside_loop(case, short)]
     data = adaptation.Reviews(dense=True)
     bare, ours = adaptation.Loop.of(data), adaptation.module()
     results += _beside_bare(
@@ -42,34 +55,29 @@ def training(rounds: int) -> list[Row]:
     return results + _ranking(short)
 
 
-def _generative(
-    method: generative.Method, name: str, steps: int, goal: Goal, rounds: int
-) -> list[Row]:
-    pair = generative.PAIRS[name]
-    bare = generative_loops.bare_critic, generative_loops.bare_generator
+def _beside_loop(case: Case, rounds: int) -> list[Row]:
+    pair, steps, seen = generative.PAIRS[case.networks], case.steps, ""
     with tempfile.TemporaryDirectory() as folder:
-        options: dict[str, Any] = {}
-        if name == "digits":  # a round is as long as one of the intervals of logging
-            options, steps = watched(Path(folder)), 50
-        loop = generative_loops.Loop.of(method, pair)
-        spent = _beside(loop, pair, bare, steps, rounds, **options)
-    seen = ", with bar and logging" if options else ""
-    case = f"{method}: {pair.described}, batch {pair.batch}{seen}"
-    return _beside_bare(case, "generator update", spent, goal)
+        options = {}
+        if case.networks == "digits":  # a round is as long as an interval of logging
+            options, steps, seen = watched(Path(folder)), 50, ", with bar and logging"
+        spent = _fit_beside(case, steps, rounds, **options)
+    title = f"{case.method}: {pair.described}, batch {pair.batch}{seen}"
+    return _beside_bare(title, "generator update", spent, Goal(case.most))
 
 
-def _beside(
-    loop: generative_loops.Loop,
-    pair: generative.Pair,
-    steps_of: tuple[generative_loops.Step, generative_loops.Step],
-    steps: int,
-    rounds: int,
-    **options: Any,
+def _fit_beside(
+    case: Case, steps: int, rounds: int, *, reference: bool = False, **options: Any
 ) -> tuple[list[Spent], list[Spent]]:
     """A fit of our module beside a loop by hand."""
-    module: pl.LightningModule = generative.module(loop.method, pair)
+    method, pair, loops = case.method, generative.PAIRS[case.networks], generative_loops
+    by_hand = loops.updates(
+        loops.Loop.of(method, pair, reference),
+        loops.reference_critic if reference else loops.bare_critic,
+        loops.reference_generator if reference else loops.bare_generator,
+    )
     data = generative.RandomRows(pair.shape, pair.batch)
-    by_hand = generative_loops.updates(loop, *steps_of)
+    module = generative.module(method, pair)
     return fit_beside(by_hand, module, data, steps, rounds, **options)
 
 
@@ -93,33 +101,42 @@ def _ranking(rounds: int) -> list[Row]:
 def reference(rounds: int) -> list[Row]:
     """`trainer.fit` beside the method as published scripts write it."""
     results, short = [], rounds * SHORTER + 1  # the first does not count
-    steps_of = generative_loops.reference_critic, generative_loops.reference_generator
-    for method, name, steps, _, least in CASES:
-        pair = generative.PAIRS[name]
-        loop = generative_loops.Loop.of(method, pair, reference=True)
-        ours, theirs = _beside(loop, pair, steps_of, steps, short)
+    for case in CASES:
+        pair = generative.PAIRS[case.networks]
+        ours, theirs = _fit_beside(case, case.steps, short, reference=True)
         times = summaries({"trainer.fit": ours, "reference": theirs})
-        case = f"{method}: {pair.described}, batch {pair.batch}"
-        goals = {"reference": Goal(least=least)}
-        results += rows(case, "generator update", times, goals)
-    data = adaptation.Reviews(dense=True)
+        title = f"{case.method}: {pair.described}, batch {pair.batch}"
+        goals = {"reference": Goal(least=case.least)}
+        results += rows(title, "generator update", times, goals)
+    title, goals = f"wdgrl: {adaptation.NETWORKS}", {"reference": Goal(least=1.8)}
+    variants = _wdgrl(adaptation.Reviews(dense=True), 60)
+    return results + compare(title, "encoder update", variants, rounds, goals)
+
+
+def _wdgrl(data: adaptation.Reviews, steps: int) -> dict[str, Variant]:
     methods = {"trainer.fit": WDGRL, "reference": adaptation.ReferenceWDGRL}
-    variants: dict[str, Variant] = {
-        name: partial(fit, adaptation.module(method), data, 60)
+    return {
+        name: partial(fit, adaptation.module(method), data, steps)
         for name, method in methods.items()
     }
-    case, goals = f"wdgrl: {adaptation.NETWORKS}", {"reference": Goal(least=1.8)}
-    return results + compare(case, "encoder update", variants, rounds, goals)
 
 
-def loading(rounds: int) -> list[Row]:
-    """Images a second, without networks."""
-    results = []
-    with tempfile.TemporaryDirectory() as folder:
-        images.write_images(Path(folder))
-        for workers in (0, 2):
-            variants = images.loading(Path(folder), workers, batches=150)
-            case = f"60,000 images of 28 x 28, batch 64, {workers} workers"
-            goals = {"torchvision": Goal(least=30)} if workers == 0 else {}
-            results += compare(case, "image", variants, rounds, goals)
-    return results
+def wdgrl_speed(rounds: int, steps: int = 250) -> list[dict[str, str]]:
+    """Encoder updates per second on dense and on sparse rows, medians over the rounds.
+
+    Both run in the same Trainer with the same optimizer, on rows as wide and as full as
+    the Amazon reviews (5,000 columns, 70 of them filled).
+    """
+    table = []
+    for held in ("dense", "sparse"):
+        variants = _wdgrl(adaptation.Reviews(dense=held == "dense"), steps)
+        ours, theirs = alternate(variants, rounds, held).values()
+        table.append(
+            {
+                "rows held": held,
+                "steps per second": f"{1 / ours.wall:.1f}",
+                "reference implementation": f"{1 / theirs.wall:.1f}",
+                "times as fast": f"{theirs.wall / ours.wall:.2f}",
+            }
+        )
+    return table

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from statistics import median
+from typing import Any
 
 import torch
 from torch.profiler import ProfilerActivity, profile
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from benchmarks import generative, generative_loops
 from benchmarks.comparison import Goal, Row, seconds, verdict
-from benchmarks.flops import count
 from benchmarks.timing import timed
 
 Step = Callable[[], object]
@@ -92,3 +94,38 @@ def _profile(step: Step, calls: int, most: int = 6) -> Iterator[str]:
     events.sort(key=lambda e: -e.self_cpu_time_total)
     for event in events[:most]:
         yield f"{event.key} {event.self_cpu_time_total / total:.0%}"
+
+
+class FlopCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts within a ``with`` block.
+
+    torch's `FlopCounterMode` follows modules as well, for which it asks the backward
+    pass for nodes that `torch.autograd.grad` does not have.
+
+    >>> import torch
+    >>> with FlopCounter() as counter:
+    ...     _ = torch.ones(2, 3) @ torch.ones(3, 5)
+    >>> counter.flops
+    60
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.flops: int = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        """Run an operation and add what it costs."""
+        out = func(*args, **(kwargs or {}))
+        formula = flop_registry.get(func._overloadpacket)
+        if formula is not None:
+            self.flops += formula(*args, **(kwargs or {}), out_val=out)
+        return out
+
+
+def count(call: Callable[[], object]) -> int:
+    """Of one call."""
+    with FlopCounter() as counter:
+        call()
+    return int(counter.flops)

@@ -3,6 +3,7 @@
 from callbacks.adaptation.confusion_matrix import ConfusionMatrixPicture
 from callbacks.adaptation.feature_map import FeatureMap
 from callbacks.adaptation.label_table import LabelTable
+from callbacks.core.loggers import run_directory
 from callbacks.critics.critic_weights import CriticWeights
 from callbacks.critics.gradient_norms import GradientNorms
 from callbacks.critics.transport_monitor import TransportMonitor
@@ -23,7 +24,6 @@ from callbacks.runs.exact_resume import ExactResume
 from callbacks.runs.export_network import ExportNetwork
 from callbacks.runs.progress_bar import UpdateProgress
 from callbacks.runs.run_config import RunConfig
-from callbacks.runs.run_directory import run_directory
 from callbacks.runs.wandb_run import WandbRun, continue_wandb_run, wandb_run_id
 from lightning_modules.core.files import write_whole
 

@@ -9,11 +9,10 @@ from datamodules.adaptation.office_caltech import OfficeCaltech
 from datamodules.adaptation.office_images import OfficeImages
 from datamodules.adaptation.shifted_blobs import ShiftedBlobs
 from datamodules.core.in_memory import InMemoryDataModule
-from datamodules.generative.cifar10 import CIFAR10
 from datamodules.generative.digits import Digits
 from datamodules.generative.image_folder import ImageFolder
-from datamodules.generative.mnist import MNIST, FashionMNIST
 from datamodules.generative.point_clouds import PointClouds
+from datamodules.generative.small_images import CIFAR10, MNIST, FashionMNIST
 from datamodules.metric_learning.labelled_table import LabelledTable
 from datamodules.recommendation.citeulike import CiteULike
 from datamodules.recommendation.interactions import Interactions

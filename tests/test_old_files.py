@@ -1,8 +1,11 @@
 """Files of version 0.1 load, run and resume: `tests/old_files` says how they came."""
 
-import shutil
+import inspect
+import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import lightning.pytorch as pl
@@ -11,13 +14,22 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+import callbacks
+import datamodules
+import lightning_modules
 from datamodules import Interactions, PlantedInteractions, PointClouds, ShiftedBlobs
 from lightning_modules import CML, WDGRL, WGANGP, load_network
 from wasserstein_critics.cli import app
 
-FILES = Path(__file__).with_name("old_files")
-RUNS = sorted(path.parent.name for path in FILES.glob("*/config.yaml"))
-RESUMED = [name for name in RUNS if (FILES / name / "resumed.safetensors").exists()]
+ARCHIVE = Path(__file__).parent / "old_files" / "version_0.1.zip"
+NAMES = sorted(zipfile.ZipFile(ARCHIVE).namelist())
+RUNS = [name.split("/")[0] for name in NAMES if name.endswith("config.yaml")]
+RESUMED = [name for name in RUNS if f"{name}/resumed.safetensors" in NAMES]
+EXPORTED = [
+    name
+    for name in NAMES
+    if name.endswith(("generator.safetensors", "network.safetensors"))
+]
 pytestmark = pytest.mark.filterwarnings(
     # these fits have nothing to validate
     "ignore:You defined a `validation_step` but have no `val_dataloader`",
@@ -26,8 +38,9 @@ pytestmark = pytest.mark.filterwarnings(
 
 @pytest.fixture
 def old(tmp_path: Path) -> Callable[[str], Path]:
-    """A copy of a run's files."""
-    return lambda name: shutil.copytree(FILES / name, tmp_path / "old" / name)
+    """The files of a run."""
+    zipfile.ZipFile(ARCHIVE).extractall(tmp_path / "old")
+    return lambda name: tmp_path / "old" / name
 
 
 def same_weights(model: nn.Module, path: Path) -> None:
@@ -105,11 +118,23 @@ def test_checkpoints_of_python_code_load_and_resume(
     same_weights(model, folder / "resumed.safetensors")
 
 
-@pytest.mark.parametrize(
-    "path",
-    sorted(p.relative_to(FILES).as_posix() for p in FILES.glob("*/[gn]e*.safetensors")),
-)
-def test_exported_networks_load(path: str) -> None:
-    network = load_network(FILES / path)
-    for name, weight in load_file(FILES / path).items():
+@pytest.mark.parametrize("path", EXPORTED)
+def test_exported_networks_load(path: str, old: Callable[[str], Path]) -> None:
+    network = load_network(old(path))
+    for name, weight in load_file(old(path)).items():
         assert torch.equal(network.state_dict()[name], weight)
+
+
+@pytest.mark.parametrize("package", [lightning_modules, datamodules, callbacks])
+def test_a_positional_argument_means_what_it_meant(package: ModuleType) -> None:
+    """It has its old place, or is a keyword now, which says so; none took another's."""
+    old = json.loads(zipfile.ZipFile(ARCHIVE).read("positional.json"))
+    for name in package.__all__:
+        cls = vars(package)[name]
+        before = old.get(f"{package.__name__}.{name}")
+        if before is None or not isinstance(cls, type):
+            continue
+        parameters = inspect.signature(cls).parameters.values()
+        now = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+        shared = min(len(now), len(before))
+        assert now[:shared] == before[:shared], name

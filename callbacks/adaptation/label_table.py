@@ -1,7 +1,7 @@
 """Prediction writer for a classifier: a table of labels."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -10,10 +10,12 @@ from torch import Tensor
 from typing_extensions import override
 
 from callbacks.core.requirements import require_domains
-from callbacks.predictions.prediction_table import PredictionTable, TableFormat
-
-if TYPE_CHECKING:
-    import polars
+from callbacks.predictions.prediction_table import (
+    DataFrame,
+    PredictionTable,
+    TableFormat,
+    data_frame,
+)
 
 RowColumns = Mapping[str, Sequence[int | str]]
 """What is known of all rows, by the name of the column."""
@@ -47,7 +49,6 @@ class LabelTable(PredictionTable):
 
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Read the classes, and what is known of the rows, from the data."""
         if stage == "predict":
             data = require_domains(self, trainer)
             self._names, self._known = tuple(data.class_names), data.row_columns
@@ -66,7 +67,7 @@ class LabelTable(PredictionTable):
         self.keep_finite("probabilities", numbers, outputs)
 
     @override
-    def table(self, numbers: Tensor, rows: Tensor) -> "polars.DataFrame":
+    def table(self, numbers: Tensor, rows: Tensor) -> DataFrame:
         return label_table(numbers, rows, self._names, self._known)
 
 
@@ -75,7 +76,7 @@ def label_table(
     probabilities: Tensor,
     class_names: Sequence[str],
     known: RowColumns | None = None,
-) -> "polars.DataFrame":
+) -> DataFrame:
     """A table with a line for each row.
 
     Args:
@@ -91,8 +92,6 @@ def label_table(
     >>> label_table(one, p, ["a", "b"], {"file": ["x.png", "y.png"]}).rows()
     [(1, 'y.png', 'b', 0.25, 0.75)]
     """
-    import polars  # here, because its threads don't survive a fork
-
     labels = [class_names[label] for label in probabilities.argmax(dim=1).tolist()]
     columns: dict[str, Any] = {"row": numbers.numpy()}
     for name, values in (known or {}).items():
@@ -100,7 +99,7 @@ def label_table(
     columns["label"] = [*map(int, labels)] if _are_numbers(class_names) else labels
     shares = probabilities.float().T.numpy()
     columns |= {f"p_{name}": p for name, p in zip(class_names, shares, strict=True)}
-    return polars.DataFrame(columns)
+    return data_frame(columns)
 
 
 def _are_numbers(names: Sequence[str]) -> bool:

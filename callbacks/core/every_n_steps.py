@@ -45,7 +45,6 @@ class EveryNSteps(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Act if the step is due."""
         if step_ended(pl_module) and self.is_due(trainer.global_step):
             self.on_step(trainer, pl_module, batch)
 

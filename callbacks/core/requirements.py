@@ -11,15 +11,15 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning_modules.core.module import AlternatingModule
 from lightning_modules.data_contracts.contracts import (
     ComparesSamples,
+    DrawsSamples,
     HasFeatures,
     HasPoints,
     InteractionSource,
     KnownModes,
+    RanksItems,
     TwoDomainData,
     data_of,
 )
-from lightning_modules.generative.base import GenerativeModule
-from lightning_modules.recommendation.evaluation import RankingEvaluator
 
 T = TypeVar("T")
 
@@ -35,9 +35,9 @@ def _module(
     )
 
 
-def require_generator(c: Callback, module: LightningModule) -> GenerativeModule:
+def require_generator(c: Callback, module: LightningModule) -> DrawsSamples:
     """The module, which draws samples."""
-    return _module(c, module, GenerativeModule, "draws samples", "has no generator")
+    return _module(c, module, DrawsSamples, "draws samples", "has no generator")  # type: ignore[type-abstract]
 
 
 def require_critic(c: Callback, module: LightningModule) -> ComparesSamples:
@@ -50,10 +50,10 @@ def require_features(c: Callback, module: LightningModule) -> HasFeatures:
     return _module(c, module, HasFeatures, "draws features", "has none")  # type: ignore[type-abstract]
 
 
-def require_ranker(callback: Callback, module: LightningModule) -> RankingEvaluator:
+def require_ranker(callback: Callback, module: LightningModule) -> RanksItems:
     """The part of the module that ranks items for users."""
     part = module.evaluator if isinstance(module, AlternatingModule) else None
-    if isinstance(part, RankingEvaluator):
+    if isinstance(part, RanksItems):
         return part
     raise ValueError(
         f"{type(callback).__name__} is for models that rank items for users, and "

@@ -104,7 +104,6 @@ class TransportMonitor(EveryNSteps):
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on with the curves of a checkpoint."""
         self._curves = {name: list(line) for name, line in state_dict["curves"].items()}
 
     @override

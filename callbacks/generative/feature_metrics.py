@@ -10,8 +10,12 @@ from typing_extensions import override
 from callbacks.generative.sampling import SampleMetrics, shares, stage_of
 from lightning_modules.core.recipe import recipe_of
 from lightning_modules.core.validation import check_at_least
-from lightning_modules.data_contracts.contracts import SampleShape, data_of, samples_of
-from lightning_modules.generative.base import GenerativeModule
+from lightning_modules.data_contracts.contracts import (
+    DrawsSamples,
+    SampleShape,
+    data_of,
+    samples_of,
+)
 from lightning_modules.metrics import (
     ClassShares,
     FrozenFeatures,
@@ -120,7 +124,6 @@ class FeatureMetrics(SampleMetrics):
 
     @override
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Move the networks to the module's device."""
         self._collected = []
         for extractor in self._extractors.values():
             extractor.to(pl_module.device)
@@ -141,7 +144,7 @@ class FeatureMetrics(SampleMetrics):
 
     @override
     def metrics(
-        self, trainer: Trainer, module: GenerativeModule, stage: str
+        self, trainer: Trainer, module: DrawsSamples, stage: str
     ) -> dict[str, Tensor]:
         """The distances between real and generated features, and the class shares."""
         if stage not in self._real:

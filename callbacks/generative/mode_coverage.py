@@ -7,7 +7,7 @@ from typing_extensions import override
 from callbacks.core.requirements import require_modes
 from callbacks.generative.sampling import SampleMetrics, shares
 from lightning_modules.core.validation import check_at_least
-from lightning_modules.generative.base import GenerativeModule
+from lightning_modules.data_contracts.contracts import DrawsSamples
 from lightning_modules.metrics import ModeCoverage
 
 
@@ -38,12 +38,11 @@ class ModeCoverageMonitor(SampleMetrics):
 
     @override
     def prepare(self, trainer: Trainer) -> None:
-        """Read the modes from the data."""
         self._metric = ModeCoverage(*require_modes(self, trainer))
 
     @override
     def metrics(
-        self, trainer: Trainer, module: GenerativeModule, stage: str
+        self, trainer: Trainer, module: DrawsSamples, stage: str
     ) -> dict[str, Tensor]:
         assert self._metric is not None
         metric = self._metric.to(module.device)

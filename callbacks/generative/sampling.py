@@ -7,7 +7,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from callbacks.core.requirements import require_generator
-from lightning_modules.generative.base import GenerativeModule
+from lightning_modules.data_contracts.contracts import DrawsSamples
 
 CHUNK = 256  # samples that share a seed, and are drawn by one process
 
@@ -19,14 +19,13 @@ class SampleMetrics(Callback):
         """Read what the metrics need from the data or from files, before the run."""
 
     def metrics(
-        self, trainer: Trainer, module: GenerativeModule, stage: str
+        self, trainer: Trainer, module: DrawsSamples, stage: str
     ) -> Mapping[str, Tensor]:
         """Values by name; ``stage`` is ``val`` or ``test``. Called on all ranks."""
         raise NotImplementedError
 
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Refuse a module without a generator, and prepare."""
         if stage != "predict":
             require_generator(self, pl_module)
             self.prepare(trainer)
@@ -35,7 +34,6 @@ class SampleMetrics(Callback):
     def on_validation_epoch_end(
         self, trainer: Trainer, pl_module: LightningModule
     ) -> None:
-        """Log the metrics."""
         if not trainer.sanity_checking:
             module, stage = require_generator(self, pl_module), stage_of(trainer)
             values = self.metrics(trainer, module, stage)
@@ -50,7 +48,7 @@ def stage_of(trainer: Trainer) -> str:
 
 
 def shares(
-    trainer: Trainer, pl_module: GenerativeModule, n: int, seed: int
+    trainer: Trainer, pl_module: DrawsSamples, n: int, seed: int
 ) -> Iterator[Tensor]:
     """Chunks of ``n`` samples; over all processes they are the same set of samples.
 

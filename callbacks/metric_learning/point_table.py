@@ -1,7 +1,7 @@
 """Prediction writer for a learnt metric: the embedded rows."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -9,12 +9,13 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 from typing_extensions import override
 
-from callbacks.predictions.prediction_table import PredictionTable
+from callbacks.predictions.prediction_table import (
+    DataFrame,
+    PredictionTable,
+    data_frame,
+)
 from lightning_modules.core.files import write_whole
 from lightning_modules.data_contracts.contracts import NumberedBatch
-
-if TYPE_CHECKING:
-    import polars
 
 
 class PointTable(PredictionTable):
@@ -52,16 +53,14 @@ class PointTable(PredictionTable):
         self.keep_finite("points", numbers, outputs)
 
     @override
-    def table(self, numbers: Tensor, rows: Tensor) -> "polars.DataFrame":
+    def table(self, numbers: Tensor, rows: Tensor) -> DataFrame:
         """A line for each row.
 
         >>> PointTable().table(torch.tensor([7]), torch.tensor([[0.25, 0.75]])).rows()
         [(7, 0.25, 0.75)]
         """
-        import polars  # here, because its threads don't survive a fork
-
         columns = {f"z_{i}": column.numpy() for i, column in enumerate(rows.T)}
-        return polars.DataFrame({"row": numbers.numpy(), **columns})
+        return data_frame({"row": numbers.numpy(), **columns})
 
     @override
     def fill(self, directory: Path, numbers: Tensor, rows: Tensor) -> None:

@@ -73,10 +73,8 @@ def feature_map(planes: Mapping[str, Tensor], rows: Labelled, title: str) -> Pix
         _by_domain(right, xy, rows)
         left.set_title(f"{name}: classes (filled: source, outline: target)")
         right.set_title(f"{name}: domains")
-    names, looks = (
-        short_names(rows.class_names),
-        [*map(_look, range(len(rows.class_names)))],
-    )
+    names = short_names(rows.class_names)
+    looks = [*map(_look, range(len(names)))]
     if (rows.classes < 0).any():
         names, looks = [*names, "unknown"], [*looks, _look(-1)]
     _legend(grid[-1][0], names, looks, columns)

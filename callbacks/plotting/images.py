@@ -13,8 +13,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from callbacks.core.loggers import log_media
-from callbacks.runs.run_directory import run_directory
+from callbacks.core.loggers import log_media, run_directory
 from lightning_modules.core.files import write_whole
 
 Pixels = NDArray[np.uint8]

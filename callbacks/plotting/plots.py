@@ -39,7 +39,7 @@ def scatter(real: Tensor, generated: Tensor, title: str) -> Pixels:
     inside = ((generated.float().cpu() - centre).abs() <= radius).all(dim=1)
     label = f"generated ({len(generated)}"
     label += ")" if inside.all() else f", {int((~inside).sum())} outside)"
-    figure, axes = _figure(title)
+    figure, axes = new_figure(title)
     _dots(axes, real, GREY, 9.0, f"real ({len(real)})")
     _dots(axes, generated, RED, 5.0, label)
     axes.set_xlim(float(centre[0]) - radius, float(centre[0]) + radius)
@@ -72,7 +72,7 @@ def histogram(
         marks: Values to mark by a dashed line, such as the clipping bounds.
         bins: Number of bars.
     """
-    figure, axes = _figure(title)
+    figure, axes = new_figure(title)
     axes.hist(finite(values).numpy(), bins=bins, color=BLUE)
     for mark in marks:
         axes.axvline(mark, color=RED, linestyle="--", linewidth=1)
@@ -93,7 +93,7 @@ def curves(
         title: Line above the plot.
         label: What the values are, with their unit.
     """
-    figure, axes = _figure(title)
+    figure, axes = new_figure(title)
     for (name, values), colour in zip(lines.items(), cycle((RED, GREY, BLUE))):
         axes.plot(steps, values, ".-", color=colour, label=name)
     axes.set_xlabel("updates")
@@ -110,18 +110,21 @@ def finite(values: Tensor) -> Tensor:
     return flat[flat.isfinite()]
 
 
-def _figure(title: str) -> tuple[Figure, Axes]:
+def new_figure(
+    title: str, size: tuple[float, float] = (6.4, 6.4)
+) -> tuple[Figure, Axes]:
+    """Axes of a size in inches below a title, which is not a formula."""
     # A Figure made without pyplot is in no global list: it goes with its last
     # reference, and the user's own backend stays as it is.
-    figure = Figure(figsize=(6.4, 6.4), dpi=100, layout="constrained")
+    figure = Figure(figsize=size, dpi=100, layout="constrained")
     axes = figure.add_subplot()
-    axes.set_title(title)
+    axes.set_title(title, parse_math=False)
     return figure, axes
 
 
 def point_plot(points: Tensor, title: str) -> Pixels:
     """Draw 2-D points (n, 2)."""
-    figure, axes = _figure(title)
+    figure, axes = new_figure(title)
     axes.scatter(points[:, 0], points[:, 1], s=5.0, alpha=0.6, linewidths=0)
     axes.set_aspect("equal")
     return rasterise(figure)

@@ -1,5 +1,6 @@
 """Bases of prediction writers."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -8,13 +9,15 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 from typing_extensions import override
 
+from callbacks.core.loggers import agreed_run_directory
 from callbacks.predictions.numbered_rows import NumberedRows, build_directory
-from callbacks.runs.run_directory import agreed_run_directory
 from lightning_modules.core.files import write_whole
 from lightning_modules.core.validation import check_choice
 
 if TYPE_CHECKING:
-    import polars
+    from polars import DataFrame as DataFrame
+else:
+    DataFrame = Any  # polars comes with the first table, see `data_frame`
 
 TableFormat = Literal["csv", "parquet"]
 
@@ -61,7 +64,6 @@ class PredictionWriter(Callback):
 
     @override
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Forget an earlier prediction."""
         self.rows.clear()
 
     @override
@@ -69,7 +71,6 @@ class PredictionWriter(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any,
         *_: Any,
     ) -> None:  # fmt: skip
-        """Keep the rows of a batch with their numbers."""
         self.keep(pl_module, outputs, batch)
 
     @override
@@ -112,7 +113,7 @@ class PredictionTable(PredictionWriter):
     def file_name(self) -> str:
         return f"{self.stem}.{self.format}"
 
-    def table(self, numbers: Tensor, rows: Tensor) -> "polars.DataFrame":
+    def table(self, numbers: Tensor, rows: Tensor) -> DataFrame:
         """The table of rows (n, ...) and their numbers (n,), int64, rising."""
         raise NotImplementedError
 
@@ -121,7 +122,14 @@ class PredictionTable(PredictionWriter):
         write_table(self.table(numbers, rows), directory / self.file_name)
 
 
-def write_table(table: "polars.DataFrame", path: Path) -> Path:
+def data_frame(columns: Mapping[str, Any]) -> DataFrame:
+    """A table of columns (n,)."""
+    import polars  # here, because its threads don't survive a fork
+
+    return polars.DataFrame(columns)
+
+
+def write_table(table: DataFrame, path: Path) -> Path:
     """Write a table as CSV or Parquet, by the file's name, whole or not at all."""
     csv = path.suffix == ".csv"
     write = table.write_csv if csv else table.write_parquet

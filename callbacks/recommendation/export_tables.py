@@ -9,12 +9,12 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from typing_extensions import override
 
+from callbacks.core.loggers import run_directory
 from callbacks.core.requirements import require_interactions, require_points
 from callbacks.predictions.numbered_rows import build_directory
-from callbacks.predictions.prediction_table import write_table
-from callbacks.recommendation.ids import own_ids
+from callbacks.predictions.prediction_table import data_frame, write_table
 from callbacks.recommendation.neighbour_index import build_index, find_faiss
-from callbacks.runs.run_directory import run_directory
+from callbacks.recommendation.ranking_table import own_ids
 from lightning_modules.core.files import write_whole
 from lightning_modules.core.validation import check_choice
 
@@ -81,11 +81,9 @@ class ExportTables(Callback):
 
 def _legend(n: int, side: str, catalogue: Any) -> Any:
     """Whose rows they are."""
-    import polars  # here, because its threads don't survive a fork
-
     rows = torch.arange(n)
     ids = catalogue.user_ids if side == "users" else catalogue.item_ids
     columns: dict[str, Any] = {"row": rows.numpy(), "id": own_ids(ids, rows)}
     if side == "items" and catalogue.item_names:
         columns["name"] = list(catalogue.item_names)
-    return polars.DataFrame(columns)
+    return data_frame(columns)

@@ -11,7 +11,13 @@ from typing_extensions import override
 from callbacks.core.requirements import require_interactions, require_points
 from callbacks.plotting.feature_plots import COLOURS, short_names
 from callbacks.plotting.images import Pixels, log_picture
-from callbacks.plotting.plots import GREY, hide_scales, legend_below, rasterise
+from callbacks.plotting.plots import (
+    GREY,
+    hide_scales,
+    legend_below,
+    new_figure,
+    rasterise,
+)
 from callbacks.plotting.projections import neighbour_plane, principal_plane
 from lightning_modules.core.validation import check_at_least, check_choice
 
@@ -74,9 +80,7 @@ class ItemMap(Callback):
         name = f"{title}: plane with {100 * share:.0f} % of the variance"
         if self.method == "tsne":
             plane, name = neighbour_plane(points[chosen], plane), f"{title}: t-SNE"
-        figure = Figure(figsize=(8.5, 7.0), dpi=100, layout="constrained")
-        axes = figure.subplots()
-        axes.set_title(name, parse_math=False)
+        figure, axes = new_figure(name, (8.5, 7.0))
         hide_scales(axes)
         x, y = plane.float().T.numpy()
         catalogue = data.catalogue

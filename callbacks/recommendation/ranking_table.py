@@ -1,19 +1,22 @@
 """Prediction writer for a ranking model: the best items of users."""
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from lightning.pytorch import LightningModule, Trainer
+from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
 
 from callbacks.core.requirements import require_interactions, require_ranker
-from callbacks.predictions.prediction_table import PredictionTable, TableFormat
-from callbacks.recommendation.ids import own_ids
+from callbacks.predictions.prediction_table import (
+    DataFrame,
+    PredictionTable,
+    TableFormat,
+    data_frame,
+)
 from lightning_modules.core.validation import check_at_least
-
-if TYPE_CHECKING:
-    import polars
 
 
 class RankingTable(PredictionTable):
@@ -47,13 +50,10 @@ class RankingTable(PredictionTable):
 
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Read from the data what users and items are."""
         if stage != "predict":
             return
-        data, module = (
-            require_interactions(self, trainer),
-            require_ranker(self, pl_module),
-        )
+        data = require_interactions(self, trainer)
+        module = require_ranker(self, pl_module)
         self._catalogue, self._score_name = data.catalogue, module.score_name
         if self.k > (most := max(module.ranking.ks)):
             raise ValueError(
@@ -78,7 +78,7 @@ class RankingTable(PredictionTable):
         self.rows.add(batch, torch.stack([items.double(), shown.double()], dim=2))
 
     @override
-    def table(self, numbers: Tensor, rows: Tensor) -> "polars.DataFrame":
+    def table(self, numbers: Tensor, rows: Tensor) -> DataFrame:
         """The table of users (n,) and their items and scores (n, k, 2)."""
         if self._listed is not None:
             once = torch.tensor(list(dict.fromkeys(self._listed.tolist())))
@@ -90,7 +90,7 @@ class RankingTable(PredictionTable):
 
 def ranking_table(
     users: Tensor, items: Tensor, shown: Tensor, score_name: str, catalogue: Any
-) -> "polars.DataFrame":
+) -> DataFrame:
     """A table with a line for each user and rank.
 
     Args:
@@ -100,8 +100,6 @@ def ranking_table(
         score_name: What they are.
         catalogue: The data's ids and names, a ``Catalogue``.
     """
-    import polars  # here, because its threads don't survive a fork
-
     place, rank = (items >= 0).nonzero(as_tuple=True)
     listed = items[place, rank]
     columns: dict[str, Any] = {
@@ -111,4 +109,15 @@ def ranking_table(
     if catalogue.item_names:
         columns["name"] = catalogue.named(listed.tolist())
     columns |= {"rank": (rank + 1).numpy(), score_name: shown[place, rank].numpy()}
-    return polars.DataFrame(columns)
+    return data_frame(columns)
+
+
+def own_ids(ids: NDArray[Any] | None, rows: Tensor) -> NDArray[Any]:
+    """The data's own ids (n,) of rows int64 (n,); the rows where it has none.
+
+    >>> import torch
+    >>> own_ids(np.array(["ann", "bob"]), torch.tensor([1, 0])).tolist()
+    ['bob', 'ann']
+    """
+    numbers: NDArray[Any] = rows.cpu().numpy()
+    return numbers if ids is None else np.asarray(ids)[numbers]

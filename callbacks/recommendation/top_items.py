@@ -7,11 +7,10 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from typing_extensions import override
 
-from callbacks.core.loggers import log_media
+from callbacks.core.loggers import log_media, run_directory
 from callbacks.core.requirements import require_interactions, require_ranker
 from callbacks.predictions.prediction_table import write_table
 from callbacks.recommendation.ranking_table import ranking_table
-from callbacks.runs.run_directory import run_directory
 from lightning_modules.core.lightning_internals import is_fitting
 from lightning_modules.core.validation import check_at_least
 
@@ -71,10 +70,8 @@ class TopItems(Callback):
         self._validations += 1
         if self._validations % self.every:
             return
-        module, data = (
-            require_ranker(self, pl_module),
-            require_interactions(self, trainer),
-        )
+        module = require_ranker(self, pl_module)
+        data = require_interactions(self, trainer)
         with torch.no_grad():
             users = self._rows.to(pl_module.device)
             seen = data.interactions("all").to(pl_module.device)

@@ -143,7 +143,6 @@ class Checkpoint(OpenCheckpoint):
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on waiting."""
         super().load_state_dict(state_dict)
         self._ranking_due = state_dict.get("ranking_due", False)
 

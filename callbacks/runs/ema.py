@@ -119,12 +119,10 @@ class WeightEMA(EveryNSteps):
 
     @override
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Evaluate with the average."""
         self._evaluation.enter_context(self.averaged(pl_module))
 
     @override
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put the trained weights back."""
         self._evaluation.close()
 
     on_test_start = on_predict_start = on_validation_start

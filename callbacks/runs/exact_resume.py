@@ -39,7 +39,6 @@ class ExactResume(Callback):
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Gather the states of all ranks."""
         own = random_states(trainer.strategy.root_device)
         checkpoint[KEY] = _gather(own, trainer.world_size)
 
@@ -69,7 +68,6 @@ class ExactResume(Callback):
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, *_: Any
     ) -> None:
-        """Set the states, once."""
         if self._pending is not None:
             set_random_states(self._pending, trainer.strategy.root_device)
             self._pending = None

@@ -4,9 +4,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
 from typing_extensions import override
 
+from callbacks.core.loggers import run_directory
 from callbacks.runs.ema import averaged_weights
-from callbacks.runs.run_directory import run_directory
-from lightning_modules.core.recipe import recipe_of, save_network
+from lightning_modules.core.recipe import check_savable, save_network
 
 
 class ExportNetwork(Callback):
@@ -22,8 +22,8 @@ class ExportNetwork(Callback):
         network: Name of the network within the module; dots reach inside.
 
     Raises:
-        ValueError: Before training, if the module has no such network or the
-            network does not remember how it was built.
+        ValueError: Before training, if the module has no such network, or one that no
+            file can hold, see `check_savable`.
     """
 
     def __init__(self, network: str = "generator") -> None:
@@ -32,13 +32,8 @@ class ExportNetwork(Callback):
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Find out now, not after hours of training, that there is nothing to write."""
-        for name, network in self.networks(pl_module).items():
-            if recipe_of(network) is None:
-                raise ValueError(
-                    f"'{name}' keeps no recipe: decorate its class with "
-                    "lightning_modules.core.recipe.remembers, or remove ExportNetwork "
-                    "from trainer.callbacks."
-                )
+        for network in self.networks(pl_module).values():
+            check_savable(network)
 
     def networks(self, pl_module: LightningModule) -> dict[str, nn.Module]:
         """What is written, by name: the network, or those that a container holds.
@@ -60,7 +55,6 @@ class ExportNetwork(Callback):
 
     @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the files, on rank 0."""
         if trainer.fast_dev_run or not trainer.is_global_zero:  # type: ignore[attr-defined]
             return
         with averaged_weights(trainer, pl_module):

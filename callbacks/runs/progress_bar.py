@@ -76,12 +76,10 @@ class UpdateProgress(EveryNSteps):
 
     @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Leave the finished bar on the screen."""
         self._stop(trainer)
 
     @override
     def on_exception(self, trainer: Trainer, *_: Any) -> None:
-        """Give the terminal back."""
         self._stop(trainer)
 
     def _stop(self, trainer: Trainer) -> None:

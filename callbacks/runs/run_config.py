@@ -16,19 +16,12 @@ from lightning.pytorch.cli import LightningArgumentParser, SaveConfigCallback
 from typing_extensions import override
 
 import lightning_modules
-from callbacks.runs.run_directory import run_directory
+from callbacks.core.loggers import run_directory
 from lightning_modules.core.files import free_name, write_whole
 
 PACKAGES = (
-    "wasserstein-critics",
-    "torch",
-    "torchvision",
-    "lightning",
-    "torchmetrics",
-    "jsonargparse",
-    "numpy",
-    "scipy",
-    "pot",
+    *("wasserstein-critics", "torch", "torchvision", "lightning", "torchmetrics"),
+    *("jsonargparse", "numpy", "scipy", "pot"),
 )
 
 
@@ -69,7 +62,6 @@ class RunConfig(SaveConfigCallback):
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write both files, on rank 0."""
         if trainer.is_global_zero:
             self.write(run_directory(trainer))
 

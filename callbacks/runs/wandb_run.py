@@ -12,14 +12,13 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
 from typing_extensions import override
 
+from callbacks.core.loggers import run_directory
 from callbacks.runs.ema import averaged_network
 from callbacks.runs.export_network import ExportNetwork
 from callbacks.runs.run_config import RunConfig, provenance
-from callbacks.runs.run_directory import run_directory
 from lightning_modules.core.lightning_internals import given_wandb_id, set_wandb_id
 from lightning_modules.core.recipe import recipe_of, save_network
-from lightning_modules.data_contracts.contracts import Monitored
-from lightning_modules.generative.base import GenerativeModule
+from lightning_modules.data_contracts.contracts import DrawsSamples, Monitored
 
 STEP = "trainer/global_step"  # Lightning's name of the axis
 
@@ -118,9 +117,9 @@ class WandbRun(Callback):
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Upload the exported generator; by now `ExportNetwork` has written it."""
         logger = _wandb_logger(trainer)
-        if logger is None or not isinstance(pl_module, GenerativeModule):
+        if logger is None or not isinstance(pl_module, DrawsSamples):
             return
-        recipe = recipe_of(pl_module.generator)
+        recipe = recipe_of(pl_module.get_submodule("generator"))
         if recipe is None:
             return
         import wandb

@@ -86,7 +86,6 @@ class AmazonReviews(DomainFeatures):
 
     @override
     def find(self) -> None:
-        """Looks for the four files."""
         missing = [path.name for path in self.paths.values() if not path.is_file()]
         if missing:
             raise FileNotFoundError(

@@ -165,7 +165,6 @@ class TwoDomains(ResumableDataModule):
 
     @override
     def test_dataloader(self) -> list[BatchLoader]:
-        """The same as for validation."""
         return self.val_dataloader()
 
     @override

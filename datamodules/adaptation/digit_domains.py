@@ -10,16 +10,15 @@ from typing_extensions import override
 from datamodules.adaptation.base import Domains, TwoDomains
 from datamodules.core.hold_out import hold_out_last
 from datamodules.core.tensor_dataset import LabelledRows
+from datamodules.readers.images.archives import ImageFiles, home
 from datamodules.readers.images.convert import same_form
-from datamodules.readers.images.digit_files import DigitFiles, home
+from datamodules.readers.images.digit_files import SVHNFiles, USPSFiles
 from datamodules.readers.images.idx import IdxFiles
 from datamodules.readers.images.mnist_m import MNISTMFiles
-from datamodules.readers.images.svhn import SVHNFiles
-from datamodules.readers.images.usps import USPSFiles
 from lightning_modules.core.validation import check_at_least, check_choice
 
 DigitName = Literal["mnist", "usps", "mnist_m", "svhn"]
-FILES: dict[str, Callable[[Path, bool], DigitFiles]] = {
+FILES: dict[str, Callable[[Path, bool], ImageFiles]] = {
     "mnist": lambda root, download: IdxFiles(
         home(root, "mnist", ["MNIST/raw"]), download
     ),
@@ -100,7 +99,7 @@ class DigitDomains(TwoDomains):
         self.n_val, self.limit = n_val, limit
         self.shape = (channels, image_size, image_size)
         folder = Path(root).expanduser()
-        self.files: dict[str, DigitFiles] = {
+        self.files: dict[str, ImageFiles] = {
             name: FILES[name](folder, download) for name in self.domain_names
         }
 
@@ -111,19 +110,16 @@ class DigitDomains(TwoDomains):
 
     @override
     def read(self) -> Domains:
-        """Both data sets, in one form."""
         parts = {name: files.read() for name, files in self.files.items()}
         source, target = (parts[name] for name in self.domain_names)
-        train, val = hold_out_last(source[0], self.n_val)
+        train, val = hold_out_last(LabelledRows(*source[0]), self.n_val)
         return Domains(
-            source=self._formed(train, self.limit),
-            source_val=self._formed(val),
-            target=self._formed(target[0], self.limit).x,
-            target_test=self._formed(target[1]),
+            source=self._formed(train.x, train.y, self.limit),
+            source_val=self._formed(val.x, val.y),
+            target=self._formed(*target[0], self.limit).x,
+            target_test=self._formed(*target[1]),
         )
 
-    def _formed(
-        self, pairs: LabelledRows[Tensor], limit: int | None = None
-    ) -> LabelledRows:
+    def _formed(self, x: Tensor, y: Tensor, limit: int | None = None) -> LabelledRows:
         channels, size, _ = self.shape
-        return LabelledRows(same_form(pairs.x[:limit], size, channels), pairs.y[:limit])
+        return LabelledRows(same_form(x[:limit], size, channels), y[:limit])

@@ -5,18 +5,16 @@ from typing import Any
 import numpy as np
 import torch
 from scipy import ndimage
-from sklearn.datasets import load_digits
 from torch import Tensor
 from typing_extensions import override
 
 from datamodules.adaptation.base import Domains, TwoDomains
-from datamodules.core.samplers import seeded_generator
+from datamodules.core.hold_out import last_rows
 from datamodules.core.tensor_dataset import LabelledRows
-from datamodules.generative.digits import N_DIGITS
+from datamodules.readers.images.digit_files import read_small_digits
 from lightning_modules.core.validation import check_at_least
 
-N_SOURCE = 899
-N_TARGET = N_DIGITS - N_SOURCE
+N_SOURCE, N_TARGET = 899, 898
 SIZE = 8
 
 
@@ -83,20 +81,13 @@ class DigitsShift(TwoDomains):
     @override
     def read(self) -> Domains:
         """All digits in a fixed random order, split in two and these in two again."""
-        pixels, labels = load_digits(return_X_y=True)
-        order = torch.randperm(N_DIGITS, generator=seeded_generator("digits", 0))
-        x = torch.from_numpy(pixels).view(-1, *self.shape)[order]
-        y = torch.from_numpy(labels).long()[order]
+        x, y = read_small_digits()
         source = LabelledRows(_on_scale(x[:N_SOURCE]), y[:N_SOURCE])
         moved = disturbed(x[N_SOURCE:], self.blur, self.right, self.down)
         target = LabelledRows(_on_scale(moved), y[N_SOURCE:])
-        n_source, n_target = N_SOURCE - self.n_val, N_TARGET - self.n_test
-        return Domains(
-            source=source.part(slice(n_source)),
-            source_val=source.part(slice(n_source, None)),
-            target=target.x[:n_target],
-            target_test=target.part(slice(n_target, None)),
-        )
+        train, val = last_rows(source, self.n_val)
+        unlabelled, test = last_rows(target, self.n_test)
+        return Domains(train, val, unlabelled.x, test)
 
 
 def _check_between(least: int, most: int, **values: int) -> None:

@@ -27,9 +27,10 @@ from datamodules.readers.features.scaling import (
     check_scaling,
     fit_scaling,
 )
-from datamodules.readers.features.svmlight_columns import ZeroBased
+from datamodules.readers.features.svmlight import ZeroBased
 from lightning_modules.core.validation import check_at_least, check_choice
 
+PARTS = ("source", "target", "source_val", "target_test")
 FEW = 10  # rows whose mean and deviation say little
 
 SplitRows = tuple[LabelledRows, LabelledRows]
@@ -101,13 +102,8 @@ class DomainFeatures(TwoDomains):
                 f"data.n_val is {n_val}, but data.source_val is a file for validation "
                 "too; leave out one of the two."
             )
-        named = {
-            "source": source,
-            "target": target,
-            "source_val": source_val,
-            "target_test": target_test,
-        }
-        self.paths = _expanded(named)
+        files = (source, target, source_val, target_test)
+        self.paths = _expanded(dict(zip(PARTS, files, strict=True)))
         self.label_paths = _expanded(labels or {})
         for key in self.label_paths:
             check_choice("data.labels", key, tuple(self.paths))

@@ -3,16 +3,15 @@
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from torch import Tensor
 from torch.utils.data import Dataset
+from torchvision.transforms.v2.functional import normalize
 from typing_extensions import override
 
-from datamodules.adaptation.augmentation import CroppedRows
 from datamodules.adaptation.base import Domains, TwoDomains
 from datamodules.adaptation.class_labels import check_all_present, hold_out_of_classes
-from datamodules.adaptation.paired_rows import PairedRows
-from datamodules.core.hold_out import check_share
+from datamodules.adaptation.paired_rows import CroppedRows, PairedRows
+from datamodules.core.hold_out import check_share, last_rows
 from datamodules.core.loader import BatchLoader, IndicesOfEpoch
 from datamodules.core.tensor_dataset import LabelledRows
 from datamodules.readers.images.domain_folder import (
@@ -118,11 +117,15 @@ class OfficeImages(TwoDomains):
         check_classes(self.folders, [source_folder.classes, target_folder.classes])
         self.class_names = tuple(source_folder.classes)
         self.num_classes = len(self.class_names)
-        n_val = _share_of(len(source_folder.rows), self.shares[0])
-        source, source_val = hold_out_of_classes(source_folder.rows, n_val)
+        rows, target_rows = (
+            LabelledRows(*folder.rows) for folder in (source_folder, target_folder)
+        )
+        n_val = _share_of(len(rows), self.shares[0])
+        source, source_val = hold_out_of_classes(rows, n_val)
         name = f"data.source: {self.folders[0].root}"
         check_all_present(name, source.y, self.class_names)
-        target, target_test = _split(target_folder.rows, self.shares[1])
+        n_test = _share_of(len(target_rows), self.shares[1])
+        target, target_test = last_rows(target_rows, n_test)
         self.test_files = target_folder.files[-len(target_test) :]
         return Domains(source, source_val, target.x, target_test)
 
@@ -143,11 +146,8 @@ class OfficeImages(TwoDomains):
         x = x[..., begin : begin + size, begin : begin + size]
         if self.normalise == "symmetric":
             return super().to_model_scale(x)
-        mean, std = (
-            torch.tensor(values, device=x.device).view(3, 1, 1)
-            for values in (IMAGENET_MEAN, IMAGENET_STD)
-        )
-        return x.float().div_(255).sub_(mean).div_(std)
+        scaled: Tensor = normalize(x.float().div_(255), IMAGENET_MEAN, IMAGENET_STD)
+        return scaled
 
     @override
     def _training_loader(
@@ -173,14 +173,6 @@ class OfficeImages(TwoDomains):
         ).inner()
         folder.find()
         return folder
-
-
-def _split(rows: LabelledRows, share: float) -> tuple[LabelledRows, LabelledRows]:
-    """The rows without a share at the end, and those; with 0 all serve for both."""
-    if not share:
-        return rows, rows
-    first = len(rows) - _share_of(len(rows), share)
-    return rows.part(slice(first)), rows.part(slice(first, None))
 
 
 def _share_of(n: int, share: float) -> int:

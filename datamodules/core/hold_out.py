@@ -1,7 +1,8 @@
 """Rows held out of training."""
 
-from datamodules.core.tensor_dataset import LabelledRows, RowsT
+from datamodules.core.tensor_dataset import LabelledRows
 from lightning_modules.core.validation import check_at_least
+from lightning_modules.data_contracts.contracts import RowsT
 
 
 def check_share(key: str, share: float, may_be_0: bool = True) -> None:
@@ -26,6 +27,15 @@ def check_rest(val_share: float, test_share: float, unit: str) -> None:
         )
 
 
+def last_rows(
+    rows: LabelledRows[RowsT], n: int
+) -> tuple[LabelledRows[RowsT], LabelledRows[RowsT]]:
+    """The rows without the last n, and those; with 0 all serve for both."""
+    if not n:
+        return rows, rows
+    return rows.part(slice(-n)), rows.part(slice(-n, None))
+
+
 def hold_out_last(
     train: LabelledRows[RowsT], n_val: int
 ) -> tuple[LabelledRows[RowsT], LabelledRows[RowsT]]:
@@ -40,5 +50,4 @@ def hold_out_last(
             f"data.n_val is {n_val}, but there are only {len(train)} training samples; "
             f"set it to at most {len(train) - 1}."
         )
-    first = len(train) - n_val
-    return train.part(slice(first)), train.part(slice(first, None)) if n_val else train
+    return last_rows(train, n_val)

@@ -126,12 +126,10 @@ class InMemoryDataModule(ResumableDataModule):
 
     @override
     def val_dataloader(self) -> BatchLoader:
-        """Every validation sample once, in order."""
         return self._in_order(self.val_set)
 
     @override
     def test_dataloader(self) -> BatchLoader:
-        """Every test sample once, in order."""
         return self._in_order(self.test_set)
 
     @override

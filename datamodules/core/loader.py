@@ -1,18 +1,15 @@
 """Loader of whole batches that knows its position in the epoch."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-Batch = TypeVar("Batch")
+from datamodules.core.tensor_dataset import as_it_is
+
 IndicesOfEpoch = Callable[[int, int], Sampler[Any]]
 """(epoch, batches of it used already) -> the batches that are left."""
-
-
-def _as_it_is(batch: Batch) -> Batch:
-    return batch
 
 
 class BatchLoader:
@@ -89,7 +86,7 @@ class BatchLoader:
             batch_size=None,
             sampler=self.indices(self.epoch, self.batch),
             num_workers=self.num_workers,
-            collate_fn=_as_it_is,
+            collate_fn=as_it_is,
             # a DataLoader draws a seed for its workers; without a generator of its own
             # it takes that from the global stream and shifts everything after it
             generator=torch.Generator(),

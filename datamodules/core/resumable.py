@@ -62,7 +62,6 @@ class ResumableDataModule(LightningDataModule, ABC):
 
     @override
     def setup(self, stage: str | None = None) -> None:
-        """Reads the data, once."""
         if stage == "fit":
             epoch = self.trainer.current_epoch if self.trainer else 0
             self._start, self._train_loader = (epoch, 0), None

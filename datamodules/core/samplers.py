@@ -1,7 +1,8 @@
 """Samplers of the rows of whole batches."""
 
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -24,11 +25,11 @@ def seeded_generator(stream: str, *key: int) -> torch.Generator:
 IndexT = TypeVar("IndexT")
 
 
+@dataclass(eq=False, kw_only=True)
 class EpochSampler(Sampler[IndexT]):
     """Rows of the batches of one epoch, of one process among several.
 
     Args:
-        batch_size: Rows in the batch of one process.
         seed: Seed of the order.
         epoch: Number of the epoch, from 0.
         start: Batches of this epoch that were used already.
@@ -37,51 +38,36 @@ class EpochSampler(Sampler[IndexT]):
         shuffle: False keeps the order of the data in every epoch.
     """
 
-    def __init__(
-        self,
-        batch_size: int,
-        *,
-        seed: int,
-        epoch: int = 0,
-        start: int = 0,
-        rank: int = 0,
-        world_size: int = 1,
-        shuffle: bool = True,
-    ) -> None:
-        self.batch_size, self.seed = batch_size, seed
-        self.epoch, self.start = epoch, start
-        self.rank, self.world_size = rank, world_size
-        self.shuffle = shuffle
+    seed: int
+    epoch: int = 0
+    start: int = 0
+    rank: int = 0
+    world_size: int = 1
+    shuffle: bool = True
 
 
+@dataclass(eq=False)
 class TrainingRows(EpochSampler[Index]):
     """One epoch of full batches in an order that (seed, epoch) alone decides.
 
     Every process computes the same permutation and takes its own part of each joint
     batch, so that the batches of ``world_size`` processes, put end to end by rank,
     are those of one process with a batch ``world_size`` times as large. Which
-    images are mirrored comes from the same generator, after the permutation.
+    images are mirrored comes from the same generator, after the permutation. Seed,
+    epoch and process are those of `EpochSampler`.
 
     Args:
         n_rows: Rows of the data set.
         batch_size: Rows in the batch of one process.
         mirror: Draw for each row whether it is flipped left to right.
-        **place: Seed, epoch and process of `EpochSampler`.
 
     >>> [rows.tolist() for rows, _ in TrainingRows(7, 2, seed=0, shuffle=False)]
     [[0, 1], [2, 3], [4, 5]]
     """
 
-    def __init__(
-        self,
-        n_rows: int,
-        batch_size: int,
-        *,
-        mirror: bool = False,
-        **place: Any,
-    ) -> None:
-        super().__init__(batch_size, **place)
-        self.n_rows, self.mirror = n_rows, mirror
+    n_rows: int
+    batch_size: int
+    mirror: bool = False
 
     def __len__(self) -> int:
         """Batches of a whole epoch, wherever this one starts."""
@@ -104,6 +90,7 @@ class TrainingRows(EpochSampler[Index]):
         return order, torch.rand(self.n_rows, generator=generator) < 0.5
 
 
+@dataclass(eq=False)
 class OrderedRows(Sampler[Index]):
     """Every row once and in order, each batch shared out evenly to the processes.
 
@@ -122,11 +109,10 @@ class OrderedRows(Sampler[Index]):
     [[0, 1], [2, 3], [4]]
     """
 
-    def __init__(
-        self, n_rows: int, batch_size: int, *, rank: int = 0, world_size: int = 1
-    ) -> None:
-        self.n_rows, self.batch_size = n_rows, batch_size
-        self.rank, self.world_size = rank, world_size
+    n_rows: int
+    batch_size: int
+    rank: int = 0
+    world_size: int = 1
 
     def __len__(self) -> int:
         return -(-self.n_rows // (self.batch_size * self.world_size))

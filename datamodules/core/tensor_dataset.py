@@ -2,22 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeAlias
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
-from typing_extensions import TypeVar
 
 from lightning_modules.data_contracts.contracts import (
     LabelledBatch,
+    RowsT,
     TwoDomainBatch,
     UnlabelledBatch,
 )
 from lightning_modules.data_contracts.sparse_rows import Rows
 
 BatchT = TypeVar("BatchT")
-RowsT = TypeVar("RowsT", bound=Rows, covariant=True, default=Rows)
 
 
 class RowTransform(Protocol):
@@ -120,11 +119,12 @@ def numbers(rows: Tensor) -> TensorDataset[Tensor]:
     >>> numbers(torch.arange(5))[torch.tensor([3, 4]), None]
     tensor([3, 4])
     """
-    return TensorDataset(_alone, rows)
+    return TensorDataset(as_it_is, rows)
 
 
-def _alone(column: Tensor) -> Tensor:
-    return column
+def as_it_is(batch: BatchT) -> BatchT:
+    """A batch that needs no more making."""
+    return batch
 
 
 def _select(column: Rows, rows: Tensor) -> Rows:

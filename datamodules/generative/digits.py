@@ -3,12 +3,12 @@
 from typing import Any
 
 import torch
-from sklearn.datasets import load_digits
 from typing_extensions import override
 
+from datamodules.core.hold_out import last_rows
 from datamodules.core.in_memory import InMemoryDataModule, Splits
-from datamodules.core.samplers import seeded_generator
 from datamodules.core.tensor_dataset import LabelledRows
+from datamodules.readers.images.digit_files import read_small_digits
 from lightning_modules.core.validation import check_at_least
 
 N_DIGITS = 1_797
@@ -54,12 +54,7 @@ class Digits(InMemoryDataModule):
     @override
     def read(self) -> Splits:
         """All digits in a fixed random order, split in two."""
-        pixels, labels = load_digits(return_X_y=True)
-        x = torch.from_numpy(pixels).to(torch.uint8).view(-1, *self.shape)
-        y = torch.from_numpy(labels).long()
-        order = torch.randperm(N_DIGITS, generator=seeded_generator("digits", 0))
-        digits = LabelledRows(x, y).part(order)
-        if not self.n_held_out:
-            return digits, digits, digits
-        held_out = digits.part(slice(N_DIGITS - self.n_held_out, None))
-        return digits.part(slice(N_DIGITS - self.n_held_out)), held_out, held_out
+        ink, labels = read_small_digits()
+        digits = LabelledRows(ink.to(torch.uint8), labels)
+        train, held_out = last_rows(digits, self.n_held_out)
+        return train, held_out, held_out

@@ -10,6 +10,7 @@ from typing_extensions import override
 from datamodules.core.hold_out import check_share
 from datamodules.core.in_memory import InMemoryDataModule, Splits
 from datamodules.core.samplers import seeded_generator
+from datamodules.core.tensor_dataset import LabelledRows
 from datamodules.readers.images.folder import ImageTree, OnCorrupt
 from lightning_modules.core.validation import check_at_least, check_choice
 
@@ -71,7 +72,7 @@ class ImageFolder(InMemoryDataModule):
         """Decodes all files and keeps a part for validation."""
         folder = replace(self._tree, quiet=not self._is_first_process).read()
         self.classes, self.num_classes = folder.classes, len(folder.classes)
-        pairs = folder.rows
+        pairs = LabelledRows(*folder.rows)
         n_val = round(self.val_fraction * len(pairs))
         if not n_val:
             return pairs, pairs, pairs

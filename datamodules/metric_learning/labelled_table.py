@@ -96,7 +96,6 @@ class LabelledTable(InMemoryDataModule):
 
     @override
     def read(self) -> Splits:
-        """All rows, scaled and split."""
         x, y = self._rows()
         self.class_names, numbers = _numbered(y)
         self.num_classes, self.shape = len(self.class_names), tuple(x.shape[1:])

@@ -155,12 +155,10 @@ class InteractionData(ResumableDataModule):
 
     @override
     def val_dataloader(self) -> BatchLoader:
-        """Users with validation pairs."""
         return self._users("val")
 
     @override
     def test_dataloader(self) -> BatchLoader:
-        """Users with test pairs."""
         return self._users("test")
 
     @override

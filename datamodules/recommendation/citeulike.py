@@ -106,7 +106,9 @@ class CiteULike(InteractionData):
     def read(self) -> SplitPairs:
         """Pairs of users with enough items, and features of all articles."""
         pairs = read_counted(self.root / PAIRS)
-        blocks = {**self._tags(), **self._words()}
+        blocks = {TAGS: self._tags()} if self.with_tags else {}
+        if self.with_words:
+            blocks[VOCABULARY] = read_counted(self.root / WORDS)
         widest = max(block.n_lines for block in (pairs.turned(), *blocks.values()))
         n_items = max(widest, *map(self._count_lines, (OF_ITEM, WORDS, CITED)))
         table = self._table(pairs, n_items)
@@ -127,16 +129,11 @@ class CiteULike(InteractionData):
             )
         return table.with_items(n_items)
 
-    def _tags(self) -> dict[str, CountedLines]:
-        """A line for each article, whichever file has them, by the file of names."""
-        if not self.with_tags:
-            return {}
+    def _tags(self) -> CountedLines:
+        """A line for each article, whichever file has them."""
         if (self.root / OF_ITEM).is_file():
-            return {TAGS: read_counted(self.root / OF_ITEM)}
-        return {TAGS: read_counted(self.root / OF_TAG).turned()}
-
-    def _words(self) -> dict[str, CountedLines]:
-        return {VOCABULARY: read_counted(self.root / WORDS)} if self.with_words else {}
+            return read_counted(self.root / OF_ITEM)
+        return read_counted(self.root / OF_TAG).turned()
 
     def _count_lines(self, name: str) -> int:
         """Lines of a file that has one for each article; 0 if it isn't there."""

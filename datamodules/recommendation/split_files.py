@@ -73,7 +73,6 @@ class SplitFiles(InteractionData):
 
     @override
     def read(self) -> SplitPairs:
-        """All files."""
         paths = {part: self.root / name for part, name in FILES.items()}
         pairs = {part: read_lines(p) for part, p in paths.items() if p.is_file()}
         if "val" not in pairs:

@@ -14,16 +14,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
-from experiments import records
-from experiments.jobs import (
-    Job,
-    add_jobs_option,
-    alone,
-    at_least,
-    command_parser,
-    exit_status,
-    run_all,
-)
+from experiments import jobs, records
 from experiments.provenance import ROOT, require_root
 from experiments.results.execute import execute
 from experiments.results.page import write_page
@@ -39,8 +30,8 @@ from experiments.results.tables import TABLES
 PROGRAM = (sys.executable, "-m", "experiments.results")
 
 
-def run(tables: Sequence[str], jobs: int, seeds: int | None = None) -> int:
-    """Run what is missing, ``jobs`` processes at a time; returns how many failed.
+def run(tables: Sequence[str], at_once: int, seeds: int | None = None) -> int:
+    """Run what is missing, ``at_once`` processes at a time; returns how many failed.
 
     However it ends, no run is left behind and the page shows what is finished.
 
@@ -50,11 +41,11 @@ def run(tables: Sequence[str], jobs: int, seeds: int | None = None) -> int:
     with ExitStack() as stack:
         for table in tables:
             lock = records.RUNS / table / "lock"
-            stack.enter_context(alone(lock, f"table {table}"))
+            stack.enter_context(jobs.alone(lock, f"table {table}"))
             table_file(table).merge()
         stack.callback(_show, tables)
         waiting = [job for table in tables for job in _jobs(table, seeds)]
-        return run_all(waiting, jobs, " ".join(tables))
+        return jobs.run_all(waiting, at_once, " ".join(tables))
 
 
 def _show(tables: Sequence[str]) -> None:
@@ -63,7 +54,7 @@ def _show(tables: Sequence[str]) -> None:
     write_page()
 
 
-def _jobs(table: str, seeds: int | None) -> Iterator[Job]:
+def _jobs(table: str, seeds: int | None) -> Iterator[jobs.Job]:
     """The missing runs; those of one method and seed can share a process."""
     finished = finished_runs(table)
     missing = [run for run in planned_runs(table, seeds) if run not in finished]
@@ -77,7 +68,7 @@ def _jobs(table: str, seeds: int | None) -> Iterator[Job]:
         words = ("one", table, first.method, tasks, str(first.seed))
         name = first.name if len(group) == 1 else f"{first.name}(+{len(group) - 1})"
         log = records.RUNS / table / f"{first.name}.log"
-        yield Job(name, (*PROGRAM, *words), log)
+        yield jobs.Job(name, (*PROGRAM, *words), log)
 
 
 def matching(name: str) -> list[str]:
@@ -107,14 +98,14 @@ def execute_all(table: str, method: str, tasks: str, seed: int) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = command_parser("experiments.results", __doc__)
+    parser = jobs.command_parser("experiments.results", __doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     one = commands.add_parser("run", help="run what is missing of a table")
     names = ", ".join(TABLES)
     one.add_argument("table", help=f"{names}; or the beginning that several share")
-    add_jobs_option(one)
+    jobs.add_jobs_option(one)
     help_seeds = "seeds of every method, from 0 (default: what the table says)"
-    one.add_argument("--seeds", type=at_least(1), help=help_seeds)
+    one.add_argument("--seeds", type=jobs.at_least(1), help=help_seeds)
     one = commands.add_parser("one", help="execute one run, even if it is finished")
     one.add_argument("table", choices=sorted(TABLES))
     one.add_argument("method")
@@ -143,7 +134,7 @@ def main() -> int:
     if args.command == "one":
         return execute_all(args.table, args.method, args.task, args.seed)
     again = f"python -m experiments.results run {args.table}"
-    return exit_status(lambda: run(tables, args.jobs, args.seeds), again)
+    return jobs.exit_status(lambda: run(tables, args.jobs, args.seeds), again)
 
 
 if __name__ == "__main__":

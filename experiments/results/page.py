@@ -8,8 +8,8 @@ import yaml
 
 from experiments import records
 from experiments.records import Record
-from experiments.results import grid
-from experiments.results.csv_sections import csv_sections, searches_section
+from experiments.results import formats
+from experiments.results.csv_sections import SECTIONS, csv_section, searches_section
 from experiments.results.formats import cost, each_seed, markdown, mean_and_spread
 from experiments.results.runs import (
     Run,
@@ -19,8 +19,7 @@ from experiments.results.runs import (
     read_records,
     run_of,
 )
-from experiments.results.spec import UNTRAINED, Column, Table
-from experiments.results.tables import TABLES
+from experiments.results.tables import TABLES, UNTRAINED, Column, Table
 from lightning_modules.core.files import write_whole
 
 MANY = 40  # runs that would make a paragraph nobody reads
@@ -54,11 +53,9 @@ def page_text() -> str:
             for label, run, image in _runs_of_seed_0()
             if run.table == name and image.exists()
         ]
-    parts += [*csv_sections("wdgrl_speed"), *searches_section()]
-    parts += csv_sections(
-        *("interactions_speed", "ranking_speed", "index_speed"),
-        *("neighbours", "two_gaussians"),
-    )
+    for name in SECTIONS:
+        parts += csv_section(name)
+        parts += searches_section() if name == "wdgrl_speed" else ()
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 
@@ -80,9 +77,9 @@ def _section(
     runs, tasks = read_records(name), table.tasks_of(name)
     yield table.note
     if table.grid:
-        yield markdown(grid.grid(table, runs, published))
-        yield markdown(grid.summary(table, runs))
-        if ranking := grid.order(table, runs):
+        yield markdown(formats.grid(table, runs, published))
+        yield markdown(formats.summary(table, runs))
+        if ranking := formats.order(table, runs):
             yield f"{ranking}."
     else:
         yield markdown(_rows(table, tasks, runs, published))

@@ -1,71 +1,130 @@
-"""The tables of docs/results.md, by name."""
+"""The tables of docs/results.md: their rows, runs and columns, as tables.yaml says."""
 
-from experiments.results.adaptation_tables import ADAPTATION_TABLES
-from experiments.results.recommendation_tables import RANKING_TABLES
-from experiments.results.spec import METHODS, REAL, Column, Table, Variant
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
-_MODES = (
-    Column("modes", "modes", "{:.1f}"),
-    Column("high_quality", "high quality, %", "{:.1f}", 100.0),
-    Column("reverse_kl", "reverse KL", "{:.4f}"),
-)
-_POINTS_NOTE = (
-    "2,500 samples; high quality: within 3 standard deviations of the nearest mode; a "
-    "mode counts once one such sample is near it; reverse KL of those samples' modes "
-    "against the uniform law, in nats. None of these sees whether a mode is as wide as "
-    "the data's: for that a run's record has exact W1 to test points, `wasserstein`. "
-    "`real_data` is a perfect sampler. The published "
-    "rows train other networks for longer and on another device; ± in them is the "
-    "standard error over 10 runs."
-)
-TABLES = {
-    "ring8": Table(
-        "Ring of 8 Gaussians", _MODES, 5, (*METHODS, REAL), note=_POINTS_NOTE
-    ),
-    "grid25": Table(
-        "Grid of 25 Gaussians",
-        _MODES,
-        5,
-        (*METHODS, "wgan_gp_lazy", REAL),
-        note=_POINTS_NOTE + " `wgan_gp_lazy` takes the penalty on every fourth critic "
-        "update, four times as heavy (docs/performance.md).",
-        other_seeds={"wgan_gp_lazy": 3},
-        variants={"wgan_gp_lazy": Variant("wgan_gp", "", ("--model.penalty_every=4",))},
-    ),
-    "mnist": Table(
-        "MNIST",
-        (
-            Column("fid", "FID"),
-            Column("min_class_share", "rarest class, %", "{:.1f}", 100.0),
-            Column("max_class_share", "commonest class, %", "{:.1f}", 100.0),
-        ),
-        3,
-        (*METHODS, REAL),
-        note="10,000 samples against the 10,000 test images, in the 64 features of the "
-        "project's own classifier (docs/results/features/mnist.safetensors): FIDs are "
-        "on that scale, not on Inception's, so the published rows are context only. "
-        "`real_data` is a random sample of 10,000 training images, chosen by the seed.",
-    ),
-    "demo": Table(
-        "`make demo`: half of scikit-learn's digits",
-        (
-            Column("w1_start", "W1 at start"),
-            Column("w1_end", "W1 at end", "{:.3f}"),
-            Column("w1_halves", "W1 of the halves", "{:.3f}"),
-            Column("w1_ratio", "ratio", "{:.3f}"),
-            Column("two_sample_accuracy", "1-NN accuracy", "{:.3f}"),
-            Column("distinct_neighbours", "distinct neighbours", "{:.0f}"),
-            Column("min_class_share", "rarest class, %", "{:.1f}", 100.0),
-            Column("max_class_share", "commonest class, %", "{:.1f}", 100.0),
-        ),
-        3,
-        ("wgan_gp",),
-        ("digits",),
-        note="Exact Wasserstein-1 distance between 898 samples and the 898 held-out "
-        "digits, pixels in [-1, 1]; the halves' own distance is what a perfect sampler "
-        "reaches. Leave-one-out 1-NN accuracy: 0.5 is ideal. Distinct neighbours: how "
-        "many of the training digits are nearest to some sample.",
-    ),
-    **ADAPTATION_TABLES,
-    **RANKING_TABLES,
-}
+import yaml
+
+REAL = "real_data"  # the data set itself, evaluated as if it were samples
+TRUE_DISTANCES = "true_distances"  # the places that planted data is made from
+UNTRAINED = (REAL, TRUE_DISTANCES)  # rows that have no config
+
+
+@dataclass(frozen=True)
+class Column:
+    """One metric of a table: its name in the record, its heading, and how to print it.
+
+    A metric that some methods lack is not ``everywhere``.
+    """
+
+    key: str
+    heading: str
+    form: str = "{:.2f}"
+    factor: float = 1.0
+    everywhere: bool = True
+
+    def show(self, value: float) -> str:
+        """A value as the page prints it."""
+        return self.form.format(self.factor * value)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A row that is a method's experiment with something changed.
+
+    Attributes:
+        method: Whose configs it takes.
+        ending: What the name of its YAML file ends with.
+        options: Command line on top of the YAML file.
+    """
+
+    method: str
+    ending: str = ""
+    options: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """The runs of a table and how they are shown.
+
+    Attributes:
+        title: Its heading.
+        columns: The metrics that are shown.
+        seeds: How many for each method and task.
+        methods: Its rows, or for several tasks in a grid its columns.
+        tasks: What each method does; empty for one task, named as the table.
+        note: Text above it.
+        other_seeds: Methods, tasks, or ``method--task`` with another number of seeds.
+        variants: Rows that are no method of their own.
+        configs: The YAML file of a task, below configs/<method>, where it has another
+            name; ``each`` is for the other tasks.
+        options: Command line of a task, or of ``each`` task that is not named, with
+            {root} for the directory of the data sets and the {source} and {target} of
+            a task that is called source-target.
+        grid: Whether tasks are rows and methods columns.
+        together: Runs that share a process; starting one takes seconds.
+    """
+
+    title: str
+    columns: Sequence[Column]
+    seeds: int
+    methods: Sequence[str]
+    tasks: Sequence[str] = ()
+    note: str = ""
+    other_seeds: Mapping[str, int] = field(default_factory=dict)
+    variants: Mapping[str, Variant] = field(default_factory=dict)
+    configs: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    grid: bool = False
+    together: int = 1
+
+    def tasks_of(self, name: str) -> Sequence[str]:
+        """Its tasks; a table without any is named as its one task."""
+        return self.tasks or (name,)
+
+    def seeds_of(self, method: str, task: str) -> int:
+        """How many seeds a method has on a task."""
+        names = (f"{method}--{task}", method, task)
+        others = (self.other_seeds[n] for n in names if n in self.other_seeds)
+        return next(others, self.seeds)
+
+    def experiment(self, method: str, task: str) -> str:
+        """The YAML file of a row, below configs and without its ending.
+
+        >>> own = Table("Own data", (), 1, ("cml",), configs={"each": "shop"})
+        >>> own.experiment("cml", "july")
+        'cml/shop'
+        """
+        row = self.variants.get(method, Variant(method))
+        config = self.configs.get(task, self.configs.get("each", task))
+        return f"{row.method}/{config}{row.ending}"
+
+    def task_options(self, task: str, root: Path) -> list[str]:
+        """The command line of a task, whose data lie below ``root``."""
+        source, _, target = task.partition("-")
+        options = self.options.get(task, self.options.get("each", ()))
+        names = {"root": root, "source": source, "target": target}
+        return [option.format(**names) for option in options]
+
+    def arguments(self, method: str, task: str, root: Path) -> list[str]:
+        """The command line of a row on top of its YAML file, see `task_options`."""
+        changed = self.variants.get(method, Variant(method)).options
+        return [*self.task_options(task, root), *changed]
+
+
+def _column(words: str | list[Any]) -> Column:
+    return Column(words, words, "{:.4f}") if isinstance(words, str) else Column(*words)
+
+
+def _table(entry: dict[str, Any]) -> Table:
+    note = entry.pop("note")
+    columns = [_column(words) for words in entry.pop("columns")]
+    variants = {n: Variant(**row) for n, row in entry.pop("variants", {}).items()}
+    text = note if isinstance(note, str) else " ".join(note)
+    return Table(columns=columns, variants=variants, note=text, **entry)
+
+
+PAGE = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text())
+TABLES = {name: _table(entry) for name, entry in PAGE["tables"].items()}

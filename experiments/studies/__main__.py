@@ -16,30 +16,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.jobs import (
-    Job,
-    add_jobs_option,
-    alone,
-    command_parser,
-    exit_status,
-    run_all,
-)
+from experiments import jobs
 from experiments.provenance import ROOT, require_root
-from experiments.studies.files import (
-    STUDIES,
-    csv_path,
-    draw_all,
-    figure_path,
-    run_study,
-    write_page,
-)
+from experiments.studies import files
+from experiments.studies.files import STUDIES
 
 DOCS = ROOT / "docs"
 LOGS = ROOT / "runs" / "studies"
 
 
-def run(names: Sequence[str], jobs: int) -> int:
-    """Run studies, ``jobs`` at a time; returns how many failed.
+def run(names: Sequence[str], at_once: int) -> int:
+    """Run studies, ``at_once`` at a time; returns how many failed.
 
     However it ends, no study is left running and the page shows those that are
     finished.
@@ -48,39 +35,38 @@ def run(names: Sequence[str], jobs: int) -> int:
         BusyError: If another process runs studies.
     """
     waiting = [_job(name) for name in names]
-    with alone(LOGS / "lock", "a study"):
+    with jobs.alone(LOGS / "lock", "a study"):
         try:
-            return run_all(waiting, jobs, "studies", _figure_of)
+            return jobs.run_all(waiting, at_once, "studies", _figure_of)
         finally:
-            write_page(DOCS)
+            files.write_page(DOCS)
 
 
-def _job(name: str) -> Job:
+def _job(name: str) -> jobs.Job:
     words = (sys.executable, "-m", "experiments.studies", "study", name)
-    return Job(name, words, LOGS / f"{name}.log")
+    return jobs.Job(name, words, LOGS / f"{name}.log")
 
 
-def _figure_of(job: Job) -> str:
-    return str(figure_path(job.name, DOCS))
+def _figure_of(job: jobs.Job) -> str:
+    return str(files.figure_path(job.name, DOCS))
 
 
 def _missing(name: str) -> bool:
-    return not (csv_path(name, DOCS).exists() and figure_path(name, DOCS).exists())
+    paths = files.csv_path(name, DOCS), files.figure_path(name, DOCS)
+    return not all(path.exists() for path in paths)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = command_parser("experiments.studies", __doc__)
+    parser = jobs.command_parser("experiments.studies", __doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     runs = commands.add_parser("run", help="run and draw studies")
     known = f"of {', '.join(STUDIES)}; all of them by default"
     runs.add_argument("names", nargs="*", metavar="NAME", help=known)
     runs.add_argument("--missing", action="store_true", help="only those without rows")
-    add_jobs_option(runs)
-    one = commands.add_parser(
-        "study",
-        help="run one, with settings of your own",
-        epilog="`study NAME --settings` lists the settings of a study.",
-    )
+    jobs.add_jobs_option(runs)
+    listed = "`study NAME --settings` lists the settings of a study."
+    title = "run one, with settings of your own"
+    one = commands.add_parser("study", help=title, epilog=listed)
     one.add_argument("name", choices=list(STUDIES))
     one.add_argument("--docs", type=Path, help="where results go; needed with settings")
     commands.add_parser("page", help="draw again and bring docs/theory.md up to date")
@@ -100,11 +86,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "settings of your own need --docs DIRECTORY, so that the published "
                 "figures keep those of configs/studies."
             )
-        run_study(given.name, rest, given.docs or DOCS)
+        files.run_study(given.name, rest, given.docs or DOCS)
         return 0
     if given.command == "page":
-        failed = draw_all(DOCS)
-        write_page(DOCS)
+        failed = files.draw_all(DOCS)
+        files.write_page(DOCS)
         return 1 if failed else 0
     if unknown := [name for name in given.names if name not in STUDIES]:
         parser.error(f"no study {', '.join(unknown)}: choose from {', '.join(STUDIES)}")
@@ -112,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.missing:
         names = [name for name in names if _missing(name)]
     again = "python -m experiments.studies run --missing"
-    return exit_status(lambda: run(names, given.jobs), again)
+    return jobs.exit_status(lambda: run(names, given.jobs), again)
 
 
 if __name__ == "__main__":

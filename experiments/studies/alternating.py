@@ -1,22 +1,24 @@
-"""Alternating training of small generators and critics on digits, with measurements."""
+"""Alternating training of small networks, measured or copied meanwhile."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.callbacks import LambdaCallback
 from torch import nn
 
 from callbacks import UpdateProgress
 from callbacks.core.every_n_steps import step_ended
-from datamodules import Digits
-from experiments.studies.critics import gan_module, seeded
+from datamodules import MNIST, Digits
+from experiments.studies.critics import gan_module, in_double, seeded
 from experiments.studies.study import Row
 from experiments.trainers import quiet_trainer
-from lightning_modules import MLPCritic, MLPGenerator
+from lightning_modules import GAN, ConvCritic, ConvGenerator, MLPCritic, MLPGenerator
 from lightning_modules.core.alternating import evaluating
 from lightning_modules.generative.base import GenerativeModule
 
+Shape = tuple[int, int, int]
 Measurement = Callable[[GenerativeModule, Digits, int], Row]
 
 
@@ -59,26 +61,55 @@ def fit_and_measure(
     Returns:
         The measurements, each with its ``step``.
     """
-    recorder = _Recorder(data, every, measure)
-    pl.seed_everything(data.seed, verbose=False)
-    trainer = quiet_trainer(max_steps=steps, callbacks=[recorder, UpdateProgress()])
-    trainer.fit(module, datamodule=data)
-    return recorder.rows
-
-
-class _Recorder(pl.Callback):
-    def __init__(self, data: Digits, every: int, measure: Measurement) -> None:
-        self.data, self.every, self.measure = data, every, measure
-        self.rows: list[Row] = []
+    rows: list[Row] = []
 
     @torch.no_grad()
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: object
-    ) -> None:
-        if not step_ended(pl_module) or trainer.global_step % self.every:
-            return
-        assert isinstance(pl_module, GenerativeModule)
+    def record(trainer: pl.Trainer, *_: object) -> None:
         step = trainer.global_step
-        with evaluating(pl_module.critic):
-            measured = self.measure(pl_module, self.data, step)
-        self.rows.append({"step": step, **measured})
+        if step_ended(module) and step % every == 0:
+            with evaluating(module.critic):
+                rows.append({"step": step, **measure(module, data, step)})
+
+    pl.seed_everything(data.seed, verbose=False)
+    recorder = LambdaCallback(on_train_batch_end=record)
+    trainer = quiet_trainer(max_steps=steps, callbacks=[recorder, UpdateProgress()])
+    trainer.fit(module, datamodule=data)
+    return rows
+
+
+def conv_critic(
+    shape: Shape, width: int, norm: Literal["batch", "none"], seed: int
+) -> nn.Module:
+    """A convolutional critic, with initial weights from this seed."""
+    options = _sides(shape, width)
+    return seeded(lambda: ConvCritic(shape, norm=norm, **options), seed)
+
+
+def _sides(shape: Shape, width: int) -> dict[str, Any]:
+    return {"smallest_side": 2 if shape[1] < 16 else 4, "width": width}
+
+
+def generators(
+    data: Digits | MNIST, epochs: Sequence[int], width: int, latent_dim: int, seed: int
+) -> dict[int, nn.Module]:
+    """A DCGAN's generator after each of these epochs of its training."""
+    shape: Any = data.shape
+    options = _sides(shape, width)
+
+    def generator() -> nn.Module:
+        return ConvGenerator(latent_dim, shape, norm="batch", **options)
+
+    critic = conv_critic(shape, width, "batch", seed + 1)
+    module = GAN(seeded(generator, seed), critic)
+    snapshots: dict[int, nn.Module] = {}
+
+    def keep(trainer: pl.Trainer, *_: object) -> None:
+        if (epoch := trainer.current_epoch + 1) in epochs:
+            snapshots[epoch] = in_double(module.generator).float()
+
+    pl.seed_everything(seed, verbose=False)
+    trainer = quiet_trainer(
+        max_epochs=max(epochs), callbacks=[LambdaCallback(on_train_epoch_end=keep)]
+    )
+    trainer.fit(module, datamodule=data)
+    return snapshots

@@ -22,7 +22,7 @@ from lightning_modules import (
 from lightning_modules.core.random import RandomStream
 from lightning_modules.generative.base import GenerativeModule
 
-Pairs = Callable[[], tuple[Tensor, Tensor]]
+Pairs = Callable[[], tuple[Tensor, ...]]
 KINDS: dict[str, tuple[Callable[..., GenerativeModule], Callable[..., Any]]] = {
     "gan": (GAN, GANAdam),
     "wgan": (WGAN, WGANRMSprop),
@@ -132,15 +132,15 @@ def cloud(name: str, seed: int) -> Tensor:
     return data.real("train")
 
 
-def batches_of(*pools: Tensor, size: int, seed: int) -> Callable[[], list[Tensor]]:
+def batches_of(*pools: Tensor, size: int, seed: int) -> Pairs:
     """Draws rows of each pool, independently, with replacement."""
     noise = RandomStream(seed, 0, "batches")
 
-    def draw() -> list[Tensor]:
-        return [
-            pool[torch.randint(len(pool), (size,), generator=noise.generator)]
-            for pool in pools
-        ]
+    def draw() -> tuple[Tensor, ...]:
+        numbers = (
+            torch.randint(len(p), (size,), generator=noise.generator) for p in pools
+        )
+        return tuple(pool[rows] for pool, rows in zip(pools, numbers, strict=True))
 
     return draw
 

@@ -1,23 +1,16 @@
 """Gradients inside twelve-layer critics, clipped and penalised, and their weights."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import nn
 
+from experiments.studies import critics
 from experiments.studies.critic_layers import layer_norms, weight_rows
-from experiments.studies.critics import (
-    Pairs,
-    cloud,
-    module_of,
-    noisy_copies,
-    seeded,
-    train,
-)
-from experiments.studies.study import Claim, Row, column, figure, select
+from experiments.studies.study import Claim, Row, column, declared, figure, select
 from lightning_modules import MLPCritic
 from lightning_modules.functional.transport import wasserstein_distance
 from lightning_modules.generative.base import GenerativeModule
@@ -28,67 +21,45 @@ ONE_SIDED = "strong one-sided penalty"  # which can't
 TIMES = ("before", "after")
 BATCHES = 8  # over which gradient norms are averaged
 
-TITLE = (
-    "Gulrajani et al. 2017, figure 1b: gradients in twelve-layer critics, and where "
-    "the weights of shallow ones go"
-)
+TITLE, claim = declared(__name__)
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Settings of the study.
+class Settings(NamedTuple):
+    """Settings of the study, see configs/studies/deep_critics.yaml."""
 
-    Attributes:
-        clips: Values of c, from the largest to the smallest.
-        steps: Updates of each deep critic.
-        batch_size: Points of each kind in a batch.
-        depth: Hidden layers, of ReLU.
-        width: Neurons of each.
-        shallow_clip: c of the critics whose weights are shown.
-        shallow_steps: Updates of each of them.
-        shallow_depth: Their hidden layers.
-        lr: Learning rate of WGAN-GP; like the other it falls to a twentieth.
-        lr_clipped: Learning rate of WGAN.
-        penalty_weight: lambda of WGAN-GP: that of the authors' toy script.
-        strong_weight: lambda of two more deep critics: that of the paper.
-        seed: Seed of everything.
-    """
-
-    clips: tuple[float, ...] = (0.1, 0.01, 0.001)
-    steps: int = 1500
-    batch_size: int = 256
-    depth: int = 12
-    width: int = 128
-    shallow_clip: float = 0.01
-    shallow_steps: int = 1500
-    shallow_depth: int = 3
-    lr: float = 1e-4
-    lr_clipped: float = 5e-5
-    penalty_weight: float = 0.1
-    strong_weight: float = 10.0
-    seed: int = 0
+    clips: tuple[float, ...]
+    steps: int
+    batch_size: int
+    depth: int
+    width: int
+    shallow_clip: float
+    shallow_steps: int
+    shallow_depth: int
+    lr: float
+    lr_clipped: float
+    penalty_weight: float
+    strong_weight: float
+    seed: int
 
 
 def run(settings: Settings) -> list[Row]:
     """Train critics of each kind on the Swiss roll, and look into them twice."""
-    pool = cloud("swiss_roll", settings.seed)
-    pairs = noisy_copies(pool, settings.batch_size, settings.seed)
+    seed, steps = settings.seed, settings.shallow_steps
+    pool = critics.cloud("swiss_roll", seed)
+    pairs = critics.noisy_copies(pool, settings.batch_size, seed)
     rows: list[Row] = []
     for kind in (*map(_clipped, settings.clips), PENALTY, STRONG, ONE_SIDED):
         deep = _module(settings, kind, settings.depth, "relu")
         rows += _norms(deep, pairs, kind, "before")
-        _train(settings, deep, pairs, settings.steps, kind)
+        critics.train(deep, pairs, settings.steps, seed=seed, label=kind)
         rows += _norms(deep, pairs, kind, "after")
     clipped = _clipped(settings.shallow_clip)
-    for kind, activation in (
-        (clipped, "leaky_relu"),
-        (clipped, "relu"),
-        (PENALTY, "leaky_relu"),
-    ):
+    kinds = (clipped, "leaky_relu"), (clipped, "relu"), (PENALTY, "leaky_relu")
+    for kind, activation in kinds:
         shallow = _module(settings, kind, settings.shallow_depth, activation)
         rows += _weights(shallow, kind, activation, "before")
         label = f"{kind}, {activation}"
-        _train(settings, shallow, pairs, settings.shallow_steps, label)
+        critics.train(shallow, pairs, steps, seed=seed, label=label)
         rows += _weights(shallow, kind, activation, "after")
     return rows
 
@@ -99,12 +70,6 @@ def _clipped(clip: float) -> str:
 
 def _clip(kind: str) -> float | None:
     return None if "penalty" in kind else float(kind.removeprefix("c = "))
-
-
-def _train(
-    settings: Settings, module: GenerativeModule, pairs: Pairs, steps: int, label: str
-) -> None:
-    train(module, pairs, steps, seed=settings.seed, label=label)
 
 
 def _module(
@@ -125,16 +90,18 @@ def _module(
                 nn.init.uniform_(weight, -clip, clip)
         return critic
 
-    critic = seeded(make, settings.seed)
+    critic = critics.seeded(make, settings.seed)
     if clip is not None:
-        return module_of("wgan", critic, settings.lr_clipped, clip=clip)
+        return critics.module_of("wgan", critic, settings.lr_clipped, clip=clip)
     weight = settings.penalty_weight if kind == PENALTY else settings.strong_weight
     one_sided = kind == ONE_SIDED
     options = {"penalty_weight": weight, "one_sided": one_sided}
-    return module_of("wgan_gp", critic, settings.lr, **options)
+    return critics.module_of("wgan_gp", critic, settings.lr, **options)
 
 
-def _norms(module: GenerativeModule, pairs: Pairs, kind: str, when: str) -> list[Row]:
+def _norms(
+    module: GenerativeModule, pairs: critics.Pairs, kind: str, when: str
+) -> list[Row]:
     """Gradient norms over the layers, means over batches, and what was learnt."""
     batches = [pairs() for _ in range(BATCHES)]
     norms = np.mean([layer_norms(module, *pair) for pair in batches], axis=0)
@@ -176,43 +143,23 @@ def _growth(rows: Sequence[Row], critic: str, when: str) -> float:
 def claims(rows: Sequence[Row]) -> list[Claim]:
     """Decades between layers and weights at the walls, with what they were before."""
     kinds = list(dict.fromkeys(str(row["critic"]) for row in rows))
-    clipped = [kind for kind in kinds if _clip(kind) is not None]
-    steep, gentle = clipped[0], clipped[-1]
-    untrained = "the same before training"
-    bound = "which the size of the box alone makes sure of"
+    steep, *_, gentle = (kind for kind in kinds if _clip(kind) is not None)
     claims = [
-        Claim(
-            f"{gentle}: decades between the layers' gradient norms, {bound}",
-            _spread(rows, gentle, "after"),
-            low=3.0,
-        ),
-        Claim(untrained, _spread(rows, gentle, "before")),
-        Claim(
-            f"{PENALTY}: decades between the layers' gradient norms",
-            _spread(rows, PENALTY, "after"),
-            high=1.0,
-        ),
-        Claim(untrained, _spread(rows, PENALTY, "before")),
-        Claim(
-            f"{steep}: gradient norm at the first layer over that at the last (it "
-            "explodes)",
-            _growth(rows, steep, "after"),
-            low=10.0,
-        ),
-        Claim(untrained, _growth(rows, steep, "before")),
+        claim("clipped_spread", _spread(rows, gentle, "after"), critic=gentle),
+        claim("untrained", _spread(rows, gentle, "before")),
+        claim("penalised_spread", _spread(rows, PENALTY, "after")),
+        claim("untrained", _spread(rows, PENALTY, "before")),
+        claim("explosion", _growth(rows, steep, "after"), critic=steep),
+        claim("untrained", _growth(rows, steep, "before")),
     ]
     for kind in kinds:
         (row,) = select(rows, part="estimate", critic=kind, when="after")
-        about = f"{kind}, 12 layers: estimate over exact W1 (0: it has learnt nothing)"
-        claims.append(Claim(about, float(row["value"])))
+        claims.append(claim("learnt", float(row["value"]), critic=kind))
     for activation in ("leaky_relu", "relu"):
         walls = select(rows, part="at walls", activation=activation)
         before, after = (float(select(walls, when=w)[0]["value"]) for w in TIMES)
-        kind = f"{walls[0]['critic']}, few layers of {activation}"
-        claims += [
-            Claim(f"{kind}: share of weights within 1 % of +-c", after, low=0.6),
-            Claim(untrained, before),
-        ]
+        names = {"critic": walls[0]["critic"], "activation": activation}
+        claims += [claim("at_walls", after, **names), claim("untrained", before)]
     return claims
 
 

@@ -5,40 +5,22 @@ import re
 import sys
 import time
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
+from typing import Any, cast, get_type_hints
 
 import torch
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, get_loader
 
-from experiments.csv_files import csv_text, header_lines
 from experiments.provenance import ROOT, commit, hardware
+from experiments.records import csv_text, header_lines
 from experiments.results.formats import markdown
-from experiments.studies import (
-    bulldozer,
-    deep_critics,
-    estimate_and_quality,
-    optimal_critics,
-    overfitting,
-    two_bells,
-    two_gaussians,
-    value_surfaces,
-    vanishing_gradients,
-)
-from experiments.studies.study import Study, from_csv
+from experiments.studies.study import DECLARED, Study, from_csv
 from lightning_modules.core.files import write_whole
 
 CONFIGS = ROOT / "configs" / "studies"
-# Those that take longest first, so that two at a time end together.
-STUDIES: dict[str, Study] = {
-    "vanishing_gradients": vanishing_gradients,
-    "optimal_critics": optimal_critics,
-    "value_surfaces": value_surfaces,
-    "overfitting": overfitting,
-    "estimate_and_quality": estimate_and_quality,
-    "deep_critics": deep_critics,
-    "two_gaussians": two_gaussians,
-    "two_bells": two_bells,
-    "bulldozer": bulldozer,
+STUDIES = {
+    name: cast(Study, import_module(f"{__package__}.{name}")) for name in DECLARED
 }
 BAD_ROWS = (KeyError, ValueError, IndexError, TypeError)  # of another version, say
 
@@ -62,7 +44,7 @@ def run_study(name: str, arguments: Sequence[str], docs: Path) -> None:
         docs: Directory that holds ``figures``.
     """
     study = STUDIES[name]
-    settings = _settings(name, arguments)
+    settings = settings_of(name, arguments)
     torch.set_num_threads(1)
     started, code = time.monotonic(), commit()
     rows = study.run(settings)
@@ -82,7 +64,7 @@ def run_study(name: str, arguments: Sequence[str], docs: Path) -> None:
     print(figure_path(name, docs))
 
 
-def _settings(name: str, arguments: Sequence[str]) -> object:
+def settings_of(name: str, arguments: Sequence[str]) -> Any:
     """Those of configs/studies, with what the command line changes."""
     study = STUDIES[name]
     parser = ArgumentParser(
@@ -92,8 +74,14 @@ def _settings(name: str, arguments: Sequence[str]) -> object:
     parser.add_argument("--config", action="config", help="YAML file of settings")
     where = "directory for figures/; must be given with settings of your own"
     parser.add_argument("--docs", type=str, help=where)
-    parser.add_class_arguments(study.Settings)
-    given = parser.parse_args([f"--config={CONFIGS / name}.yaml", *arguments])
+    config = CONFIGS / f"{name}.yaml"
+    text = config.read_text()
+    values = get_loader("yaml")(text)
+    notes = dict(re.findall(r"^(\w+): .*? # (.+)$", text, re.M))
+    for key, kind in get_type_hints(study.Settings).items():
+        about = {"default": values[key], "help": notes[key]}
+        parser.add_argument(f"--{key}", type=kind, **about)
+    given = parser.parse_args([f"--config={config}", *arguments])
     for option in ("config", "docs"):
         given.pop(option, None)
     return study.Settings(**given.as_dict())

@@ -10,13 +10,11 @@ Writes docs/results/neighbours.csv: mean accuracy of 3 neighbours on the test ro
 its mean gain over the Euclidean distance with the standard error over the splits.
 """
 
-import argparse
 import logging
 import statistics
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import torch
 from lightning.pytorch import seed_everything
@@ -27,28 +25,23 @@ from sklearn.neighbors import (
 )
 
 from datamodules import LabelledTable
-from experiments.csv_files import csv_text
+from experiments.jobs import command_parser
 from experiments.provenance import ROOT, commit, hardware, require_root
-from experiments.records import RESULTS
+from experiments.records import RESULTS, csv_text
 from experiments.trainers import quiet_trainer
 from lightning_modules import LinearMap, MetricLearner
 from lightning_modules.core.files import write_whole
 from wasserstein_critics.cli.config_files import read_config
 
 FIRST_SPLIT = 100
+CONFIGS = ROOT / "configs" / "metric_learner"
 LOSSES = ("lmnn", "triplet", "improved_triplet", "contrastive")
 Row = dict[str, float | str]
 
 
-def settings(table: str) -> dict[str, Any]:
-    """The experiment's config."""
-    path = ROOT / "configs" / "metric_learner" / f"{table}.yaml"
-    return read_config(path)
-
-
 def learnt(table: str, loss: str, split: int) -> tuple[float, float]:
     """Accuracy before and after a metric is learnt on a split."""
-    config = settings(table)
+    config = read_config(CONFIGS / f"{table}.yaml")
     model = config["model"]["init_args"]
     rate = model["optimizer"]["init_args"]["lr"]
     seed_everything(split, verbose=False)
@@ -69,7 +62,7 @@ def learnt(table: str, loss: str, split: int) -> tuple[float, float]:
 
 def components(table: str, split: int) -> float:
     """Accuracy after scikit-learn's NeighborhoodComponentsAnalysis."""
-    config = settings(table)
+    config = read_config(CONFIGS / f"{table}.yaml")
     data = LabelledTable(**config["data"]["init_args"], split_seed=split)
     data.setup()
     parts = data.train_set, data.test_set
@@ -115,7 +108,7 @@ def _figures(
 
 def main() -> None:
     """Evaluate on both tables and write the CSV."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_parser("experiments.studies.learned_metrics", __doc__)
     parser.add_argument("--splits", type=int, default=20, help="how many (default: 20)")
     n = parser.parse_args().splits
     warnings.filterwarnings("ignore")

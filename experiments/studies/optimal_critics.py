@@ -1,58 +1,37 @@
 """How close a critic trained to the end on fixed points comes to their exact W1."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from experiments.studies.critics import (
-    batches_of,
-    cloud,
-    critic_steps,
-    mlp_critic,
-    module_of,
-)
-from experiments.studies.study import Claim, Row, column, figure, select
+from experiments.studies import critics
+from experiments.studies.study import Claim, Row, column, declared, figure, select
 from lightning_modules.core.random import RandomStream
 from lightning_modules.functional.slope import estimate_on_plan
 from lightning_modules.functional.transport import wasserstein_distance
 
-TITLE = (
-    "25 Gaussians: estimate per slope (lines) and raw (crosses) of critics trained to "
-    "the end on fixed points, over their exact W1"
-)
+TITLE, claim = declared(__name__)
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Settings of the study.
+class Settings(NamedTuple):
+    """Settings of the study, see configs/studies/optimal_critics.yaml."""
 
-    Attributes:
-        sizes: n, the points of each kind.
-        weights: Values of lambda.
-        spreads: Standard deviations of the noise that makes data into samples.
-        steps: Updates of each critic.
-        batch_size: Points of each kind in a batch.
-        width: Neurons in each of three hidden layers.
-        lr: Learning rate; it falls to a twentieth.
-        seed: Seed of everything.
-    """
-
-    sizes: tuple[int, ...] = (250, 1000, 2000)
-    weights: tuple[float, ...] = (0.1, 1.0, 10.0)
-    spreads: tuple[float, ...] = (0.2, 1.0)
-    steps: int = 6000
-    batch_size: int = 256
-    width: int = 128
-    lr: float = 3e-3
-    seed: int = 0
+    sizes: tuple[int, ...]
+    weights: tuple[float, ...]
+    spreads: tuple[float, ...]
+    steps: int
+    batch_size: int
+    width: int
+    lr: float
+    seed: int
 
 
 def run(settings: Settings) -> list[Row]:
     """A critic for every n, lambda and spread."""
-    pool = cloud("gaussians25", settings.seed)
+    pool = critics.cloud("gaussians25", settings.seed)
     rows: list[Row] = []
     for n in settings.sizes:
         floor = float(wasserstein_distance(pool[:n], pool[n : 2 * n]))
@@ -60,33 +39,23 @@ def run(settings: Settings) -> list[Row]:
             noise = RandomStream(settings.seed, n, "samples").normal(n, 2)
             real, fake = pool[:n], pool[n : 2 * n] + spread * noise
             rows += [
-                _row(settings, real, fake, weight, spread, floor)
+                {**_row(settings, real, fake, weight, spread), "floor": floor}
                 for weight in settings.weights
             ]
     return rows
 
 
 def _row(
-    settings: Settings,
-    real: Tensor,
-    fake: Tensor,
-    weight: float,
-    spread: float,
-    floor: float,
+    settings: Settings, real: Tensor, fake: Tensor, weight: float, spread: float
 ) -> Row:
     seed = settings.seed
-    critic = mlp_critic(settings.width, seed)
-    module = module_of("wgan_gp", critic, settings.lr, penalty_weight=weight)
-    draw = batches_of(real, fake, size=settings.batch_size, seed=seed)
-
-    def pairs() -> tuple[Tensor, Tensor]:
-        x, y = draw()
-        return x, y
-
+    critic = critics.mlp_critic(settings.width, seed)
+    module = critics.module_of("wgan_gp", critic, settings.lr, penalty_weight=weight)
+    pairs = critics.batches_of(real, fake, size=settings.batch_size, seed=seed)
     label = f"n = {len(real)}, spread = {spread:g}, lambda = {weight:g}"
     epsilon = torch.rand(len(real), generator=torch.Generator().manual_seed(seed))
     steps = settings.steps
-    for step in critic_steps(module, pairs, steps, seed=seed, label=label):
+    for step in critics.critic_steps(module, pairs, steps, seed=seed, label=label):
         if step == steps // 2:
             half_way = estimate_on_plan(critic, real, fake, epsilon)
     plan = estimate_on_plan(critic, real, fake, epsilon)
@@ -99,7 +68,6 @@ def _row(
         "slope": float(plan.slope),
         "per_slope": float(plan.per_slope),
         "exact": float(plan.exact),
-        "floor": floor,
     }
 
 
@@ -110,27 +78,13 @@ def ratio(row: Row) -> float:
 
 def claims(rows: Sequence[Row]) -> list[Claim]:
     """Each lambda and spread at the largest n, and how far training had come."""
-    n = max(column(rows, "n"))
-    largest = sorted(
-        select(rows, n=n), key=lambda row: (-float(row["spread"]), row["weight"])
-    )
-    ratios = [
-        Claim(
-            f"most points, noise {row['spread']:g}, lambda {row['weight']:g}: estimate "
-            "per slope over exact W1",
-            ratio(row),
-            low=0.8,
-            high=1.2,
-        )
-        for row in largest
-    ]
+    largest = select(rows, n=max(column(rows, "n")))
+    largest.sort(key=lambda row: (-float(row["spread"]), row["weight"]))
     late = [float(row["per_slope"]) / float(row["half_way"]) - 1 for row in largest]
-    growth = "what the second half of the updates added to the estimate per slope"
-    least, most = min(late), max(late)
     return [
-        *ratios,
-        Claim(f"of these, least of {growth}, as a share", least),
-        Claim(f"of these, most of {growth}, as a share", most),
+        *(claim("ratio", ratio(row), **row) for row in largest),
+        claim("late_growth", min(late), extreme="least"),
+        claim("late_growth", max(late), extreme="most"),
     ]
 
 

@@ -1,15 +1,19 @@
 """Parts of a study: the rows of a run, claims and a figure made from the rows."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
+import yaml
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.csv_files import csv_rows
+from experiments.records import csv_rows
 
 Row = dict[str, float | str]
+DECLARED = yaml.safe_load(Path(__file__).with_name("claims.yaml").read_text())
 
 
 @dataclass(frozen=True)
@@ -52,12 +56,26 @@ class Claim:
         return "yes" if self.holds else "**no**"
 
 
+def declared(module: str) -> tuple[str, Callable[..., Claim]]:
+    """Title of a study and a function that makes its claims, as claims.yaml says.
+
+    The function takes a claim's key, its number, and the words of its statement.
+    """
+    study = DECLARED[module.rpartition(".")[2]]
+
+    def claim(key: str, value: float, **words: object) -> Claim:
+        bounds = dict(study["claims"][key])
+        return Claim(bounds.pop("statement").format(**words), value, **bounds)
+
+    return study["title"], claim
+
+
 class Study(Protocol):
     """A module that holds one experiment of docs/theory.md or of a paper.
 
     Attributes:
         TITLE: What it shows, one line, with its source.
-        Settings: Dataclass of its settings, with defaults.
+        Settings: Types of its settings, whose values stand in configs/studies.
     """
 
     TITLE: str
@@ -100,6 +118,12 @@ def select(rows: Iterable[Row], **values: float | str) -> list[Row]:
 def column(rows: Iterable[Row], name: str) -> list[float]:
     """One column of numbers."""
     return [float(row[name]) for row in rows]
+
+
+def joint_legend(left: Axes, right: Axes, **options: Any) -> None:
+    """One legend for two axes over one another."""
+    handles = [axes.get_legend_handles_labels() for axes in (left, right)]
+    left.legend(*(a + b for a, b in zip(*handles, strict=True)), **options)
 
 
 def figure(width: float, height: float) -> Figure:

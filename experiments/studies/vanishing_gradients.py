@@ -1,9 +1,8 @@
 """What a generator learns from a discriminator that has become too good."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from statistics import mean
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -12,14 +11,9 @@ from scipy.ndimage import uniform_filter1d
 from torch import Tensor, nn
 
 from datamodules import MNIST, Digits
-from experiments.studies.critics import (
-    batches_of,
-    critic_steps,
-    in_double,
-    module_of,
-)
-from experiments.studies.dcgan import conv_critic, generators
-from experiments.studies.study import Claim, Row, column, figure, select
+from experiments.studies import critics
+from experiments.studies.alternating import conv_critic, generators
+from experiments.studies.study import Claim, Row, column, declared, figure, select
 from lightning_modules.core.random import RandomStream
 from lightning_modules.functional.adversarial import (
     non_saturating_generator_loss,
@@ -27,7 +21,8 @@ from lightning_modules.functional.adversarial import (
     wasserstein_generator_loss,
 )
 
-COSTS: dict[str, tuple[str, Callable[[Tensor], Tensor]]] = {
+Cost = Callable[[Tensor], Tensor]
+COSTS: dict[str, tuple[str, Cost]] = {
     "log(1 - D)": ("gan", saturating_generator_loss),
     "-log D": ("gan", non_saturating_generator_loss),
     "-f": ("wgan_gp", wasserstein_generator_loss),
@@ -35,41 +30,23 @@ COSTS: dict[str, tuple[str, Callable[[Tensor], Tensor]]] = {
 SMOOTH = 9  # measurements under the running mean that is drawn
 WARM_UP = 0.1  # share of the updates in which a critic finds its feet
 
-TITLE = (
-    "Arjovsky and Bottou 2017 (arXiv:1701.04862), figures 2 and 3: a discriminator "
-    "trained from scratch against a frozen DCGAN"
-)
+TITLE, claim = declared(__name__)
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Settings of the study.
+class Settings(NamedTuple):
+    """Settings of the study, see configs/studies/vanishing_gradients.yaml."""
 
-    Attributes:
-        data: ``digits`` or ``mnist``.
-        data_root: Directory of MNIST's files.
-        epochs: Epochs after which the generator is frozen.
-        steps: Updates of each discriminator and critic, from scratch.
-        every: Updates between two measurements.
-        batch_size: Images of each kind in a batch.
-        n_probe: Samples in a gradient whose norm is taken.
-        width: Channels of the first layer.
-        latent_dim: Width of the noise.
-        lr: Learning rate of the discriminator and of the critic.
-        seeds: The whole is done once with each.
-    """
-
-    data: str = "digits"
-    data_root: str = "data"
-    epochs: tuple[int, ...] = (1, 10, 25)
-    steps: int = 2000
-    every: int = 20
-    batch_size: int = 64
-    n_probe: int = 256
-    width: int = 16
-    latent_dim: int = 32
-    lr: float = 2e-4
-    seeds: tuple[int, ...] = (0, 1, 2)
+    data: Literal["digits", "mnist"]
+    data_root: str
+    epochs: tuple[int, ...]
+    steps: int
+    every: int
+    batch_size: int
+    n_probe: int
+    width: int
+    latent_dim: int
+    lr: float
+    seeds: tuple[int, ...]
 
 
 def run(settings: Settings) -> list[Row]:
@@ -91,12 +68,9 @@ def _run_seed(settings: Settings, seed: int) -> list[Row]:
 
 def _data(settings: Settings, seed: int) -> Digits | MNIST:
     size = settings.batch_size
+    data: Digits | MNIST = Digits(size, n_held_out=0, seed=seed)
     if settings.data == "mnist":
-        data: Digits | MNIST = MNIST(settings.data_root, batch_size=size, seed=seed)
-    elif settings.data == "digits":
-        data = Digits(size, n_held_out=0, seed=seed)
-    else:
-        raise SystemExit(f"error: data must be digits or mnist, got {settings.data}.")
+        data = MNIST(settings.data_root, batch_size=size, seed=seed)
     data.prepare_data()
     data.setup("fit")
     return data
@@ -116,9 +90,9 @@ def _probe(
     shape: Any = tuple(real.shape[1:])
     norm: Any = "batch" if method == "gan" else "none"
     critic = conv_critic(shape, settings.width, norm, seed)
-    module = module_of(method, critic, settings.lr)
+    module = critics.module_of(method, critic, settings.lr)
     latents, probe = (RandomStream(seed, epoch, use) for use in ("latents", "probe"))
-    draw = batches_of(real, size=settings.batch_size, seed=seed)
+    draw = critics.batches_of(real, size=settings.batch_size, seed=seed)
 
     @torch.no_grad()
     def pairs() -> tuple[Tensor, Tensor]:
@@ -127,7 +101,7 @@ def _probe(
 
     costs = {name: cost for name, (of, cost) in COSTS.items() if of == method}
     rows: list[Row] = []
-    for step in critic_steps(
+    for step in critics.critic_steps(
         module, pairs, settings.steps, seed=seed, final_rate=1.0, label=label
     ):
         if step % settings.every == 0:
@@ -141,13 +115,10 @@ def _probe(
 
 
 def gradient_norms(
-    generator: nn.Module,
-    critic: nn.Module,
-    latents: Tensor,
-    costs: dict[str, Callable[[Tensor], Tensor]],
+    generator: nn.Module, critic: nn.Module, latents: Tensor, costs: Mapping[str, Cost]
 ) -> dict[str, float]:
     """Euclidean norm of each cost's gradient in the generator's weights, in float64."""
-    generator, critic = in_double(generator), in_double(critic)
+    generator, critic = critics.in_double(generator), critics.in_double(critic)
     scores = critic(generator(latents.double()))
     weights = list(generator.parameters())
     norms = {}
@@ -193,37 +164,15 @@ def claims(rows: Sequence[Row]) -> list[Claim]:
     trends = {cost: _over_runs(rows, cost, trend) for cost in COSTS}
     jumps = _over_runs(rows, "-log D", jump_growth)
     relative = _over_runs(rows, "-log D", lambda own: jump_growth(own, relative=True))
-    ages, seeds = len(jumps), len({row["seed"] for row in rows})
-    unit = "decades per 1,000 updates"
+    words = {"ages": len(jumps), "seeds": len({row["seed"] for row in rows})}
+    change = max(abs(slope) for slope in trends["-f"])
     return [
-        Claim(
-            f"log(1 - D): steepest rise of the gradient norm over {ages} generators "
-            f"(each a mean of {seeds} seeds), {unit} (it decays)",
-            max(trends["log(1 - D)"]),
-            high=-0.1,
-        ),
-        Claim(
-            f"-log D: rise, mean over the generators, {unit} (it grows)",
-            mean(trends["-log D"]),
-            low=0.1,
-        ),
-        Claim(
-            "-log D: least growth of the jumps from one measurement to the next (their "
-            "standard deviation, last third over first: the variance grows)",
-            min(jumps),
-            low=1.0,
-        ),
-        Claim("-log D: the same relative to the norm", min(relative), low=1.0),
-        Claim(
-            f"WGAN-GP critic: largest change, {unit} (it stays)",
-            max(abs(t) for t in trends["-f"]),
-            high=0.1,
-        ),
-        Claim(
-            f"least rise of -log D less that largest change, {unit}",
-            min(trends["-log D"]) - max(abs(t) for t in trends["-f"]),
-            low=0.0,
-        ),
+        claim("vanishes", max(trends["log(1 - D)"]), **words),
+        claim("grows", mean(trends["-log D"])),
+        claim("jumps", min(jumps)),
+        claim("relative_jumps", min(relative)),
+        claim("stays", change),
+        claim("margin", min(trends["-log D"]) - change),
     ]
 
 
@@ -241,12 +190,8 @@ def draw(rows: Sequence[Row]) -> Figure:
             own = select(rows, cost=cost, epochs=epoch, seed=rows[0]["seed"])
             steps, norms = column(own, "step"), np.array(column(own, "norm"))
             (line,) = panel.plot(steps, norms, alpha=0.3, linewidth=0.8)
-            panel.plot(
-                steps,
-                _running(norms),
-                color=line.get_color(),
-                label=f"after {epoch:.0f} epoch{'s' if epoch > 1 else ''}",
-            )
+            label = f"after {epoch:.0f} epoch{'s' if epoch > 1 else ''}"
+            panel.plot(steps, _running(norms), color=line.get_color(), label=label)
         panel.set(title=title, xlabel="updates of the critic", yscale="log")
     panels[0].set_ylabel("gradient norm of the generator's cost")
     panels[0].legend(fontsize=8)

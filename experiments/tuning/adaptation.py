@@ -1,6 +1,6 @@
 """Settings of the methods of domain adaptation, chosen without a target label.
 
-The candidates stand in adaptation_candidates.py: changes of WDGRL's settings, and
+The candidates stand in candidates.yaml: changes of WDGRL's settings, and
 weights of the baselines' losses on top of what was chosen for WDGRL. Every candidate
 trains the tasks of the table with two seeds; a baseline's weight trains four of the
 tasks.
@@ -20,15 +20,19 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
+from typing_extensions import override
 
-from callbacks import WeightEMA
+from callbacks import averaged_network
 from datamodules.core.tensor_dataset import LabelledRows
 from experiments import records
 from experiments.provenance import ROOT, data_root
 from experiments.records import Record
-from experiments.results.spec import Table
-from experiments.results.tables import TABLES
-from experiments.tuning.adaptation_candidates import CANDIDATES, AdaptationCandidate
+from experiments.results.tables import TABLES, Table
+from experiments.tuning.candidates import (
+    SOURCE,
+    AdaptationCandidate,
+    adaptation_candidates,
+)
 from experiments.tuning.search import Search
 from lightning_modules.core.alternating import evaluating
 from wasserstein_critics.cli.config_files import read_config
@@ -40,28 +44,21 @@ SLACK = 0.01  # source accuracy that a candidate may lose against the best
 class Blindfold(Callback):
     """Blanks out the target's labels, and keeps what is predicted for its rows."""
 
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
+    @override
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Before anything is trained."""
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         hidden = torch.full_like(data.domains.target_test.y, -1)
         labelled = LabelledRows(data.domains.target_test.x, hidden)
         data.domains = replace(data.domains, target_test=labelled)
 
+    @override
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Predict the unlabelled rows with the weights that validation uses."""
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        self.predicted = predict(trainer, pl_module, data.domains.target)
-
-
-@torch.no_grad()
-def predict(trainer: Trainer, module: LightningModule, rows: Any) -> Tensor:
-    """Classes of rows, from the averaged weights if there are any."""
-    averages = [c for c in trainer.callbacks if isinstance(c, WeightEMA)]  # type: ignore[attr-defined]
-    with evaluating(module):
-        for average in averages:
-            with average.averaged(module):
-                return torch.as_tensor(module(rows).argmax(1))
-        return torch.as_tensor(module(rows).argmax(1))
+        no_grad, averaged = torch.no_grad(), averaged_network(trainer, pl_module)
+        with no_grad, evaluating(pl_module), averaged:
+            self.predicted: Tensor = pl_module(data.domains.target).argmax(1)
 
 
 def table_of(data: str) -> Table:
@@ -109,7 +106,7 @@ def arguments(
         f"--config={config}",
         f"--seed_everything={seed}",
         f"--data.seed={seed}",
-        *table_of(data).options(task, data_root()),
+        *table_of(data).task_options(task, data_root()),
         f"--trainer.callbacks={json.dumps(averages)}",
         "--trainer.logger=false",
         "--trainer.enable_checkpointing=false",
@@ -147,6 +144,6 @@ def describe(record: Record) -> str:
 
 
 SEARCHES = {
-    data: Search(data, candidates, evaluate, rank, describe)
-    for data, candidates in CANDIDATES.items()
+    data: Search(data, adaptation_candidates(data), evaluate, rank, describe)
+    for data in SOURCE["adaptation"]
 }

@@ -1,6 +1,6 @@
 """Settings of the rankers, chosen on validation users; test pairs are not looked at.
 
-The candidates stand in recommendation_candidates.py: the shipped experiments, and each
+The candidates stand in candidates.yaml: the shipped experiments, and each
 with something changed. The score is the best validation of a run with seed 0.
 """
 
@@ -14,9 +14,9 @@ from callbacks import run_directory
 from experiments import records
 from experiments.provenance import ROOT, data_root
 from experiments.records import Record
-from experiments.results.recommendation_tables import data_options
-from experiments.tuning.recommendation_candidates import CANDIDATES
-from experiments.tuning.search import Candidate, Search
+from experiments.results.tables import TABLES
+from experiments.tuning.candidates import SOURCE, Candidate, recommendation_candidates
+from experiments.tuning.search import Search
 
 
 def evaluate(search: Search[Candidate], name: str) -> dict[str, Any]:
@@ -24,12 +24,13 @@ def evaluate(search: Search[Candidate], name: str) -> dict[str, Any]:
     from wasserstein_critics.cli.app import command_line
 
     candidate, start = search.candidates[name], time.monotonic()
+    table = TABLES[f"cml-{search.name.replace('_', '-')}"]
     words = [
         f"--config={ROOT / 'configs' / candidate.method / search.name}.yaml",
         "--trainer.enable_progress_bar=false",
         "--trainer.logger=false",
         f"--trainer.default_root_dir={records.RUNS / 'selection' / search.name / name}",
-        *data_options(search.name, data_root()),
+        *table.task_options(search.name, data_root()),
         *candidate.options,
     ]
     trainer = command_line(["fit", *words]).trainer
@@ -55,6 +56,6 @@ def describe(record: Record) -> str:
 
 
 SEARCHES = {
-    data: Search(data, candidates, evaluate, rank, describe)
-    for data, candidates in CANDIDATES.items()
+    data: Search(data, recommendation_candidates(data), evaluate, rank, describe)
+    for data in SOURCE["recommendation"]
 }

@@ -14,15 +14,7 @@ from experiments import records
 from experiments.jobs import Job, alone, run_all
 from experiments.provenance import commit, hardware
 from experiments.records import Record, RecordFile, record_file
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A setting: a method's experiment with options on top."""
-
-    method: str
-    options: tuple[str, ...] = ()
-
+from experiments.tuning.candidates import Candidate
 
 C = TypeVar("C", bound=Candidate)
 

@@ -11,15 +11,25 @@ beyond its batches; ``isinstance`` checks whether an object has all of it.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import (
+    Any,
+    ClassVar,
+    Generic,
+    Literal,
+    NamedTuple,
+    Protocol,
+    runtime_checkable,
+)
 
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
+from typing_extensions import TypeVar
 
 from lightning_modules.data_contracts.sparse_rows import Rows
 from lightning_modules.data_contracts.user_items import UserItems
 
+RowsT = TypeVar("RowsT", bound=Rows, covariant=True, default=Rows)
 DataKind = Literal["samples", "labelled_rows", "two_domains", "interactions"]
 
 DESCRIPTIONS: Mapping[DataKind, tuple[str, str]] = {
@@ -37,10 +47,10 @@ DESCRIPTIONS: Mapping[DataKind, tuple[str, str]] = {
 # Batches ------------------------------------------------------------------------------
 
 
-class LabelledBatch(NamedTuple):
+class LabelledBatch(NamedTuple, Generic[RowsT]):
     """Samples (n, ...) and their labels, int64 (n,)."""
 
-    x: Rows
+    x: RowsT
     y: Tensor
 
 
@@ -181,6 +191,21 @@ class ComparesSamples(Protocol):
 
 
 @runtime_checkable
+class DrawsSamples(Protocol):
+    """A method with a network ``generator`` that draws samples, and logs metrics."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+
+    def sample(self, n: int, seed: int = 0) -> Tensor:
+        """Samples (n, ...) on the device; the same seed gives the same samples."""
+
+    def log_evaluation(self, values: Mapping[str, Tensor | float]) -> None:
+        """Log values of a validation or test run; called on all ranks."""
+
+
+@runtime_checkable
 class HasFeatures(Protocol):
     """A method that maps samples to features (n, d)."""
 
@@ -194,6 +219,27 @@ class HasPoints(Protocol):
 
     def points(self) -> dict[str, Tensor]:
         """``users`` (n_users, d), ``items`` (n_items, d), and other tables."""
+
+
+@runtime_checkable
+class RanksItems(Protocol):
+    """The evaluation of a method that ranks items for users.
+
+    Attributes:
+        score_name: What ``shown`` gives: a distance or a score.
+        ranking: Its `RankingMetrics`, whose ``ks`` are the cut-offs.
+    """
+
+    score_name: ClassVar[str]
+    ranking: Any
+
+    def shown(self, scores: Tensor) -> Tensor:
+        """Scores as people are shown them."""
+
+    def rank(
+        self, users: Tensor, k: int, seen: UserItems | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The k best items of users int64 (n,) without the seen ones, and scores."""
 
 
 @runtime_checkable

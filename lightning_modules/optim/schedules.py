@@ -43,9 +43,12 @@ class _OverRun(LRScheduler):
                 "scheduler.init_args.total_iters."
             )
         self.total_iters = int(steps)
-        for group, rate in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
-            group["lr"] = rate
+        self._set_rates()
+
+    def _set_rates(self) -> None:
         self._last_lr = self.get_lr()
+        for group, rate in zip(self.optimizer.param_groups, self._last_lr, strict=True):
+            group["lr"] = rate
 
     def get_lr(self) -> list[Any]:
         """Learning rates of the next step.
@@ -67,6 +70,12 @@ class _OverRun(LRScheduler):
         """The state without the number of steps, which the config sets again."""
         state: dict[str, Any] = super().state_dict()
         return {key: value for key, value in state.items() if key != "total_iters"}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Load the step, and set its rate in a run of this length."""
+        super().load_state_dict(state_dict)
+        if self.total_iters is not None:
+            self._set_rates()
 
 
 class LinearDecay(_OverRun):

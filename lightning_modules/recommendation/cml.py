@@ -38,6 +38,7 @@ class CML(MetricRanker):
 
     def __init__(
         self,
+        *,
         n_negatives: int = 20,
         negative: Negative = "hardest",
         rank_weighted: bool = True,

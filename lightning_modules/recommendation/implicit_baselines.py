@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from threadpoolctl import threadpool_limits
 from torch import Tensor
+from typing_extensions import override
 
 from lightning_modules.core.validation import (
     check_at_least,
@@ -92,32 +93,21 @@ class ItemKNN(FittedRanker):
         return score[:, part]
 
 
-class _Factors(FittedRanker):
-    """Base of factor models: scores are products of factors."""
+def _factors(name: str, train: UserItems, **options: Any) -> dict[str, Tensor]:
+    """Factors of users and items (n, d), fitted by a class of the package.
 
-    user_factors: Tensor
-    item_factors: Tensor
-
-    def fitted(self, train: UserItems) -> Any:
-        """A fitted model of the package."""
-        raise NotImplementedError
-
-    def solve(self, train: UserItems) -> Mapping[str, Tensor]:
-        """Factors of users and items."""
-        # implicit has threads of its own: 10 times slower beside those of BLAS
-        with threadpool_limits(1, "blas"):
-            model = self.fitted(train)
-        return {
-            "user_factors": torch.from_numpy(model.user_factors),
-            "item_factors": torch.from_numpy(model.item_factors),
-        }
-
-    def scores(self, users: Tensor, part: slice) -> Tensor:
-        """Products of factors (n, m)."""
-        return self.user_factors[users] @ self.item_factors[part].T
+    implicit shares work among threads of its own: 10 times slower beside BLAS's.
+    """
+    module, _, cls = name.rpartition(".")
+    with threadpool_limits(1, "blas"):
+        seed = torch.initial_seed() % 2**32
+        model = vars(_implicit(module))[cls](random_state=seed, **options)
+        model.fit(as_csr(train), show_progress=False)
+    both = {"user_factors": model.user_factors, "item_factors": model.item_factors}
+    return {key: torch.from_numpy(value) for key, value in both.items()}
 
 
-class WRMF(_Factors):
+class WRMF(FittedRanker):
     r"""Weighted matrix factorisation by alternating least squares.
 
     .. math:: \min \sum_{ij} c_{ij} (x_{ij} - \langle u_i, v_j \rangle)^2
@@ -157,21 +147,29 @@ class WRMF(_Factors):
         self.save_hyperparameters()
         self.dim, self.l2, self.alpha, self.sweeps = dim, l2, alpha, sweeps
 
-    def fitted(self, train: UserItems) -> Any:
-        """Fitted alternating least squares."""
-        model = _implicit("cpu.als").AlternatingLeastSquares(
+    user_factors: Tensor
+    item_factors: Tensor
+
+    @override
+    def solve(self, train: UserItems) -> Mapping[str, Tensor]:
+        """Both tables of factors."""
+        return _factors(
+            "cpu.als.AlternatingLeastSquares",
+            train,
             factors=self.dim,
             regularization=self.l2,
             alpha=self.alpha,
             iterations=self.sweeps,
-            random_state=torch.initial_seed() % 2**32,
         )
-        model.fit(as_csr(train), show_progress=False)
-        return model
+
+    @override
+    def scores(self, users: Tensor, part: slice) -> Tensor:
+        """Products (n, m)."""
+        return self.user_factors[users] @ self.item_factors[part].T
 
 
-class ImplicitBPR(_Factors):
-    """BPR of the package, by stochastic gradient descent on one thread.
+class ImplicitBPR(FittedRanker):
+    """The package's own `BPR`, by plain stochastic gradient descent on one thread.
 
     Its last factor is the item's bias.
 
@@ -206,15 +204,23 @@ class ImplicitBPR(_Factors):
         self.save_hyperparameters()
         self.dim, self.lr, self.l2, self.epochs = dim, lr, l2, epochs
 
-    def fitted(self, train: UserItems) -> Any:
-        """Fitted alternating least squares."""
-        model = _implicit("cpu.bpr").BayesianPersonalizedRanking(
+    user_factors: Tensor
+    item_factors: Tensor
+
+    @override
+    def solve(self, train: UserItems) -> Mapping[str, Tensor]:
+        """Both tables of factors."""
+        return _factors(
+            "cpu.bpr.BayesianPersonalizedRanking",
+            train,
             factors=self.dim,
             learning_rate=self.lr,
             regularization=self.l2,
             iterations=self.epochs,
-            random_state=torch.initial_seed() % 2**32,
             num_threads=1,
         )
-        model.fit(as_csr(train), show_progress=False)
-        return model
+
+    @override
+    def scores(self, users: Tensor, part: slice) -> Tensor:
+        """Products (n, m)."""
+        return self.user_factors[users] @ self.item_factors[part].T

@@ -39,7 +39,7 @@ class SmoothCML(MetricRanker):
     """
 
     def __init__(
-        self, temperature: float = 0.2, n_negatives: int = 2000, **options: Any
+        self, *, temperature: float = 0.2, n_negatives: int = 2000, **options: Any
     ) -> None:
         super().__init__(n_negatives, shared=True, **options)
         check_positive(temperature=temperature)

@@ -39,6 +39,7 @@ class WARP(FactorRanker):
 
     def __init__(
         self,
+        *,
         margin: float = 1.0,
         n_negatives: int = 20,
         negative: Negative = "first",

@@ -16,9 +16,7 @@ def test_the_script_for_a_device_runs_on_the_cpu(
 ) -> None:
     modes = {"eager": accelerator.MODES["eager"]}
     monkeypatch.setattr(accelerator, "MODES", modes)
-    (row,) = accelerator.wgan_gp_rows(
-        accelerator.Device("cpu"), generative.PAIRS["digits"], steps=2
-    )
+    (row,) = accelerator.wgan_gp_rows("cpu", generative.PAIRS["digits"], steps=2)
     assert row["variant"] == "eager"
     assert float(row["real images a second"].replace(",", "")) > 0
     assert 0 < float(row["share of the matrix rate"].rstrip("%")) < 100

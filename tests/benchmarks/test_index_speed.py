@@ -15,7 +15,7 @@ def test_points_lie_in_the_ball_and_near_others() -> None:
 
 
 def test_every_kind_has_a_row_and_misses_little() -> None:
-    rows = index_speed(1, 4_000)
+    rows = index_speed(4_000)
     assert [row["index"] for row in rows] == ["flat", "hnsw", "ivf"]
     for row in rows:
         assert row["points"] == 4_000

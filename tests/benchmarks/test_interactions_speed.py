@@ -23,7 +23,7 @@ def test_a_made_file_is_read_up_to_the_first_batch(tmp_path: Path, kind: str) ->
 
 
 def test_each_kind_of_ids_is_read_in_a_process_of_its_own() -> None:
-    rows = interactions_speed(1, 2_000)
+    rows = interactions_speed(2_000)
     assert [row["ids"] for row in rows] == ["integer", "text"]
     assert rows[0]["rows"] == 2_000
     assert rows[0]["different pairs"] == rows[1]["different pairs"]

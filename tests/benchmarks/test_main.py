@@ -13,14 +13,9 @@ from experiments import records
 
 @pytest.fixture
 def docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for module, name, path in (
-        (page, "MEASURED", tmp_path / "performance"),
-        (page, "PAGE", tmp_path / "performance.md"),
-        (command, "MEASURED", tmp_path / "performance"),
-    ):
-        monkeypatch.setattr(module, name, path)
     monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
     monkeypatch.setattr(records, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(records, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(command, "write_results_page", lambda: None)
     return tmp_path
 
@@ -31,12 +26,13 @@ def test_a_benchmark_is_kept_and_shown(
     rows = [{"case": "sum", "ratio": "1.00"}, {"case": "product", "share": "80%"}]
     monkeypatch.setitem(command.BENCHMARKS, "work", lambda _: rows)
     command.main(["work", "--rounds", "3"])
-    kept = json.loads((docs / "performance" / "work.json").read_text())
-    assert kept["rows"] == rows
-    assert kept["command"] == "python -m benchmarks work --rounds 3"
+    (line,) = (docs / "performance" / "benchmarks.jsonl").read_text().splitlines()
+    record = json.loads(line)
+    assert (record["name"], record["rows"]) == ("work", rows)
+    assert record["command"] == "python -m benchmarks work --rounds 3"
     text = (docs / "performance.md").read_text()
     assert "| case | ratio | share |\n|---|---|---|\n| sum | 1.00 |  |" in text
-    assert f"commit {kept['commit']}; {kept['hardware']}" in text
+    assert f"commit {record['commit']}; {record['hardware']}" in text
     assert text.count("Not run yet.") == len(command.BENCHMARKS) - 1
 
 
@@ -55,6 +51,14 @@ def test_what_is_not_known_is_refused(
     assert stopped.value.code == 2
     assert sentence in capsys.readouterr().err
     assert not list(docs.iterdir())
+
+
+def test_every_benchmark_has_a_section() -> None:
+    assert list(page.SECTIONS) == list(command.BENCHMARKS)
+
+
+def test_the_committed_page_is_the_one_that_its_records_make(repository: Path) -> None:
+    assert page.page_text() == (repository / "docs/performance.md").read_text()
 
 
 def test_a_table_is_kept_as_csv_with_its_provenance(

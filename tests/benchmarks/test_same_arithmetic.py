@@ -10,10 +10,10 @@ from torch import nn
 from benchmarks import adaptation, generative, ranking
 from benchmarks import generative_loops as loops
 from benchmarks.adaptation import Reviews
-from benchmarks.flops import count
+from benchmarks.fitting import repeated
 from benchmarks.generative import Method, Pair
 from benchmarks.generative_loops import Loop, Step
-from benchmarks.loops import repeated
+from benchmarks.work import count
 from lightning_modules import MLPCritic, MLPGenerator
 from lightning_modules.core.random import RandomStream
 

@@ -1,6 +1,6 @@
 """WDGRL beside the reference implementation."""
 
-from benchmarks.wdgrl_speed import wdgrl_speed
+from benchmarks.steps import wdgrl_speed
 
 
 def test_dense_and_sparse_rows_are_timed_with_both() -> None:

@@ -4,7 +4,8 @@ They were made at that commit, from the root of its checkout, with `python make.
 FOLDER`: nothing here imports under today's names. Each run trained two steps and kept
 its checkpoint, and for a run of the command line its config and exported network; then
 that version resumed it for two more, and kept the weights as `resumed.safetensors`.
-Afterwards paths of the machine were taken out of configs and checkpoints.
+Afterwards paths of the machine were taken out of configs and checkpoints, and all of
+it went into version_0.1.zip.
 """
 
 import shutil

@@ -1,6 +1,7 @@
 """Small sets of digits in the exact formats of the large ones."""
 
 import bz2
+import gzip
 import hashlib
 import struct
 from pathlib import Path
@@ -15,7 +16,7 @@ from torch import Tensor
 from torchvision import datasets
 
 from datamodules.adaptation.digit_domains import FILES, DigitName
-from datamodules.readers.images.digit_files import DigitParts
+from datamodules.readers.images.archives import Images
 
 N = {"train": 20, "test": 12}
 PARTS = ("train", "test")
@@ -46,11 +47,8 @@ def write_mnist(root: Path, garbage: bool = False) -> None:
             ("images-idx3", pixels(part, 28, 28)),
             ("labels-idx1", (labels(part) * (3 if garbage else 1)) % 10),
         ):
-            sizes = struct.pack(f">{values.ndim}I", *values.shape)
-            head = b"\0\0\x08" + bytes([values.ndim]) + sizes
-            (folder / f"{name}-{kind}-ubyte").write_bytes(
-                head + values.astype(np.uint8).tobytes()
-            )
+            content = idx(torch.from_numpy(values.astype(np.uint8)))
+            (folder / f"{name}-{kind}-ubyte").write_bytes(content)
 
 
 def write_usps(root: Path, garbage: bool = False) -> None:
@@ -114,7 +112,7 @@ def write_mnist_m_tensors(folder: Path) -> None:
         torch.save(pair, folder / f"mnist_m_{part}.pt")
 
 
-def read(name: str, root: Path, download: bool = False) -> DigitParts:
+def read(name: str, root: Path, download: bool = False) -> tuple[Images, Images]:
     """Both parts of a data set, as the data module reads them."""
     files = FILES[name](root, download)
     files.find()
@@ -126,3 +124,47 @@ def written(name: str, part: str) -> Tensor:
     if channels == 1:
         return torch.from_numpy(pixels(part, *size))[:, None]
     return torch.from_numpy(pixels(part, *size, 3)).permute(0, 3, 1, 2)
+
+
+N_TRAIN, N_TEST = 20, 6
+Source = type[datasets.MNIST]
+
+
+def idx(values: Tensor) -> bytes:
+    sizes = struct.pack(f">{values.dim()}I", *values.shape)
+    return b"\0\0\x08" + bytes([values.dim()]) + sizes + values.numpy().tobytes()
+
+
+def contents() -> dict[str, Tensor]:
+    draw = torch.Generator().manual_seed(0)
+    parts = {}
+    for name, n in (("train", N_TRAIN), ("t10k", N_TEST)):
+        pixels = torch.randint(0, 256, (n, 28, 28), generator=draw)
+        parts[f"{name}-images-idx3-ubyte"] = pixels.to(torch.uint8)
+        parts[f"{name}-labels-idx1-ubyte"] = (torch.arange(n) % 10).to(torch.uint8)
+    return parts
+
+
+def write(
+    root: Path, monkeypatch: pytest.MonkeyPatch, source: Source = datasets.MNIST
+) -> Path:
+    """The four archives, with their md5 sums in the place of the real ones."""
+    folder = root / source.__name__ / "raw"
+    folder.mkdir(parents=True)
+    sums = []
+    for name, values in contents().items():
+        packed = gzip.compress(idx(values))
+        (folder / f"{name}.gz").write_bytes(packed)
+        sums.append((f"{name}.gz", hashlib.md5(packed).hexdigest()))
+    monkeypatch.setattr(source, "resources", sums)
+    return folder
+
+
+def unpack(folder: Path) -> None:
+    for path in list(folder.glob("*.gz")):
+        path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
+        path.unlink()
+
+
+def root_of(folder: Path) -> str:
+    return str(folder.parents[1])

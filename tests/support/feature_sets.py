@@ -5,6 +5,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+import pytest
 import torch
 from scipy import sparse
 from scipy.io import savemat
@@ -12,6 +13,7 @@ from sklearn.datasets import dump_svmlight_file
 from torch import Tensor
 
 from datamodules.adaptation.base import TwoDomains
+from datamodules.adaptation.domain_features import DomainFeatures
 from lightning_modules.data_contracts.sparse_rows import SparseRows
 
 DENSE = (".mat", ".npz", ".npy", ".h5", ".hdf5")
@@ -105,3 +107,34 @@ def same(found: Any, x: np.ndarray = X, y: np.ndarray | None = Y) -> bool:
         assert found.y.dtype == np.int64
         same_labels = np.array_equal(found.y, y)
     return same_labels and torch.equal(filled(found.x), torch.from_numpy(x).float())
+
+
+D = 5  # columns of the files of two domains
+SIZES = {"source": 24, "target": 20, "source_val": 9, "target_test": 11}
+CLASSES = (-1, 3, 12)
+
+
+def arrays(part: str) -> tuple[np.ndarray, np.ndarray]:
+    number = list(SIZES).index(part)
+    return counts(SIZES[part], D, number), labels(SIZES[part], CLASSES, number)
+
+
+def files(root: Path, *names: str, ending: str = ".npz") -> dict[str, Any]:
+    """Two to four files, by their keys."""
+    return {part: str(write(root / f"{part}{ending}", *arrays(part))) for part in names}
+
+
+def domains(root: Path, *more: str, ending: str = ".npz", **options: Any) -> Any:
+    settings = {"batch_size": 4, "batches_per_epoch": 7, **options}
+    paths = files(root, "source", "target", *more, ending=ending)
+    return DomainFeatures(**{**paths, **settings})
+
+
+def numbered(y: np.ndarray) -> list[int]:
+    return [CLASSES.index(label) for label in y]
+
+
+def refused(data: TwoDomains, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence) as info:
+        data.setup()
+    assert "\n" not in str(info.value)

@@ -1,4 +1,4 @@
-"""Small files of pairs, and what a data module makes of them."""
+"""Small files of pairs, also of CiteULike and MovieLens, and what is made of them."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 from hypothesis import strategies as st
 
-from datamodules import Interactions
+from datamodules import CiteULike, Interactions, MovieLens
 from datamodules.readers.tables.pair_table import PairTable
 from datamodules.recommendation.base import InteractionData
 
@@ -17,6 +17,16 @@ TIMED = COLUMNS | {"time_column": "t"}
 TABLES = st.lists(
     st.tuples(st.integers(0, 8), st.integers(0, 8), st.integers(0, 5)), min_size=1
 )
+USERS = ("2 0 1", "6 0 1 2 3 4 5", "0", "5 5 4 3 2 1")
+RATED = [(1, 10, 5, 3), (1, 20, 2, 1), (1, 30, 4, 2), (1, 40, 3, 4), (2, 10, 1, 9)]
+FILMS = [
+    (10, "Misérables, Les (1995)", ("Drama", "War")),
+    (20, "2001: A Space Odyssey", ("Sci-Fi",)),
+    (30, "Nothing, Known of", ()),
+    (40, "Heat", ("Action",)),
+    (50, "Never rated", ("Western",)),
+]
+FLAG_PLACE = {"Action": 1, "Drama": 8, "Sci-Fi": 15, "War": 17, "Western": 18}
 
 
 def table_of(rows: list[tuple[int, int, int]]) -> PairTable:
@@ -60,3 +70,50 @@ def pairs(data: InteractionData, *parts: str) -> set[tuple[Any, Any]]:
 def of_user(data: InteractionData, user: Any) -> list[set[Any]]:
     """Items of a user in the three parts."""
     return [{i for u, i in pairs(data, part) if u == user} for part in PARTS]
+
+
+def write_citeulike(path: Path, **files: tuple[str, ...]) -> CiteULike:
+    """Files whose names have a point where keys have a line."""
+    for name, lines in ({"users_dat": USERS} | files).items():
+        written(path / name.replace("__", "-").replace("_", "."), *lines)
+    return CiteULike(str(path))
+
+
+def read_citeulike(path: Path, **options: Any) -> CiteULike:
+    data = ready(CiteULike(str(path), **options))
+    assert isinstance(data, CiteULike)
+    return data
+
+
+def flags(genres: tuple[str, ...]) -> str:
+    held = {FLAG_PLACE[genre] for genre in genres} or {0}
+    return "|".join(str(int(place in held)) for place in range(19))
+
+
+def write_100k(root: Path) -> None:
+    written(root / "u.data", *("\t".join(map(str, row)) for row in RATED))
+    lines = [f"{n}|{t}|01-Jan-1995||url|{flags(g)}" for n, t, g in FILMS]
+    (root / "u.item").write_bytes("\n".join(lines).encode("latin-1"))
+
+
+def write_1m(root: Path) -> None:
+    written(root / "ratings.dat", *("::".join(map(str, row)) for row in RATED))
+    lines = [f"{n}::{t}::{'|'.join(g) or 'unknown'}" for n, t, g in FILMS]
+    (root / "movies.dat").write_bytes("\n".join(lines).encode("latin-1"))
+
+
+def read_movielens(root: Path, **options: Any) -> MovieLens:
+    data = ready(MovieLens(str(root), **options))
+    assert isinstance(data, MovieLens)
+    return data
+
+
+def write_csv(root: Path) -> None:
+    head = "userId,movieId,rating,timestamp"
+    written(root / "ratings.csv", head, *(",".join(map(str, row)) for row in RATED))
+    none = "(no genres listed)"
+    lines = [f'{n},"{t}",{"|".join(g) or none}' for n, t, g in FILMS]
+    written(root / "movies.csv", "movieId,title,genres", *lines)
+
+
+WRITERS = {"100k": write_100k, "1m": write_1m, "10m": write_1m, "25m": write_csv}

@@ -21,11 +21,15 @@ from lightning.pytorch import (
     Trainer,
 )
 from lightning.pytorch.callbacks import ProgressBar
-from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser
 
 import datamodules  # noqa: F401  its classes get short names by being imported
 from callbacks import ExactResume, RunConfig, UpdateProgress, run_directory
 from callbacks.runs.wandb_run import continue_wandb_run
+from lightning_modules.core.lightning_internals import (
+    ConfigDecides,
+    describe_subcommands,
+)
 from wasserstein_critics.cli.checks import check_config, check_run
 from wasserstein_critics.cli.config_files import ConfigParser
 from wasserstein_critics.cli.errors import UsageError, explain, usage_error
@@ -44,16 +48,13 @@ MORE = (
 )
 
 
-class CLI(LightningCLI):
+class CLI(ConfigDecides):
     """LightningCLI that reports a mistake in one sentence and before it writes."""
 
     def setup_parser(self, *args: Any) -> None:
         """Describe the subcommands in this project's words."""
         super().setup_parser(*args)
-        subcommands = self.parser._subcommands_action
-        assert subcommands is not None
-        for choice in subcommands._choices_actions:
-            choice.help = SUBCOMMANDS[choice.dest]
+        describe_subcommands(self.parser, SUBCOMMANDS)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse, and report what is wrong in one sentence."""
@@ -63,15 +64,9 @@ class CLI(LightningCLI):
         except (ArgumentError, UnicodeDecodeError) as error:
             if mistake := usage_error(error):
                 raise mistake from error
-            actions = next(iter(self._subcommand_parsers.values()))._actions
-            known = {action.dest for action in actions}
-            raise UsageError(explain_parse_error(error, words, known)) from error
+            sentence = explain_parse_error(error, words, self.option_names)
+            raise UsageError(sentence) from error
         check_config(self.config[self.config.subcommand])
-
-    def _parse_ckpt_path(self) -> None:
-        # Lightning would let the checkpoint's arguments win over the command line's;
-        # here the config says what the model is, and the checkpoint has to fit.
-        pass
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Give a fit our progress bar, unless it has another or none."""

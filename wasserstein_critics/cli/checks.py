@@ -17,6 +17,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from datamodules import TwoDomains
 from lightning_modules.core.module import AlternatingModule
 from lightning_modules.core.strategies import prepare_strategy
+from lightning_modules.data_contracts.contracts import check_kind
 from wasserstein_critics.cli.checkpoints import check_checkpoint
 from wasserstein_critics.cli.errors import UsageError, raised_by
 
@@ -90,8 +91,10 @@ def check_run(
     Raises:
         ValueError: With the key and the remedy.
     """
-    if isinstance(model, AlternatingModule) and model.alternates:
-        prepare_strategy(trainer.strategy)
+    if isinstance(model, AlternatingModule):
+        check_kind(type(model), model.takes, data)  # before its files are looked for
+        if model.alternates:
+            prepare_strategy(trainer.strategy)
     if subcommand == "fit":
         _check_optimizers(model)
     # Only two domains know their number of classes when it comes to prediction.

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -14,8 +15,7 @@ from datamodules.readers.features.arrays import (
     as_rows,
 )
 from datamodules.readers.features.formats import FEATURES, LABELS, READERS, first_of
-from datamodules.readers.features.svmlight import TEXT
-from datamodules.readers.features.svmlight_columns import ZeroBased, aligned
+from datamodules.readers.features.svmlight import TEXT, ZeroBased, aligned
 from lightning_modules.data_contracts.sparse_rows import Rows, SparseRows
 
 Paths = Mapping[str, Path]
@@ -130,7 +130,7 @@ def read_together(
         for part, path in paths.items()
     }
     text = [part for part, path in paths.items() if path.suffix.lower() in TEXT]
-    rows = {part: _sparse(files[part]) for part in text}
+    rows = {part: cast(SparseRows, files[part].x) for part in text}
     others = [file.x.shape[1] for part, file in files.items() if part not in rows]
     if rows:
         names = {part: file.name for part, file in files.items()}
@@ -176,8 +176,3 @@ def _opened(name: str, path: Path) -> Found:
         raise ValueError(
             f"{name} is cut off, damaged or of another format ({why}); replace it."
         ) from error
-
-
-def _sparse(file: FeatureFile) -> SparseRows:
-    assert isinstance(file.x, SparseRows)
-    return file.x

@@ -94,13 +94,9 @@ def read_npz(path: Path) -> Found:
         raise ValueError("it is not an archive")
     with np.load(path, allow_pickle=False) as file, _without_objects():
         if {"format", "shape", "data"} <= set(file.files):
-            return ["data"], {"data": _sparse(path)}
+            matrix: Any = _sound(sparse.load_npz(path))
+            return ["data"], {"data": _sound(sparse.csr_array(matrix))}
         return file.files, {key: file[key] for key in _used(file.files)}
-
-
-def _sparse(path: Path) -> Any:
-    matrix: Any = _sound(sparse.load_npz(path))
-    return _sound(sparse.csr_array(matrix))
 
 
 def read_npy(path: Path) -> Found:

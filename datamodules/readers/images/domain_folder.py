@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from datamodules.readers.images.archives import Images
 from datamodules.readers.images.folder import DecodedFolder, ImageTree
 
 NO_CLASS = ""
@@ -40,7 +41,7 @@ class DomainFolder(ImageTree):
         """
         folder = super().read()
         order = by_content(folder.rows.x)
-        rows = folder.rows.part(order)
+        rows = Images(folder.rows.x[order], folder.rows.y[order])
         if folder.classes == [NO_CLASS]:
             rows.y.fill_(-1)
         files = [folder.files[row] for row in order.tolist()]

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from torch import Tensor
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
-from datamodules.core.tensor_dataset import LabelledRows
+from datamodules.readers.images.archives import Images
 from datamodules.readers.images.decode import decode_all, walk
 
 OnCorrupt = Literal["skip", "error"]
@@ -25,7 +24,7 @@ class DecodedFolder:
         files: Files of the rows.
     """
 
-    rows: LabelledRows[Tensor]
+    rows: Images
     classes: list[str]
     files: list[Path]
 
@@ -103,7 +102,7 @@ class ImageTree:
         names = [self.class_of(path) for path, _ in images]
         classes = sorted(set(names))
         labels = torch.tensor([classes.index(name) for name in names])
-        rows = LabelledRows(torch.stack([image for _, image in images]), labels)
+        rows = Images(torch.stack([image for _, image in images]), labels)
         return DecodedFolder(rows, classes, [path for path, _ in images])
 
     def _report(self, faults: list[str], n_files: int) -> None:

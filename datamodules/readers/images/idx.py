@@ -2,17 +2,15 @@
 
 import math
 import struct
-from contextlib import nullcontext
 from pathlib import Path
 
 from torchvision import datasets
+from typing_extensions import override
 
-from datamodules.core.tensor_dataset import LabelledRows
-from datamodules.readers.images.archives import download_if, first_fault, unpacked
-from datamodules.readers.images.digit_files import DigitParts
+from datamodules.readers.images.archives import Archives, ImageFiles, Images
 
 
-class IdxFiles:
+class IdxFiles(ImageFiles):
     """The four idx files below ``<root>/<name of the data set>/raw``.
 
     They may be unpacked, or packed as ``.gz``; those are checked by md5 sum and
@@ -22,42 +20,33 @@ class IdxFiles:
         root: Folder above ``MNIST/raw``.
         download: Fetch missing files.
         source: The data set in torchvision.
-
-    Raises:
-        FileNotFoundError: A file is missing and ``download`` is false.
-        ValueError: A file is cut off or damaged.
-        ConnectionError: The download failed.
     """
 
     def __init__(
-        self,
-        root: Path,
-        download: bool,
-        source: type[datasets.MNIST] = datasets.MNIST,
+        self, root: Path, download: bool, source: type[datasets.MNIST] = datasets.MNIST
     ) -> None:
-        self.root, self.download, self.source = root, download, source
-        folder = f"{source.__name__}/raw"
-        self.archives = [(f"{folder}/{name}", md5) for name, md5 in source.resources]
-        self.raw = [root / name.removesuffix(".gz") for name, _ in self.archives]
+        self.download, self.source = download, source
+        name = source.__name__
+        files = [(f"{name}/raw/{file}", md5) for file, md5 in source.resources]
+        self.archives = Archives(source, root, files, name)
+        self.raw = [root / file.removesuffix(".gz") for file, _ in files]
 
+    @override
     def find(self) -> None:
         """Looks for unpacked files, then for archives, then at the network."""
         fault: OSError | ValueError | None
         if self._is_unpacked:
             fault = idx_fault(*self.raw[:2]) or idx_fault(*self.raw[2:])
         else:
-            fault = first_fault(self.root, self.archives, self.source.__name__)
-        download_if(self.download, fault, self.source, self.root, self.archives)
+            fault = self.archives.fault()
+        self.archives.mend(fault, self.download)
 
-    def read(self) -> DigitParts:
+    @override
+    def read(self) -> tuple[Images, Images]:
         """Training and test images of 1 x 28 x 28, through torchvision."""
-        with (
-            nullcontext(self.root)
-            if self._is_unpacked
-            else unpacked(self.source, self.root, self.archives)
-        ) as root:
+        with self.archives.contents(not self._is_unpacked) as root:
             parts = [self.source(root, train=train) for train in (True, False)]
-        train, test = (LabelledRows(p.data[:, None], p.targets) for p in parts)
+        train, test = (Images(part.data[:, None], part.targets) for part in parts)
         return train, test
 
     @property

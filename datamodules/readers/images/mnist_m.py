@@ -5,10 +5,10 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
-from datamodules.core.tensor_dataset import LabelledRows
+from datamodules.readers.images.archives import ImageFiles, Images
 from datamodules.readers.images.decode import decode_all
-from datamodules.readers.images.digit_files import DigitParts
 
 FOLDERS = ("mnist_m", "MNIST-M/processed", ".")
 LISTS, TENSORS = "_labels.txt", ".pt"
@@ -16,7 +16,7 @@ SIZE = 32
 NO_TENSORS = (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError)
 
 
-class MNISTMFiles:
+class MNISTMFiles(ImageFiles):
     """Images with lists of labels, or tensors, below ``<root>/mnist_m``.
 
     The form of its authors: folders ``mnist_m_train`` and ``mnist_m_test`` of images
@@ -28,17 +28,13 @@ class MNISTMFiles:
 
     Args:
         root: Folder of all data sets; files directly in it are taken too.
-
-    Raises:
-        FileNotFoundError: A file is missing.
-        ValueError: A file is cut off or damaged.
     """
 
     def __init__(self, root: Path) -> None:
         self.root, self.folder, self.ending = root, root, ""
 
+    @override
     def find(self) -> None:
-        """Looks for either form."""
         for folder in (self.root / name for name in FOLDERS):
             for ending in (LISTS, TENSORS):
                 names = [f"mnist_m_{part}{ending}" for part in ("train", "test")]
@@ -52,7 +48,8 @@ class MNISTMFiles:
             "mnist_m_test.pt; put them there (it cannot be downloaded)."
         )
 
-    def read(self) -> DigitParts:
+    @override
+    def read(self) -> tuple[Images, Images]:
         """Images of 3 x 32 x 32 or 3 x 28 x 28."""
         read = read_tensors if self.ending == TENSORS else read_list
         train, test = (
@@ -62,7 +59,7 @@ class MNISTMFiles:
         return train, test
 
 
-def read_tensors(path: Path) -> LabelledRows[Tensor]:
+def read_tensors(path: Path) -> Images:
     """Images and labels that torch saved as a pair of tensors.
 
     Raises:
@@ -75,7 +72,7 @@ def read_tensors(path: Path) -> LabelledRows[Tensor]:
         raise _no_tensors(path) from error
     if not fits or y.shape != (len(x),):
         raise _no_tensors(path)
-    return LabelledRows(x.permute(0, 3, 1, 2).contiguous(), _checked(path, y.long()))
+    return Images(x.permute(0, 3, 1, 2).contiguous(), _checked(path, y.long()))
 
 
 def _no_tensors(path: Path) -> ValueError:
@@ -85,7 +82,7 @@ def _no_tensors(path: Path) -> ValueError:
     )
 
 
-def read_list(path: Path) -> LabelledRows[Tensor]:
+def read_list(path: Path) -> Images:
     """Images that a list names, line by line, with their labels.
 
     Raises:
@@ -103,7 +100,7 @@ def read_list(path: Path) -> LabelledRows[Tensor]:
         files.append(folder / name)
         labels.append(int(label))
     y = _checked(path, torch.tensor(labels, dtype=torch.int64))
-    return LabelledRows(_decoded(folder, files), y)
+    return Images(_decoded(folder, files), y)
 
 
 def _checked(path: Path, labels: Tensor) -> Tensor:

@@ -26,13 +26,13 @@ class FilmTable(Table):
 
     @override
     def columns(self) -> list[str]:
-        """Those three."""
         return ["movieId", "title", "genres"]
 
     @override
     def read(self, columns: Sequence[str]) -> pl.DataFrame:
         """Movies; no genre is null."""
-        frame = super().read(columns) if self._is_csv else self._from_lines()
+        is_csv = self.path.suffix == ".csv"
+        frame = super().read(columns) if is_csv else self._from_lines()
         if "genres" in columns:
             known = ~pl.col("genres").is_in(UNKNOWN)
             frame = frame.with_columns(pl.when(known).then("genres"))
@@ -57,10 +57,6 @@ class FilmTable(Table):
             return int(fields[0]), fields[1], fields[2]
         genres = (g for g, flag in zip(GENRES, fields[5:], strict=True) if flag == "1")
         return int(fields[0]), fields[1], "|".join(genres)
-
-    @property
-    def _is_csv(self) -> bool:
-        return self.path.suffix == ".csv"
 
 
 def _decoded(text: bytes) -> str:

@@ -65,14 +65,7 @@ class PairTable:
         users, user_ids = _compact(self.users[keep], self.user_ids)
         items, item_ids = _compact(self.items[keep], self.item_ids)
         times = None if self.times is None else self.times[keep]
-        return replace(
-            self,
-            users=users,
-            items=items,
-            user_ids=user_ids,
-            item_ids=item_ids,
-            times=times,
-        )
+        return type(self)(users, items, user_ids, item_ids, times)
 
     def with_items(self, n: int) -> Self:
         """The same pairs among n items, whose ids are 0 ... n - 1."""

@@ -94,10 +94,9 @@ class Table:
                 "If the file uses another delimiter than "
                 f"{(self.separator or SEPARATORS[self._ending])!r}, convert it."
             )
-        of_items = "data.item_column, data.name_column and data.feature_columns"
         keys = "data.user_column, data.item_column and so on"
         if self.key == "features":
-            keys = of_items
+            keys = "data.item_column, data.name_column and data.feature_columns"
         return f"Set {keys} to the names in the file."
 
     def _collect(self, columns: Sequence[str]) -> pl.DataFrame:

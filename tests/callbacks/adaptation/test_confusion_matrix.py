@@ -9,7 +9,10 @@ from sklearn.metrics import confusion_matrix as reference
 from torch import Tensor
 
 from callbacks.adaptation import confusion_matrix as module_under_test
-from callbacks.adaptation.confusion_matrix import ConfusionMatrixPicture
+from callbacks.adaptation.confusion_matrix import (
+    ConfusionMatrixPicture,
+    confusion_matrix,
+)
 from datamodules import Digits
 from lightning_modules import Classifier, ConvClassifier
 from lightning_modules.core.alternating import evaluating
@@ -172,3 +175,18 @@ def test_steps_that_return_no_logits_are_refused(outputs: Any) -> None:
 def test_predicting_needs_no_classes() -> None:
     run = trainer(ConfusionMatrixPicture())
     ConfusionMatrixPicture().setup(run, Shepherd(), "predict")
+
+
+@pytest.mark.parametrize("k", [2, 10, 20, 65])
+def test_shares_are_shades_and_rows_without_a_count_are_grey(k: int) -> None:
+    counts = torch.zeros(k, k).long()
+    counts[:, 0] = torch.arange(k) + 3  # all that occur are taken for class 0
+    counts[1] = 0
+    names = [rf"_$\oh$ {i}" for i in range(k)]
+    picture = confusion_matrix(counts, names, r"$\oh$").astype(int)
+    grey = (picture == 0xDD).all(axis=2)
+    dark = (picture == [8, 48, 107]).all(axis=2)  # a share of 1
+    light = (picture == [247, 251, 255]).all(axis=2)  # a share of 0
+    cell = grey.sum() / k  # pixels
+    assert dark.sum() == pytest.approx((k - 1) * cell, rel=0.15)
+    assert light.sum() == pytest.approx((k - 1) * (k - 1) * cell, rel=0.15)

@@ -5,13 +5,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callbacks.recommendation.ranking_table import RankingTable, ranking_table
+from callbacks.recommendation.ranking_table import RankingTable, own_ids, ranking_table
 from datamodules import Digits
 from datamodules.recommendation.base import SplitPairs
 from datamodules.recommendation.catalogue import Catalogue
@@ -276,3 +277,12 @@ def test_points_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
 def test_other_arguments_are_refused(options: Any, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         RankingTable(**options)
+
+
+def test_ids_keep_their_type_and_rows_stand_in_where_there_are_none() -> None:
+    rows = torch.tensor([2, 0, 0])
+    texts = own_ids(np.array(["a", "b", "c"]), rows)
+    assert texts.tolist() == ["c", "a", "a"]
+    numbers = own_ids(np.array([2**53 + 1, 5, 7]), rows)
+    assert numbers.tolist() == [7, 2**53 + 1, 2**53 + 1]
+    assert own_ids(None, rows).tolist() == [2, 0, 0]

@@ -13,16 +13,14 @@ from datamodules.adaptation.class_labels import hold_out_of_classes
 from datamodules.adaptation.domain_features import DomainFeatures
 from datamodules.core.tensor_dataset import LabelledRows
 from tests.support.dense_domains import batches, equal, parts
-from tests.support.domain_files import (
+from tests.support.feature_sets import (
     D,
     arrays,
+    counts,
     domains,
+    filled,
     numbered,
     refused,
-)
-from tests.support.feature_sets import (
-    counts,
-    filled,
     write,
 )
 

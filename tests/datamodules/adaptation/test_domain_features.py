@@ -12,16 +12,14 @@ from jsonargparse import ArgumentParser
 from datamodules.adaptation.base import TwoDomains
 from datamodules.adaptation.domain_features import DomainFeatures
 from tests.support.dense_domains import batches, equal, parts
-from tests.support.domain_files import (
+from tests.support.feature_sets import (
     SIZES,
     D,
     arrays,
     domains,
     files,
-    numbered,
-)
-from tests.support.feature_sets import (
     measured,
+    numbered,
     seen_in_training,
     write,
 )

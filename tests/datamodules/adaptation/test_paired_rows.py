@@ -1,10 +1,23 @@
-"""Rows of two domains: every pass a new order, in one process and in several."""
+"""Rows of two domains: every pass a new order, whatever the processes; random crops."""
 
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
 
-from datamodules.adaptation.paired_rows import PairedRows
+from datamodules.adaptation.paired_rows import CroppedRows, Crops, PairedRows
+from tests.support.dense_domains import batches, dense, equal, parts
+from tests.support.office_sets import (
+    CROP,
+    SIZE,
+    office,
+    write,
+)
 
 STEPS = 5
 sizes = st.tuples(st.integers(6, 20), st.integers(6, 20))
@@ -52,3 +65,127 @@ def test_batches_of_two_processes_join_to_those_of_one() -> None:
         for domain in (0, 1):
             joined = torch.cat([one[domain][0], other[domain][0]])
             assert torch.equal(whole[domain][0], joined)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    write(tmp_path, "amazon")
+    write(tmp_path, "dslr")
+    return tmp_path
+
+
+def crops(x: Tensor, size: int) -> dict[bytes, tuple[int, int, bool]]:
+    """Every crop of a picture and of its mirror image, and where it was."""
+    places = range(x.shape[-1] - size + 1)
+    return {
+        (part.flip(-1) if mirrored else part).contiguous().numpy().tobytes(): place
+        for top in places
+        for left in places
+        for mirrored in (False, True)
+        for place in [(top, left, mirrored)]
+        for part in [x[:, top : top + size, left : left + size]]
+    }
+
+
+@pytest.mark.parametrize("options", [{}, {"crop": CROP}, {"crop": CROP, "flip": True}])
+def test_batches_do_not_depend_on_the_number_of_workers(
+    root: Path, options: dict[str, Any]
+) -> None:
+    runs = [batches(office(root, num_workers=w, **options), 2) for w in (0, 2)]
+    assert len(runs[0]) == 10
+    assert equal(*runs)
+
+
+@pytest.mark.parametrize("position", [(0, 3), (1, 0), (2, 4)])
+def test_a_resumed_run_sees_the_crops_it_would_have_seen(
+    root: Path, position: tuple[int, int]
+) -> None:
+    whole = batches(office(root, crop=CROP, flip=True), epochs=3)
+    data = office(root, crop=CROP, flip=True)
+    data.setup("fit")
+    data.load_state_dict(dict(zip(("epoch", "batch"), position, strict=True)))
+    rest = [list(map(dense, batch)) for batch in data.train_dataloader()]
+    first = 5 * position[0] + position[1]
+    assert equal(rest, whole[first : 5 * (position[0] + 1)])
+
+
+def test_the_draws_of_two_processes_join_to_those_of_one() -> None:
+    def rows(size: int, rank: int, world: int) -> list[Any]:
+        paired = PairedRows(
+            (20, 30), size, steps=4, seed=1, epoch=2, rank=rank, world_size=world
+        )
+        return list(CroppedRows(paired, 8, 5, True))
+
+    alone, first, second = rows(6, 0, 1), rows(3, 0, 2), rows(3, 1, 2)
+    for whole, one, other in zip(alone, first, second, strict=True):
+        for domain in (0, 1):
+            numbers, crops = whole[domain]
+            halves = one[domain], other[domain]
+            assert torch.equal(numbers, torch.cat([rows for rows, _ in halves]))
+            for name in ("top", "left", "mirrored"):
+                pair = [getattr(half, name) for _, half in halves]
+                assert torch.equal(getattr(crops, name), torch.cat(pair))
+
+
+def test_every_batch_of_every_epoch_and_seed_has_draws_of_its_own() -> None:
+    seen = set()
+    for seed, epoch in product((0, 1), range(3)):
+        rows = PairedRows((20, 30), 8, steps=4, seed=seed, epoch=epoch)
+        for both in CroppedRows(rows, 8, 9, True):
+            for _, crops in both:
+                assert isinstance(crops, Crops)
+                seen.add(tuple(crops.top.tolist() + crops.left.tolist()))
+    assert len(seen) == 2 * 3 * 4 * 2
+
+
+def test_training_rows_are_crops_of_their_images_at_all_places_alike(
+    root: Path,
+) -> None:
+    data = office(root, crop=CROP, flip=True, batches_per_epoch=400)
+    found = parts(data)
+    places: list[list[tuple[int, int, bool]]] = []
+    for domain, x in ((0, found.source.x), (2, found.target)):
+        of: dict[bytes, tuple[int, int, bool]] = {}
+        for picture in x:
+            of |= crops(picture, SIZE - CROP)
+        drawn = [row for batch in batches(data) for row in batch[domain]]
+        places.append([of[row.contiguous().numpy().tobytes()] for row in drawn])
+    for domain_places in places:
+        at = torch.tensor(domain_places).float()  # 1600 rows
+        assert set(at[:, 0].tolist()) == set(at[:, 1].tolist()) == set(range(CROP + 1))
+        assert torch.allclose(at.mean(0), torch.tensor([2.0, 2.0, 0.5]), atol=0.15)
+        between = at.T.corrcoef() - torch.eye(3)
+        assert between.abs().max() < 0.15
+    assert places[0] != places[1]
+
+
+def test_labels_stay_with_their_crops(root: Path) -> None:
+    data = office(root, crop=CROP, flip=True)
+    label_of: dict[bytes, int] = {}
+    source = parts(data).source
+    for picture, label in zip(source.x, source.y.tolist(), strict=True):
+        label_of |= dict.fromkeys(crops(picture, SIZE - CROP), label)
+    for x, y, _ in batches(data):
+        found = [label_of[row.contiguous().numpy().tobytes()] for row in x]
+        assert found == y.tolist()
+
+
+def test_each_of_crop_and_flip_works_without_the_other(root: Path) -> None:
+    flipped, cropped = office(root, flip=True), office(root, crop=CROP)
+    for data, mirrors in ((flipped, True), (cropped, False)):
+        whole = parts(data).source.x
+        allowed: dict[bytes, tuple[int, int, bool]] = {}
+        for picture in whole:
+            allowed |= crops(picture, data.shape[-1])
+        seen = {
+            allowed[row.contiguous().numpy().tobytes()][2]
+            for x, _, _ in batches(data)
+            for row in x
+        }
+        assert seen == ({False, True} if mirrors else {False})
+
+
+def test_other_seeds_give_other_crops(root: Path) -> None:
+    runs = [batches(office(root, crop=CROP, flip=True, seed=s)) for s in (0, 0, 1)]
+    assert equal(runs[0], runs[1])
+    assert not equal(runs[0], runs[2])

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from datamodules import ImageFolder
-from tests.support.image_files import save
+from tests.support.small_images import save
 
 
 def test_labels_are_the_first_subfolders_in_alphabetical_order(tmp_path: Path) -> None:

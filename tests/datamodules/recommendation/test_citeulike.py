@@ -10,13 +10,12 @@ import torch
 from datamodules.readers.tables.citeulike_lines import read_counted
 from datamodules.recommendation.citeulike import split_60_20_20
 from lightning_modules.data_contracts.sparse_rows import SparseRows
-from tests.support.citeulike_files import folder, read
-from tests.support.pair_files import of_user, pairs
+from tests.support.pair_files import of_user, pairs, read_citeulike, write_citeulike
 
 
 def test_the_first_number_of_a_line_is_no_item(tmp_path: Path) -> None:
-    folder(tmp_path)
-    data = read(tmp_path)
+    write_citeulike(tmp_path)
+    data = read_citeulike(tmp_path)
     expected = {(1, item) for item in range(6)} | {(3, item) for item in range(1, 6)}
     assert pairs(data) == expected
     assert (data.n_users, data.n_items) == (2, 6)
@@ -34,9 +33,9 @@ def test_parts_are_rounded_as_in_the_code_of_the_paper() -> None:
 def test_articles_that_nobody_has_are_counted_whatever_the_features(
     tmp_path: Path,
 ) -> None:
-    folder(tmp_path, mult_dat=("1 0:2",) * 9)
-    assert read(tmp_path).n_items == 9
-    assert read(tmp_path, features="words").n_items == 9
+    write_citeulike(tmp_path, mult_dat=("1 0:2",) * 9)
+    assert read_citeulike(tmp_path).n_items == 9
+    assert read_citeulike(tmp_path, features="words").n_items == 9
 
 
 @pytest.mark.parametrize("by", ["item__tag_dat", "tag__item_dat"])
@@ -46,12 +45,12 @@ def test_tags_come_from_a_line_for_each_article_or_for_each_tag(
     of_item = ("1 0", "2 1 0", "0", "0", "0", "1 1")
     of_tag = ("2 0 1", "2 1 5", "1 2")
     names = ("green", "blue", "rare")
-    folder(
+    write_citeulike(
         tmp_path,
         tags_dat=names,
         **{by: of_item if by.startswith("item") else of_tag},
     )
-    data = read(tmp_path, features="tags", tag_items=2, weights="binary")
+    data = read_citeulike(tmp_path, features="tags", tag_items=2, weights="binary")
     found = data.catalogue.features
     assert isinstance(found, SparseRows)
     assert data.catalogue.feature_names == ["green", "blue"]
@@ -61,13 +60,13 @@ def test_tags_come_from_a_line_for_each_article_or_for_each_tag(
 
 def test_tags_and_words_stand_side_by_side(tmp_path: Path) -> None:
     words = ("1 0:3", "2 0:1 2:1", "0", "0", "0", "1 2:7")
-    folder(
+    write_citeulike(
         tmp_path,
         mult_dat=words,
         tag__item_dat=("1 3",),
         vocabulary_dat=("see", "unused", "sea"),
     )
-    data = read(tmp_path, features="tags_words", tag_items=1)
+    data = read_citeulike(tmp_path, features="tags_words", tag_items=1)
     found = data.catalogue.features
     assert isinstance(found, SparseRows)
     assert data.catalogue.feature_names == ["0", "see", "sea"]
@@ -80,15 +79,15 @@ def test_tags_and_words_stand_side_by_side(tmp_path: Path) -> None:
 def test_too_few_items_for_everybody_are_refused(
     tmp_path: Path, users: tuple[str, ...]
 ) -> None:
-    folder(tmp_path, users_dat=users)
+    write_citeulike(tmp_path, users_dat=users)
     with pytest.raises(ValueError, match=r"data.min_items: no user in .* has 5"):
-        read(tmp_path)
+        read_citeulike(tmp_path)
 
 
 def test_no_tag_on_enough_articles_is_refused(tmp_path: Path) -> None:
-    folder(tmp_path, tag__item_dat=("1 0", "1 1"))
+    write_citeulike(tmp_path, tag__item_dat=("1 0", "1 1"))
     with pytest.raises(ValueError, match=r"data.tag_items: what is .* is empty"):
-        read(tmp_path, features="tags")
+        read_citeulike(tmp_path, features="tags")
 
 
 @pytest.mark.parametrize(
@@ -104,9 +103,9 @@ def test_no_tag_on_enough_articles_is_refused(tmp_path: Path) -> None:
 def test_what_is_not_there_is_named(
     tmp_path: Path, options: dict[str, Any], says: str
 ) -> None:
-    folder(tmp_path)
+    write_citeulike(tmp_path)
     with pytest.raises((ValueError, FileNotFoundError), match=says):
-        read(tmp_path, **options)
+        read_citeulike(tmp_path, **options)
 
 
 @pytest.mark.data
@@ -117,7 +116,7 @@ def test_citeulike_t_has_the_pairs_of_a_clean_reading(real_data: Path) -> None:
     assert (len(counts), len(lines.entries)) == (7_947, 134_860)
     assert len(set(lines.entries.tolist())) == 25_584
     assert (counts < 5).sum() == 2_728
-    data = read(root)
+    data = read_citeulike(root)
     assert (data.n_users, data.n_items) == (7_947 - 2_728, 25_975)
     assert len(pairs(data)) == counts[counts >= 5].sum()
     raw = (root / "users.dat").read_text().splitlines()
@@ -132,7 +131,7 @@ def test_citeulike_t_has_the_pairs_of_a_clean_reading(real_data: Path) -> None:
 @pytest.mark.data
 def test_tags_of_citeulike_t_are_those_of_the_file(real_data: Path) -> None:
     root = real_data / "citeulike-t"
-    data = read(root, features="tags_words", tag_items=10, weights="binary")
+    data = read_citeulike(root, features="tags_words", tag_items=10, weights="binary")
     found = data.catalogue.features
     assert isinstance(found, SparseRows)
     rows = [

@@ -7,20 +7,21 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from tests.support.movielens_files import (
-    read,
+from tests.support.pair_files import (
+    of_user,
+    pairs,
+    read_movielens,
     write_1m,
     write_100k,
 )
-from tests.support.pair_files import of_user, pairs
 
 
 def test_a_threshold_and_times_are_used(tmp_path: Path) -> None:
     write_1m(tmp_path)
     options = {"variant": "1m", "split": "leave_one_out"}
-    data = read(tmp_path, rating_threshold=3, **options)
+    data = read_movielens(tmp_path, rating_threshold=3, **options)
     assert of_user(data, 1) == [{30}, {10}, {40}]
-    data = read(tmp_path, features="none", **options)
+    data = read_movielens(tmp_path, features="none", **options)
     assert data.catalogue.features is None
     assert data.catalogue.named([1]) == ["2001: A Space Odyssey"]
 
@@ -28,7 +29,7 @@ def test_a_threshold_and_times_are_used(tmp_path: Path) -> None:
 def test_a_threshold_that_nobody_reaches_is_refused(tmp_path: Path) -> None:
     write_100k(tmp_path)
     with pytest.raises(ValueError, match=r"data.rating_threshold: no row of .*u\.data"):
-        read(tmp_path, rating_threshold=6.0)
+        read_movielens(tmp_path, rating_threshold=6.0)
 
 
 @pytest.mark.parametrize(
@@ -44,12 +45,12 @@ def test_what_is_not_there_is_named(
     tmp_path: Path, options: dict[str, Any], says: str
 ) -> None:
     with pytest.raises((ValueError, FileNotFoundError), match=says):
-        read(tmp_path, **options)
+        read_movielens(tmp_path, **options)
 
 
 @pytest.mark.data
 def test_ml_100k_is_cut_as_in_the_published_table(real_data: Path) -> None:
-    data = read(real_data / "ml-100k")
+    data = read_movielens(real_data / "ml-100k")
     assert (data.n_users, data.n_items) == (943, 1_682)
     raw = np.loadtxt(real_data / "ml-100k" / "u.data", dtype=int)
     assert pairs(data) == {(user, film) for user, film, _, _ in raw.tolist()}
@@ -69,13 +70,13 @@ def test_ml_100k_is_cut_as_in_the_published_table(real_data: Path) -> None:
 
 @pytest.mark.data
 def test_ratings_of_four_are_the_usual_implicit_pairs(real_data: Path) -> None:
-    data = read(real_data, rating_threshold=4)
+    data = read_movielens(real_data, rating_threshold=4)
     assert len(pairs(data)) == 55_375
 
 
 @pytest.mark.data
 def test_films_left_out_last_are_the_newest_of_each_user(real_data: Path) -> None:
-    data = read(real_data, split="leave_one_out")
+    data = read_movielens(real_data, split="leave_one_out")
     raw = np.loadtxt(real_data / "ml-100k" / "u.data", dtype=int)
     when = {(user, film): time for user, film, _, time in raw.tolist()}
     last = {user: max(raw[raw[:, 0] == user, 3]) for user in range(1, 944)}

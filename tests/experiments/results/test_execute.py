@@ -2,7 +2,7 @@ import pytest
 
 from experiments.results import execute, tables
 from experiments.results.runs import Run, finished_runs, table_file
-from experiments.results.spec import Column, Table
+from experiments.results.tables import Column, Table
 
 pytestmark = pytest.mark.usefixtures("docs")
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from experiments.results.grid import average, grid, order, summary
-from experiments.results.spec import Column, Table
+from experiments.results.formats import average, grid, order, summary
+from experiments.results.tables import Column, Table
 
 SCORE = Column("score", "score", "{:.1f}")
 TABLE = Table("T", (SCORE,), 2, ("a", "b"), ("x", "y"), grid=True)

@@ -10,7 +10,7 @@ from experiments import jobs
 from experiments.results import __main__ as results
 from experiments.results import tables
 from experiments.results.runs import Run, finished_runs, write_record
-from experiments.results.spec import Column, Table
+from experiments.results.tables import Column, Table
 
 pytestmark = pytest.mark.usefixtures("docs")
 
@@ -146,7 +146,7 @@ def test_two_jobs_at_most_unless_more_are_asked_for(
         asked.append(at_once)
         return 0
 
-    monkeypatch.setattr(results, "run_all", noted)
+    monkeypatch.setattr(jobs, "run_all", noted)
     main(monkeypatch, "run", "fake")
     main(monkeypatch, "run", "fake", "--jobs=7")
     assert asked == [min(2, os.cpu_count() or 1), 7]

@@ -6,8 +6,7 @@ import pytest
 from experiments import records
 from experiments.results import page, runs
 from experiments.results.runs import Run, write_record
-from experiments.results.spec import Column, Table
-from experiments.results.tables import TABLES
+from experiments.results.tables import TABLES, Column, Table
 
 COLUMNS = (Column("score", "score"), Column("share", "share, %", "{:.1f}", 100.0))
 PUBLISHED = """

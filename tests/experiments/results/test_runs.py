@@ -13,7 +13,7 @@ from experiments.results.runs import (
     table_file,
     write_record,
 )
-from experiments.results.spec import Table
+from experiments.results.tables import Table
 
 KEYS = [
     "table",

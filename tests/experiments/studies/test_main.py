@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from experiments import jobs
 from experiments.jobs import BusyError, Job, alone
 from experiments.studies import __main__ as command
 from experiments.studies.files import STUDIES, run_study
@@ -52,13 +53,13 @@ def docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_missing_studies_only(docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[str]] = []
 
-    def run(names: list[str], jobs: int) -> int:
-        assert jobs >= 1
+    def run(names: list[str], at_once: int) -> int:
+        assert at_once >= 1
         asked.append(list(names))
         return 0
 
     monkeypatch.setattr(command, "run", run)
-    monkeypatch.setattr(command, "exit_status", lambda work, _: work())
+    monkeypatch.setattr(jobs, "exit_status", lambda work, _: work())
     everything = list(STUDIES)
     assert command.main(["run", "--missing"]) == 0
     (docs / "figures" / "bulldozer.png").unlink()  # killed between rows and figure

@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments.csv_files import csv_text
+from experiments.records import csv_text
 from experiments.studies.study import Claim, Row, from_csv, select
 
 

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from experiments.studies import critics
-from experiments.studies.two_gaussians import Settings, _trained
+from experiments.studies.files import settings_of
+from experiments.studies.two_gaussians import _trained
 from lightning_modules import MLPCritic
 from lightning_modules.core.random import RandomStream
 from lightning_modules.functional.lipschitz import gradient_norm, interpolate
@@ -15,7 +16,9 @@ from lightning_modules.functional.transport import optimal_pairs
 
 
 def trained(method: str, shift: float, **settings: Any) -> dict[str, float]:
-    row = _trained(Settings(**{"steps": 400} | settings), method, shift, 64, 0)
+    options = [f"--{key}={value}" for key, value in settings.items()]
+    few = settings_of("two_gaussians", ["--steps=400", *options])
+    row = _trained(few, method, shift, 64, 0)
     return {key: float(value) for key, value in row.items() if key != "method"}
 
 

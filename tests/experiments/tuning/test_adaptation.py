@@ -16,7 +16,7 @@ from experiments.tuning.adaptation import (
     evaluate,
     rank,
 )
-from experiments.tuning.adaptation_candidates import AdaptationCandidate
+from experiments.tuning.candidates import AdaptationCandidate
 from experiments.tuning.search import Search
 from tests.support.feature_sets import counts, labels, write
 from wasserstein_critics.cli.app import command_line

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from experiments.tuning.candidates import Candidate
 from experiments.tuning.recommendation import (
     SEARCHES,
     describe,
     evaluate,
     rank,
 )
-from experiments.tuning.search import Candidate, Search
+from experiments.tuning.search import Search
 from wasserstein_critics.cli.app import main
 
 CONFIGS = Path(__file__).parents[3] / "configs"

@@ -11,7 +11,8 @@ from experiments import jobs
 from experiments.records import Record
 from experiments.tuning import __main__ as command
 from experiments.tuning import search as harness
-from experiments.tuning.search import Candidate, Search
+from experiments.tuning.candidates import Candidate
+from experiments.tuning.search import Search
 
 pytestmark = pytest.mark.usefixtures("docs")
 SCORES = {"a-1": 0.2, "a-2": 0.5, "b-1": 0.3}

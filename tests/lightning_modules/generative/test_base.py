@@ -1,18 +1,12 @@
 """Samples, noise, evaluation and checkpoints of the generative base."""
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from lightning.pytorch import LightningDataModule, Trainer
-from lightning.pytorch.core.mixins import hparams_mixin
-from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy
 from torch import Tensor, nn
-from torch.optim import Adam
-from torch.optim.lr_scheduler import LambdaLR, LinearLR
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_modules import (
     GAN,
@@ -24,16 +18,12 @@ from lightning_modules import (
     MLPGenerator,
 )
 from lightning_modules.core.random import RandomStream
-from lightning_modules.core.strategies import prepare_strategy
 from lightning_modules.functional.transport import wasserstein_distance
-from lightning_modules.generative.base import GenerativeModule
 
 pytestmark = pytest.mark.filterwarnings(
     # these fits have nothing to validate
     "ignore:You defined a `validation_step` but have no `val_dataloader`",
 )
-
-METHODS: list[type[GenerativeModule]] = [GAN, WGAN, WGANGP]
 
 
 def networks() -> tuple[MLPGenerator, MLPCritic]:
@@ -57,34 +47,6 @@ def points(n: int = 8) -> DataLoader[Tensor]:
 
 
 # Random streams -----------------------------------------------------------------------
-
-
-def test_noise_differs_by_seed_rank_and_stream_and_repeats() -> None:
-    keys = [(0, 0, "train"), (1, 0, "train"), (0, 1, "train"), (0, 0, "sample")]
-    draws = [RandomStream(*key).normal(8) for key in keys]
-    for i, one in enumerate(draws):
-        assert torch.equal(one, RandomStream(*keys[i]).normal(8))
-        assert all(not torch.equal(one, other) for other in draws[i + 1 :])
-
-
-def test_noise_goes_on_from_its_state() -> None:
-    noise = RandomStream(0, 0, "train")
-    noise.normal(5)
-    state, ahead = noise.state, noise.uniform(7)
-    other = RandomStream(9, 9, "x")
-    other.state = torch.stack([RandomStream(1, 1, "y").state, state])[
-        1
-    ]  # one rank's row
-    assert torch.equal(other.uniform(7), ahead)
-
-
-def test_noise_has_the_laws_it_names() -> None:
-    noise = RandomStream(0, 0, "law")
-    normal, uniform = noise.normal(200_000), noise.uniform(200_000)
-    assert normal.mean().abs() < 0.01
-    assert normal.std() == pytest.approx(1, abs=0.01)
-    assert uniform.mean() == pytest.approx(0.5, abs=0.005)
-    assert 0 <= uniform.min() <= uniform.max() < 1
 
 
 def test_training_and_sampling_leave_the_global_generator_alone() -> None:
@@ -198,101 +160,89 @@ def test_networks_that_do_not_fit_the_data_are_refused(
 # Checkpoints ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_a_checkpoint_loads_by_itself_without_pickled_code(
-    method: type[GenerativeModule], tmp_path: Path
-) -> None:
-    make: Callable[..., GenerativeModule] = method
-    module = make(*networks(), n_critic=3)
-    t = trainer()
-    t.fit(module, points())
-    t.save_checkpoint(tmp_path / "x.ckpt")
-    torch.load(tmp_path / "x.ckpt", weights_only=True)
-    again = method.load_from_checkpoint(tmp_path / "x.ckpt")
-    assert type(again) is method
-    assert again.turns.batches_per_step == 3
-    assert torch.equal(again.sample(4), module.sample(4))
-
-
-def test_optimizers_and_schedules_survive_in_a_checkpoint(tmp_path: Path) -> None:
-    module = WGANGP(
-        *networks(),
-        critic_optimizer=lambda p: Adam(p, lr=3e-3, betas=(0.1, 0.2)),
-        generator_scheduler=lambda o: LinearLR(o, 1.0, 0.5, total_iters=7),
-        critic_scheduler=lambda o: LambdaLR(o, lambda _: 1.0),  # has no plain form
-    )
-    t = trainer()
-    t.fit(module, points())
-    t.save_checkpoint(tmp_path / "x.ckpt")
-    again = WGANGP.load_from_checkpoint(tmp_path / "x.ckpt")
-    (critic, _), schedulers = again.configure_optimizers()
-    assert (critic.defaults["lr"], tuple(critic.defaults["betas"])) == (
-        3e-3,
-        (0.1, 0.2),
-    )
-    assert [(s.end_factor, s.total_iters) for s in schedulers] == [(0.5, 7)]
-
-
-def test_networks_without_a_recipe_are_given_again_when_loading(tmp_path: Path) -> None:
-    class Mine(nn.Linear):
-        latent_dim = 3
-
-    module = GAN(Mine(3, 2), networks()[1])
-    t = trainer()
-    t.fit(module, points())
-    t.save_checkpoint(tmp_path / "x.ckpt")
-    again = GAN.load_from_checkpoint(tmp_path / "x.ckpt", generator=Mine(3, 2))
-    assert torch.equal(again.sample(4), module.sample(4))
-
-
-def test_the_place_in_the_schedule_is_in_the_checkpoint(tmp_path: Path) -> None:
-    module = WGAN(*networks(), n_critic=5)
-    t = trainer()
-    t.fit(module, points(4 * 7))
-    t.save_checkpoint(tmp_path / "x.ckpt")
-    saved = torch.load(tmp_path / "x.ckpt", weights_only=True)
-    assert saved["schedule"] == {
-        "updates": {"critic": 7, "generator": 1},
-        "batches_waiting": 2,
-    }
-    assert torch.equal(saved["noise"][0], module.noise.state)
-    again = WGAN.load_from_checkpoint(tmp_path / "x.ckpt")
-    (values,) = trainer().test(again, points(), verbose=False)
-    assert values["step"] == t.global_step == 1
-
-
-def test_a_checkpoint_of_another_number_of_processes_is_refused(tmp_path: Path) -> None:
-    t = trainer()
-    t.fit(WGAN(*networks()), points())
-    t.save_checkpoint(tmp_path / "x.ckpt")
-    saved = torch.load(tmp_path / "x.ckpt", weights_only=True)
-    saved["noise"] = saved["noise"].repeat(2, 1)
-    torch.save(saved, tmp_path / "two.ckpt")
-    with pytest.raises(ValueError, match="2 process"):
-        trainer(max_epochs=2).fit(
-            WGAN(*networks()), points(), ckpt_path=tmp_path / "two.ckpt"
-        )
-
-
-def test_the_attribute_that_knows_the_cli_still_exists() -> None:
-    """`save_hyperparameters` asks Lightning's private context variable."""
-    assert hparams_mixin._given_hyperparameters.get() is None
-
-
 # Strategies -------------------------------------------------------------------------
 
 
-def test_plain_ddp_looks_for_unused_parameters() -> None:
-    strategy = DDPStrategy()
-    prepare_strategy(strategy)
-    assert strategy._ddp_kwargs["find_unused_parameters"] is True
-    prepare_strategy(strategy)  # Lightning calls set-up more than once
-    with pytest.raises(ValueError, match=r"unused_parameters false .*use .*'ddp'"):
-        prepare_strategy(DDPStrategy(find_unused_parameters=False))
-    with pytest.raises(ValueError, match=r"static_graph true .*use .*'ddp'"):
-        prepare_strategy(DDPStrategy(static_graph=True))
+# A condition --------------------------------------------------------------------------
 
 
-def test_fsdp_is_refused_with_a_sentence() -> None:
-    with pytest.raises(ValueError, match=r"use trainer\.strategy 'ddp'"):
-        prepare_strategy(FSDPStrategy())
+class LabelledGenerator(nn.Module):
+    """Maps latents and labels, in a tuple or a dict, to samples (n, 2)."""
+
+    latent_dim = 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.classes = nn.Embedding(10, 2)
+        self.layer = nn.Linear(3, 2)
+        self.seen: list[Tensor] = []
+
+    def forward(self, latents: Any) -> Tensor:
+        z, y = latents.values() if isinstance(latents, dict) else latents
+        self.seen.append(y)
+        return self.layer(z) + self.classes(y)  # type: ignore[no-any-return]
+
+
+class Conditional(WGANGP):
+    """Samples with the labels of the batch, or with labels drawn at random."""
+
+    def latents(self, n: int, stream: RandomStream, batch: Any = None) -> Any:
+        labels = stream.integers(10, n) if batch is None else batch[1]
+        return super().latents(n, stream), labels
+
+
+class ConditionalByName(Conditional):
+    def latents(self, n: int, stream: RandomStream, batch: Any = None) -> Any:
+        return dict(zip(("z", "y"), super().latents(n, stream, batch), strict=True))
+
+
+conditional = pytest.mark.parametrize("method", [Conditional, ConditionalByName])
+
+
+def labelled(n: int) -> DataLoader[tuple[Tensor, ...]]:
+    g = torch.Generator().manual_seed(1)
+    rows = torch.randn(n, 2, generator=g), torch.randint(10, (n,), generator=g)
+    return DataLoader(TensorDataset(*rows), batch_size=5)
+
+
+@conditional
+def test_a_conditional_generator_trains_and_is_validated_on_the_labels_of_the_batches(
+    method: type[Conditional],
+) -> None:
+    module = method(LabelledGenerator(), networks()[1], n_critic=2)
+    before = [weight.clone() for weight in module.generator.parameters()]
+    trainer().fit(module, labelled(20))
+    seen, labels = module.generator.seen, [y for _, y in labelled(20)]
+    in_turn = [labels[i] for i in (0, 1, 1, 2, 3, 3)]  # critic twice, then generator
+    assert all(torch.equal(*pair) for pair in zip(seen, in_turn, strict=True))
+    for old, new in zip(before, module.generator.parameters(), strict=True):
+        assert not torch.equal(old, new)
+    seen.clear()
+    (values,) = trainer().validate(module, labelled(10), verbose=False)
+    assert torch.equal(torch.cat(seen), torch.cat([y for _, y in labelled(10)]))
+    assert values["val/wasserstein"] > 0
+
+
+@conditional
+def test_a_conditional_generator_samples_in_parts_with_labels_of_its_own(
+    method: type[Conditional],
+) -> None:
+    module = method(LabelledGenerator(), networks()[1])
+    samples, labels = module.sample(2500), torch.cat(module.generator.seen)
+    assert samples.shape == (2500, 2)
+    assert torch.bincount(labels, minlength=10).min() > 150
+    assert torch.equal(samples, module.sample(2500))
+    assert not torch.equal(samples, module.sample(2500, seed=1))
+
+
+@conditional
+def test_a_predicted_sample_keeps_its_label_in_every_batching(
+    method: type[Conditional],
+) -> None:
+    module = method(LabelledGenerator(), networks()[1]).eval()
+    seen = module.generator.seen
+    with torch.no_grad():
+        together = module.predict_step(torch.arange(6), 0)
+        apart = torch.cat([module.predict_step(torch.tensor([i]), 0) for i in range(6)])
+    assert torch.equal(seen[0], torch.cat(seen[1:]))
+    torch.testing.assert_close(together, apart)

@@ -10,7 +10,6 @@ from lightning_modules.networks import (
     LinearClassifier,
     MLPExtractor,
 )
-from lightning_modules.networks.initialisation import RowLinear, initialise
 
 
 @pytest.mark.parametrize(
@@ -32,26 +31,6 @@ def test_networks_map_samples_to_rows_and_remember_how_they_were_built(
     again.load_state_dict(network.state_dict())
     x = torch.randn(4, *shape)
     assert torch.equal(again(x), network(x))
-
-
-def test_truncated_weights_stay_within_two_deviations_and_biases_are_a_tenth() -> None:
-    torch.manual_seed(0)
-    layer = RowLinear(50, 2000)
-    initialise(layer, "truncated")
-    deviation = (2 / 50) ** 0.5
-    assert layer.weight.abs().max() <= 2 * deviation
-    # a normal law cut at two deviations has 0.774 of its variance left
-    assert layer.weight.var().item() == pytest.approx(0.774 * 2 / 50, rel=0.02)
-    assert (layer.bias == 0.1).all()
-
-
-def test_the_layer_of_rows_is_torchs_linear_layer() -> None:
-    rows, linear = RowLinear(6, 4), nn.Linear(6, 4)
-    with torch.no_grad():
-        linear.weight.copy_(rows.weight.T)
-        linear.bias.copy_(rows.bias)
-    x = torch.randn(5, 2, 3)
-    torch.testing.assert_close(rows(x), linear(x.flatten(1)))
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.5])

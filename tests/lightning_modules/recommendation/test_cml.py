@@ -7,18 +7,15 @@ from typing import Any
 import lightning.pytorch as pl
 import pytest
 import torch
-from lightning.pytorch.callbacks import EarlyStopping
 from torch import Tensor
 
 from callbacks import ExactResume
 from datamodules.recommendation.base import InteractionData
 from lightning_modules.core.random import RandomStream
-from lightning_modules.data_contracts.user_items import UserItems
 from lightning_modules.functional.collaborative import covariance_penalty
 from lightning_modules.optim.rowwise_adagrad import RowwiseAdagrad
 from lightning_modules.recommendation.cml import CML
 from lightning_modules.recommendation.evaluation import Sizes
-from lightning_modules.recommendation.negatives import Negatives
 from lightning_modules.recommendation.pairwise import PairBatch
 from tests.support.ranking_data import Given, planted, trainer
 
@@ -136,38 +133,6 @@ def test_without_rank_weights_every_impostor_counts_once() -> None:
     assert set(weight.tolist()) <= {0.0, 1.0}
 
 
-@pytest.mark.parametrize(
-    ("options", "power"),
-    [
-        ({"sampling": "popularity", "popularity_power": 1.0}, 1.0),
-        ({"sampling": "popularity", "popularity_power": 0.5}, 0.5),
-        ({"sampling": "batch"}, 1.0),
-        ({"sampling": "uniform"}, 0.0),
-    ],
-)
-def test_items_are_drawn_as_often_as_asked_for(
-    options: dict[str, Any], power: float
-) -> None:
-    model = prepared(n_negatives=400, **options)
-    pairs = model.evaluator.interactions("train")
-    drawn = model.pairs.negatives.draw(pairs.items, pairs, model.noise).flatten()
-    shares = torch.bincount(drawn, minlength=40) / len(drawn)
-    taken = torch.bincount(pairs.items, minlength=40).clamp_min(1).double() ** power
-    expected = taken / taken.sum()
-    assert (shares - expected).abs().max() < 6e-3
-
-
-def test_what_nobody_took_is_drawn_like_what_was_taken_once() -> None:
-    train = torch.tensor([[1, 1, 0, 0], [1, 0, 1, 0], [1, 0, 0, 0]])
-    users, items = train.nonzero(as_tuple=True)
-    taken = UserItems.from_pairs(users, items, n_users=3, n_items=4)
-    draws = Negatives(4000, "popularity", power=1.0)
-    drawn = draws.draw(items, taken, RandomStream(0, 0, "train")).flatten()
-    shares = torch.bincount(drawn, minlength=4) / len(drawn)
-    expected = torch.tensor([3, 1, 1, 1]) / 6
-    torch.testing.assert_close(shares, expected, atol=0.01, rtol=0)
-
-
 def test_a_step_leaves_rows_alone_that_it_does_not_touch() -> None:
     model = CML(dim=3, n_negatives=1)
     seen: list[Tensor] = []
@@ -193,37 +158,6 @@ def test_points_stay_in_the_ball_if_they_are_to(ball: bool) -> None:
     trained(model, 30)
     longest = max(float(table.norm(dim=1).max()) for table in points(model))
     assert (longest <= 1 + 1e-6) == ball
-
-
-def test_evaluation_ranks_all_items_but_those_seen() -> None:
-    model, given = CML(dim=3, ks=(5,), item_chunk=7), data()
-    run = trained(model, 20, given)
-    (found, *_) = run.test(model, given, verbose=False)
-    users, items = points(model)
-    recalls: list[float] = []
-    shown: list[int] = []
-    popular: list[float] = []
-    for i in range(30):
-        one = torch.tensor([i])
-        seen, wanted = (
-            given.interactions("seen").of(one).items,
-            given.interactions("test").of(one).items,
-        )
-        apart = (users[i] - items).norm(dim=1)
-        apart[seen] = math.inf
-        top = set(apart.argsort()[:5].tolist())
-        recalls.append(len(top & set(wanted.tolist())) / len(wanted))
-        shown += list(top)
-        popular += [
-            float((given.interactions("train").items == item).sum()) for item in top
-        ]
-    assert len(given.interactions("seen")) == 30 * 8
-    assert found["test/coverage@5"] == pytest.approx(len(set(shown)) / 40)
-    counts = torch.bincount(given.interactions("train").items, minlength=40).float()
-    usual = float(counts.square().sum() / counts.sum())
-    mean = sum(popular) / len(popular)
-    assert found["test/popularity@5"] == pytest.approx(mean / usual, rel=1e-5)
-    assert found["test/recall@5"] == pytest.approx(sum(recalls) / 30)
 
 
 def test_a_checkpoint_brings_its_tables(tmp_path: Path) -> None:
@@ -370,15 +304,6 @@ def test_a_checkpoint_says_where_items_are_without_their_features(
         assert torch.equal(one, other)
 
 
-def test_data_without_the_features_of_the_model_is_refused(tmp_path: Path) -> None:
-    model, given = CML(dim=3, feature_weight=0.5), featured()
-    trained(model, 2, given).save_checkpoint(tmp_path / "one.ckpt")
-    again = CML.load_from_checkpoint(tmp_path / "one.ckpt", weights_only=True)
-    train, test, _ = given.given
-    with pytest.raises(ValueError, match="trained with item features"):
-        trainer().test(again, Given(train, test), verbose=False)
-
-
 def test_items_that_nobody_took_are_found_by_their_features() -> None:
     """Cold start: without features the new items are at chance."""
     found = {}
@@ -406,55 +331,9 @@ def test_a_model_with_features_resumes_exactly(tmp_path: Path) -> None:
         assert torch.equal(one, other)
 
 
-@pytest.mark.parametrize("weight", [0.0, 0.5])
-def test_a_kept_model_is_asked_in_another_precision(
-    weight: float, tmp_path: Path
-) -> None:
-    """A checkpoint's points of items are float32 on the CPU, the model elsewhere."""
-    model, given = CML(dim=3, feature_weight=weight, ks=(4,)), featured()
-    trained(model, 2, given).save_checkpoint(tmp_path / "one.ckpt")
-    again = CML.load_from_checkpoint(tmp_path / "one.ckpt", weights_only=True)
-    run = trainer(precision="64-true")
-    (first, *_) = run.predict(again, given)  # type: ignore[misc]
-    assert first[1].dtype == torch.float64
-
-
-def test_data_that_was_not_trained_on_is_refused(tmp_path: Path) -> None:
-    model, data_of = CML(dim=3, ks=(4,)), featured()
-    trained(model, 2, data_of).save_checkpoint(tmp_path / "one.ckpt")
-    train, test, features = data_of.given
-    moved = Given(test, train, features)
-    for load in (True, False):  # before the data is known, and after
-        again = CML(dim=3, ks=(4,))
-        options: dict[str, Any] = {"verbose": False, "weights_only": True}
-        if load:
-            again = CML.load_from_checkpoint(tmp_path / "one.ckpt", weights_only=True)
-        else:
-            options["ckpt_path"] = tmp_path / "one.ckpt"
-        with pytest.raises(ValueError, match="The training pairs of the data are not"):
-            trainer().test(again, moved, **options)
-    again = CML.load_from_checkpoint(tmp_path / "one.ckpt", weights_only=True)
-    assert trainer().predict(again, moved) is not None
-
-
-def test_a_monitor_that_is_not_measured_is_refused_before_training() -> None:
-    model = CML(dim=3, ks=(5, 100))
-    with pytest.raises(ValueError, match=r"monitors 'val/ndcg@20': add 20 to model.ks"):
-        trained(model, 1, data(), callbacks=[EarlyStopping(monitor="val/ndcg@20")])
-    with pytest.raises(ValueError, match="at least one cut-off"):
-        CML(dim=3, ks=())
-
-
 def test_features_that_the_data_lacks_are_asked_for() -> None:
     with pytest.raises(ValueError, match=r"model.feature_weight is above 0, but"):
         trained(CML(dim=3, feature_weight=1.0), 1)
-
-
-def test_data_of_another_size_is_refused() -> None:
-    model = CML(dim=3)
-    trained(model, 1)
-    with pytest.raises(ValueError, match="has 30 users and 40 items, the data 31"):
-        trained(model, 1, data(n_users=31))
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,6 @@ import torch
 from torch import Tensor
 
 from datamodules.recommendation.planted import PlantedInteractions
-from lightning_modules.core.random import RandomStream
-from lightning_modules.data_contracts.user_items import UserItems
-from lightning_modules.recommendation.negatives import Negatives
 from lightning_modules.recommendation.pairwise import PairBatch
 from lightning_modules.recommendation.smooth_cml import SmoothCML
 from tests.support.ranking_data import planted, trainer
@@ -55,21 +52,6 @@ def test_a_step_is_that_of_loops_over_pairs_and_candidates() -> None:
     assert float(loss) == pytest.approx(total / len(users), rel=1e-5)
     assert moved.tolist() == items.tolist() + drawn[0].tolist()
     assert bool((drawn == drawn[0]).all())
-
-
-def test_shared_candidates_are_allowed_as_single_ones_are() -> None:
-    """Also where an item is drawn twice, and where a user has taken nothing."""
-    generator = torch.Generator().manual_seed(0)
-    matrix = torch.rand(9, 12, generator=generator) < 0.4
-    matrix[4] = False
-    users, items = matrix.nonzero(as_tuple=True)
-    taken = UserItems.from_pairs(users, items, 9, 12)
-    asked = torch.tensor([3, 4, 4, 0, 8])
-    draws = Negatives(30, shared=True)
-    drawn, allowed = draws(asked, asked, taken, RandomStream(0, 0, "train"))
-    assert drawn.shape == allowed.shape == (5, 30)
-    assert len(torch.unique(drawn[0])) < 30
-    assert torch.equal(allowed, ~matrix[asked[:, None], drawn])
 
 
 def test_a_low_temperature_is_the_hinge_at_the_hardest_candidate() -> None:

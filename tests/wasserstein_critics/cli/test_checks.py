@@ -12,7 +12,34 @@ from tests.support.command_line import (
 pytestmark = QUIET
 
 
+DOMAINS = (
+    "--model WDGRL --model.n_classes 2 --model.critic.shape [4] "
+    "--model.extractor MLPExtractor --model.extractor.shape [2] "
+    "--model.extractor.hidden [4] --model.classifier LinearClassifier "
+    "--model.classifier.n_features 4 --model.classifier.n_classes 2 "
+    "--data MNIST --data.root nowhere --data.download false"
+)
 MISTAKES: list[Mistake] = [
+    (
+        "labelled rows for a generator",
+        "--data LabelledTable",
+        ["WGANGP takes one set of samples", "LabelledTable", "Digits"],
+    ),
+    (
+        "interactions for a generator",
+        "--data PlantedInteractions",
+        ["WGANGP takes one set of samples", "PlantedInteractions"],
+    ),
+    (
+        "one set of samples, which is not even there, for two domains",
+        DOMAINS,
+        ["WDGRL takes a source and a target domain", "MNIST", "DigitsShift"],
+    ),
+    (
+        "images for a ranker",
+        "--model CML --data Digits",
+        ["CML takes interactions of users and items", "Digits"],
+    ),
     (
         "rate that is no number and that torch takes",
         "--model.critic_optimizer SGD --model.critic_optimizer.lr .nan",

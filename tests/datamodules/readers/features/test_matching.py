@@ -7,15 +7,13 @@ import torch
 
 from datamodules.adaptation.domain_features import DomainFeatures
 from tests.support.dense_domains import parts
-from tests.support.domain_files import (
+from tests.support.feature_sets import (
     SIZES,
     arrays,
+    counts,
     domains,
     files,
     refused,
-)
-from tests.support.feature_sets import (
-    counts,
     write,
 )
 

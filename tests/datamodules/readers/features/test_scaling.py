@@ -11,13 +11,11 @@ from torch import Tensor
 from datamodules.readers.features.scaling import NORMALISATIONS
 from lightning_modules.data_contracts.sparse_rows import SparseRows
 from tests.support.dense_domains import parts
-from tests.support.domain_files import (
+from tests.support.feature_sets import (
     arrays,
     domains,
-    refused,
-)
-from tests.support.feature_sets import (
     filled,
+    refused,
     write,
 )
 

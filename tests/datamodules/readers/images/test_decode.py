@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from datamodules import ImageFolder
 from datamodules.readers.images.decode import to_square, upright
-from tests.support.image_files import save
+from tests.support.small_images import save
 
 
 def test_the_central_square_is_what_remains(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from datamodules import ImageFolder
-from tests.support.image_files import save
+from tests.support.small_images import save
 
 
 def test_images_in_any_nesting_are_found_and_everything_else_is_left(

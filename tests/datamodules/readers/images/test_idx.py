@@ -8,7 +8,7 @@ from torchvision import datasets
 
 from datamodules import MNIST
 from datamodules.readers.images.idx import idx_fault
-from tests.support.idx_files import idx, root_of, unpack, write
+from tests.support.digit_sets import idx, root_of, unpack, write
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from scipy import sparse
 from sklearn.feature_extraction.text import TfidfTransformer
 
 from datamodules.readers.tables.citeulike_lines import weighted
-from tests.support.citeulike_files import folder, read
+from tests.support.pair_files import read_citeulike, write_citeulike
 
 
 def test_weights_are_those_of_scikit_learn() -> None:
@@ -30,6 +30,6 @@ def test_weights_are_those_of_scikit_learn() -> None:
 def test_lines_that_count_wrongly_are_refused(
     tmp_path: Path, line: str, says: str
 ) -> None:
-    folder(tmp_path, users_dat=("1 0", line))
+    write_citeulike(tmp_path, users_dat=("1 0", line))
     with pytest.raises(ValueError, match=f"data.root: .*{says}"):
-        read(tmp_path)
+        read_citeulike(tmp_path)

@@ -5,21 +5,22 @@ from pathlib import Path
 import pytest
 from torch import Tensor
 
-from tests.support.movielens_files import (
+from tests.support.pair_files import (
     FILMS,
     RATED,
     WRITERS,
-    read,
+    of_user,
+    pairs,
+    read_movielens,
     write_100k,
 )
-from tests.support.pair_files import of_user, pairs
 
 
 @pytest.mark.parametrize("variant", list(WRITERS))
 def test_all_forms_say_the_same(tmp_path: Path, variant: str) -> None:
     (tmp_path / f"ml-{variant}").mkdir()
     WRITERS[variant](tmp_path / f"ml-{variant}")
-    data = read(tmp_path, variant=variant)
+    data = read_movielens(tmp_path, variant=variant)
     found = data.catalogue.features
     assert isinstance(found, Tensor)
     assert pairs(data) == {(user, film) for user, film, _, _ in RATED}
@@ -47,4 +48,4 @@ def test_files_of_another_form_are_refused(
     write_100k(tmp_path)
     (tmp_path / name).write_text(text)
     with pytest.raises(ValueError, match=f"data.root: .*{says}"):
-        read(tmp_path)
+        read_movielens(tmp_path)

@@ -1,0 +1,212 @@
+"""The base of every method: checkpoints, records, arguments, strategies."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.core.mixins import hparams_mixin
+from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy
+from torch import Tensor, nn
+from torch.optim import Adam
+from torch.optim.lr_scheduler import LambdaLR, LinearLR
+from torch.utils.data import DataLoader
+
+from lightning_modules import (
+    GAN,
+    WGAN,
+    WGANGP,
+    MLPCritic,
+    MLPGenerator,
+)
+from lightning_modules.core.strategies import prepare_strategy
+from lightning_modules.generative.base import GenerativeModule
+
+pytestmark = pytest.mark.filterwarnings(
+    # these fits have nothing to validate
+    "ignore:You defined a `validation_step` but have no `val_dataloader`",
+)
+
+
+METHODS: list[type[GenerativeModule]] = [GAN, WGAN, WGANGP]
+
+
+def networks() -> tuple[MLPGenerator, MLPCritic]:
+    return MLPGenerator(3, (2,), hidden=(8,)), MLPCritic((2,), hidden=(8,))
+
+
+def trainer(**options: Any) -> Trainer:
+    defaults = {
+        "accelerator": "cpu",
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "max_epochs": 1,
+    }
+    return Trainer(**{**defaults, **options})
+
+
+def points(n: int = 8) -> DataLoader[Tensor]:
+    return DataLoader(torch.randn(n, 2), batch_size=4)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_checkpoint_loads_by_itself_without_pickled_code(
+    method: type[GenerativeModule], tmp_path: Path
+) -> None:
+    make: Callable[..., GenerativeModule] = method
+    module = make(*networks(), n_critic=3)
+    t = trainer()
+    t.fit(module, points())
+    t.save_checkpoint(tmp_path / "x.ckpt")
+    torch.load(tmp_path / "x.ckpt", weights_only=True)
+    again = method.load_from_checkpoint(tmp_path / "x.ckpt")
+    assert type(again) is method
+    assert again.turns.batches_per_step == 3
+    assert torch.equal(again.sample(4), module.sample(4))
+
+
+def test_optimizers_and_schedules_survive_in_a_checkpoint(tmp_path: Path) -> None:
+    module = WGANGP(
+        *networks(),
+        critic_optimizer=lambda p: Adam(p, lr=3e-3, betas=(0.1, 0.2)),
+        generator_scheduler=lambda o: LinearLR(o, 1.0, 0.5, total_iters=7),
+        critic_scheduler=lambda o: LambdaLR(o, lambda _: 1.0),  # has no plain form
+    )
+    t = trainer()
+    t.fit(module, points())
+    t.save_checkpoint(tmp_path / "x.ckpt")
+    again = WGANGP.load_from_checkpoint(tmp_path / "x.ckpt")
+    (critic, _), schedulers = again.configure_optimizers()
+    assert (critic.defaults["lr"], tuple(critic.defaults["betas"])) == (
+        3e-3,
+        (0.1, 0.2),
+    )
+    assert [(s.end_factor, s.total_iters) for s in schedulers] == [(0.5, 7)]
+
+
+def test_networks_without_a_recipe_are_given_again_when_loading(tmp_path: Path) -> None:
+    class Mine(nn.Linear):
+        latent_dim = 3
+
+    module = GAN(Mine(3, 2), networks()[1])
+    t = trainer()
+    t.fit(module, points())
+    t.save_checkpoint(tmp_path / "x.ckpt")
+    again = GAN.load_from_checkpoint(tmp_path / "x.ckpt", generator=Mine(3, 2))
+    assert torch.equal(again.sample(4), module.sample(4))
+
+
+def test_the_place_in_the_schedule_is_in_the_checkpoint(tmp_path: Path) -> None:
+    module = WGAN(*networks(), n_critic=5)
+    t = trainer()
+    t.fit(module, points(4 * 7))
+    t.save_checkpoint(tmp_path / "x.ckpt")
+    saved = torch.load(tmp_path / "x.ckpt", weights_only=True)
+    assert saved["schedule"] == {
+        "updates": {"critic": 7, "generator": 1},
+        "batches_waiting": 2,
+    }
+    assert torch.equal(saved["noise"][0], module.noise.state)
+    again = WGAN.load_from_checkpoint(tmp_path / "x.ckpt")
+    (values,) = trainer().test(again, points(), verbose=False)
+    assert values["step"] == t.global_step == 1
+
+
+def test_a_checkpoint_of_another_number_of_processes_is_refused(tmp_path: Path) -> None:
+    t = trainer()
+    t.fit(WGAN(*networks()), points())
+    t.save_checkpoint(tmp_path / "x.ckpt")
+    saved = torch.load(tmp_path / "x.ckpt", weights_only=True)
+    saved["noise"] = saved["noise"].repeat(2, 1)
+    torch.save(saved, tmp_path / "two.ckpt")
+    with pytest.raises(ValueError, match="2 process"):
+        trainer(max_epochs=2).fit(
+            WGAN(*networks()), points(), ckpt_path=tmp_path / "two.ckpt"
+        )
+
+
+def test_the_attribute_that_knows_the_cli_still_exists() -> None:
+    """`save_hyperparameters` asks Lightning's private context variable."""
+    assert hparams_mixin._given_hyperparameters.get() is None
+
+
+def test_plain_ddp_looks_for_unused_parameters() -> None:
+    strategy = DDPStrategy()
+    prepare_strategy(strategy)
+    assert strategy._ddp_kwargs["find_unused_parameters"] is True
+    prepare_strategy(strategy)  # Lightning calls set-up more than once
+    with pytest.raises(ValueError, match=r"unused_parameters false .*use .*'ddp'"):
+        prepare_strategy(DDPStrategy(find_unused_parameters=False))
+    with pytest.raises(ValueError, match=r"static_graph true .*use .*'ddp'"):
+        prepare_strategy(DDPStrategy(static_graph=True))
+
+
+def test_fsdp_is_refused_with_a_sentence() -> None:
+    with pytest.raises(ValueError, match=r"use trainer\.strategy 'ddp'"):
+        prepare_strategy(FSDPStrategy())
+
+
+def batches(n: int, size: int = 4) -> DataLoader[Tensor]:
+    x = torch.randn(n * size, 2, generator=torch.Generator().manual_seed(1))
+    return DataLoader(x, batch_size=size)  # type: ignore[arg-type]
+
+
+def test_weights_of_a_checkpoint_start_a_new_run(tmp_path: Path) -> None:
+    """Its noise and its place in the schedule belong to the run that it came from."""
+    module = WGANGP(*networks(), n_critic=2)
+    trainer(max_steps=2).fit(module, batches(5))
+    path = tmp_path / "one.ckpt"
+    module.trainer.save_checkpoint(path)
+    loaded = WGANGP.load_from_checkpoint(path)
+    assert loaded.turns.updates["critic"] == 4
+    loaded._noise_states = torch.zeros(2, 1)  # as two processes would have left it
+    trainer(max_steps=1).fit(loaded, batches(5))
+    assert loaded.turns.updates["critic"] == 2
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: GAN(*networks(), n_critic=0), "n_critic must be at least 1"),
+        (lambda: WGAN(*networks(), clip=0.0), "clip must be above 0"),
+        (lambda: GAN(*networks(), loss="least_squares"), "loss must be"),  # type: ignore[arg-type]
+        (lambda: GAN(*networks(), critic_clip_norm=0.0), "critic_clip_norm must be"),
+        (lambda: GAN(*networks(), generator_clip_norm=-1.0), "generator_clip_norm"),
+        (lambda: WGANGP(*networks(), norm_order=0.5), "norm_order must be"),
+        (lambda: WGANGP(*networks(), penalty_weight=-1.0), "penalty_weight"),
+        (lambda: WGAN(*networks(), clip=math.nan), "clip must be .* got nan"),
+        (lambda: GAN(nn.Linear(2, 2), networks()[1]), "latent_dim"),
+    ],
+)
+def test_impossible_settings_are_refused_by_name(
+    make: Callable[[], object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("penalty_weight", "slope", "norm_order"),
+        *("critic_clip_norm", "generator_clip_norm"),
+    ],
+)
+def test_what_is_no_number_is_refused_by_name(key: str) -> None:
+    settings: dict[str, Any] = {key: math.nan}
+    with pytest.raises(ValueError, match=f"^{key} must be .* got nan"):
+        WGANGP(*networks(), **settings)
+
+
+def test_values_are_recorded_only_at_multiples_of_log_every_n_steps() -> None:
+    seen: list[tuple[int, set[str]]] = []
+    module = WGANGP(*networks(), n_critic=2)
+    module.publish = lambda values: seen.append((module.global_step, set(values)))  # type: ignore[method-assign]
+    trainer(log_every_n_steps=3).fit(module, batches(15))
+    names = {"critic_loss", "wasserstein", "penalty", "generator_loss"}
+    assert seen == [(step, {f"train/{n}" for n in names}) for step in (3, 6)]

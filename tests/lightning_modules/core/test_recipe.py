@@ -1,0 +1,227 @@
+"""Networks are written with their recipes, and built from them again."""
+
+import json
+import sys
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import torch
+from lightning.pytorch import Trainer
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from lightning_modules import (
+    WGANGP,
+    ConvCritic,
+    ConvGenerator,
+    MLPCritic,
+    MLPGenerator,
+    ResNetCritic,
+    ResNetGenerator,
+)
+from lightning_modules.core import recipe
+from lightning_modules.core.recipe import (
+    build,
+    check_savable,
+    load_network,
+    recipe_of,
+    remembers,
+    save_network,
+)
+
+ALL = [
+    MLPGenerator(3, (1, 8, 8), hidden=(8,), output="tanh"),
+    MLPCritic((1, 8, 8), hidden=(8, 4), norm="layer"),
+    ConvGenerator(3, (3, 28, 28), width=4, norm="batch"),
+    ConvCritic((3, 28, 28), width=4, norm="layer"),
+    ResNetGenerator(3, (3, 32, 32), width=4),
+    ResNetCritic((3, 32, 32), width=4, norm="layer"),
+]
+
+
+@pytest.mark.parametrize("network", ALL, ids=lambda n: type(n).__name__)
+def test_a_network_survives_export_with_its_weights(
+    network: nn.Module, tmp_path: Path
+) -> None:
+    path = save_network(network, tmp_path / "deep" / "net.safetensors")
+    again = load_network(path)
+    assert type(again) is type(network)
+    assert not again.training
+    assert recipe_of(again) == recipe_of(network)
+    for key, value in network.state_dict().items():
+        assert torch.equal(value, again.state_dict()[key])
+    assert [p.name for p in path.parent.iterdir()] == ["net.safetensors"]
+
+
+def test_a_recipe_is_json_and_builds_fresh_weights() -> None:
+    found = recipe_of(ALL[0])
+    assert found is not None
+    assert json.loads(json.dumps(found)) == found
+    assert found["init_args"]["hidden"] == [8]
+    assert isinstance(build(found), MLPGenerator)
+
+
+def test_loading_leaves_the_global_generator_alone(tmp_path: Path) -> None:
+    path = save_network(ALL[1], tmp_path / "net.safetensors")
+    state = torch.get_rng_state()
+    load_network(path)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "subprocess.Popen",
+        "lightning_modules.core.recipe.import_module",
+        "lightning_modules.networks.mlp.pairwise",
+        "lightning_modules.networks.mlp.missing",
+        "lightning_modules.generative.wgan.WGAN",
+    ],
+)
+def test_only_our_own_networks_are_built_from_a_file(path: str) -> None:
+    with pytest.raises(ValueError, match="not a network of"):
+        build({"class_path": path, "init_args": {}})
+
+
+def test_a_subclass_does_not_keep_its_parents_recipe() -> None:
+    class Mine(MLPCritic):
+        pass
+
+    assert recipe_of(Mine((2,))) is None
+    assert recipe_of(remembers(Mine)((2,))) is not None
+
+
+def test_a_network_without_recipe_is_not_exported(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="remembers"):
+        save_network(nn.Linear(1, 1), tmp_path / "x.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+def test_bad_network_files_get_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no network file at"):
+        load_network(tmp_path / "none.safetensors")
+    whole = save_network(ALL[0], tmp_path / "net.safetensors").read_bytes()
+    (tmp_path / "cut.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match="valid safetensors file"):
+        load_network(tmp_path / "cut.safetensors")
+    from safetensors.torch import save_file
+
+    save_file({"x": torch.zeros(1)}, tmp_path / "bare.safetensors")
+    with pytest.raises(ValueError, match="holds no recipe"):
+        load_network(tmp_path / "bare.safetensors")
+
+
+# Networks that hold networks ----------------------------------------------------------
+
+
+@remembers
+class Scaled(nn.Module):
+    """A critic behind a scale."""
+
+    def __init__(self, inner: nn.Module, scale: float = 2.0) -> None:
+        super().__init__()
+        self.inner, self.scale = inner, scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x) * self.scale  # type: ignore[no-any-return]
+
+
+@remembers
+class Ensemble(nn.Module):
+    """The mean of several critics."""
+
+    def __init__(self, members: list[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([member(x) for member in self.members]).mean(0)
+
+
+def critic(width: int = 4) -> MLPCritic:
+    return MLPCritic((2,), hidden=(width,))
+
+
+holders = pytest.mark.parametrize(
+    "network",
+    [
+        Scaled(critic(), 3.0),
+        Ensemble([critic(), critic(5)]),
+        Ensemble([Scaled(Ensemble([critic()])), critic()]),
+    ],
+    ids=["a network", "a list of networks", "both, deeper"],
+)
+
+
+@holders
+def test_a_network_that_holds_networks_is_written_and_read(
+    network: nn.Module, tmp_path: Path
+) -> None:
+    x, again = torch.randn(3, 2), load_network(save_network(network, tmp_path / "x"))
+    assert torch.equal(again(x), network(x))
+    assert recipe_of(again) == recipe_of(network)
+
+
+@holders
+def test_a_checkpoint_builds_a_network_that_holds_networks(
+    network: nn.Module, tmp_path: Path
+) -> None:
+    module = WGANGP(MLPGenerator(3, (2,)), network)
+    trainer = Trainer(
+        max_steps=0, logger=False, enable_checkpointing=False, accelerator="cpu"
+    )
+    trainer.fit(module, DataLoader(torch.randn(4, 2)), DataLoader(torch.randn(4, 2)))  # type: ignore[arg-type]
+    trainer.save_checkpoint(tmp_path / "one.ckpt")
+    again, x = WGANGP.load_from_checkpoint(tmp_path / "one.ckpt"), torch.randn(3, 2)
+    assert type(again.critic) is type(network)
+    assert torch.equal(again.critic(x), network(x))
+
+
+@pytest.mark.parametrize(
+    ("network", "sentence"),
+    [
+        (nn.Linear(1, 1), "Linear keeps no recipe: decorate the class with"),
+        (Scaled(nn.Linear(2, 1)), "Linear keeps no recipe: decorate the class with"),
+        (Ensemble([critic(), nn.Tanh()]), "Tanh keeps no recipe: decorate the class"),
+        (Scaled(critic(), torch.ones(1)), "scale of Scaled is a Tensor, which no file"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_no_file_can_hold_is_named_by_class_and_argument(
+    network: nn.Module, sentence: str, tmp_path: Path
+) -> None:
+    assert recipe_of(network) is None
+    for call in (check_savable, partial(save_network, path=tmp_path / "x")):
+        with pytest.raises(ValueError, match=f"^{sentence}"):
+            call(network)
+    assert not list(tmp_path.iterdir())
+
+
+OWN = """
+from torch import nn
+from lightning_modules import remembers
+
+@remembers
+class Own(nn.Linear):
+    def __init__(self, n: int) -> None:
+        super().__init__(n, 1)
+"""
+
+
+def test_a_class_of_ones_own_is_read_once_it_is_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a file that names it, or anything else, imports nothing."""
+    Path("own_networks.py").write_text(OWN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(recipe, "_remembering", known := [*recipe._remembering])
+    network = import_module("own_networks").Own(2)
+    path = save_network(network, tmp_path / "own.safetensors")
+    known.remove(type(network))  # as in another process
+    monkeypatch.delitem(sys.modules, "own_networks")
+    with pytest.raises(ValueError, match=r"^class_path 'own_networks\.Own' is not a"):
+        load_network(path)
+    assert "own_networks" not in sys.modules
+    import_module("own_networks")
+    assert torch.equal(load_network(path).weight, network.weight)

@@ -1,0 +1,211 @@
+"""Schedules that last as long as training does, in every method that takes one."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from torch import nn
+from torch.optim.lr_scheduler import LRScheduler
+
+from datamodules import LabelledTable, PointClouds
+from lightning_modules import (
+    GAN,
+    WDGRL,
+    WGAN,
+    WGANGP,
+    LinearDecay,
+    LinearMap,
+    MetricLearner,
+    MLPCritic,
+    MLPGenerator,
+    OneCycle,
+)
+from lightning_modules.core.public_names import accepted_names
+from lightning_modules.optim.schedules import one_cycle
+from tests.support import domains
+from tests.support.ranking_data import planted
+from tests.support.shipped import METHODS, topic_of
+
+SCHEDULED = [
+    cls for cls in METHODS if any("scheduler" in k for k in accepted_names(cls))
+]
+BY_CLASS = {cls: name for name, cls in domains.METHODS.items()}
+LENGTHS = [{"max_steps": 6, "max_epochs": -1}, {"max_epochs": 3}]
+by_name = {"ids": lambda cls: cls.__name__}
+every_length = pytest.mark.parametrize("length", LENGTHS, ids=["steps", "epochs"])
+
+
+def build(cls: Any, **options: Any) -> tuple[LightningModule, LightningDataModule]:
+    """A small method, and small data for it of at least 7 batches an epoch."""
+    topic = topic_of(cls)
+    if topic == "generative":
+        networks = MLPGenerator(2, (2,), hidden=(4,)), MLPCritic((2,), hidden=(4,))
+        return cls(*networks, **options), PointClouds("ring8", n_train=28, batch_size=4)
+    if topic == "adaptation":
+        data = domains.Pair(batches_per_epoch=7)
+        return domains.module(BY_CLASS[cls], **options), data
+    if cls is MetricLearner:
+        return cls(LinearMap((13,)), **options), LabelledTable(batch_size=15)
+    return cls(dim=2, **options), planted()
+
+
+def scheduled(
+    cls: Any, schedule: Any, **options: Any
+) -> tuple[LightningModule, LightningDataModule]:
+    keys = [key for key in accepted_names(cls) if key.endswith("scheduler")]
+    return build(cls, **dict.fromkeys(keys, schedule), **options)
+
+
+class Rates(Callback):
+    """The learning rates of each batch, in parts of the first optimizers' own."""
+
+    def __init__(self, stop: int | None = None, path: Path = Path()) -> None:
+        self.stop, self.path = stop, path
+        self.seen: list[tuple[int, list[float]]] = []
+
+    def on_train_batch_start(self, trainer: Trainer, *_: object) -> None:
+        groups = [group for o in trainer.optimizers for group in o.param_groups]
+        shares = [group["lr"] / group["initial_lr"] for group in groups]
+        self.seen.append((trainer.global_step, shares))
+
+    def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
+        if trainer.global_step == self.stop:
+            trainer.save_checkpoint(self.path)
+            trainer.should_stop = True
+
+
+def fit(
+    module: LightningModule, data: LightningDataModule, rates: Rates, **options: Any
+) -> Trainer:
+    resumed = {k: options.pop(k) for k in ("ckpt_path",) if k in options}
+    trainer = Trainer(
+        accelerator="cpu",
+        logger=False,
+        callbacks=[rates],
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        limit_val_batches=0,
+        **options,
+    )
+    trainer.fit(module, data, **resumed, weights_only=True)
+    return trainer
+
+
+def falls(rates: Rates, total: int) -> None:
+    """The rates fall linearly over the counted steps, from 1 to 1 / total.
+
+    Batches that are too few for another step train the critic at the rate 0.
+    """
+    assert {step for step, _ in rates.seen} - {total} == set(range(total))
+    for step, shares in rates.seen:
+        assert shares == pytest.approx([1 - step / total] * len(shares))
+
+
+@every_length
+@pytest.mark.parametrize("cls", SCHEDULED, **by_name)
+def test_a_linear_decay_falls_over_the_counted_steps_of_every_method(
+    cls: type[LightningModule], length: dict[str, int]
+) -> None:
+    rates = Rates()
+    trainer = fit(*scheduled(cls, LinearDecay), rates, **length)
+    falls(rates, trainer.global_step)
+    assert trainer.global_step > 1
+    ends = [group["lr"] for o in trainer.optimizers for group in o.param_groups]
+    assert ends == pytest.approx([0.0] * len(ends))
+
+
+@pytest.mark.parametrize("cls", SCHEDULED, **by_name)
+def test_one_cycle_rises_and_falls_over_the_counted_steps_of_every_method(
+    cls: type[LightningModule],
+) -> None:
+    rates = Rates()
+    fit(*scheduled(cls, OneCycle), rates, max_steps=8, max_epochs=-1)
+    for step, shares in rates.seen:
+        expected = one_cycle((step + 0.5) / 8)
+        assert shares == pytest.approx([expected] * len(shares))
+        assert expected > 0
+
+
+@every_length
+@pytest.mark.parametrize("n_critic", [1, 5])
+@pytest.mark.parametrize("cls", [GAN, WGAN, WGANGP, WDGRL], **by_name)
+def test_critic_updates_do_not_count(
+    cls: type[LightningModule], n_critic: int, length: dict[str, int]
+) -> None:
+    """21 batches are 21 counted steps, or 4 where the generator waits for 5."""
+    rates = Rates()
+    fit(*scheduled(cls, LinearDecay, n_critic=n_critic), rates, **length)
+    waits = n_critic if topic_of(cls) == "generative" else 1
+    falls(rates, 6 if "max_steps" in length else 21 // waits)
+
+
+@every_length
+def test_batches_of_the_warm_up_do_not_count(length: dict[str, int]) -> None:
+    """The first two steps and the fifth wait for 4 batches, the others for 2."""
+    module, data = scheduled(WGAN, LinearDecay, n_critic=2, warmup=True)
+    assert isinstance(module, WGAN)
+    assert module.turns.warmup is not None
+    module.turns.warmup = module.turns.warmup._replace(batches=4, first=2, every=4)
+    rates = Rates()
+    fit(module, data, rates, **length)
+    falls(rates, 6 if "max_steps" in length else 7)  # 4 + 4 + 2 + 2 + 4 + 2 + 2 of 21
+
+
+@every_length
+@pytest.mark.parametrize("schedule", [LinearDecay, OneCycle], **by_name)
+def test_a_resumed_run_goes_on_along_the_same_rates(
+    schedule: type[LRScheduler], length: dict[str, int], tmp_path: Path
+) -> None:
+    path = tmp_path / "one.ckpt"
+    whole, first, rest = Rates(), Rates(3, path), Rates()
+    for rates in (whole, first):
+        fit(*scheduled(WGANGP, schedule, n_critic=3), rates, **length)
+    fit(*scheduled(WGANGP, schedule, n_critic=3), rest, **length, ckpt_path=path)
+    assert first.seen + rest.seen == whole.seen
+    assert len(rest.seen) > 3
+
+
+@pytest.mark.parametrize("schedule", [LinearDecay, OneCycle], **by_name)
+def test_a_training_that_is_prolonged_goes_on_at_the_rates_of_its_new_length(
+    schedule: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "one.ckpt"
+    ended = fit(*scheduled(GAN, schedule), Rates(), max_steps=2, max_epochs=-1)
+    ended.save_checkpoint(path)
+    whole, rest = Rates(), Rates()
+    fit(*scheduled(GAN, schedule), whole, max_steps=5, max_epochs=-1)
+    module, data = scheduled(GAN, schedule)
+    fit(module, data, rest, max_steps=5, max_epochs=-1, ckpt_path=path)
+    assert rest.seen == whole.seen[2:]
+
+
+@pytest.mark.parametrize("schedule", [LinearDecay, OneCycle], **by_name)
+def test_a_training_without_an_end_is_refused(schedule: type[LRScheduler]) -> None:
+    with pytest.raises(
+        ValueError, match=r"lasts until training ends: set [^.]*\.max_e"
+    ):
+        fit(*scheduled(WGANGP, schedule), Rates(), max_epochs=-1)
+
+
+@pytest.mark.parametrize("schedule", [LinearDecay, OneCycle], **by_name)
+def test_outside_of_a_module_the_length_is_asked_for_in_one_sentence(
+    schedule: type[LRScheduler],
+) -> None:
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    alone = schedule(optimizer)
+    optimizer.step()
+    with pytest.raises(ValueError, match="does not know how long training las") as one:
+        alone.step()
+    assert str(one.value).count(".") == 1
+
+
+@pytest.mark.parametrize("schedule", [LinearDecay, OneCycle], **by_name)
+def test_a_given_length_is_kept(schedule: Any) -> None:
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    given = schedule(optimizer, total_iters=3)
+    given.spread_over(math.inf)
+    assert given.total_iters == 3

@@ -1,0 +1,147 @@
+"""Whole catalogues are ranked, for the data that was trained on alone."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch.callbacks import EarlyStopping
+from torch import Tensor
+
+from datamodules.recommendation.base import InteractionData
+from lightning_modules.recommendation.cml import CML
+from lightning_modules.recommendation.popularity import Popularity
+from tests.support.ranking_data import Given, fitted, planted, trainer
+
+
+def matrices(users: int = 12, items: int = 9) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(3)
+    parts = torch.rand(users, items, generator=generator)
+    parts[:, 0] = 0.1  # everybody took the first item
+    return parts < 0.4, parts > 0.8
+
+
+def test_numbers_of_items_keep_their_type() -> None:
+    data = Given(*matrices())
+    run = fitted(Popularity(ks=(3,)), data)
+    model: Any = run.lightning_module
+    items, scores = model.evaluator.rank(torch.arange(2), 3)
+    assert (items.dtype, scores.dtype) == (torch.int64, torch.float32)
+    assert np.isfinite(scores.numpy()).all()
+
+
+data = planted
+
+
+def trained(
+    model: CML, steps: int = 3, given: InteractionData | None = None, **options: Any
+) -> pl.Trainer:
+    pl.seed_everything(0, verbose=False)
+    run = trainer(max_steps=steps, **options)
+    run.fit(model, given or data())
+    return run
+
+
+def points(model: CML) -> tuple[Tensor, Tensor]:
+    return model.users.weight.detach().clone(), model.items.weight.detach().clone()
+
+
+def test_evaluation_ranks_all_items_but_those_seen() -> None:
+    model, given = CML(dim=3, ks=(5,), item_chunk=7), data()
+    run = trained(model, 20, given)
+    (found, *_) = run.test(model, given, verbose=False)
+    users, items = points(model)
+    recalls: list[float] = []
+    shown: list[int] = []
+    popular: list[float] = []
+    for i in range(30):
+        one = torch.tensor([i])
+        seen, wanted = (
+            given.interactions("seen").of(one).items,
+            given.interactions("test").of(one).items,
+        )
+        apart = (users[i] - items).norm(dim=1)
+        apart[seen] = math.inf
+        top = set(apart.argsort()[:5].tolist())
+        recalls.append(len(top & set(wanted.tolist())) / len(wanted))
+        shown += list(top)
+        popular += [
+            float((given.interactions("train").items == item).sum()) for item in top
+        ]
+    assert len(given.interactions("seen")) == 30 * 8
+    assert found["test/coverage@5"] == pytest.approx(len(set(shown)) / 40)
+    counts = torch.bincount(given.interactions("train").items, minlength=40).float()
+    usual = float(counts.square().sum() / counts.sum())
+    mean = sum(popular) / len(popular)
+    assert found["test/popularity@5"] == pytest.approx(mean / usual, rel=1e-5)
+    assert found["test/recall@5"] == pytest.approx(sum(recalls) / 30)
+
+
+def featured(**options: Any) -> Given:
+    """Four groups of items with a feature each; the last item of a group is new."""
+    group = torch.arange(40) % 4
+    users = torch.arange(24)
+    likes = (users[:, None] % 4) == group
+    draw = torch.rand(24, 40, generator=torch.Generator().manual_seed(1))
+    new = torch.arange(40) >= 36
+    features = torch.nn.functional.one_hot(group, 4).float()
+    train = likes & (draw < 0.6) & ~new
+    return Given(train, likes & ~train & new, features, **options)
+
+
+def test_data_without_the_features_of_the_model_is_refused(tmp_path: Path) -> None:
+    model, given = CML(dim=3, feature_weight=0.5), featured()
+    trained(model, 2, given).save_checkpoint(tmp_path / "one.ckpt")
+    again = CML.load_from_checkpoint(tmp_path / "one.ckpt", weights_only=True)
+    train, test, _ = given.given
+    with pytest.raises(ValueError, match="trained with item features"):
+        trainer().test(again, Given(train, test), verbose=False)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5])
+def test_a_kept_model_is_asked_in_another_precision(
+    weight: float, tmp_path: Path
+) -> None:
+    """A checkpoint's points of items are float32 on the CPU, the model elsewhere."""
+    model, given = CML(dim=3, feature_weight=weight, ks=(4,)), featured()
+    trained(model, 2, given).save_checkpoint(tmp_path / "one.ckpt")
+    again = CML.load_from_checkpoint(tmp_path / "one.ckpt", weights_only=True)
+    run = trainer(precision="64-true")
+    (first, *_) = run.predict(again, given)  # type: ignore[misc]
+    assert first[1].dtype == torch.float64
+
+
+def test_data_that_was_not_trained_on_is_refused(tmp_path: Path) -> None:
+    model, data_of = CML(dim=3, ks=(4,)), featured()
+    trained(model, 2, data_of).save_checkpoint(tmp_path / "one.ckpt")
+    train, test, features = data_of.given
+    moved = Given(test, train, features)
+    for load in (True, False):  # before the data is known, and after
+        again = CML(dim=3, ks=(4,))
+        options: dict[str, Any] = {"verbose": False, "weights_only": True}
+        if load:
+            again = CML.load_from_checkpoint(tmp_path / "one.ckpt", weights_only=True)
+        else:
+            options["ckpt_path"] = tmp_path / "one.ckpt"
+        with pytest.raises(ValueError, match="The training pairs of the data are not"):
+            trainer().test(again, moved, **options)
+    again = CML.load_from_checkpoint(tmp_path / "one.ckpt", weights_only=True)
+    assert trainer().predict(again, moved) is not None
+
+
+def test_a_monitor_that_is_not_measured_is_refused_before_training() -> None:
+    model = CML(dim=3, ks=(5, 100))
+    with pytest.raises(ValueError, match=r"monitors 'val/ndcg@20': add 20 to model.ks"):
+        trained(model, 1, data(), callbacks=[EarlyStopping(monitor="val/ndcg@20")])
+    with pytest.raises(ValueError, match="at least one cut-off"):
+        CML(dim=3, ks=())
+
+
+def test_data_of_another_size_is_refused() -> None:
+    model = CML(dim=3)
+    trained(model, 1)
+    with pytest.raises(ValueError, match="has 30 users and 40 items, the data 31"):
+        trained(model, 1, data(n_users=31))

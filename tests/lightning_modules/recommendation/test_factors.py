@@ -1,0 +1,87 @@
+"""Factors trained on pairs: BPR and WARP against loops."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from lightning_modules.recommendation.bpr import BPR
+from lightning_modules.recommendation.factors import FactorRanker
+from lightning_modules.recommendation.pairwise import PairBatch
+from lightning_modules.recommendation.popularity import Popularity
+from lightning_modules.recommendation.warp import WARP
+from tests.support.ranking_data import fitted, planted
+
+EVERY = slice(0, None)
+
+
+@pytest.mark.parametrize("make", [BPR, WARP])
+def test_factors_come_back_from_a_checkpoint(make: Any, tmp_path: Path) -> None:
+    model = make(dim=3)
+    fitted(model, planted()).save_checkpoint(tmp_path / "one.ckpt")
+    again = make.load_from_checkpoint(tmp_path / "one.ckpt")
+    users = torch.arange(30)
+    assert torch.equal(again.scores(users, EVERY), model.scores(users, EVERY))
+    assert model.biases.weight.any()
+
+
+def started(model: FactorRanker) -> list[tuple[Tensor, ...]]:
+    """The arguments and the loss of the first step, with tables as they were."""
+    steps: list[tuple[Tensor, ...]] = []
+    inner: Any = model.pair_loss
+
+    def pair_loss(pairs: PairBatch) -> Any:
+        tables = [t.detach().clone() for t in (model.users.weight, model.items.weight)]
+        loss, moved = inner(pairs)
+        steps.append((*pairs, *tables, loss.detach(), moved))
+        return loss, moved
+
+    model.pair_loss = pair_loss  # type: ignore[method-assign]
+    fitted(model, planted(), max_steps=1)
+    return steps
+
+
+def test_the_loss_of_bpr_is_that_of_a_loop() -> None:
+    users, items, drawn, allowed, u, v, loss, moved = started(BPR(dim=3, decay=0.2))[0]
+    total = 0.0
+    for n, (i, j) in enumerate(zip(users.tolist(), items.tolist(), strict=True)):
+        k = int(drawn[n, 0])
+        if allowed[n, 0]:
+            gap = float(u[i] @ v[j] - u[i] @ v[k])  # biases begin at 0
+            total += math.log1p(math.exp(-gap))
+        rows = (u[i], v[j], v[k])
+        total += 0.1 * sum(float(row.square().sum()) for row in rows)
+    assert float(loss) == pytest.approx(total / len(users), rel=1e-5)
+    assert set(moved.tolist()) == set(items.tolist()) | set(drawn.flatten().tolist())
+
+
+def test_the_loss_of_warp_is_that_of_a_loop() -> None:
+    """The first candidate that comes within the margin, weighted by floor(J / N)."""
+    model = WARP(dim=3, margin=0.02, decay=0.0, n_negatives=6)
+    users, items, drawn, allowed, u, v, loss, _ = started(model)[0]
+    total, weights = 0.0, set()
+    for n, (i, j) in enumerate(zip(users.tolist(), items.tolist(), strict=True)):
+        draws = 0
+        for k, usable in zip(drawn[n].tolist(), allowed[n].tolist(), strict=True):
+            draws += usable
+            hinge = 0.02 - float(u[i] @ v[j]) + float(u[i] @ v[k])
+            if usable and hinge > 0:
+                weight = math.log(math.floor(40 / draws) + 1)
+                weights.add(weight)
+                total += weight * hinge
+                break
+    assert float(loss) == pytest.approx(total / len(users), rel=1e-4)
+    assert len(weights) > 1
+
+
+def test_learnt_factors_find_more_than_popularity() -> None:
+    found = {}
+    data = planted(n_users=150, n_items=100, n_taken=20, reach=0.15, batch_size=64)
+    for model in (BPR(dim=8, ks=(10,)), WARP(dim=8, ks=(10,)), Popularity(ks=(10,))):
+        run = fitted(model, data, max_epochs=20)
+        (scores, *_) = run.test(model, data, verbose=False)
+        found[type(model).__name__] = scores["test/recall@10"]
+    assert min(found["BPR"], found["WARP"]) > 1.5 * found["Popularity"]

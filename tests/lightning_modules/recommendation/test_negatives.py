@@ -1,0 +1,82 @@
+"""Items are drawn as often as asked for, and known positives told apart."""
+
+from typing import Any
+
+import lightning.pytorch as pl
+import pytest
+import torch
+
+from datamodules.recommendation.base import InteractionData
+from lightning_modules.core.random import RandomStream
+from lightning_modules.data_contracts.user_items import UserItems
+from lightning_modules.recommendation.cml import CML
+from lightning_modules.recommendation.negatives import Negatives
+from tests.support.ranking_data import planted, trainer
+
+data = planted
+
+
+def trained(
+    model: CML, steps: int = 3, given: InteractionData | None = None, **options: Any
+) -> pl.Trainer:
+    pl.seed_everything(0, verbose=False)
+    run = trainer(max_steps=steps, **options)
+    run.fit(model, given or data())
+    return run
+
+
+def prepared(**options: Any) -> CML:
+    """A model with tables and data, before any step."""
+    model = CML(dim=3, **options)
+    trained(model, 0)
+    run = trainer(max_steps=0)
+    run.fit(model, data())
+    model.noise = RandomStream(0, 0, "train")
+    return model
+
+
+@pytest.mark.parametrize(
+    ("options", "power"),
+    [
+        ({"sampling": "popularity", "popularity_power": 1.0}, 1.0),
+        ({"sampling": "popularity", "popularity_power": 0.5}, 0.5),
+        ({"sampling": "batch"}, 1.0),
+        ({"sampling": "uniform"}, 0.0),
+    ],
+)
+def test_items_are_drawn_as_often_as_asked_for(
+    options: dict[str, Any], power: float
+) -> None:
+    model = prepared(n_negatives=400, **options)
+    pairs = model.evaluator.interactions("train")
+    drawn = model.pairs.negatives.draw(pairs.items, pairs, model.noise).flatten()
+    shares = torch.bincount(drawn, minlength=40) / len(drawn)
+    taken = torch.bincount(pairs.items, minlength=40).clamp_min(1).double() ** power
+    expected = taken / taken.sum()
+    assert (shares - expected).abs().max() < 6e-3
+
+
+def test_what_nobody_took_is_drawn_like_what_was_taken_once() -> None:
+    train = torch.tensor([[1, 1, 0, 0], [1, 0, 1, 0], [1, 0, 0, 0]])
+    users, items = train.nonzero(as_tuple=True)
+    taken = UserItems.from_pairs(users, items, n_users=3, n_items=4)
+    draws = Negatives(4000, "popularity", power=1.0)
+    drawn = draws.draw(items, taken, RandomStream(0, 0, "train")).flatten()
+    shares = torch.bincount(drawn, minlength=4) / len(drawn)
+    expected = torch.tensor([3, 1, 1, 1]) / 6
+    torch.testing.assert_close(shares, expected, atol=0.01, rtol=0)
+
+
+def test_shared_candidates_are_allowed_as_single_ones_are() -> None:
+    """Also where an item is drawn twice, and where a user has taken nothing."""
+    generator = torch.Generator().manual_seed(0)
+    matrix = torch.rand(9, 12, generator=generator) < 0.4
+    matrix[4] = False
+    users, items = matrix.nonzero(as_tuple=True)
+    taken = UserItems.from_pairs(users, items, 9, 12)
+    asked = torch.tensor([3, 4, 4, 0, 8])
+    draws = Negatives(30, shared=True)
+    drawn, allowed = draws(asked, asked, taken, RandomStream(0, 0, "train"))
+    assert drawn.shape == allowed.shape == (5, 30)
+    assert len(torch.unique(drawn[0])) < 30
+    assert torch.equal(allowed, ~matrix[asked[:, None], drawn])
