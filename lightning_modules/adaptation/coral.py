@@ -3,6 +3,7 @@
 from typing import Any
 
 from torch import Tensor, nn
+from typing_extensions import override
 
 from lightning_modules.adaptation.base import AdaptationModule, Features
 from lightning_modules.functional.adaptation import coral_distance
@@ -33,6 +34,7 @@ class CORAL(AdaptationModule):
         super().__init__(extractor, classifier, n_classes, **options)
         self.save_hyperparameters()
 
+    @override
     def transfer_loss(self, features: Features) -> Tensor:
         """CORAL distance of the two batches."""
         joint = self.of_all_ranks(features)

@@ -40,8 +40,8 @@ class DANN(AdaptationModule):
         self.save_hyperparameters()
 
     @property
+    @override
     def discriminators(self) -> dict[str, nn.Module]:
-        """The discriminator."""
         return {"discriminator": self.adapted["discriminator"]}
 
     @override

@@ -3,6 +3,7 @@
 from typing import Any
 
 from torch import Tensor, nn
+from typing_extensions import override
 
 from lightning_modules.adaptation.base import AdaptationModule, Features
 from lightning_modules.core.validation import check_nonnegative
@@ -40,6 +41,7 @@ class DeepJDOT(AdaptationModule):
         self.feature_weight, self.label_weight = feature_weight, label_weight
         self.save_hyperparameters()
 
+    @override
     def transfer_loss(self, features: Features) -> Tensor:
         """Cost of the optimal plan between the two batches."""
         joint = self.of_all_ranks(features)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
+from typing_extensions import override
 
 from lightning_modules.adaptation.base import AdaptationModule, Features
 from lightning_modules.functional.adaptation import (
@@ -46,6 +47,7 @@ class MMD(AdaptationModule):
         self.min_batch_size = 2 if unbiased else 1
         self.save_hyperparameters()
 
+    @override
     def transfer_loss(self, features: Features) -> Tensor:
         """Squared discrepancy of the two batches."""
         joint = self.of_all_ranks(features)

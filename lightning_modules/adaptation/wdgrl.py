@@ -92,7 +92,6 @@ class WDGRL(AdaptationModule):
     @property
     @override
     def discriminators(self) -> dict[str, nn.Module]:
-        """The critic."""
         return {"critic": self.critic}
 
     @override
@@ -146,6 +145,7 @@ class WDGRL(AdaptationModule):
             gap = F.wasserstein_critic_loss(scores[:n], scores[n : 2 * n])
             return gap, self.penalty.excess(slopes)
 
+    @override
     def transfer_loss(self, features: Features) -> Tensor:
         """The critic's estimate of the distance (eq. 42), without the penalty."""
         scores = self.critic(torch.cat([features.source, features.target]))

@@ -192,17 +192,17 @@ class ComparesSamples(Protocol):
 
 @runtime_checkable
 class DrawsSamples(Protocol):
-    """A method with a network ``generator`` that draws samples, and logs metrics."""
+    """A method with a network ``generator`` that samples, and logs metrics."""
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device of the weights."""
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """Samples (n, ...) on the device; the same seed gives the same samples."""
 
     def log_evaluation(self, values: Mapping[str, Tensor | float]) -> None:
-        """Log values of a validation or test run; called on all ranks."""
+        """Log values of a validation or test; called on all ranks."""
 
 
 @runtime_checkable
@@ -226,15 +226,15 @@ class RanksItems(Protocol):
     """The evaluation of a method that ranks items for users.
 
     Attributes:
-        score_name: What ``shown`` gives: a distance or a score.
-        ranking: Its `RankingMetrics`, whose ``ks`` are the cut-offs.
+        score_name: Name of the values of ``shown``: distance or score.
+        ranking: The `RankingMetrics`, whose ``ks`` are the cut-offs.
     """
 
     score_name: ClassVar[str]
     ranking: Any
 
     def shown(self, scores: Tensor) -> Tensor:
-        """Scores as people are shown them."""
+        """Scores in the unit of tables of recommendations."""
 
     def rank(
         self, users: Tensor, k: int, seen: UserItems | None = None

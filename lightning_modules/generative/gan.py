@@ -4,6 +4,7 @@ from typing import Any, Literal, get_args
 
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
+from typing_extensions import override
 
 from lightning_modules.core.penalty import GradientPenalty, Where
 from lightning_modules.core.validation import check_choice
@@ -69,6 +70,7 @@ class GAN(GenerativeModule):
         self.loss = loss
         self.save_hyperparameters()
 
+    @override
     def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         """Cross entropy of the discriminator (eq. 1), plus its penalty."""
         *scores, penalty = self.penalised_scores(real, fake)
@@ -77,6 +79,7 @@ class GAN(GenerativeModule):
             self.record(js_estimate=F.jensen_shannon_estimate(loss))
         return self.with_penalty(loss, penalty)
 
+    @override
     def generator_loss(self, scores: Tensor) -> Tensor:
         """Non-saturating (eq. 3) or saturating (eq. 2) loss."""
         if self.loss == "saturating":

@@ -4,6 +4,7 @@ from typing import Any
 
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
+from typing_extensions import override
 
 from lightning_modules.core.alternating import Warmup
 from lightning_modules.core.lightning_internals import is_normalisation
@@ -71,10 +72,12 @@ class WGAN(GenerativeModule):
             for parameter in module.parameters(recurse=False)
         ]
 
+    @override
     def after_critic_update(self) -> None:
         """Clip the critic's weights (Algorithm 1, line 7)."""
         clip_weights_(self.clipped_parameters(), self.clip)
 
+    @override
     def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         """Negated dual estimate (eq. 34)."""
         loss = F.wasserstein_critic_loss(*self.compiled(self.score_pair)(real, fake))
@@ -82,6 +85,7 @@ class WGAN(GenerativeModule):
             self.record(critic_loss=loss, wasserstein=-loss)
         return loss
 
+    @override
     def generator_loss(self, scores: Tensor) -> Tensor:
         """Generator's part of the dual (eq. 35)."""
         loss = F.wasserstein_generator_loss(scores)

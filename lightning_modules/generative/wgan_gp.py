@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
+from typing_extensions import override
 
 from lightning_modules.core.penalty import NO_SYNC_BATCHNORM, GradientPenalty, Where
 from lightning_modules.functional import adversarial as F
@@ -74,6 +75,7 @@ class WGANGP(GenerativeModule):
         self.penalise(GradientPenalty(penalty_weight, *kind))
         self.save_hyperparameters()
 
+    @override
     def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         """Negated dual estimate plus penalty (eq. 40)."""
         *scores, penalty = self.penalised_scores(real, fake)
@@ -82,6 +84,7 @@ class WGANGP(GenerativeModule):
             self.record(wasserstein=-gap)
         return self.with_penalty(gap, penalty)
 
+    @override
     def generator_loss(self, scores: Tensor) -> Tensor:
         """Generator's part of the dual (eq. 35)."""
         loss = F.wasserstein_generator_loss(scores)

@@ -94,7 +94,6 @@ class Classifier(AlternatingModule):
 
     @override
     def learners(self) -> list[Learner]:
-        """One learner: the network, on every batch."""
         spec = OptimizerSpec(
             "",
             trainable(self.network),

@@ -109,7 +109,6 @@ class MetricLearner(AlternatingModule):
 
     @override
     def learners(self) -> list[Learner]:
-        """One learner: the network, on every batch."""
         weights = list(self.network.parameters())
         spec = OptimizerSpec("", weights, *self._factories)
         return [Learner("network", self.objective, [spec], waits=True, counts=True)]

@@ -38,7 +38,6 @@ class BPR(FactorRanker):
 
     @override
     def score_loss(self, pairs: PairBatch, user: Tensor) -> tuple[Tensor, Tensor]:
-        """Loss of pairs (n,) with one candidate (n, 1) each."""
         both = torch.cat([pairs.items[:, None], pairs.candidates], 1)
         gap = self.score(user, both).diff(dim=1)  # negative minus positive
         return (softplus(gap) * pairs.allowed).mean(), both

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from scipy.sparse import csr_matrix
 from torch import Tensor
+from typing_extensions import override
 
 from lightning_modules.core.validation import check_positive
 from lightning_modules.data_contracts.user_items import UserItems
@@ -42,6 +43,7 @@ class EASE(FittedRanker):
         self.save_hyperparameters()
         self.l2 = l2
 
+    @override
     def solve(self, train: UserItems) -> Mapping[str, Tensor]:
         """B (n_items, n_items)."""
         x = as_csr(train)
@@ -60,6 +62,7 @@ class EASE(FittedRanker):
         weights = torch.from_numpy(x.T @ half)
         return weights.div_(1 - weights.diagonal())
 
+    @override
     def scores(self, users: Tensor, part: slice) -> Tensor:
         """Rows of X B (n, m)."""
         seen = self.evaluator.interactions("train").of(users)

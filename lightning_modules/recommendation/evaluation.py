@@ -112,7 +112,6 @@ class RankingEvaluator(Evaluator[Any]):
 
     @override
     def check_data(self, data: Any) -> None:
-        """Refuse data without interactions (ValueError)."""
         if not isinstance(data, InteractionSource):
             raise ValueError(
                 f"{type(self.module).__name__} ranks items for users, but "

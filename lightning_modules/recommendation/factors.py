@@ -92,14 +92,12 @@ class FactorRanker(AlternatingModule):
 
     @override
     def configure_model(self) -> None:
-        """Shard the tables where the strategy says so."""
         self.pairs.shard()
 
     # Training -----------------------------------------------------------------------
 
     @override
     def learners(self) -> list[Learner]:
-        """One learner: all tables, on every batch."""
         return [self.pairs.learner()]
 
     @override
@@ -110,7 +108,6 @@ class FactorRanker(AlternatingModule):
 
     @override
     def prepare(self, batch: tuple[Tensor, Tensor]) -> PairBatch:
-        """Interactions (users, items) with their candidates."""
         return self.pairs.prepare(batch)
 
     def pair_loss(self, pairs: PairBatch) -> tuple[Tensor, Tensor]:

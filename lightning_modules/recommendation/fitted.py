@@ -54,7 +54,6 @@ class FittedRanker(AlternatingModule):
 
     @override
     def learners(self) -> list[Learner]:
-        """No learners."""
         return []
 
     @override
@@ -71,7 +70,6 @@ class FittedRanker(AlternatingModule):
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Register the buffers of the checkpoint."""
         super().on_load_checkpoint(checkpoint)
         for name, value in checkpoint["state_dict"].items():
             if "." not in name:

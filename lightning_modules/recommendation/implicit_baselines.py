@@ -96,7 +96,7 @@ class ItemKNN(FittedRanker):
 def _factors(name: str, train: UserItems, **options: Any) -> dict[str, Tensor]:
     """Factors of users and items (n, d), fitted by a class of the package.
 
-    implicit shares work among threads of its own: 10 times slower beside BLAS's.
+    implicit has threads of its own, which are 10 times slower beside those of BLAS.
     """
     module, _, cls = name.rpartition(".")
     with threadpool_limits(1, "blas"):
@@ -132,6 +132,9 @@ class WRMF(FittedRanker):
         10.0
     """
 
+    user_factors: Tensor
+    item_factors: Tensor
+
     def __init__(
         self,
         dim: int = 64,
@@ -147,12 +150,8 @@ class WRMF(FittedRanker):
         self.save_hyperparameters()
         self.dim, self.l2, self.alpha, self.sweeps = dim, l2, alpha, sweeps
 
-    user_factors: Tensor
-    item_factors: Tensor
-
     @override
     def solve(self, train: UserItems) -> Mapping[str, Tensor]:
-        """Both tables of factors."""
         return _factors(
             "cpu.als.AlternatingLeastSquares",
             train,
@@ -164,7 +163,6 @@ class WRMF(FittedRanker):
 
     @override
     def scores(self, users: Tensor, part: slice) -> Tensor:
-        """Products (n, m)."""
         return self.user_factors[users] @ self.item_factors[part].T
 
 
@@ -189,6 +187,9 @@ class ImplicitBPR(FittedRanker):
         10
     """
 
+    user_factors: Tensor
+    item_factors: Tensor
+
     def __init__(
         self,
         dim: int = 64,
@@ -204,12 +205,8 @@ class ImplicitBPR(FittedRanker):
         self.save_hyperparameters()
         self.dim, self.lr, self.l2, self.epochs = dim, lr, l2, epochs
 
-    user_factors: Tensor
-    item_factors: Tensor
-
     @override
     def solve(self, train: UserItems) -> Mapping[str, Tensor]:
-        """Both tables of factors."""
         return _factors(
             "cpu.bpr.BayesianPersonalizedRanking",
             train,
@@ -222,5 +219,4 @@ class ImplicitBPR(FittedRanker):
 
     @override
     def scores(self, users: Tensor, part: slice) -> Tensor:
-        """Products (n, m)."""
         return self.user_factors[users] @ self.item_factors[part].T

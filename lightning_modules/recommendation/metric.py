@@ -156,7 +156,6 @@ class MetricRanker(AlternatingModule):
 
     @override
     def configure_model(self) -> None:
-        """Shard the tables where the strategy says so."""
         self.pairs.shard()
 
     @override
@@ -196,7 +195,6 @@ class MetricRanker(AlternatingModule):
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Load the items' points."""
         super().on_load_checkpoint(checkpoint)
         self._points = checkpoint.get("item_points")
 
@@ -204,7 +202,6 @@ class MetricRanker(AlternatingModule):
 
     @override
     def learners(self) -> list[Learner]:
-        """One learner: both tables and f, on every batch."""
         encoder = []
         if self.feature_weight and self.pairs.tables:
             weights = list(self.item_encoder.parameters())
@@ -222,7 +219,6 @@ class MetricRanker(AlternatingModule):
 
     @override
     def prepare(self, batch: tuple[Tensor, Tensor]) -> PairBatch:
-        """Interactions (users, items) with their candidates."""
         return self.pairs.prepare(batch)
 
     def pair_loss(self, pairs: PairBatch) -> tuple[Tensor, Tensor]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from lightning_modules.data_contracts.user_items import UserItems
 from lightning_modules.recommendation.fitted import FittedRanker
@@ -27,11 +28,13 @@ class Popularity(FittedRanker):
         super().__init__(**options)
         self.save_hyperparameters()
 
+    @override
     def solve(self, train: UserItems) -> Mapping[str, Tensor]:
         """Interactions of each item, (n_items,)."""
         counts = torch.bincount(train.items, minlength=train.n_items)
         return {"counts": counts.float()}
 
+    @override
     def scores(self, users: Tensor, part: slice) -> Tensor:
         """Counts of the items, the same for all users (n, m)."""
         return self.counts[part].expand(len(users), -1).clone()

@@ -56,7 +56,6 @@ class WARP(FactorRanker):
 
     @override
     def score_loss(self, pairs: PairBatch, user: Tensor) -> tuple[Tensor, Tensor]:
-        """Loss of pairs (n,) with candidates (n, U)."""
         negatives, weight = self.hinge.choose(
             self.costs, user, *pairs[1:], self.evaluator.n_items
         )
