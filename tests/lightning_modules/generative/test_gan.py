@@ -131,7 +131,12 @@ PENALTIES: dict[str, dict[str, Any]] = {
         ("gan", GAN, 1, {}),
         ("gan", GAN, 1, {"penalty_weight": 5.0}),
         ("gan", GAN, 2, {"penalty_weight": 5.0, "penalty_every": 2, "n_critic": 2}),
-        ("gan", GAN, 1, {"penalty_weight": 5.0, "penalty_where": "lines", "slope": 1}),
+        (
+            "gan",
+            GAN,
+            1,
+            {"penalty_weight": 5.0, "penalty_where": "lines", "slope": 1.0},
+        ),
         ("wgan", WGAN, 5, {}),
         ("wgan_gp", WGANGP, 5, {}),
         ("wgan_gp", WGANGP, 5, {"penalty_every": 3}),
