@@ -51,8 +51,8 @@ def test_lines_run_from_real_to_fake_with_one_share_for_each_pair() -> None:
     real, fake = samples()
     e = RandomStream(0, 0, "train").uniform(6)[:, None]
     slopes = (e * real + (1 - e) * fake).norm(dim=1)
-    found = penalty(quadratic, where="lines", slope=1.0)
-    assert found == pytest.approx((slopes - 1).square().mean().item())
+    value = penalty(quadratic, where="lines", slope=1.0)
+    assert value == pytest.approx((slopes - 1).square().mean().item())
 
 
 def test_at_the_data_nothing_is_drawn() -> None:
@@ -60,8 +60,8 @@ def test_at_the_data_nothing_is_drawn() -> None:
     state = stream.state
     assert len(GradientPenalty(where="data").draw(real, stream)) == 0
     assert torch.equal(stream.state, state)
-    found = penalty(quadratic, where="data", slope=0.0)
-    assert found == pytest.approx(real.square().sum(1).mean().item())
+    value = penalty(quadratic, where="data", slope=0.0)
+    assert value == pytest.approx(real.square().sum(1).mean().item())
 
 
 def test_around_the_data_each_number_moves_by_up_to_half_the_spread_of_all() -> None:
@@ -69,8 +69,8 @@ def test_around_the_data_each_number_moves_by_up_to_half_the_spread_of_all() -> 
     uniform = RandomStream(0, 0, "train").uniform(6, 2)
     spread = (real - real.mean()).square().mean().sqrt()
     expected = (real + spread / 2 * uniform).square().sum(1).mean().item()
-    found = penalty(quadratic, where="around_data", slope=0.0)
-    assert found == pytest.approx(expected)
+    value = penalty(quadratic, where="around_data", slope=0.0)
+    assert value == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("where", EVERYWHERE)
