@@ -13,6 +13,7 @@ import datamodules
 import lightning_modules
 from lightning_modules import (
     GAN,
+    MMD,
     WGAN,
     WGANGP,
     Classifier,
@@ -20,6 +21,11 @@ from lightning_modules import (
     LinearDecay,
     LinearMap,
     MetricLearner,
+)
+from lightning_modules.core.old_files import (
+    count_steps_manually,
+    rename_weights,
+    upgraded,
 )
 from lightning_modules.core.public_names import PACKAGES, class_path, public_path
 from tests.support import domains, games
@@ -143,3 +149,34 @@ def test_files_of_a_run_name_public_classes_however_its_config_names_them(
     for name in ("WGANGP", "MLPCritic", "LinearDecay"):
         assert f"lightning_modules.{name}" in checkpoint
     assert not [text for text in [*texts, *checkpoint] if ROOM.search(text)]
+
+
+# Files of version 0.1 -----------------------------------------------------------------
+
+
+def test_options_that_a_method_no_longer_has_are_dropped_and_classes_renamed() -> None:
+    net = {"class_path": "lightning_modules.mlp.MLPCritic", "init_args": {"shape": [2]}}
+    old = {"critic": net, "warmup": True, "critic_steps": 2, "clip": 0.1}
+    new = upgraded(WGAN, old)
+    assert new.keys() == {"critic", "clip", "warmup"}  # WGAN still has a warm-up
+    assert new["critic"]["class_path"] == "lightning_modules.MLPCritic"
+    assert upgraded(MMD, old).keys() == {"critic", "clip"}
+    assert upgraded(WGAN, new) == new
+
+
+def test_weights_and_steps_of_a_checkpoint_are_what_they_are_now() -> None:
+    key = "epoch_loop.manual_optimization.optim_step_progress"
+    loop: dict[str, Any] = {key: {"total": {"ready": 0, "completed": 0}}}
+    checkpoint: dict[str, Any] = {
+        "state_dict": {"places.last.bias": 1, "items.weight": 2},
+        "loops": {"fit_loop": loop},
+        "global_step": 7,
+    }
+    for _ in range(2):  # the second time nothing is left to do
+        rename_weights(checkpoint)
+        count_steps_manually(checkpoint)
+        assert checkpoint["state_dict"] == {
+            "item_encoder.last.bias": 1,
+            "items.weight": 2,
+        }
+        assert loop[key]["total"] == {"ready": 7, "completed": 7}

@@ -14,11 +14,8 @@ from lightning_modules import (
     WGAN,
     WGANGP,
     ConvCritic,
-    GANAdam,
     MLPCritic,
     MLPGenerator,
-    WGANGPAdam,
-    WGANRMSprop,
 )
 from lightning_modules.core.random import RandomStream
 from lightning_modules.generative.base import GenerativeModule
@@ -226,14 +223,3 @@ def test_a_critic_with_batchnorm_sees_real_and_fake_apart() -> None:
     expected = critic(real), critic(fake)
     for joint, alone in zip(module.score_pair(real, fake), expected, strict=True):
         torch.testing.assert_close(joint, alone)
-
-
-def test_optimizers_carry_the_settings_of_the_papers() -> None:
-    weights = [nn.Parameter(torch.zeros(1))]
-    assert (GANAdam(weights).defaults["lr"], GANAdam(weights).defaults["betas"]) == (
-        2e-4,
-        (0.5, 0.999),
-    )
-    assert WGANRMSprop(weights).defaults["lr"] == 5e-5
-    gp = WGANGPAdam(weights).defaults
-    assert (gp["lr"], gp["betas"]) == (1e-4, (0.0, 0.9))

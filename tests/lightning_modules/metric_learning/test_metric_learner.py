@@ -177,12 +177,6 @@ def test_data_without_reference_rows_is_refused() -> None:
         module.check_data(Digits())
 
 
-@pytest.mark.parametrize("n", [0, 14])
-def test_a_map_keeps_at_least_one_coordinate_and_adds_none(n: int) -> None:
-    with pytest.raises(ValueError, match="from 1 to the 13 numbers of a sample"):
-        LinearMap((13,), n)
-
-
 # Optimisation -------------------------------------------------------------------------
 
 
