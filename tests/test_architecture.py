@@ -49,6 +49,42 @@ FOREIGN: Mapping[str, set[str]] = {
 }
 """What files may ask objects of other libraries for by ``hasattr`` or ``getattr``."""
 LIMIT = 750
+TESTED_WITH: Mapping[str, Mapping[str, str]] = {
+    "lightning_modules/adaptation": {
+        **dict.fromkeys(("coral", "dann", "deep_jdot", "mmd", "source_only"), "base"),
+        "scores": "evaluation",
+    },
+    "lightning_modules/core": {
+        **dict.fromkeys(("hparams", "strategies", "validation"), "module"),
+        "old_files": "public_names",
+        "random": "distributed",
+    },
+    "lightning_modules/functional": {"entropic": "kantorovich"},
+    "lightning_modules/generative": {
+        **dict.fromkeys(("evaluation", "shapes"), "base"),
+        **dict.fromkeys(("wgan", "wgan_gp"), "gan"),
+    },
+    "lightning_modules/metrics": {
+        "domains": "selection",
+        "modes": "wasserstein",
+        "scores": "features",
+        "thinning": "wasserstein",
+    },
+    "lightning_modules/networks": {
+        **dict.fromkeys(("linear_map", "mlp", "resnet"), "conv"),
+    },
+    "lightning_modules/optim": {"paper_defaults": "schedules"},
+    "lightning_modules/recommendation": {
+        **dict.fromkeys(("ease", "implicit_baselines", "popularity"), "fitted"),
+        **dict.fromkeys(("bpr", "hinge", "warp"), "factors"),
+        **dict.fromkeys(("item_encoder", "metric", "pairwise"), "cml"),
+    },
+}
+"""By room: modules whose theorems stand in the test of another one, which imports them.
+
+One theorem is about several of them, such as a loop that all methods of a room equal;
+or a file would hold a single test.
+"""
 
 
 # Modules ------------------------------------------------------------------------------
@@ -101,9 +137,10 @@ def origin(module: str, name: str) -> str:
     """The module that a name comes from, where a package hands it on."""
     if f"{module}.{name}" in modules():
         return f"{module}.{name}"
-    if module in SHARED:
-        return offered(module).get(name, module)
-    return module
+    path = modules().get(module)
+    if path is None or path.name != "__init__.py" or name not in offered(module):
+        return module
+    return origin(offered(module)[name], name)
 
 
 def edges() -> Iterator[tuple[str, str]]:
@@ -218,16 +255,24 @@ def overrides() -> Iterator[str]:
 
 
 def mirrored() -> Iterator[str]:
-    """Every module with logic has a test at the mirrored path.
+    """Every module with logic has a test at the mirrored path, or see `TESTED_WITH`.
 
     Programs that make the docs are tested as wholes.
     """
     for name, path in modules().items():
-        if name.split(".")[0] in ("experiments", "benchmarks"):
+        if name.split(".")[0] in ("experiments", "benchmarks") or not has_logic(path):
             continue
-        test = REPOSITORY / "tests" / path.relative_to(REPOSITORY)
-        if has_logic(path) and not test.with_name(f"test_{path.name}").is_file():
+        room = where(path.parent)
+        other = TESTED_WITH.get(room, {}).get(path.stem)
+        test = REPOSITORY / "tests" / room / f"test_{other or path.stem}.py"
+        if not test.is_file() or (other and name not in imported_by(test)):
             yield where(path)
+
+
+def imported_by(path: Path) -> set[str]:
+    """Modules of ours that a test imports, or whose names it takes from a package."""
+    froms = (n for n in ast.walk(tree(path)) if isinstance(n, ast.ImportFrom))
+    return {origin(n.module, a.name) for n in froms if n.module for a in n.names}
 
 
 def has_logic(path: Path) -> bool:

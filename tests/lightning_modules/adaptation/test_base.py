@@ -12,6 +12,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from datamodules import Digits
 from lightning_modules import (
+    CORAL,
     DANN,
     MMD,
     WDGRL,
@@ -260,3 +261,23 @@ def test_an_unknown_word_is_refused(key: str) -> None:
     options: dict[str, Any] = {key: "linear"}
     with pytest.raises(ValueError, match=f"{key} must be one of .*, got 'linear'"):
         SourceOnly(*networks, 2, **options)
+
+
+def test_coral_compares_covariances_and_mmd_whole_distributions() -> None:
+    """Closed form: a shift leaves covariances alone; doubling multiplies them by 4."""
+    networks = MLPExtractor((2,), (6,)), LinearClassifier(6, 2)
+    coral, mmd = CORAL(*networks, 2), MMD(*networks, 2)
+    source, labels, _ = features()
+    same, shifted, doubled = (
+        Features(source, labels, target) for target in (source, source + 3, 2 * source)
+    )
+    assert coral.transfer_loss(same) == mmd.transfer_loss(same) == 0
+    assert float(coral.transfer_loss(shifted)) == pytest.approx(0, abs=1e-6)
+    assert mmd.transfer_loss(shifted) > 0
+    covariance = source.T.cov()
+    expected = (3 * covariance).square().sum() / (4 * 6**2)
+    torch.testing.assert_close(coral.transfer_loss(doubled), expected)
+
+
+def test_source_only_has_no_transfer_term() -> None:
+    assert module("source_only").transfer_loss(features()) is None

@@ -13,6 +13,8 @@ from datamodules.core.tensor_dataset import LabelledRows
 from lightning_modules import (
     SourceOnly,
 )
+from lightning_modules.adaptation.evaluation import DomainEvaluator
+from lightning_modules.adaptation.scores import DomainScores
 from tests.support.domains import METHODS, Pair, fit, module, weights
 
 NAMES = list(METHODS)
@@ -187,3 +189,35 @@ def test_weights_may_be_trained_on_with_other_classes(tmp_path: Path) -> None:
     other = Pair()
     other.class_names = ("ant", "bee")
     assert fit(loaded, other, 2).global_step == 2
+
+
+def test_accuracies_are_shares_of_rows_and_means_over_the_classes_that_occur() -> None:
+    scores = DomainScores(3, "im")
+    logits = torch.eye(3)[[0, 0, 0, 1, 1]]  # classes that are predicted
+    scores.update(0, logits, torch.tensor([0, 0, 1, 1, -1]))  # the last is unknown
+    scores.update(1, logits[:2], torch.tensor([0, 1]))
+    values = {key: float(value) for key, value in scores.compute().items()}
+    assert values == pytest.approx(
+        {
+            "source_accuracy": 3 / 4,
+            "source_class_accuracy": (1 + 1 / 2) / 2,
+            "target_accuracy": 1 / 2,
+            "target_class_accuracy": (1 + 0) / 2,
+        }
+    )
+
+
+def test_distances_compare_source_and_unlabelled_target_features() -> None:
+    scores, x = DomainScores(2, "im"), torch.randn(30, 2)
+    for role, rows in enumerate((x, torch.full((30, 2), 99.0), x + 5)):
+        scores.update_distances(role, rows)
+    distance = float(scores.distances()["feature_wasserstein"])
+    assert distance == pytest.approx(50**0.5, rel=1e-4)  # of a shift by (5, 5)
+
+
+def test_a_checkpoint_of_an_evaluator_keeps_its_summary_and_class_names() -> None:
+    evaluator, again = DomainEvaluator(2, "im"), DomainEvaluator(2, "im")
+    again.load({"selection": {"oracle": 0.5}, "class_names": ["a", "b"]})
+    assert (again.scores.summary, again.class_names) == ({"oracle": 0.5}, ("a", "b"))
+    again.load({})
+    assert again.scores.summary == evaluator.scores.summary == {}

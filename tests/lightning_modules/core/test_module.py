@@ -22,7 +22,15 @@ from lightning_modules import (
     MLPCritic,
     MLPGenerator,
 )
+from lightning_modules.core.hparams import plain_arguments
+from lightning_modules.core.recipe import recipe_of
 from lightning_modules.core.strategies import prepare_strategy
+from lightning_modules.core.validation import (
+    check_at_least,
+    check_choice,
+    check_nonnegative,
+    check_positive,
+)
 from lightning_modules.generative.base import GenerativeModule
 
 pytestmark = pytest.mark.filterwarnings(
@@ -210,3 +218,47 @@ def test_values_are_recorded_only_at_multiples_of_log_every_n_steps() -> None:
     trainer(log_every_n_steps=3).fit(module, batches(15))
     names = {"critic_loss", "wasserstein", "penalty", "generator_loss"}
     assert seen == [(step, {f"train/{n}" for n in names}) for step in (3, 6)]
+
+
+# Arguments ----------------------------------------------------------------------------
+
+
+def test_arguments_become_plain_or_are_left_out() -> None:
+    """Networks become recipes, factories class names; a lambda has no plain form."""
+    generator, _ = networks()
+    arguments = {
+        "generator": generator,
+        "critic": nn.Linear(2, 1),
+        "n_critic": 3,
+        "ks": (1, 2),
+        "optimizer": lambda p: Adam(p, lr=0.5),
+        "scheduler": lambda o: LambdaLR(o, lambda _: 1.0),
+    }
+    plain = plain_arguments(WGAN, arguments)
+    assert plain.keys() - {"_class_path", "_instantiator"} == {
+        *("generator", "n_critic", "ks", "optimizer")
+    }
+    assert plain["_class_path"] == "lightning_modules.WGAN"
+    assert plain["generator"] == recipe_of(generator)
+    assert plain["optimizer"]["class_path"] == "torch.optim.adam.Adam"
+    assert plain["optimizer"]["init_args"]["lr"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("check", "fine", "refused"),
+    [
+        (lambda x: check_nonnegative(x=x), (0, 1.5), (-1e-9, math.inf, math.nan)),
+        (lambda x: check_positive(x=x), (1e-9, math.inf, None), (0, -1, math.nan)),
+        (lambda x: check_at_least(2, x=x), (2, 3, None), (1, -5)),
+        (lambda x: check_choice("x", x, ("a", "b")), ("a", "b"), ("c", "")),
+    ],
+    ids=["nonnegative", "positive", "at least", "choice"],
+)
+def test_a_number_or_word_out_of_its_range_is_refused_by_its_key(
+    check: Callable[[Any], None], fine: tuple[Any, ...], refused: tuple[Any, ...]
+) -> None:
+    for value in fine:
+        check(value)
+    for value in refused:
+        with pytest.raises(ValueError, match=rf"^x must be .*, got '?{value}'?\.$"):
+            check(value)

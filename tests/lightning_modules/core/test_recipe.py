@@ -56,11 +56,11 @@ def test_a_network_survives_export_with_its_weights(
 
 
 def test_a_recipe_is_json_and_builds_fresh_weights() -> None:
-    found = recipe_of(ALL[0])
-    assert found is not None
-    assert json.loads(json.dumps(found)) == found
-    assert found["init_args"]["hidden"] == [8]
-    assert isinstance(build(found), MLPGenerator)
+    one = recipe_of(ALL[0])
+    assert one is not None
+    assert json.loads(json.dumps(one)) == one
+    assert one["init_args"]["hidden"] == [8]
+    assert isinstance(build(one), MLPGenerator)
 
 
 def test_loading_leaves_the_global_generator_alone(tmp_path: Path) -> None:

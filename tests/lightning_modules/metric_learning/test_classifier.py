@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from datamodules import MNIST, Digits
 from lightning_modules import Classifier, ConvClassifier
+from lightning_modules.core.random import RandomStream
 from lightning_modules.metric_learning.classifier import shifted
 from lightning_modules.optim.schedules import one_cycle
 
@@ -249,3 +250,29 @@ def test_bad_arguments_are_named(key: str) -> None:
 def test_predicting_is_refused_with_the_reason() -> None:
     with pytest.raises(ValueError, match="predict is not supported"):
         classifier().predict_step(torch.arange(3), 0)
+
+
+@pytest.mark.parametrize("clip_norm", [None, 1e-2])
+def test_training_is_bit_for_bit_a_plain_loop(clip_norm: float | None) -> None:
+    module, plain = (classifier(shift=1, clip_norm=clip_norm) for _ in range(2))
+    batches: list[tuple[Tensor, Tensor]] = []
+    module.prepare = lambda batch: (batches.append(batch), batch)[1]  # type: ignore[method-assign]
+    pl.seed_everything(0, verbose=False)
+    run = trainer(max_steps=4, limit_val_batches=0)
+    run.fit(module, datamodule=Digits(batch_size=16))
+    assert run.global_step == 4
+    plain.noise = RandomStream(0, 0, "train")
+    weights = list(plain.parameters())
+    optimizer = torch.optim.AdamW(weights, lr=5e-3)
+    for i, (x, y) in enumerate(batches):
+        optimizer.param_groups[0]["lr"] = 5e-3 * one_cycle((i + 0.5) / 4)
+        down, right = (plain.noise.uniform(2, len(x)) * 3).long() - 1
+        loss = F.cross_entropy(plain(shifted(x, down, right)), y)
+        optimizer.zero_grad()
+        loss.backward()
+        if clip_norm is not None:
+            norm = nn.utils.clip_grad_norm_(weights, clip_norm)
+            assert norm > clip_norm
+        optimizer.step()
+    for one, other in zip(module.parameters(), weights, strict=True):
+        assert torch.equal(one, other)

@@ -7,6 +7,7 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from torch import Tensor
+from torch.optim.lr_scheduler import StepLR
 
 from datamodules import Digits, LabelledTable
 from lightning_modules import LinearMap, MetricLearner, MLPExtractor
@@ -176,7 +177,36 @@ def test_data_without_reference_rows_is_refused() -> None:
         module.check_data(Digits())
 
 
-@pytest.mark.parametrize("n", [0, 14])
-def test_a_map_keeps_at_least_one_coordinate_and_adds_none(n: int) -> None:
-    with pytest.raises(ValueError, match="from 1 to the 13 numbers of a sample"):
-        LinearMap((13,), n)
+# Optimisation -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("clip_norm", [None, 1e-2])
+def test_training_is_bit_for_bit_a_plain_loop(clip_norm: float | None) -> None:
+    """The loss is that of the module, which other tests write out."""
+
+    def learner() -> MetricLearner:
+        torch.manual_seed(0)
+        network = MLPExtractor((13,), (6, 3))
+        options: dict[str, Any] = {"loss": "triplet", "clip_norm": clip_norm}
+        return MetricLearner(network, scheduler=lambda o: StepLR(o, 2), **options)
+
+    module, plain, batches = learner(), learner(), list[Any]()
+    module.prepare = lambda batch: (batches.append(batch), batch)[1]  # type: ignore[method-assign]
+    run = trainer(max_steps=5)
+    run.fit(module, LabelledTable(batch_size=40))
+    assert run.global_step == 5
+    weights = list(plain.parameters())
+    optimizer = torch.optim.Adam(weights, lr=1e-2)
+    schedule = StepLR(optimizer, 2)
+    norms = []
+    for batch in batches:
+        optimizer.zero_grad()
+        plain.objective(batch).backward()  # type: ignore[no-untyped-call]
+        norms.append(torch.nn.utils.get_total_norm([w.grad for w in weights]))  # type: ignore[misc]
+        if clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(weights, clip_norm)
+        optimizer.step()
+        schedule.step()
+    assert min(norms) > 1e-2
+    for one, other in zip(module.parameters(), weights, strict=True):
+        assert torch.equal(one, other)

@@ -1,4 +1,4 @@
-"""Shapes, initialisations and recipes of the networks."""
+"""Networks map shapes as they say: convolutions, residual blocks, layers, maps."""
 
 import pytest
 import torch
@@ -9,6 +9,7 @@ from torch import nn
 from lightning_modules import (
     ConvCritic,
     ConvGenerator,
+    LinearMap,
     MLPCritic,
     MLPGenerator,
     ResNetCritic,
@@ -83,3 +84,30 @@ def test_layer_norm_of_the_critic_has_one_scale_per_channel_and_mixes_no_samples
     assert (norm.num_groups, norm.weight.shape) == (1, (8,))
     x = torch.randn(4, 1, 28, 28)
     torch.testing.assert_close(critic(x)[:1], critic(x[:1]))
+
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:The 'train_dataloader' does not have many workers"
+)
+
+
+@pytest.mark.parametrize("n", [0, 14])
+def test_a_map_keeps_at_least_one_coordinate_and_adds_none(n: int) -> None:
+    with pytest.raises(ValueError, match="from 1 to the 13 numbers of a sample"):
+        LinearMap((13,), n)
+
+
+def test_distances_after_a_map_are_mahalanobis_distances_before_it() -> None:
+    """Eq. 46, with L^T L as the inverse covariance."""
+    network = LinearMap((3,), 2)
+    nn.init.normal_(network.weight)
+    x, y = torch.randn(2, 5, 3)
+    inverse, gap = network.weight.T @ network.weight, x - y
+    expected = (gap @ inverse * gap).sum(1).sqrt()
+    torch.testing.assert_close((network(x) - network(y)).norm(dim=1), expected)
+
+
+def test_a_map_starts_as_the_identity_or_its_first_rows() -> None:
+    x = torch.randn(4, 3)
+    assert torch.equal(LinearMap((3,))(x), x)
+    assert torch.equal(LinearMap((3,), 2)(x), x[:, :2])

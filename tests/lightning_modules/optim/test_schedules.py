@@ -1,4 +1,4 @@
-"""Schedules that last as long as training does, in every method that takes one."""
+"""Schedules last as long as training does; optimizers have the papers' settings."""
 
 import math
 from pathlib import Path
@@ -16,12 +16,15 @@ from lightning_modules import (
     WDGRL,
     WGAN,
     WGANGP,
+    GANAdam,
     LinearDecay,
     LinearMap,
     MetricLearner,
     MLPCritic,
     MLPGenerator,
     OneCycle,
+    WGANGPAdam,
+    WGANRMSprop,
 )
 from lightning_modules.core.public_names import accepted_names
 from lightning_modules.optim.schedules import one_cycle
@@ -209,3 +212,20 @@ def test_a_given_length_is_kept(schedule: Any) -> None:
     given = schedule(optimizer, total_iters=3)
     given.spread_over(math.inf)
     assert given.total_iters == 3
+
+
+pytestmark = pytest.mark.filterwarnings(
+    # these fits have nothing to validate
+    "ignore:You defined a `validation_step` but have no `val_dataloader`",
+)
+
+
+def test_optimizers_carry_the_settings_of_the_papers() -> None:
+    weights = [nn.Parameter(torch.zeros(1))]
+    assert (GANAdam(weights).defaults["lr"], GANAdam(weights).defaults["betas"]) == (
+        2e-4,
+        (0.5, 0.999),
+    )
+    assert WGANRMSprop(weights).defaults["lr"] == 5e-5
+    gp = WGANGPAdam(weights).defaults
+    assert (gp["lr"], gp["betas"]) == (1e-4, (0.0, 0.9))

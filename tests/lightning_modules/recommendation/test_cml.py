@@ -16,6 +16,8 @@ from lightning_modules.functional.collaborative import covariance_penalty
 from lightning_modules.optim.rowwise_adagrad import RowwiseAdagrad
 from lightning_modules.recommendation.cml import CML
 from lightning_modules.recommendation.evaluation import Sizes
+from lightning_modules.recommendation.item_encoder import ItemEncoder
+from lightning_modules.recommendation.metric import DistanceEvaluator
 from lightning_modules.recommendation.pairwise import PairBatch
 from tests.support.ranking_data import Given, planted, trainer
 
@@ -351,3 +353,25 @@ def test_features_that_the_data_lacks_are_asked_for() -> None:
 def test_what_is_out_of_range_is_refused(options: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         CML(**options)
+
+
+def test_many_items_are_encoded_as_each_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lightning_modules.recommendation.item_encoder.CHUNK", 3)
+    encoder, x = ItemEncoder(5, 2, (8,), 0.5).train(), torch.randn(7, 5)
+    points = encoder.every(x)
+    assert encoder.training
+    torch.testing.assert_close(
+        points, torch.cat([encoder.eval()(row[None]) for row in x])
+    )
+    assert not points.requires_grad
+
+
+def test_features_without_a_width_are_asked_for() -> None:
+    with pytest.raises(ValueError, match=r"model\.feature_weight is above 0, but the"):
+        ItemEncoder(0, 2, (8,), 0.5)
+
+
+def test_people_are_shown_distances() -> None:
+    scores = torch.tensor([-4.0, -0.25, 1e-9])  # rounding may lift a score above 0
+    shown = DistanceEvaluator((1,)).shown(scores)
+    assert shown.tolist() == [2.0, 0.5, 0.0]

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from lightning_modules.recommendation.bpr import BPR
 from lightning_modules.recommendation.factors import FactorRanker
+from lightning_modules.recommendation.hinge import RankHinge
 from lightning_modules.recommendation.pairwise import PairBatch
 from lightning_modules.recommendation.popularity import Popularity
 from lightning_modules.recommendation.warp import WARP
@@ -85,3 +86,49 @@ def test_learnt_factors_find_more_than_popularity() -> None:
         (scores, *_) = run.test(model, data, verbose=False)
         found[type(model).__name__] = scores["test/recall@10"]
     assert min(found["BPR"], found["WARP"]) > 1.5 * found["Popularity"]
+
+
+# The hinge ----------------------------------------------------------------------------
+
+COSTS = torch.tensor([0.0, 0.5, 0.2, 3.0, -1.0])  # item 0 is positive, the others drawn
+
+
+def chosen(negative: Any, allowed: list[int], *, weighted: bool = True) -> Any:
+    """Candidates 1 ... 4 in this order, for one pair; 100 items in all."""
+    hinge = RankHinge(1.0, negative, weighted)
+    usable = torch.tensor([[item in allowed for item in (1, 2, 3, 4)]])
+    drawn = torch.tensor([[1, 2, 3, 4]])
+    one = torch.zeros(1)
+    return hinge.choose(
+        lambda _, items: COSTS[items], one[:, None], one.long(), drawn, usable, 100
+    )
+
+
+@pytest.mark.parametrize(
+    ("negative", "allowed", "item", "rank"),
+    [
+        ("hardest", [1, 2, 3, 4], 4, 100 * 3 // 4),  # three of four within the margin
+        ("hardest", [1, 2, 3], 2, 100 * 2 // 3),
+        ("first", [1, 2, 3, 4], 1, 100),
+        ("first", [3, 4], 4, 100 // 2),  # the second of those that count
+    ],
+)
+def test_the_hinge_picks_its_negative_and_weighs_it_by_its_rank(
+    negative: Any, allowed: list[int], item: int, rank: int
+) -> None:
+    one = chosen(negative, allowed)
+    assert one.items.tolist() == [item]
+    assert float(one.weight) == pytest.approx(math.log(rank + 1))
+    assert chosen(negative, allowed, weighted=False).weight.tolist() == [1.0]
+
+
+@pytest.mark.parametrize("negative", ["hardest", "first"])
+def test_without_an_impostor_the_hinge_has_no_weight(negative: Any) -> None:
+    assert chosen(negative, [3]).weight.tolist() == [0.0]
+    assert chosen(negative, []).weight.tolist() == [0.0]
+
+
+def test_the_hinge_is_the_weighted_mean_of_what_is_within_the_margin() -> None:
+    near, far = torch.tensor([0.0, 1.0, 0.0]), torch.tensor([0.5, 0.5, 9.0])
+    loss = RankHinge(1.0, "hardest", True)(near, far, torch.tensor([2.0, 1.0, 5.0]))
+    assert float(loss) == pytest.approx((2 * 0.5 + 1 * 1.5 + 0) / 3)
