@@ -38,13 +38,9 @@ class EveryNSteps(Callback):
 
     @override
     def on_train_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-    ) -> None:
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any,
+        *_: Any,
+    ) -> None:  # fmt: skip
         if step_ended(pl_module) and self.is_due(trainer.global_step):
             self.on_step(trainer, pl_module, batch)
 

@@ -113,7 +113,7 @@ def finite(values: Tensor) -> Tensor:
 def new_figure(
     title: str, size: tuple[float, float] = (6.4, 6.4)
 ) -> tuple[Figure, Axes]:
-    """Axes of a size in inches below a title, which is not a formula."""
+    """Axes of a size in inches, below a title without mathtext."""
     # A Figure made without pyplot is in no global list: it goes with its last
     # reference, and the user's own backend stays as it is.
     figure = Figure(figsize=size, dpi=100, layout="constrained")

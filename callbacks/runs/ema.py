@@ -221,14 +221,9 @@ def _tensors(module: nn.Module, *, remove_duplicate: bool = True) -> dict[str, T
 @torch.no_grad()
 def _copies(named: Any, *, keep_dtype: bool = False) -> dict[str, Tensor]:
     # In half precision a step of (1 - d) is lost to rounding: average in float32.
-    return {
-        name: t.detach().to(_wide(t.dtype, keep_dtype), copy=True) for name, t in named
-    }
-
-
-def _wide(dtype: torch.dtype, keep: bool) -> torch.dtype:
-    narrow = dtype in (torch.float16, torch.bfloat16)
-    return torch.float32 if narrow and not keep else dtype
+    narrow = () if keep_dtype else (torch.float16, torch.bfloat16)
+    wide = dict.fromkeys(narrow, torch.float32)
+    return {n: t.detach().to(wide.get(t.dtype, t.dtype), copy=True) for n, t in named}
 
 
 @torch.no_grad()

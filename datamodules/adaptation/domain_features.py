@@ -19,12 +19,13 @@ from datamodules.adaptation.class_labels import (
 from datamodules.core.tensor_dataset import LabelledRows
 from datamodules.readers.features.arrays import Written
 from datamodules.readers.features.files import FeatureFile, find_features, read_together
-from datamodules.readers.features.matching import check_alike, filled
 from datamodules.readers.features.scaling import (
     DENSE,
     NORMALISATIONS,
     Normalisation,
+    check_alike,
     check_scaling,
+    filled,
     fit_scaling,
 )
 from datamodules.readers.features.svmlight import ZeroBased
