@@ -87,8 +87,7 @@ def main(words: list[str] | None = None) -> None:
     text = "that count, at least 2 (default: %(default)s)"
     parser.add_argument("--rounds", type=at_least(2), default=ROUNDS, help=text)
     args = parser.parse_args(words)
-    unknown = [name for name in args.names if name not in known]
-    if unknown:
+    if unknown := [name for name in args.names if name not in known]:
         parser.error(f"unknown NAME {unknown[0]}: choose from {', '.join(known)}")
     warnings.filterwarnings("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)

@@ -62,7 +62,13 @@ def accelerator(rounds: int) -> list[Row]:
 
 
 def wgan_gp_rows(device: str, pair: generative.Pair, steps: int) -> Iterator[Row]:
-    """One WGAN-GP in all modes; the first run of a mode compiles and doesn't count."""
+    """One WGAN-GP in all modes; the first run of a mode compiles and doesn't count.
+
+    Args:
+        device: ``cuda``, or ``cpu`` to try the script.
+        pair: Its networks.
+        steps: Generator updates of each mode.
+    """
     data = generative.RandomRows(pair.shape, pair.batch)
     flops = _flops(pair)
     for mode, (compiled, precision) in MODES.items():

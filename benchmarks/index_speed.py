@@ -11,12 +11,7 @@ import time
 import torch
 from torch import Tensor
 
-from callbacks.recommendation.neighbour_index import (
-    KINDS,
-    build_index,
-    find_faiss,
-    share_found,
-)
+from callbacks.recommendation import neighbour_index
 
 DIM, QUERIES, K, SPREAD = 64, 1000, 10, 0.8
 
@@ -33,14 +28,14 @@ def clustered(n: int, seed: int) -> Tensor:
 
 def index_speed(n: int = 1_000_000) -> list[dict[str, object]]:
     """A row for each kind of index, each built once: one takes half an hour."""
-    find_faiss().omp_set_num_threads(1)
+    neighbour_index.find_faiss().omp_set_num_threads(1)
     points = clustered(n + 2 * QUERIES, seed=0)
     rows, typical, asked = points.tensor_split([n, n + QUERIES])
     queries = asked.numpy()
     exact, table = None, []
-    for kind in KINDS:
+    for kind in neighbour_index.KINDS:
         start = time.perf_counter()
-        index = build_index(rows, kind, queries=typical)  # type: ignore[arg-type]
+        index = neighbour_index.build_index(rows, kind, queries=typical)  # type: ignore[arg-type]
         built = time.perf_counter() - start
         start = time.perf_counter()
         _, neighbours = index.search(queries, K)
@@ -52,7 +47,7 @@ def index_speed(n: int = 1_000_000) -> list[dict[str, object]]:
                 "points": n,
                 "seconds to build": f"{built:.1f}",
                 "queries per second": f"{rate:.0f}",
-                "recall@10": f"{share_found(neighbours, exact):.4f}",
+                "recall@10": f"{neighbour_index.share_found(neighbours, exact):.4f}",
             }
         )
         print(table[-1], flush=True)

@@ -57,10 +57,8 @@ def interactions_speed(rows: int = 10_000_000) -> list[dict[str, object]]:
             path = Path(folder) / "pairs.csv"
             write_pairs(path, rows, prefix)
             words = [sys.executable, "-m", "benchmarks.interactions_speed", str(path)]
-            child = subprocess.run(
-                words, cwd=ROOT, check=True, capture_output=True, text=True
-            )
-        values = json.loads(child.stdout.splitlines()[-1])
+            output = subprocess.check_output(words, cwd=ROOT, text=True)
+        values = json.loads(output.splitlines()[-1])
         table.append(
             {
                 "ids": kind,

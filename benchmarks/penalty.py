@@ -15,6 +15,7 @@ from lightning_modules.core.compiled import Compiled
 from lightning_modules.functional.adversarial import wasserstein_critic_loss
 
 Loss = Callable[[], Tensor]
+Penalised = WGANGP | WDGRL
 
 
 def penalty(rounds: int) -> list[Row]:
@@ -31,7 +32,7 @@ def penalty(rounds: int) -> list[Row]:
 
 
 def _losses(
-    ours: WGANGP | WDGRL, shape: tuple[int, ...]
+    ours: Penalised, shape: tuple[int, ...]
 ) -> tuple[Loss, Loss, Compiled[Any, Any]]:
     """The critic's loss on two samples, as it is written and compiled."""
     g = torch.Generator().manual_seed(0)
@@ -50,7 +51,7 @@ def _losses(
     return partial(loss, plain), partial(loss, terms), terms
 
 
-def _terms_of(ours: WGANGP | WDGRL) -> Callable[..., tuple[Tensor, Tensor]]:
+def _terms_of(ours: Penalised) -> Callable[..., tuple[Tensor, Tensor]]:
     """The critic's negated estimate of two samples, and its penalty."""
     if isinstance(ours, WDGRL):
         return ours._terms
@@ -63,11 +64,7 @@ def _terms_of(ours: WGANGP | WDGRL) -> Callable[..., tuple[Tensor, Tensor]]:
 
 
 def _case(
-    case: str,
-    ours: WGANGP | WDGRL,
-    shape: tuple[int, ...],
-    calls: int,
-    rounds: int,
+    case: str, ours: Penalised, shape: tuple[int, ...], calls: int, rounds: int
 ) -> list[Row]:
     weights = list(ours.critic.parameters())
     eager, fast, terms = _losses(ours, shape)

@@ -105,25 +105,20 @@ def ranking_speed(rounds: int, steps: int = 20) -> list[dict[str, str]]:
     sparse, dense = ranking.module(), ranking.module(dense=True)
     evaluation = Evaluation()
     evaluation.check()
-    n = len(evaluation.users)
-    pairs: dict[str, tuple[int, Variant, Variant]] = {
-        "training: pairs": (
-            ranking.BATCH,
-            partial(fit, sparse, shop, 4 * steps),
-            partial(fit, dense, shop, steps),
-        ),
-        "evaluation: users (torchmetrics)": (
-            n,
-            partial(timed, evaluation.from_scores),
-            partial(timed, evaluation.torchmetrics),
-        ),
-        "evaluation: users (implicit)": (
-            n,
-            partial(timed, evaluation.from_factors),
-            partial(timed, evaluation.implicit),
-        ),
-    }
-    return [_row(label, *pair, rounds) for label, pair in pairs.items()]
+    ours, other = (
+        partial(fit, sparse, shop, 4 * steps),
+        partial(fit, dense, shop, steps),
+    )
+    table = [_row("training: pairs", ranking.BATCH, ours, other, rounds)]
+    for name, own, theirs in (
+        ("torchmetrics", evaluation.from_scores, evaluation.torchmetrics),
+        ("implicit", evaluation.from_factors, evaluation.implicit),
+    ):
+        label, units = f"evaluation: users ({name})", len(evaluation.users)
+        table.append(
+            _row(label, units, partial(timed, own), partial(timed, theirs), rounds)
+        )
+    return table
 
 
 def _row(

@@ -20,12 +20,8 @@ WIDTH = 256
 
 def scaling(rounds: int) -> list[Row]:
     """Each first row is what the others are compared with."""
-    return [
-        *_batches(rounds),
-        *_depths(rounds),
-        *_catalogues(rounds),
-        *_processes(rounds),
-    ]
+    parts = _batches, _depths, _catalogues, _processes
+    return [row for part in parts for row in part(rounds)]
 
 
 def points_module(depth: int) -> WGANGP:
@@ -35,22 +31,18 @@ def points_module(depth: int) -> WGANGP:
     return WGANGP(MLPGenerator(2, (2,), (WIDTH,) * 3), critic)
 
 
-def _fit_points(depth: int, batch: int, steps: int) -> Spent:
-    return fit(points_module(depth), generative.RandomRows((2,), batch), steps)
+def _fit_points(depth: int, batch: int, steps: int, units: int = 1) -> Spent:
+    """A fit whose updates count as so many units."""
+    spent = fit(points_module(depth), generative.RandomRows((2,), batch), steps)
+    spent.units *= units
+    return spent
 
 
 def _batches(rounds: int) -> list[Row]:
-    def variant(batch: int) -> Variant:
-        steps = max(4, 4096 // batch)
-
-        def run() -> Spent:
-            spent = _fit_points(3, batch, steps)
-            spent.units = steps * batch
-            return spent
-
-        return run
-
-    variants = {f"batch {batch:,}": variant(batch) for batch in BATCHES}
+    variants: dict[str, Variant] = {
+        f"batch {n:,}": partial(_fit_points, 3, n, max(4, 4096 // n), units=n)
+        for n in BATCHES
+    }
     case = f"batch (wgan_gp, 25 Gaussians, 3 x {WIDTH})"
     return compare(case, "generated sample", variants, rounds)
 
@@ -95,21 +87,17 @@ class _SharedClock(pl.Callback):
         trainer.strategy.barrier()
         self._block.__exit__(None, None, None)
         if trainer.is_global_zero:
-            self.seconds[0], self.seconds[1] = self.spent.wall, self.spent.cpu
+            self.seconds[:] = torch.tensor([self.spent.wall, self.spent.cpu])
 
 
 def _processes(rounds: int) -> list[Row]:
     def run(devices: int) -> Spent:
         steps, seconds = 20, torch.zeros(2)
         seconds.share_memory_()  # type: ignore[no-untyped-call]
-        options: dict[str, Any] = {
-            "devices": devices,
-            "callbacks": [_SharedClock(seconds)],
-        }
-        if devices > 1:
-            options["strategy"] = "ddp_fork"
-        data = generative.RandomRows((2,), 256)
-        fit(points_module(3), data, steps, **options)
+        strategy = "ddp_fork" if devices > 1 else "auto"
+        where = {"devices": devices, "strategy": strategy}
+        data, clock = generative.RandomRows((2,), 256), _SharedClock(seconds)
+        fit(points_module(3), data, steps, callbacks=[clock], **where)
         wall, cpu = seconds.tolist()
         return Spent(wall, cpu * devices, 0, steps * 256 * devices)
 

@@ -68,17 +68,11 @@ def first_step() -> Spent:
 
 def startup(rounds: int) -> list[Row]:
     """The command line beside the import of Lightning's."""
-    imported, helped, fitted = (
-        "import lightning.pytorch.cli",
-        "python train.py --help",
-        "python train.py fit, first step",
-    )
-    variants: dict[str, Variant] = {
-        imported: lambda: ran(IMPORT),
-        helped: lambda: ran(HELP),
-        fitted: first_step,
-    }
-    times = alternate(variants, rounds, "start")
+    imported, helped = "import lightning.pytorch.cli", "python train.py --help"
+    fitted = "python train.py fit, first step"
+    commands: tuple[Variant, ...] = (lambda: ran(IMPORT), lambda: ran(HELP), first_step)
+    names = imported, helped, fitted
+    times = alternate(dict(zip(names, commands, strict=True)), rounds, "start")
     first = times.pop(fitted)
     later = first.wall - times[helped].wall
     goal = f"at most {LATER:g} s after --help, took {later:.1f}"

@@ -63,19 +63,16 @@ def _case(
         limits.append((before + matrix_rate()) / 2)
     pairs = list(zip(times, limits, strict=True))
     share = median(flops / time / limit for time, limit in pairs)
+    text = f"at least {goal.least:.0%}" if goal else ""
     return {
         "case": f"{method}: {pair.described}, batch {pair.batch}",
         "work": f"{flops / 1e9:.3f} GFLOP",
         "time": seconds(median(times)),
         "matrix product": f"{median(limits) / 1e9:.0f} GFLOP/s",
         "share of the limit": f"{share:.0%}",
-        "goal": "" if goal is None else verdict(_percent(goal), goal.met(share)),
+        "goal": verdict(text, goal.met(share)) if goal else "",
         "where the time goes": ", ".join(_profile(step, calls)),
     }
-
-
-def _percent(goal: Goal) -> str:
-    return f"at least {goal.least:.0%}"
 
 
 def _time(call: Step, calls: int) -> float:

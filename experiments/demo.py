@@ -114,10 +114,9 @@ def class_shares(samples: Tensor) -> list[float]:
     from wasserstein_critics.cli.app import command_line
 
     config = ROOT / "configs" / "classifier" / "digits.yaml"
-    quiet = [
-        "--trainer.enable_progress_bar=false",
-        "--trainer.enable_model_summary=false",
-    ]
+    quiet = (
+        f"--trainer.enable_{part}=false" for part in ("progress_bar", "model_summary")
+    )
     cli = command_line(["fit", f"--config={config}", *quiet])
     network = load_network(run_directory(cli.trainer) / "network.safetensors")
     with torch.no_grad():
@@ -130,9 +129,9 @@ def _print(
     metrics: dict[str, float], shares: list[float], run: Path, seconds: float
 ) -> None:
     m = metrics
-    grids = sorted(
-        (run / "pictures" / "samples").glob("*.png"), key=lambda p: int(p.stem)
-    )
+    grids = (run / "pictures" / "samples").glob("*.png")
+    last_grid = max(grids, key=lambda path: int(path.stem), default="none")
+    percent = " ".join(f"{100 * share:.1f}" for share in shares)
     rows: list[tuple[str, Any]] = [
         ("generator updates", f"{m['steps']:.0f} in {m['fit_seconds']:.0f} s"),
         ("critic's estimate of W1", f"{m['wasserstein_raw']:.3f}"),
@@ -143,11 +142,8 @@ def _print(
         ("  ratio", f"{m['w1_ratio']:.3f}"),
         ("1-NN two-sample accuracy", f"{m['two_sample_accuracy']:.3f}  (0.5 is ideal)"),
         ("nearest training digits", f"{m['distinct_neighbours']:.0f} different ones"),
-        (
-            "share of the digits 0 to 9",
-            " ".join(f"{100 * s:.1f}" for s in shares) + " %",
-        ),
-        ("sample grid", grids[-1] if grids else "none"),
+        ("share of the digits 0 to 9", f"{percent} %"),
+        ("sample grid", last_grid),
         ("generator", run / "generator.safetensors"),
         ("all of this took", f"{seconds:.0f} s"),
     ]

@@ -8,14 +8,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 CODE = (
-    "lightning_modules",
-    "datamodules",
-    "callbacks",
-    "configs",
-    "wasserstein_critics",
-    "experiments",
-    "benchmarks",
-    "train.py",
+    *("lightning_modules", "datamodules", "callbacks", "configs"),
+    *("wasserstein_critics", "experiments", "benchmarks", "train.py"),
 )
 
 
@@ -31,17 +25,14 @@ def require_root() -> None:
 
 def commit() -> str:
     """The checked-out commit, with ``+`` if tracked code differs from it."""
-    git = ["git", "-C", str(ROOT)]
-    head = subprocess.run(
-        [*git, "rev-parse", "--short=12", "HEAD"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    changed = subprocess.run(
-        [*git, "diff", "--quiet", "HEAD", "--", *CODE], check=False
-    ).returncode
-    return (head.stdout.strip() or "unknown") + ("+" if changed else "")
+    head = _git("rev-parse", "--short=12", "HEAD").stdout.strip()
+    changed = _git("diff", "--quiet", "HEAD", "--", *CODE).returncode
+    return (head or "unknown") + ("+" if changed else "")
+
+
+def _git(*words: str) -> "subprocess.CompletedProcess[str]":
+    command = ["git", "-C", str(ROOT), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def hardware() -> str:

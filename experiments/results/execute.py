@@ -36,15 +36,15 @@ def execute(run: Run) -> None:
     write_record(run, metrics, seconds, code)
 
 
-def _arguments(run: Run, method: str) -> list[str]:
+def _arguments(run: Run) -> list[str]:
     table = TABLES[run.table]
     return [
-        f"--config={ROOT / 'configs' / table.experiment(method, run.task)}.yaml",
+        f"--config={ROOT / 'configs' / table.experiment(run.method, run.task)}.yaml",
         f"--seed_everything={run.seed}",
         f"--data.seed={run.seed}",
         *_run_arguments(run),
         *_mnist_arguments(run),
-        *table.arguments(method, run.task, data_root()),
+        *table.arguments(run.method, run.task, data_root()),
     ]
 
 
@@ -59,13 +59,10 @@ def _run_arguments(run: Run) -> list[str]:
 def _mnist_arguments(run: Run) -> list[str]:
     if run.task != "mnist":
         return []
-    callback = json.dumps(
-        {
-            "class_path": "callbacks.FeatureMetrics",
-            "init_args": {"classifier": str(FEATURES)},
-        }
-    )
-    return [f"--data.root={mnist_root()}", f"--trainer.callbacks+={callback}"]
+    options = {"classifier": str(FEATURES)}
+    callback = {"class_path": "callbacks.FeatureMetrics", "init_args": options}
+    appended = f"--trainer.callbacks+={json.dumps(callback)}"
+    return [f"--data.root={mnist_root()}", appended]
 
 
 def _train(run: Run) -> tuple[dict[str, float], float]:
@@ -75,7 +72,7 @@ def _train(run: Run) -> tuple[dict[str, float], float]:
     from wasserstein_critics.cli.app import command_line
 
     start = time.monotonic()
-    cli = command_line(["fit", *_arguments(run, run.method)])
+    cli = command_line(["fit", *_arguments(run)])
     seconds = time.monotonic() - start
     ranks = isinstance(cli.model.evaluator, RankingEvaluator)
     if isinstance(cli.model, AdaptationModule):

@@ -1,6 +1,7 @@
 """docs/results.md, made from the records and from published.yaml; nothing is typed."""
 
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def _runs_of_seed_0() -> Iterator[tuple[str, Run, Path]]:
 def _section(
     name: str, table: Table, published: Sequence[dict[str, Any]]
 ) -> Iterator[str]:
-    runs, tasks = read_records(name), table.tasks_of(name)
+    runs = read_records(name)
     yield table.note
     if table.grid:
         yield markdown(formats.grid(table, runs, published))
@@ -82,11 +83,10 @@ def _section(
         if ranking := formats.order(table, runs):
             yield f"{ranking}."
     else:
-        yield markdown(_rows(table, tasks, runs, published))
+        yield markdown(_rows(name, runs, published))
     planned = set(planned_runs(name))
     finished = planned & {run_of(record) for record in runs}
-    yield (
-        f"{len(finished)} of {len(planned)} runs finished. "
+    yield f"{len(finished)} of {len(planned)} runs finished. " + (
         f"Command: `make results-{name}`."
     )
     if runs:
@@ -115,27 +115,25 @@ def _provenance(name: str, table: Table, runs: Sequence[Record]) -> Iterator[str
 
 
 def _rows(
-    table: Table,
-    tasks: Sequence[str],
-    runs: Sequence[Record],
-    published: Sequence[dict[str, Any]],
+    name: str, runs: Sequence[Record], published: Sequence[dict[str, Any]]
 ) -> Iterator[list[str]]:
     """Headings, published rows, then a row of ours for every task and method."""
+    table, tasks = TABLES[name], TABLES[name].tasks_of(name)
     several = len(tasks) > 1
+
+    def named(method: str, task: str) -> list[str]:
+        return [method, task] if several else [method]
+
     metrics = [column.heading for column in table.columns]
-    task_heading = ["task"] if several else []
-    yield ["method", *task_heading, *metrics, "seeds", "time", "memory"]
+    yield [*named("method", "task"), *metrics, "seeds", "time", "memory"]
     for row in published:
         shown = [str(row["metrics"].get(c.key, "-")) for c in table.columns]
-        whose = [row.get("task", "-")] if several else []
-        yield [f"*{row['name']}* (published)", *whose, *shown, "-", "-", "-"]
-    for task in tasks:
-        for method in table.methods:
-            if not table.seeds_of(method, task):
-                continue
+        title = f"*{row['name']}* (published)"
+        yield [*named(title, row.get("task", "-")), *shown, "-", "-", "-"]
+    for task, method in product(tasks, table.methods):
+        if table.seeds_of(method, task):
             own = [r for r in runs if (r["method"], r["task"]) == (method, task)]
-            shown = _own_row(own, table.columns)
-            yield [method, *([task] if several else []), *shown]
+            yield [*named(method, task), *_own_row(own, table.columns)]
 
 
 def _own_row(runs: Sequence[Record], columns: Sequence[Column]) -> list[str]:
@@ -144,13 +142,10 @@ def _own_row(runs: Sequence[Record], columns: Sequence[Column]) -> list[str]:
     return [*(mean_and_spread(runs, column) for column in columns), *cost(runs)]
 
 
-def _source(row: dict[str, Any]) -> str:
-    return f"{row['source']}{', quoted from memory' if row['recalled'] else ''}"
-
-
 def _sources(published: Sequence[dict[str, Any]]) -> Iterator[str]:
     """Each source once, with the rows that come from it."""
     rows: dict[str, list[str]] = {}
     for row in published:
-        rows.setdefault(_source(row), []).append(f"*{row['name']}*")
+        source = f"{row['source']}{', quoted from memory' if row['recalled'] else ''}"
+        rows.setdefault(source, []).append(f"*{row['name']}*")
     return (f"{', '.join(names)}: {source}" for source, names in rows.items())

@@ -35,9 +35,13 @@ def run(names: Sequence[str], at_once: int) -> int:
         BusyError: If another process runs studies.
     """
     waiting = [_job(name) for name in names]
+
+    def figure_of(job: jobs.Job) -> str:
+        return str(files.figure_path(job.name, DOCS))
+
     with jobs.alone(LOGS / "lock", "a study"):
         try:
-            return jobs.run_all(waiting, at_once, "studies", _figure_of)
+            return jobs.run_all(waiting, at_once, "studies", figure_of)
         finally:
             files.write_page(DOCS)
 
@@ -45,10 +49,6 @@ def run(names: Sequence[str], at_once: int) -> int:
 def _job(name: str) -> jobs.Job:
     words = (sys.executable, "-m", "experiments.studies", "study", name)
     return jobs.Job(name, words, LOGS / f"{name}.log")
-
-
-def _figure_of(job: jobs.Job) -> str:
-    return str(files.figure_path(job.name, DOCS))
 
 
 def _missing(name: str) -> bool:

@@ -109,14 +109,10 @@ def _norms(
     with torch.no_grad():
         estimate = module.critic(real).mean() - module.critic(fake).mean()
     learnt = float(estimate / wasserstein_distance(real, fake))
-    about: Row = {"critic": kind, "when": when}
-    return [
-        {**about, "part": "estimate", "value": learnt},
-        *(
-            {**about, "part": "norm", "layer": i + 1, "value": float(norm)}
-            for i, norm in enumerate(norms)
-        ),
-    ]
+    rows: list[Row] = [{"part": "estimate", "value": learnt}]
+    for layer, norm in enumerate(norms.tolist(), start=1):
+        rows.append({"part": "norm", "layer": layer, "value": norm})
+    return [{"critic": kind, "when": when, **row} for row in rows]
 
 
 def _weights(
@@ -173,13 +169,9 @@ def draw(rows: Sequence[Row]) -> Figure:
         layers = column(select(own, when="after"), "layer")
         (line,) = panel.plot(layers, _of(rows, kind, "after"), "o-", label=kind)
         panel.plot(layers, _of(rows, kind, "before"), ":", color=line.get_color())
-    panel.set(
-        yscale="log",
-        xlabel="hidden layer, from the input",
-        ylabel="gradient norm of the critic's loss",
-        title="12 layers on the Swiss roll (dotted: untrained)",
-    )
-    panel.title.set_size(10)
+    labels = "hidden layer, from the input", "gradient norm of the critic's loss"
+    panel.set(yscale="log", xlabel=labels[0], ylabel=labels[1])
+    panel.set_title("12 layers on the Swiss roll (dotted: untrained)", size=10)
     panel.legend(fontsize=8)
     weights = select(rows, part="weights", activation="leaky_relu")
     kinds = dict.fromkeys(str(r["critic"]) for r in weights)
@@ -189,11 +181,7 @@ def draw(rows: Sequence[Row]) -> Figure:
             places, heights = column(own, "layer"), column(own, "value")
             wide = places[1] - places[0]
             axes.bar(places, heights, wide, color=colour, alpha=0.8, label=when)
-        axes.set(
-            title=f"weights, few layers of leaky ReLU, {kind}",
-            xlabel="value",
-            yticks=[],
-        )
-        axes.title.set_size(10)
+        axes.set(xlabel="value", yticks=[])
+        axes.set_title(f"weights, few layers of leaky ReLU, {kind}", size=10)
         axes.legend(fontsize=8)
     return fig

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import product
 from statistics import mean
 from typing import Any, NamedTuple
 
@@ -17,10 +18,7 @@ from experiments.studies.critics import NAMES
 from experiments.studies.study import Claim, Row, column, declared, figure, select
 from lightning_modules import GAN
 from lightning_modules.core.random import RandomStream
-from lightning_modules.functional.adversarial import (
-    discriminator_loss,
-    jensen_shannon_estimate,
-)
+from lightning_modules.functional import adversarial
 from lightning_modules.functional.slope import estimate_on_plan
 from lightning_modules.functional.transport import wasserstein_distance
 from lightning_modules.generative.base import GenerativeModule
@@ -48,11 +46,8 @@ class Settings(NamedTuple):
 
 def run(settings: Settings) -> list[Row]:
     """Train the three methods and keep the curves of each."""
-    rows: list[Row] = []
-    for seed in settings.seeds:
-        for method in NAMES:
-            rows += _curves(settings, method, seed)
-    return rows
+    runs = product(settings.seeds, NAMES)
+    return [row for seed, method in runs for row in _curves(settings, method, seed)]
 
 
 def _curves(settings: Settings, method: str, seed: int) -> list[Row]:
@@ -77,26 +72,23 @@ def _estimate_and_exact(module: GenerativeModule, data: Digits, step: int) -> Ro
     exact = _exact(held_out, fake)
     real = real[: len(fake)]
     if isinstance(module, GAN):
-        loss = discriminator_loss(module.critic(real), module.critic(fake))
-        return {"estimate": float(jensen_shannon_estimate(loss)), "exact": exact}
+        loss = adversarial.discriminator_loss(module.critic(real), module.critic(fake))
+        return {
+            "estimate": float(adversarial.jensen_shannon_estimate(loss)),
+            "exact": exact,
+        }
     epsilon = RandomStream(data.seed, step, "plan").uniform(len(real))
     plan = estimate_on_plan(module.critic, real, fake[: len(real)], epsilon)
-    return {
-        "estimate": float(plan.raw),
-        "per_slope": float(plan.per_slope),
-        "exact": exact,
-    }
+    estimates = {"estimate": float(plan.raw), "per_slope": float(plan.per_slope)}
+    return {**estimates, "exact": exact}
 
 
 def correlations(
-    rows: Sequence[Row],
-    method: str,
-    estimate: str = "estimate",
-    warm_up: float = WARM_UP,
+    rows: Sequence[Row], method: str, key: str = "estimate", warm_up: float = WARM_UP
 ) -> list[float]:
     """Spearman's rank correlation with exact W1 after the warm-up, for each seed."""
     return [
-        float(spearmanr(column(own, estimate), column(own, "exact")).statistic)
+        float(spearmanr(column(own, key), column(own, "exact")).statistic)
         for own in _by_seed(rows, method, warm_up)
     ]
 
@@ -161,14 +153,9 @@ def draw(rows: Sequence[Row]) -> Figure:
         (second,) = twin.plot(steps, column(own, "exact"), "--", color="#d1495b")
         third = twin.axhline(float(own[0]["floor"]), color="#d1495b", linestyle=":")
         each = ", ".join(f"{value:.2f}" for value in correlations(rows, method))
-        panel.set(
-            title=f"{NAMES[method]}: rank correlation {each}",
-            xlabel="generator updates",
-            ylabel=name,
-        )
-        panel.title.set_size(10)
+        panel.set(xlabel="generator updates", ylabel=name)
+        panel.set_title(f"{NAMES[method]}: rank correlation {each}", size=10)
         twin.set_ylabel("exact W1 to held-out data")
-        panel.legend(
-            [first, second, third], [name, "exact W1", "half to half"], fontsize=8
-        )
+        labels = name, "exact W1", "half to half"
+        panel.legend((first, second, third), labels, fontsize=8)
     return fig

@@ -19,10 +19,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from lightning.pytorch import seed_everything
 from rich.progress import track
-from sklearn.neighbors import (
-    KNeighborsClassifier,
-    NeighborhoodComponentsAnalysis,
-)
+from sklearn import neighbors
 
 from datamodules import LabelledTable
 from experiments.jobs import command_parser
@@ -67,8 +64,9 @@ def components(table: str, split: int) -> float:
     data.setup()
     parts = data.train_set, data.test_set
     (x, y), (test_x, test_y) = ((p.x.numpy(), p.y.numpy()) for p in parts)
-    learner = NeighborhoodComponentsAnalysis(random_state=split, max_iter=200).fit(x, y)
-    classifier = KNeighborsClassifier(config["model"]["init_args"]["k"])
+    learner = neighbors.NeighborhoodComponentsAnalysis(max_iter=200, random_state=split)
+    learner.fit(x, y)
+    classifier = neighbors.KNeighborsClassifier(config["model"]["init_args"]["k"])
     classifier.fit(learner.transform(x), y)
     return float(classifier.score(learner.transform(test_x), test_y))
 

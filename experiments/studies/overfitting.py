@@ -83,10 +83,7 @@ def draw(rows: Sequence[Row]) -> Figure:
         own = select(rows, method=method)
         for key, colour in (("train", "#30638e"), ("val", "#d1495b")):
             panel.plot(column(own, "step"), column(own, key), color=colour, label=key)
-        panel.set(
-            title=NAMES[method],
-            xlabel="generator updates",
-            ylabel="critic's estimate",
-        )
+        label = "critic's estimate"
+        panel.set(title=NAMES[method], xlabel="generator updates", ylabel=label)
         panel.legend()
     return fig

@@ -152,9 +152,8 @@ def draw(rows: Sequence[Row]) -> Figure:
     right.axhspan(0.95, 1.05, color=GREY, alpha=0.25)
     right.axhline(1, color=GREY)
     _lines(right, rows, "per_slope")
-    right.set(
-        title="both: estimate / mean slope / W1", xlabel="t = W1", ylim=(0.8, 1.1)
-    )
+    title = "both: estimate / mean slope / W1"
+    right.set(title=title, xlabel="t = W1", ylim=(0.8, 1.1))
     left.legend(fontsize=8, loc="upper left")
     middle.legend(fontsize=8, loc=(0.55, 0.2))
     right.legend(fontsize=8, loc="lower left")
@@ -168,12 +167,9 @@ def _lines(axes: Axes, rows: Sequence[Row], key: str) -> None:
         own = select(rows, method=method, width=width)
         shifts = sorted(set(column(own, "shift")))
         means = [mean(column(select(own, shift=t), key)) / t for t in shifts]
-        clipped = method == "wgan"
-        axes.plot(
-            shifts,
-            means,
-            marker=markers.get(width, "x"),
-            color=RED if clipped else BLUE,
-            linestyle="--" if clipped else "-",
-            label=f"{NAMES[method]}, width {width:g}",
+        colour, line = (RED, "--") if method == "wgan" else (BLUE, "-")
+        style, label = (
+            markers.get(width, "x") + line,
+            f"{NAMES[method]}, width {width:g}",
         )
+        axes.plot(shifts, means, style, color=colour, label=label)

@@ -15,17 +15,13 @@ from experiments.studies import critics
 from experiments.studies.alternating import conv_critic, generators
 from experiments.studies.study import Claim, Row, column, declared, figure, select
 from lightning_modules.core.random import RandomStream
-from lightning_modules.functional.adversarial import (
-    non_saturating_generator_loss,
-    saturating_generator_loss,
-    wasserstein_generator_loss,
-)
+from lightning_modules.functional import adversarial
 
 Cost = Callable[[Tensor], Tensor]
 COSTS: dict[str, tuple[str, Cost]] = {
-    "log(1 - D)": ("gan", saturating_generator_loss),
-    "-log D": ("gan", non_saturating_generator_loss),
-    "-f": ("wgan_gp", wasserstein_generator_loss),
+    "log(1 - D)": ("gan", adversarial.saturating_generator_loss),
+    "-log D": ("gan", adversarial.non_saturating_generator_loss),
+    "-f": ("wgan_gp", adversarial.wasserstein_generator_loss),
 }
 SMOOTH = 9  # measurements under the running mean that is drawn
 WARM_UP = 0.1  # share of the updates in which a critic finds its feet

@@ -28,11 +28,8 @@ from experiments import records
 from experiments.provenance import ROOT, data_root
 from experiments.records import Record
 from experiments.results.tables import TABLES, Table
-from experiments.tuning.candidates import (
-    SOURCE,
-    AdaptationCandidate,
-    adaptation_candidates,
-)
+from experiments.tuning import candidates
+from experiments.tuning.candidates import AdaptationCandidate
 from experiments.tuning.search import Search
 from lightning_modules.core.alternating import evaluating
 from wasserstein_critics.cli.config_files import read_config
@@ -119,9 +116,9 @@ def arguments(
     ]
 
 
-def rank(candidates: Sequence[Record]) -> list[Record]:
+def rank(scored: Sequence[Record]) -> list[Record]:
     """Means over the tasks; admissible candidates first, by their disagreement."""
-    rows = [{**record, **_means(record["tasks"].values())} for record in candidates]
+    rows = [{**record, **_means(record["tasks"].values())} for record in scored]
     best = max((row["source_accuracy"] for row in rows), default=0.0)
     for row in rows:
         row["admissible"] = row["source_accuracy"] >= best - SLACK
@@ -144,6 +141,6 @@ def describe(record: Record) -> str:
 
 
 SEARCHES = {
-    data: Search(data, adaptation_candidates(data), evaluate, rank, describe)
-    for data in SOURCE["adaptation"]
+    data: Search(data, candidates.adaptation_candidates(data), evaluate, rank, describe)
+    for data in candidates.SOURCE["adaptation"]
 }
