@@ -176,7 +176,14 @@ class ReadInteractions(InteractionSource, Protocol):
         """Interactions of ``train``, ``val``, ``test``, ``seen`` or ``all``."""
 
 
-# Methods ------------------------------------------------------------------------------
+# Networks and methods -----------------------------------------------------------------
+
+
+@runtime_checkable
+class HasLatents(Protocol):
+    """A generator that says how wide its latents (n, latent_dim) are."""
+
+    latent_dim: int
 
 
 @runtime_checkable

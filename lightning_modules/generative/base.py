@@ -14,7 +14,11 @@ from lightning_modules.core.module import AlternatingModule
 from lightning_modules.core.optimisation import Learner, OptimizerSpec, check_specs
 from lightning_modules.core.penalty import GradientPenalty, check_penalised
 from lightning_modules.core.random import RandomStream
-from lightning_modules.data_contracts.contracts import SampleShape, samples_of
+from lightning_modules.data_contracts.contracts import (
+    HasLatents,
+    SampleShape,
+    samples_of,
+)
 from lightning_modules.generative.evaluation import GenerativeEvaluator
 from lightning_modules.generative.shapes import check_shapes
 
@@ -76,14 +80,14 @@ class GenerativeModule(AlternatingModule):
             warmup=warmup,
             compile=compile,
         )
-        if not isinstance(getattr(generator, "latent_dim", None), int):
+        if not isinstance(generator, HasLatents):
             raise ValueError(
                 f"generator {type(generator).__name__} needs an integer attribute "
                 "latent_dim, the dimension of the latents that it maps to samples."
             )
         self.generator, self.critic = generator, critic
         self.penalty: GradientPenalty | None = None
-        self.latent_dim = cast(int, generator.latent_dim)
+        self.latent_dim = generator.latent_dim
         factories = critic_optimizer, critic_scheduler, critic_clip_norm
         self.critic_spec = OptimizerSpec("critic_", trainable(critic), *factories)
         factories = generator_optimizer, generator_scheduler, generator_clip_norm

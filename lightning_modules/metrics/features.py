@@ -8,6 +8,7 @@ from typing import Any, Self, cast
 import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
+from typing_extensions import override
 
 from lightning_modules.core.recipe import load_network
 
@@ -74,7 +75,8 @@ class FrozenFeatures(nn.Module):
         """The frozen copy."""
         return self._hidden[0]
 
-    def train(self, mode: bool = True) -> Self:  # noqa: ARG002
+    @override
+    def train(self, mode: bool = True) -> Self:
         """Stay in eval mode; ``mode`` is ignored."""
         return super().train(False)
 
