@@ -46,7 +46,8 @@ class CriticWeights(EveryNSteps):
             clip = pl_module.clip
             saturation = clip_saturation(_flat(pl_module.clipped_parameters()), clip)
             log_scalars(trainer, {"train/clip_saturation": saturation})
-        weights = _flat(require_critic(self, pl_module).critic.parameters())
+        critic = require_critic(self, pl_module).get_submodule("critic")
+        weights = _flat(critic.parameters())
         _log_histogram(trainer, finite(weights), clip)
 
 

@@ -177,9 +177,10 @@ class TransportMonitor(EveryNSteps):
         seed = int(noise.uniform(1).item() * 2**24)
         real, fake = pl_module.transport_samples(batch, seed)
         real, fake = real[: self.n], fake[: self.n]
-        with evaluating(pl_module.critic):
+        critic = pl_module.get_submodule("critic")
+        with evaluating(critic):
             epsilon = noise.uniform(len(real))
-            return estimate_on_plan(pl_module.critic, real, fake, epsilon)
+            return estimate_on_plan(critic, real, fake, epsilon)
 
 
 def _distance(module: ComparesSamples, one: Any, other: Any, step: int) -> Tensor:

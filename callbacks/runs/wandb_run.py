@@ -117,10 +117,9 @@ class WandbRun(Callback):
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Upload the exported generator; by now `ExportNetwork` has written it."""
         logger = _wandb_logger(trainer)
-        if logger is None or not isinstance(pl_module, DrawsSamples):
-            return
-        recipe = recipe_of(pl_module.get_submodule("generator"))
-        if recipe is None:
+        generator = dict(pl_module.named_children()).get("generator")
+        recipe = None if generator is None else recipe_of(generator)
+        if logger is None or recipe is None or not isinstance(pl_module, DrawsSamples):
             return
         import wandb
 

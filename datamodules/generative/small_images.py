@@ -25,11 +25,13 @@ class SmallImages(InMemoryDataModule):
     The last ``n_val`` training images serve for validation.
 
     Args:
-        root: Folder with the files.
-        image_size: Height and width of the images, 28 or 32.
+        root: Folder with the files; of MNIST the one above ``MNIST/raw``.
+        image_size: Height and width of the images. MNIST has 28; 32 is for networks
+            that halve the size five times, and adds a black border of two pixels.
         n_val: Training images kept for validation. With 0 all are trained on and
             serve for validation too.
-        download: Fetch missing files.
+        download: Fetch missing files: about 12 MB for MNIST, 31 for FashionMNIST, 170
+            for CIFAR10.
         **options: Options of `InMemoryDataModule`.
 
     Raises:
@@ -78,9 +80,8 @@ class MNIST(SmallImages):
     """Handwritten digits: x is float32 (n, 1, size, size).
 
     Reads the four idx files below ``<root>/MNIST/raw``, unpacked or as ``.gz``, see
-    `IdxFiles`; the download is about 12 MB. 60,000 training and 10,000 test images of
-    28 x 28. Size 32 is for networks that halve the size five times: the images then get
-    a black border of two pixels. The arguments are those of `SmallImages`.
+    `IdxFiles`. 60,000 training and 10,000 test images of 28 x 28. The arguments are
+    those of `SmallImages`.
     """
 
     source: ClassVar[type[datasets.MNIST]] = datasets.MNIST
@@ -99,7 +100,7 @@ class FashionMNIST(MNIST):
     """Images of clothes in the form of MNIST, below ``<root>/FashionMNIST/raw``.
 
     Ten classes: T-shirt, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag,
-    ankle boot. Everything else is as for `MNIST`; the download is about 31 MB.
+    ankle boot. Everything else is as for `MNIST`.
 
     References:
         arXiv:1708.07747.
@@ -115,13 +116,12 @@ class CIFAR10(SmallImages):
     ``cifar10_batch_<i>.png``: row r of strip i is image 1000 i + r, its 1024 RGB
     pixels line by line; strips from 50 on are the test set, and any number of strips
     will do), the folder ``cifar-10-batches-py``, the archive
-    ``cifar-10-python.tar.gz``. The last two are checked by md5 sum; the download is
-    about 170 MB. 50,000 training and 10,000 test images of 32 x 32; for size 28 they
-    are resized, with anti-aliasing.
+    ``cifar-10-python.tar.gz``. The last two are checked by md5 sum. 50,000 training
+    and 10,000 test images of 32 x 32.
 
     Args:
         root: Folder with the files.
-        image_size: Height and width of the images, 32 or 28.
+        image_size: 32, or 28 (resized, with anti-aliasing).
         **options: Other options of `SmallImages`.
     """
 

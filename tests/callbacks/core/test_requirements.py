@@ -1,15 +1,26 @@
 """What a callback needs is refused in one sentence, and else handed over."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+import torch
 from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.demos.boring_classes import BoringModel
+from typing_extensions import get_protocol_members
 
 from callbacks.core import requirements
 from datamodules import PlantedInteractions, PointClouds, ShiftedBlobs
-from lightning_modules import BPR, WGAN, MLPCritic, MLPGenerator, Popularity
+from lightning_modules import (
+    BPR,
+    WGAN,
+    MLPCritic,
+    MLPGenerator,
+    Popularity,
+    SourceOnly,
+)
+from lightning_modules.data_contracts import contracts
 
 
 class Watch(Callback):
@@ -50,6 +61,30 @@ def test_a_module_is_handed_over_or_refused(
         ValueError, match=rf"^Watch .*{says}.*: remove it from trainer\.c"
     ):
         require(Watch(), BoringModel())
+
+
+def test_a_method_that_compares_domains_without_a_critic_is_refused() -> None:
+    encoder, classifier = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+    with pytest.raises(ValueError, match="a critic, and SourceOnly has none"):
+        requirements.require_critic(Watch(), SourceOnly(encoder, classifier, 2))
+
+
+@pytest.mark.parametrize(
+    ("protocol", "make"),
+    [
+        (contracts.DrawsSamples, game),
+        (contracts.ComparesSamples, game),
+        (contracts.HasAverage, game),
+        (contracts.HasPoints, BPR),
+        (contracts.RanksItems, lambda: Popularity().evaluator),
+    ],
+)
+def test_isinstance_of_python_3_12_finds_every_member(
+    protocol: type, make: Callable[[], Any]
+) -> None:
+    """It asks no ``__getattr__``, which is what hands out networks."""
+    for name in get_protocol_members(protocol):
+        inspect.getattr_static(make(), name)
 
 
 def test_the_part_of_a_module_that_ranks_is_handed_over_or_refused() -> None:
