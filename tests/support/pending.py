@@ -54,7 +54,6 @@ PENDING: dict[str, set[str]] = {
         "callbacks/runs/wandb_run.py: generator",
         "callbacks/runs/wandb_run.py: mode",
         "callbacks/runs/wandb_run.py: monitor",
-        "experiments/studies/two_gaussians.py: penalty_weight",
         "lightning_modules/adaptation/base.py: batch_size",
         "lightning_modules/adaptation/base.py: datamodule",
         "lightning_modules/adaptation/checks.py: domain_names",
