@@ -81,14 +81,14 @@ def execute(name: str, rounds: int) -> None:
 def main(words: list[str] | None = None) -> None:
     """The command line."""
     parser = command_parser("benchmarks", __doc__)
-    known = [*BENCHMARKS, *TABLES, "page"]
-    text = f"of {', '.join(known)} (default: {', '.join(BENCHMARKS)})"
+    choices = [*BENCHMARKS, *TABLES, "page"]
+    text = f"of {', '.join(choices)} (default: {', '.join(BENCHMARKS)})"
     parser.add_argument("names", nargs="*", metavar="NAME", help=text)
     text = "that count, at least 2 (default: %(default)s)"
     parser.add_argument("--rounds", type=at_least(2), default=ROUNDS, help=text)
     args = parser.parse_args(words)
-    if unknown := [name for name in args.names if name not in known]:
-        parser.error(f"unknown NAME {unknown[0]}: choose from {', '.join(known)}")
+    if unknown := [name for name in args.names if name not in choices]:
+        parser.error(f"unknown NAME {unknown[0]}: choose from {', '.join(choices)}")
     warnings.filterwarnings("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     for name in args.names or BENCHMARKS:

@@ -32,7 +32,7 @@ def _resnets() -> tuple[nn.Module, nn.Module]:
 
 
 def pairs() -> dict[str, generative.Pair]:
-    """What is trained."""
+    """The networks that are trained."""
     small = {n: generative.PAIRS[n] for n in ("points", "digits", "mnist-64")}
     big = {
         f"resnet-{n}": generative.Pair(IMAGE, n, _resnets, "32 x 32, ResNet 128")
@@ -45,9 +45,9 @@ def peak_memory(device: str) -> int:
     """Bytes at the highest point since the last call."""
     if device != "cuda":
         return 0
-    held = torch.cuda.max_memory_allocated()
+    peak = torch.cuda.max_memory_allocated()
     torch.cuda.reset_peak_memory_stats()
-    return held
+    return peak
 
 
 def accelerator(rounds: int) -> list[Row]:

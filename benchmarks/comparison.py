@@ -20,7 +20,7 @@ class Goal:
         return f"at most {self.most}" if self.most else f"at least {self.least}"
 
     def met(self, ratio: float) -> bool:
-        """Whether a ratio keeps it."""
+        """Whether a ratio is within the bound."""
         return ratio <= self.most if self.most else ratio >= (self.least or 0)
 
 

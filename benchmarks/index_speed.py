@@ -30,15 +30,14 @@ def index_speed(n: int = 1_000_000) -> list[dict[str, object]]:
     """A row for each kind of index, each built once: one takes half an hour."""
     neighbour_index.find_faiss().omp_set_num_threads(1)
     points = clustered(n + 2 * QUERIES, seed=0)
-    rows, typical, asked = points.tensor_split([n, n + QUERIES])
-    queries = asked.numpy()
+    rows, typical, queries = points.tensor_split([n, n + QUERIES])
     exact, table = None, []
     for kind in neighbour_index.KINDS:
         start = time.perf_counter()
         index = neighbour_index.build_index(rows, kind, queries=typical)  # type: ignore[arg-type]
         built = time.perf_counter() - start
         start = time.perf_counter()
-        _, neighbours = index.search(queries, K)
+        _, neighbours = index.search(queries.numpy(), K)
         rate = QUERIES / (time.perf_counter() - start)
         exact = neighbours if exact is None else exact
         table.append(

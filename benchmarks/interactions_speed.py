@@ -37,7 +37,7 @@ def write_pairs(path: Path, rows: int, prefix: str) -> None:
 
 
 def ready(path: Path) -> dict[str, float]:
-    """What this process takes to read the file and make the first batch."""
+    """Cost of reading the file and making the first batch, in this process."""
     spent = Spent()
     with spending(spent):
         data = Interactions(str(path))

@@ -28,7 +28,7 @@ class StopAtFirstStep(pl.Callback):
     """Ends training with its first batch."""
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Says when that was, on the clock that all processes share."""
+        """Write the time, on the clock that all processes share."""
         Path(os.environ["FIRST_STEP"]).write_text(str(time.monotonic()))
         trainer.should_stop = True
         trainer.limit_val_batches = 0
@@ -41,15 +41,15 @@ def ran(words: Sequence[str], **variables: str) -> Spent:
         RuntimeError: If it fails.
     """
     start = time.monotonic()
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as output:
         child = subprocess.Popen(
-            words, cwd=ROOT, stdout=said, stderr=said, env=os.environ | variables
+            words, cwd=ROOT, stdout=output, stderr=output, env=os.environ | variables
         )
         _, status, used = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
         if child.returncode:
-            said.seek(0)
-            end = said.read().decode(errors="replace")[-2000:]
+            output.seek(0)
+            end = output.read().decode(errors="replace")[-2000:]
             raise RuntimeError(f"{' '.join(words)} failed:\n{end}")
     wall = time.monotonic() - start
     return Spent(wall, used.ru_utime, used.ru_maxrss * 1024)
@@ -58,11 +58,11 @@ def ran(words: Sequence[str], **variables: str) -> Spent:
 def first_step() -> Spent:
     """From the start of ``fit`` to the end of its first batch."""
     with tempfile.TemporaryDirectory() as folder:
-        told = Path(folder, "first")
+        clock = Path(folder, "first")
         runs = f"--trainer.logger.init_args.save_dir={folder}/runs"
         start = time.monotonic()
-        spent = ran([*FIT, runs], FIRST_STEP=str(told))
-        spent.wall = float(told.read_text()) - start
+        spent = ran([*FIT, runs], FIRST_STEP=str(clock))
+        spent.wall = float(clock.read_text()) - start
     return spent
 
 

@@ -87,9 +87,9 @@ def matching(name: str) -> list[str]:
 def execute_all(table: str, method: str, tasks: str, seed: int) -> int:
     """Execute the runs of one method and seed; returns an exit status."""
     runs = [Run(table, method, task, seed) for task in tasks.split(",")]
-    known = set(planned_runs(table, seed + 1))
+    planned = set(planned_runs(table, seed + 1))
     for run in runs:
-        if run not in known:
+        if run not in planned:
             sys.stderr.write(f"error: table {table} has no run {run.name}.\n")
             return 2
     for run in runs:

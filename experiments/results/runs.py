@@ -71,13 +71,13 @@ def read_records(table: str) -> list[Record]:
     plan = TABLES[table]
     methods = {method: i for i, method in enumerate(plan.methods)}
     tasks = {task: i for i, task in enumerate(plan.tasks_of(table))}
-    known = [
+    shown = [
         record
         for record in table_file(table).read()
         if record["method"] in methods and record["task"] in tasks
     ]
     return sorted(
-        known, key=lambda r: (r["seed"], tasks[r["task"]], methods[r["method"]])
+        shown, key=lambda r: (r["seed"], tasks[r["task"]], methods[r["method"]])
     )
 
 

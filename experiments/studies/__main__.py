@@ -60,8 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = jobs.command_parser("experiments.studies", __doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     runs = commands.add_parser("run", help="run and draw studies")
-    known = f"of {', '.join(STUDIES)}; all of them by default"
-    runs.add_argument("names", nargs="*", metavar="NAME", help=known)
+    choices = f"of {', '.join(STUDIES)}; all of them by default"
+    runs.add_argument("names", nargs="*", metavar="NAME", help=choices)
     runs.add_argument("--missing", action="store_true", help="only those without rows")
     jobs.add_jobs_option(runs)
     listed = "`study NAME --settings` lists the settings of a study."
@@ -74,31 +74,31 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """What the command line asks for; the exit code comes back."""
+    """Run the command line; returns the exit status."""
     parser = _parser()
-    given, rest = parser.parse_known_args(arguments)
-    if rest and given.command != "study":
+    args, rest = parser.parse_known_args(arguments)
+    if rest and args.command != "study":
         parser.error(f"unknown arguments: {' '.join(rest)}")
-    if given.command == "study":
+    if args.command == "study":
         rest = ["--help" if word == "--settings" else word for word in rest]
-        if rest and not given.docs and "--help" not in rest:
+        if rest and not args.docs and "--help" not in rest:
             parser.error(
                 "settings of your own need --docs DIRECTORY, so that the published "
                 "figures keep those of configs/studies."
             )
-        files.run_study(given.name, rest, given.docs or DOCS)
+        files.run_study(args.name, rest, args.docs or DOCS)
         return 0
-    if given.command == "page":
+    if args.command == "page":
         failed = files.draw_all(DOCS)
         files.write_page(DOCS)
         return 1 if failed else 0
-    if unknown := [name for name in given.names if name not in STUDIES]:
+    if unknown := [name for name in args.names if name not in STUDIES]:
         parser.error(f"no study {', '.join(unknown)}: choose from {', '.join(STUDIES)}")
-    names = given.names or list(STUDIES)
-    if given.missing:
+    names = args.names or list(STUDIES)
+    if args.missing:
         names = [name for name in names if _missing(name)]
     again = "python -m experiments.studies run --missing"
-    return jobs.exit_status(lambda: run(names, given.jobs), again)
+    return jobs.exit_status(lambda: run(names, args.jobs), again)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Whether what the critic says follows what the samples are worth."""
+"""Correlation of the critic's estimate with the quality of the samples."""
 
 import math
 from collections.abc import Sequence

@@ -81,10 +81,10 @@ def settings_of(name: str, arguments: Sequence[str]) -> Any:
     for key, kind in get_type_hints(study.Settings).items():
         about = {"default": values[key], "help": notes[key]}
         parser.add_argument(f"--{key}", type=kind, **about)
-    given = parser.parse_args([f"--config={config}", *arguments])
+    settings = parser.parse_args([f"--config={config}", *arguments])
     for option in ("config", "docs"):
-        given.pop(option, None)
-    return study.Settings(**given.as_dict())
+        settings.pop(option, None)
+    return study.Settings(**settings.as_dict())
 
 
 def draw(name: str, docs: Path) -> None:

@@ -1,4 +1,4 @@
-"""How close a critic trained to the end on fixed points comes to their exact W1."""
+"""Estimates of critics trained to the end on fixed points, beside their exact W1."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

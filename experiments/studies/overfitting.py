@@ -1,4 +1,4 @@
-"""A critic that memorises its training images, and how its estimate shows it."""
+"""Estimates of a critic that memorises its training images."""
 
 from collections.abc import Sequence
 from statistics import mean
@@ -62,7 +62,7 @@ def gap(rows: Sequence[Row], method: str, sixth: int) -> float:
 
 
 def claims(rows: Sequence[Row]) -> list[Claim]:
-    """Whether the two estimates part, and by how much, for both methods alike."""
+    """Size and growth of the gap between the two estimates, for both methods."""
     claims: list[Claim] = []
     for method in METHODS:
         own = select(rows, method=method)

@@ -34,7 +34,7 @@ class Claim:
 
     @property
     def holds(self) -> bool:
-        """Whether the statement was borne out."""
+        """True if the number is within the bounds."""
         return self.low <= self.value <= self.high
 
     @property

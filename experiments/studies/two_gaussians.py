@@ -1,4 +1,4 @@
-"""What critics estimate between two Gaussians, one of them a frozen generator.
+"""Estimates of critics between two Gaussians, one of them a frozen generator.
 
 Real points are N((t, 0), I), generated ones N(0, I), so W1 is exactly t. The penalised
 problem of WGAN-GP has its optimum at t (1 + t / (2 lambda)), see docs/theory.md; a

@@ -101,7 +101,7 @@ def _points(name: str, real: Tensor, fake: Tensor) -> list[Row]:
 
 
 def claims(rows: Sequence[Row]) -> list[Claim]:
-    """How well each critic knows the exact potential."""
+    """Agreement of each critic with the exact potential."""
     clipped, penalised = (
         np.array(column(select(rows, part="correlation", method=m), "value"))
         for m in METHODS

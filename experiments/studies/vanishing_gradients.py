@@ -1,4 +1,4 @@
-"""What a generator learns from a discriminator that has become too good."""
+"""Gradients that a generator gets from a discriminator that is nearly optimal."""
 
 from collections.abc import Callable, Mapping, Sequence
 from statistics import mean

@@ -25,14 +25,14 @@ def searches() -> dict[str, Search[Any]]:
 
 def main() -> int:
     """The command line."""
-    known = searches()
+    every_search = searches()
     parser = command_parser("experiments.tuning", __doc__)
-    parser.add_argument("data", choices=sorted(known), help="for which data set")
+    parser.add_argument("data", choices=sorted(every_search), help="for which data set")
     add_jobs_option(parser)
     parser.add_argument("--method", help="only the candidates of this one")
     parser.add_argument("--one", help="train this candidate, even if it is finished")
     args = parser.parse_args()
-    search = known[args.data]
+    search = every_search[args.data]
     for word, names in ((args.method, search.methods), (args.one, search.candidates)):
         if word is not None and word not in names:
             parser.error(f"{word} is unknown: choose from {', '.join(names)}")

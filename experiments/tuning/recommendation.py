@@ -51,7 +51,7 @@ def rank(candidates: Sequence[Record]) -> list[Record]:
 
 
 def describe(record: Record) -> str:
-    """What was validated, and the score."""
+    """The metric of the validation, and the score."""
     return f"{record['monitor']} {record['score']:.4f}"
 
 

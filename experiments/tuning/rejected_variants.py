@@ -11,7 +11,7 @@ from lightning_modules.recommendation.pairwise import PairBatch
 
 
 class DroppedCML(SmoothCML):
-    """Coordinates of users and of liked items are dropped in training.
+    """Dropout on the coordinates of users and of positive items in training.
 
     Args:
         rate: Share of the coordinates that are set to 0.
@@ -25,13 +25,13 @@ class DroppedCML(SmoothCML):
     def metric_loss(
         self, user: Tensor, positive: Tensor, negative: Tensor, weight: Tensor
     ) -> Tensor:
-        """The smooth hinge between what is left."""
+        """The smooth hinge between the coordinates that remain."""
         user, positive = (dropout(rows, self.rate) for rows in (user, positive))
         return super().metric_loss(user, positive, negative, weight)
 
 
 class SymmetricCML(SmoothCML):
-    """Positive items nearer to their user than to the other users of the batch.
+    """A positive item must be nearer to its user than to the batch's other users.
 
     Args:
         share: Weight of that half, beside 1 for the users' half.

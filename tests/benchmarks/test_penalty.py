@@ -1,11 +1,37 @@
-"""The eager and the compiled penalty."""
+"""The penalty: eager, compiled, and on every fourth critic update."""
 
 from typing import Any
 
 import pytest
 import torch
 
-from benchmarks import penalty
+from benchmarks import generative, lazy, penalty
+
+
+def test_the_lazy_penalty_is_one_full_update_in_four(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    costs = iter([10, 5, 3])  # with penalty, without, the generator's
+    monkeypatch.setattr(lazy, "count", lambda _: next(costs))
+    ratio = lazy.work_ratio(generative.PAIRS["points"])
+    assert ratio == pytest.approx((5 * 10 + 3) / (5 * (10 + 3 * 5) / 4 + 3))
+
+
+def test_quality_is_of_the_seeds_that_both_have() -> None:
+    records = [
+        {"method": method, "seed": seed, "metrics": dict.fromkeys(lazy.SHOWN, value)}
+        for method, value in (("wgan_gp", 2.0), ("wgan_gp_lazy", 3.0))
+        for seed in range(2)
+    ]
+    extra = dict.fromkeys(lazy.SHOWN, 100.0)
+    records.append({"method": "wgan_gp", "seed": 2, "metrics": extra})
+    every, fourth = lazy._compared(records, {"wgan_gp": "every", "wgan_gp_lazy": "4th"})
+    assert every["exact W1"] == "2 ± 0"
+    assert fourth == {
+        "penalty": "4th",
+        "seeds": "2",
+        **dict.fromkeys(lazy.SHOWN.values(), "3 ± 0"),
+    }
 
 
 def test_the_difference_of_gradients_is_relative() -> None:

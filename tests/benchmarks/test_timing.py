@@ -1,9 +1,11 @@
-"""Variants timed in turn."""
+"""Variants timed in turn, their goals, and the share of the machine's limit."""
 
 import time
 
 import pytest
 
+from benchmarks import work
+from benchmarks.comparison import Goal, compare
 from benchmarks.timing import Spent, alternate, spending, timed
 
 
@@ -55,3 +57,30 @@ def test_all_calls_of_a_function_count() -> None:
     spent = timed(lambda: calls.append(1), 3)
     assert (len(calls), spent.units) == (3, 3)
     assert spent.wall > 0
+
+
+@pytest.mark.parametrize(
+    ("goal", "verdict"),
+    [
+        (Goal(most=2.0), "at most 2.0: met"),
+        (Goal(least=2.5), "at least 2.5: **missed**"),
+    ],
+)
+def test_a_goal_is_said_to_be_met_or_missed(goal: Goal, verdict: str) -> None:
+    variants = {"a": lambda: Spent(wall=1.0), "b": lambda: Spent(wall=2.0)}
+    one, other = compare("sums", "sum", variants, 2, {"b": goal})
+    assert one["goal"] == ""
+    assert other["goal"] == verdict
+    assert other["ratio"] == "2.00 (2.00 to 2.00)"
+
+
+def test_the_share_of_the_limit_is_work_by_time_by_rate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(work, "matrix_rate", lambda: 1e9)
+    monkeypatch.setattr(work, "_time", lambda *_: 0.25)
+    monkeypatch.setattr(work, "count", lambda _: 200_000_000)
+    monkeypatch.setattr(work, "CASES", (("gan", "digits", 1, Goal(least=0.9)),))
+    (row,) = work.work(rounds=2)
+    assert row["share of the limit"] == "80%"
+    assert row["goal"] == "at least 90%: **missed**"

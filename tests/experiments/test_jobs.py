@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from experiments import jobs
+from experiments.provenance import require_root
 
 
 def test_a_process_that_does_not_end_when_asked_is_killed(
@@ -68,3 +69,13 @@ def test_a_lock_without_a_number_yet_is_respected(tmp_path: Path) -> None:
         jobs.alone(lock, "x"),
     ):
         pass
+
+
+def test_another_directory_than_the_root_is_refused_in_one_sentence(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sentence = f"^error: run this from the root of the checkout: cd {repository}$"
+    with pytest.raises(SystemExit, match=sentence):
+        require_root()
+    monkeypatch.chdir(repository)
+    require_root()

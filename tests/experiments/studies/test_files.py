@@ -6,7 +6,7 @@ import pytest
 
 from experiments.studies import files
 from experiments.studies.files import STUDIES
-from experiments.studies.study import Row, from_csv
+from experiments.studies.study import DECLARED, Row, from_csv
 
 SMALL = {
     "vanishing_gradients": "--steps 40 --every 4 --epochs [1] --width 4 --seeds [0,1]",
@@ -35,6 +35,13 @@ def test_a_small_run_leaves_rows_claims_and_a_figure(name: str, tmp_path: Path) 
     assert all(claim.value == claim.value for claim in claims)  # no NaN
     for claim in claims:
         assert claim.statement in files.block(name, tmp_path)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_declared_claim_is_made_by_its_study(name: str) -> None:
+    source = Path(files.__file__).with_name(f"{name}.py").read_text()
+    for key in DECLARED[name]["claims"]:
+        assert f'claim("{key}"' in source
 
 
 @pytest.mark.data
