@@ -35,11 +35,10 @@ PROGRAMS = ("wasserstein_critics", "experiments", "benchmarks")
 SOURCES = (*SHARED, *PROGRAMS)
 CONTRACTS = "lightning_modules/data_contracts/contracts.py"
 FOREIGN: Mapping[str, set[str]] = {
-    "lightning_modules/core/alternating.py": {"scaler", "_step_supports_amp_scaling"},
-    "lightning_modules/core/optimisation.py": {"scaler", "_step_supports_amp_scaling"},
     "lightning_modules/core/compiled.py": {"__qualname__"},
-    "lightning_modules/core/distributed.py": {"_device_mesh"},
-    "lightning_modules/core/recipe.py": {"name"},  # a class of a module
+    "lightning_modules/core/lightning_internals.py": {
+        *("_device_mesh", "_step_supports_amp_scaling")
+    },
     "lightning_modules/functional/transport.py": {"solver"},  # a function of POT
     "lightning_modules/networks/backbone.py": {"head"},  # timm's and torchvision's
     "datamodules/core/resumable.py": {"overfit_batches"},

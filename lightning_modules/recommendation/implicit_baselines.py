@@ -2,7 +2,7 @@
 
 import importlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -96,32 +96,18 @@ class ItemKNN(FittedRanker):
         return score[:, part]
 
 
-class _Factors(FittedRanker):
-    """Scores are products of a user's and an item's factors."""
-
-    user_factors: Tensor
-    item_factors: Tensor
-
-    def fitted(self, train: UserItems) -> Any:
-        """A model of the package, fitted."""
-        raise NotImplementedError
-
-    def solve(self, train: UserItems) -> Mapping[str, Tensor]:
-        """Both tables of factors."""
-        # implicit shares work among threads of its own: 10 times slower beside BLAS's
-        with threadpool_limits(1, "blas"):
-            model = self.fitted(train)
-        return {
-            "user_factors": torch.from_numpy(model.user_factors),
-            "item_factors": torch.from_numpy(model.item_factors),
-        }
-
-    def scores(self, users: Tensor, part: slice) -> Tensor:
-        """Products (n, m)."""
-        return self.user_factors[users] @ self.item_factors[part].T
+def _tables(fit: Callable[[UserItems], Any], train: UserItems) -> dict[str, Tensor]:
+    """Factors of users and of items that a model of the package ends with."""
+    # implicit shares work among threads of its own: 10 times slower beside BLAS's
+    with threadpool_limits(1, "blas"):
+        model = fit(train)
+    return {
+        "user_factors": torch.from_numpy(model.user_factors),
+        "item_factors": torch.from_numpy(model.item_factors),
+    }
 
 
-class WRMF(_Factors):
+class WRMF(FittedRanker):
     r"""Weighted matrix factorisation by alternating least squares.
 
     .. math:: \min \sum_{ij} c_{ij} (x_{ij} - \langle u_i, v_j \rangle)^2
@@ -146,6 +132,9 @@ class WRMF(_Factors):
         10.0
     """
 
+    user_factors: Tensor
+    item_factors: Tensor
+
     def __init__(
         self,
         dim: int = 64,
@@ -161,8 +150,15 @@ class WRMF(_Factors):
         self.save_hyperparameters()
         self.dim, self.l2, self.alpha, self.sweeps = dim, l2, alpha, sweeps
 
-    def fitted(self, train: UserItems) -> Any:
-        """See `_Factors`."""
+    def solve(self, train: UserItems) -> Mapping[str, Tensor]:
+        """Both tables of factors."""
+        return _tables(self._fitted, train)
+
+    def scores(self, users: Tensor, part: slice) -> Tensor:
+        """Products of factors (n, m)."""
+        return self.user_factors[users] @ self.item_factors[part].T
+
+    def _fitted(self, train: UserItems) -> Any:
         model = _implicit("cpu.als").AlternatingLeastSquares(
             factors=self.dim,
             regularization=self.l2,
@@ -174,7 +170,7 @@ class WRMF(_Factors):
         return model
 
 
-class ImplicitBPR(_Factors):
+class ImplicitBPR(FittedRanker):
     """The package's own `BPR`, by plain stochastic gradient descent on one thread.
 
     Its last factor is the item's bias.
@@ -195,6 +191,9 @@ class ImplicitBPR(_Factors):
         10
     """
 
+    user_factors: Tensor
+    item_factors: Tensor
+
     def __init__(
         self,
         dim: int = 64,
@@ -210,8 +209,15 @@ class ImplicitBPR(_Factors):
         self.save_hyperparameters()
         self.dim, self.lr, self.l2, self.epochs = dim, lr, l2, epochs
 
-    def fitted(self, train: UserItems) -> Any:
-        """See `_Factors`."""
+    def solve(self, train: UserItems) -> Mapping[str, Tensor]:
+        """Both tables of factors."""
+        return _tables(self._fitted, train)
+
+    def scores(self, users: Tensor, part: slice) -> Tensor:
+        """Products of factors (n, m)."""
+        return self.user_factors[users] @ self.item_factors[part].T
+
+    def _fitted(self, train: UserItems) -> Any:
         model = _implicit("cpu.bpr").BayesianPersonalizedRanking(
             factors=self.dim,
             learning_rate=self.lr,

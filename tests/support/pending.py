@@ -27,10 +27,7 @@ PENDING: dict[str, set[str]] = {
         "lightning_modules/metrics/features.py",
     },
     "mirrored": set(),
-    "ancestors": {
-        "ImplicitBPR",
-        "WRMF",
-    },
+    "ancestors": set(),
     "files": {
         "more than 750 files",
     },
