@@ -17,6 +17,7 @@ from lightning_modules import (
     MLPGenerator,
     WGANRMSprop,
 )
+from lightning_modules.core.module import AlternatingModule
 
 Game = GAN | WGAN | WGANGP
 
@@ -48,6 +49,17 @@ def fit(
     )
     trainer.fit(model, loader, loader)
     return trainer
+
+
+def keep_batches(module: AlternatingModule, batches: list[Any]) -> None:
+    """Have a module put what it prepares into a list."""
+    prepare = module.prepare
+
+    def prepare_and_keep(batch: Any) -> Any:
+        batches.append(batch)
+        return prepare(batch)
+
+    module.prepare = prepare_and_keep  # type: ignore[method-assign]
 
 
 def still(parameters: Any) -> torch.optim.Optimizer:

@@ -1,5 +1,6 @@
 """What is optimised, how it is clipped, and how its rates are scheduled."""
 
+import math
 from typing import Any
 
 import pytest
@@ -7,10 +8,20 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.plugins import MixedPrecision
 from torch import Tensor, nn
+from torch.optim import SGD
 from torch.optim.lr_scheduler import LinearLR, ReduceLROnPlateau
 from torch.utils.data import DataLoader
 
-from lightning_modules import GAN, WGANGP, MLPCritic, MLPGenerator
+from lightning_modules import GAN, WGANGP, LinearDecay, MLPCritic, MLPGenerator
+from lightning_modules.core.alternating import Turns, Warmup
+from lightning_modules.core.module import AlternatingModule
+from lightning_modules.core.optimisation import (
+    OptimizerSpec,
+    SpreadOverRun,
+    check_specs,
+    make_optimizers,
+    steps_of_run,
+)
 from lightning_modules.optim.paper_defaults import AdaptationAdam
 
 pytestmark = pytest.mark.filterwarnings(
@@ -102,3 +113,91 @@ def test_a_schedule_that_wants_a_metric_is_refused() -> None:
     module = GAN(*networks(), critic_scheduler=ReduceLROnPlateau)
     with pytest.raises(ValueError, match="ReduceLROnPlateau"):
         module.configure_optimizers()
+
+
+# Specifications -----------------------------------------------------------------------
+
+
+def spec(key: str, lr: float, **options: Any) -> OptimizerSpec:
+    weights = [nn.Parameter(torch.zeros(2))]
+    return OptimizerSpec(key, weights, lambda p: SGD(p, lr=lr), **options)
+
+
+def test_optimizers_stand_in_the_order_of_their_specifications() -> None:
+    def halved(optimizer: torch.optim.Optimizer) -> LinearLR:
+        return LinearLR(optimizer, 0.5)
+
+    specs = [spec("a_", 1.0), spec("b_", 2.0, scheduler=halved), spec("c_", 3.0)]
+    optimizers, schedules = make_optimizers(specs, lambda: pytest.fail("not needed"))
+    assert [o.defaults["lr"] for o in optimizers] == [1.0, 2.0, 3.0]
+    for one, optimizer in zip(specs, optimizers, strict=True):
+        assert optimizer.param_groups[0]["params"] == one.parameters
+    assert [s.optimizer for s in schedules] == [optimizers[1]]
+
+
+def test_only_a_schedule_that_lasts_as_long_as_training_is_told_how_long() -> None:
+    lengths = iter([7])
+    specs = [spec("", 1.0, scheduler=lambda o: LinearDecay(o))]
+    _, (schedule,) = make_optimizers(specs, lambda: next(lengths))
+    assert isinstance(schedule, SpreadOverRun)
+    assert schedule.total_iters == 7  # type: ignore[attr-defined]
+    assert not isinstance(LinearLR(SGD(specs[0].parameters)), SpreadOverRun)
+
+
+@pytest.mark.parametrize("limit", [0.0, -1.0, math.nan])
+def test_a_limit_of_the_gradient_norm_is_refused_by_the_key_of_its_optimizer(
+    limit: float,
+) -> None:
+    check_specs([spec("", 1.0), spec("critic_", 1.0, clip_norm=0.1)])
+    with pytest.raises(ValueError, match=r"^critic_clip_norm must be above 0"):
+        check_specs([spec("critic_", 1.0, clip_norm=limit)])
+
+
+# The length of a training -------------------------------------------------------------
+
+
+class Length(Callback):
+    """Asks how many counted steps the training has."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, AlternatingModule)
+        self.steps = steps_of_run(trainer, pl_module.turns)
+        trainer.should_stop = math.isinf(self.steps)
+
+
+@pytest.mark.parametrize(
+    ("options", "n_critic", "steps"),
+    [
+        ({"max_epochs": 2}, 1, 14),
+        ({"max_epochs": 2}, 3, 4),
+        ({"max_epochs": 2, "max_steps": 3}, 3, 3),
+        ({"max_epochs": 2, "max_steps": 30}, 3, 4),
+        ({"max_epochs": -1, "max_steps": 5}, 3, 5),
+        ({"max_epochs": 2, "limit_train_batches": 3}, 1, 6),
+    ],
+)
+def test_a_training_is_as_long_as_its_counted_steps(
+    options: dict[str, int], n_critic: int, steps: int
+) -> None:
+    length = Length()
+    run = trainer(callbacks=[length], **options)
+    run.fit(GAN(*networks(), n_critic=n_critic), batches(7))
+    assert length.steps == run.global_step == steps
+
+
+def test_a_training_without_an_end_is_infinitely_long() -> None:
+    length = Length()
+    run = trainer(callbacks=[length], max_epochs=-1)
+    run.fit(GAN(*networks()), batches(2))
+    assert length.steps == math.inf
+
+
+@pytest.mark.parametrize("warmup", [None, Warmup(4, 2, 3)])
+def test_steps_in_so_many_batches_are_those_that_become_due(
+    warmup: Warmup | None,
+) -> None:
+    turns, steps = Turns(2, warmup), 0
+    for batches_before in range(40):
+        assert Turns(2, warmup).steps_in(batches_before) == steps
+        steps += turns.due(steps)
+        turns.end()

@@ -17,6 +17,7 @@ from lightning_modules.core.optimisation import Learner, OptimizerSpec
 from lightning_modules.core.random import RandomStream
 from lightning_modules.data_contracts.contracts import samples_of
 from lightning_modules.generative.base import GenerativeModule
+from tests.support.games import keep_batches
 
 N, LATENT = 4, 3
 
@@ -92,7 +93,7 @@ class BiGAN(GenerativeModule):
 class TwoCritics(BiGAN):
     """The same with a second critic, of samples alone, for the generator."""
 
-    def __init__(self, *networks: nn.Module, second: nn.Module, **options: Any) -> None:
+    def __init__(self, *networks: Any, second: nn.Module, **options: Any) -> None:
         super().__init__(*networks, **options)
         self.second = second
 
@@ -163,21 +164,21 @@ def watch(module: BiGAN) -> list[tuple[str, set[str]]]:
     updates: list[tuple[str, set[str]]] = []
     last = weights(module)
 
-    def note(name: str) -> None:
-        nonlocal last
-        updates.append((name, moved(last, module)))
-        last = weights(module)
+    def watched(learner: Learner) -> Learner:
+        def note() -> None:
+            nonlocal last
+            updates.append((learner.name, moved(last, module)))
+            last = weights(module)
 
-    watched = [
-        one._replace(after_update=lambda name=one.name: note(name)) for one in learners
-    ]
-    module.learners = lambda: watched  # type: ignore[method-assign]
+        return learner._replace(after_update=note)
+
+    module.learners = lambda: [*map(watched, learners)]  # type: ignore[method-assign]
     return updates
 
 
 def test_training_is_that_of_a_loop_over_three_optimizers() -> None:
-    module, seen = BiGAN(*networks(), n_critic=2), []
-    module.prepare = lambda x: (seen.append(samples_of(x)), x)[1]  # type: ignore[method-assign]
+    module, seen = BiGAN(*networks(), n_critic=2), list[Any]()
+    keep_batches(module, seen)
     fit(module, max_steps=3)
     generator, critic, encoder = networks()
     torch.manual_seed(5)
@@ -197,7 +198,7 @@ def test_training_is_that_of_a_loop_over_three_optimizers() -> None:
         z = noise.normal(N, LATENT)
         return critic(torch.cat([generator(z), z], 1))  # type: ignore[no-any-return]
 
-    for i, x in enumerate(seen, start=1):
+    for i, (x, _) in enumerate(seen, start=1):
         step(0, softplus(-real(x)).mean() + softplus(fake()).mean())
         if i % 2 == 0:
             step(1, softplus(real(x)).mean())

@@ -99,6 +99,7 @@ def test_random_rows_are_a_batch_with_its_labels() -> None:
     batch = digits.random_rows("train", 5, torch.Generator().manual_seed(0))
     assert isinstance(batch, LabelledBatch)
     every = digits.real("train")
-    for x, y in zip(*batch, strict=True):
+    assert isinstance(batch.x, torch.Tensor)
+    for x, y in zip(batch.x, batch.y, strict=True):
         (row,) = (every == x).flatten(1).all(1).nonzero()[0]
         assert digits.train_set.y[row] == y

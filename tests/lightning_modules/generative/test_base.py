@@ -198,6 +198,12 @@ class ConditionalByName(Conditional):
         return dict(zip(("z", "y"), super().latents(n, stream, batch), strict=True))
 
 
+def seen_by(module: Conditional) -> list[Tensor]:
+    """Labels of each pass through the generator."""
+    assert isinstance(module.generator, LabelledGenerator)
+    return module.generator.seen
+
+
 conditional = pytest.mark.parametrize("method", [Conditional, ConditionalByName])
 
 
@@ -214,7 +220,7 @@ def test_a_conditional_generator_trains_and_is_validated_on_the_labels_of_the_ba
     module = method(LabelledGenerator(), networks()[1], n_critic=2)
     before = [weight.clone() for weight in module.generator.parameters()]
     trainer().fit(module, labelled(20))
-    seen, labels = module.generator.seen, [y for _, y in labelled(20)]
+    seen, labels = seen_by(module), [y for _, y in labelled(20)]
     in_turn = [labels[i] for i in (0, 1, 1, 2, 3, 3)]  # critic twice, then generator
     assert all(torch.equal(*pair) for pair in zip(seen, in_turn, strict=True))
     for old, new in zip(before, module.generator.parameters(), strict=True):
@@ -230,7 +236,7 @@ def test_a_conditional_generator_samples_in_parts_with_labels_of_its_own(
     method: type[Conditional],
 ) -> None:
     module = method(LabelledGenerator(), networks()[1])
-    samples, labels = module.sample(2500), torch.cat(module.generator.seen)
+    samples, labels = module.sample(2500), torch.cat(seen_by(module))
     assert samples.shape == (2500, 2)
     assert torch.bincount(labels, minlength=10).min() > 150
     assert torch.equal(samples, module.sample(2500))
@@ -242,7 +248,7 @@ def test_a_predicted_sample_keeps_its_label_in_every_batching(
     method: type[Conditional],
 ) -> None:
     module = method(LabelledGenerator(), networks()[1]).eval()
-    seen = module.generator.seen
+    seen = seen_by(module)
     with torch.no_grad():
         together = module.predict_step(torch.arange(6), 0)
         apart = torch.cat([module.predict_step(torch.tensor([i]), 0) for i in range(6)])
@@ -258,7 +264,8 @@ def test_an_evaluator_measures_fresh_samples_and_forgets_them() -> None:
     module, x = GAN(*networks()), torch.randn(7, 2)
     evaluator = module.evaluator
     assert isinstance(evaluator, GenerativeEvaluator)
-    module.forward = lambda _: x + torch.tensor([3.0, 4.0])  # type: ignore[method-assign]
+    moved = x + torch.tensor([3.0, 4.0])
+    module.forward = lambda _: moved  # type: ignore[method-assign, assignment]
     for _ in range(2):
         evaluator.start("val")
         evaluator.update("val", (x, torch.zeros(7)), 0)

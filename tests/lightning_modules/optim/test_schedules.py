@@ -1,6 +1,7 @@
 """Schedules last as long as training does; optimizers have the papers' settings."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,13 @@ SCHEDULED = [
 ]
 BY_CLASS = {cls: name for name, cls in domains.METHODS.items()}
 LENGTHS = [{"max_steps": 6, "max_epochs": -1}, {"max_epochs": 3}]
-by_name = {"ids": lambda cls: cls.__name__}
+
+
+def each(argument: str, classes: Sequence[type]) -> pytest.MarkDecorator:
+    """One test for each class, named after it."""
+    return pytest.mark.parametrize(argument, classes, ids=lambda cls: cls.__name__)
+
+
 every_length = pytest.mark.parametrize("length", LENGTHS, ids=["steps", "epochs"])
 
 
@@ -109,9 +116,9 @@ def falls(rates: Rates, total: int) -> None:
 
 
 @every_length
-@pytest.mark.parametrize("cls", SCHEDULED, **by_name)
+@each("cls", SCHEDULED)
 def test_a_linear_decay_falls_over_the_counted_steps_of_every_method(
-    cls: type[LightningModule], length: dict[str, int]
+    cls: type[LightningModule], length: dict[str, Any]
 ) -> None:
     rates = Rates()
     trainer = fit(*scheduled(cls, LinearDecay), rates, **length)
@@ -121,7 +128,7 @@ def test_a_linear_decay_falls_over_the_counted_steps_of_every_method(
     assert ends == pytest.approx([0.0] * len(ends))
 
 
-@pytest.mark.parametrize("cls", SCHEDULED, **by_name)
+@each("cls", SCHEDULED)
 def test_one_cycle_rises_and_falls_over_the_counted_steps_of_every_method(
     cls: type[LightningModule],
 ) -> None:
@@ -135,9 +142,9 @@ def test_one_cycle_rises_and_falls_over_the_counted_steps_of_every_method(
 
 @every_length
 @pytest.mark.parametrize("n_critic", [1, 5])
-@pytest.mark.parametrize("cls", [GAN, WGAN, WGANGP, WDGRL], **by_name)
+@each("cls", [GAN, WGAN, WGANGP, WDGRL])
 def test_critic_updates_do_not_count(
-    cls: type[LightningModule], n_critic: int, length: dict[str, int]
+    cls: type[LightningModule], n_critic: int, length: dict[str, Any]
 ) -> None:
     """21 batches are 21 counted steps, or 4 where the generator waits for 5."""
     rates = Rates()
@@ -147,7 +154,7 @@ def test_critic_updates_do_not_count(
 
 
 @every_length
-def test_batches_of_the_warm_up_do_not_count(length: dict[str, int]) -> None:
+def test_batches_of_the_warm_up_do_not_count(length: dict[str, Any]) -> None:
     """The first two steps and the fifth wait for 4 batches, the others for 2."""
     module, data = scheduled(WGAN, LinearDecay, n_critic=2, warmup=True)
     assert isinstance(module, WGAN)
@@ -159,9 +166,9 @@ def test_batches_of_the_warm_up_do_not_count(length: dict[str, int]) -> None:
 
 
 @every_length
-@pytest.mark.parametrize("schedule", [LinearDecay, OneCycle], **by_name)
+@each("schedule", [LinearDecay, OneCycle])
 def test_a_resumed_run_goes_on_along_the_same_rates(
-    schedule: type[LRScheduler], length: dict[str, int], tmp_path: Path
+    schedule: type[LRScheduler], length: dict[str, Any], tmp_path: Path
 ) -> None:
     path = tmp_path / "one.ckpt"
     whole, first, rest = Rates(), Rates(3, path), Rates()
@@ -172,7 +179,7 @@ def test_a_resumed_run_goes_on_along_the_same_rates(
     assert len(rest.seen) > 3
 
 
-@pytest.mark.parametrize("schedule", [LinearDecay, OneCycle], **by_name)
+@each("schedule", [LinearDecay, OneCycle])
 def test_a_training_that_is_prolonged_goes_on_at_the_rates_of_its_new_length(
     schedule: Any, tmp_path: Path
 ) -> None:
@@ -186,7 +193,7 @@ def test_a_training_that_is_prolonged_goes_on_at_the_rates_of_its_new_length(
     assert rest.seen == whole.seen[2:]
 
 
-@pytest.mark.parametrize("schedule", [LinearDecay, OneCycle], **by_name)
+@each("schedule", [LinearDecay, OneCycle])
 def test_a_training_without_an_end_is_refused(schedule: type[LRScheduler]) -> None:
     with pytest.raises(
         ValueError, match=r"lasts until training ends: set [^.]*\.max_e"
@@ -194,7 +201,7 @@ def test_a_training_without_an_end_is_refused(schedule: type[LRScheduler]) -> No
         fit(*scheduled(WGANGP, schedule), Rates(), max_epochs=-1)
 
 
-@pytest.mark.parametrize("schedule", [LinearDecay, OneCycle], **by_name)
+@each("schedule", [LinearDecay, OneCycle])
 def test_outside_of_a_module_the_length_is_asked_for_in_one_sentence(
     schedule: type[LRScheduler],
 ) -> None:
@@ -206,7 +213,7 @@ def test_outside_of_a_module_the_length_is_asked_for_in_one_sentence(
     assert str(one.value).count(".") == 1
 
 
-@pytest.mark.parametrize("schedule", [LinearDecay, OneCycle], **by_name)
+@each("schedule", [LinearDecay, OneCycle])
 def test_a_given_length_is_kept(schedule: Any) -> None:
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
     given = schedule(optimizer, total_iters=3)
