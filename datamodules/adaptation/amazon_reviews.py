@@ -63,6 +63,7 @@ class AmazonReviews(DomainFeatures):
         root: str = "data/amazon_reviews",
         normalise: Normalisation = "none",
         dense: bool = False,
+        *,
         batches_per_epoch: int = 62,
         **options: Any,
     ) -> None:

@@ -83,6 +83,7 @@ class DigitDomains(TwoDomains):
         root: str = "data",
         image_size: Literal[16, 28, 32] = 28,
         channels: Literal[1, 3] = 1,
+        *,
         n_val: int = 1_000,
         limit: int | None = None,
         download: bool = False,

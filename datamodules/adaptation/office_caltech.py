@@ -90,6 +90,7 @@ class OfficeCaltech(DomainFeatures):
         normalise: Normalisation | None = None,
         n_val: int = 0,
         split_seed: int = 0,
+        *,
         batches_per_epoch: int = 30,
         **options: Any,
     ) -> None:

@@ -47,6 +47,7 @@ class InMemoryDataModule(ResumableDataModule):
     def __init__(
         self,
         batch_size: int = 64,
+        *,
         n_predict: int = 64,
         flip: bool = False,
         **options: Any,

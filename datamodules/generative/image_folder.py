@@ -50,6 +50,7 @@ class ImageFolder(InMemoryDataModule):
         root: str,
         image_size: int = 32,
         channels: Literal[1, 3] = 3,
+        *,
         val_fraction: float = 0.1,
         on_corrupt: OnCorrupt = "skip",
         **options: Any,

@@ -92,6 +92,7 @@ class PointClouds(InMemoryDataModule):
         n_val: int = 2_500,
         n_test: int = 10_000,
         scale: float | None = None,
+        *,
         n_predict: int = 2_500,
         **options: Any,
     ) -> None:

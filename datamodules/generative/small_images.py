@@ -47,6 +47,7 @@ class SmallImages(InMemoryDataModule):
         self,
         root: str = "data",
         image_size: Literal[28, 32] = 28,
+        *,
         n_val: int = 5_000,
         download: bool = False,
         **options: Any,

@@ -75,6 +75,7 @@ class CiteULike(InteractionData):
         weights: Weights = "tf_idf",
         min_items: int = 5,
         split_seed: int = 0,
+        *,
         predict_items: PredictItems = "all",
         **options: Any,
     ) -> None:

@@ -59,6 +59,7 @@ class Interactions(SplitTable):
         rating_column: str | None = None,
         rating_threshold: float | None = None,
         time_column: str | None = None,
+        *,
         features: str | None = None,
         name_column: str | None = None,
         feature_columns: Sequence[str] | None = None,

@@ -59,6 +59,7 @@ class MovieLens(SplitTable):
         root: str = "data",
         variant: Variant = "100k",
         rating_threshold: float | None = None,
+        *,
         val_share: float = 0.075,
         test_share: float = 0.25,
         features: Literal["genres", "none"] = "genres",
