@@ -27,7 +27,6 @@ from lightning_modules.core.lightning_internals import (
 from lightning_modules.core.old_files import (
     count_steps_manually,
     load_upgraded,
-    rename_weights,
 )
 from lightning_modules.core.optimisation import (
     MANUAL_OPTIMISATION,
@@ -37,7 +36,8 @@ from lightning_modules.core.optimisation import (
     make_optimizers,
     steps_of_run,
 )
-from lightning_modules.core.random import RandomStream
+from lightning_modules.core.random import RandomStream, own_state
+from lightning_modules.core.records import Records
 from lightning_modules.core.strategies import prepare_strategy
 from lightning_modules.data_contracts.contracts import DataKind, check_kind, data_of
 
@@ -65,7 +65,7 @@ class AlternatingModule(LightningModule):
         mode: ``"min"`` or ``"max"``: which way ``monitor`` is better.
         takes: Kinds of data that it learns from.
         noise: Random numbers of this rank for training, saved in the checkpoint.
-        recording: True while the values of the running step will be logged.
+        records: Values of the running step.
         step_ended: Whether the last batch ended a counted step.
         turns: The place in the schedule.
 
@@ -97,10 +97,8 @@ class AlternatingModule(LightningModule):
         self.automatic_optimization = False
         self.evaluator, evaluator.module = evaluator, self
         self.turns = Turns(batches_per_step, warmup)
-        self.recording = self.step_ended = False
+        self.records, self.step_ended = Records(self), False
         self._compiler = Compiler(compile)
-        self._log_every = 0
-        self._records: dict[str, Tensor] = {}
         self._noise_states: Tensor | None = None
         self._steps_loaded = 0
 
@@ -141,7 +139,7 @@ class AlternatingModule(LightningModule):
     def training_step(self, batch: Any, batch_idx: int) -> None:
         """One batch: a turn of each learner that is due."""
         due = self.turns.due(self.global_step)
-        self.recording = due and self.is_logged(self.global_step + 1)
+        self.records.start(due=due)
         prepared = self.prepare(batch)
         optimizers = iter(self.optimizer_list())
         for learner in self._learners:
@@ -152,7 +150,7 @@ class AlternatingModule(LightningModule):
             self.step_schedulers()
         self.turns.end()
         self.step_ended = due
-        self.publish_records()
+        self.records.end()
 
     def _update(
         self, learner: Learner, optimizers: Sequence[LightningOptimizer], batch: Any
@@ -235,39 +233,32 @@ class AlternatingModule(LightningModule):
 
     @override
     def on_validation_epoch_start(self) -> None:
-        """Forget what an earlier validation left."""
         self.evaluator.start("val")
 
     @override
     def on_test_epoch_start(self) -> None:
-        """Forget what an earlier test left."""
         self.evaluator.start("test")
 
     @override
     def validation_step(
         self, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> Any:
-        """Take in a validation batch."""
         return self.evaluator.update("val", batch, dataloader_idx)
 
     @override
     def test_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> Any:
-        """Take in a test batch."""
         return self.evaluator.update("test", batch, dataloader_idx)
 
     @override
     def predict_step(self, batch: Any, batch_idx: int) -> Any:
-        """What the evaluator predicts for a batch."""
         return self.evaluator.predict(batch)
 
     @override
     def on_validation_epoch_end(self) -> None:
-        """Log the metrics under ``val/``."""
         self._evaluated("val")
 
     @override
     def on_test_epoch_end(self) -> None:
-        """Log the metrics under ``test/``."""
         self._evaluated("test")
 
     def _evaluated(self, stage: str) -> None:
@@ -286,10 +277,10 @@ class AlternatingModule(LightningModule):
 
     # Records ------------------------------------------------------------------------
 
-    def is_logged(self, step: int) -> bool:
-        """Whether values of counted step ``step`` (from 1) are logged."""
-        every = self._log_every
-        return every > 0 and step % every == 0
+    @property
+    def recording(self) -> bool:
+        """Whether the values of the running step will be logged."""
+        return self.records.active
 
     def record(self, **values: Tensor) -> None:
         """Log ``train/<name>`` for this step, if it is one that is logged.
@@ -297,22 +288,7 @@ class AlternatingModule(LightningModule):
         Values stay on their device until the end of the step. Work that only a
         record needs belongs behind ``if self.recording``.
         """
-        if self.recording:
-            self._records.update({f"train/{k}": v.detach() for k, v in values.items()})
-
-    def publish(self, values: Values) -> None:
-        """Send values to all loggers at once, on the axis of counted steps."""
-        numbers = {key: float(value) for key, value in values.items()}
-        for logger in self.loggers:
-            logger.log_metrics(numbers, step=self.global_step)
-
-    def publish_records(self) -> None:
-        """Send what the step recorded to progress bar and loggers."""
-        if self._records:
-            self.log_dict(self._records, prog_bar=True, logger=False)
-            self.publish(self._records)
-            self._records = {}
-        self.recording = False
+        self.records.add(**values)
 
     # Beginning and resuming ---------------------------------------------------------
 
@@ -335,31 +311,20 @@ class AlternatingModule(LightningModule):
         if self.is_fresh_fit:
             self._noise_states = None
             self.turns.reset()
-        self._log_every = int(self.trainer.log_every_n_steps)  # type: ignore[attr-defined]
+        self.records.every = int(self.trainer.log_every_n_steps)  # type: ignore[attr-defined]
         if not torch.cuda.is_available():
             # Else every optimizer step looks for the driver's library, as Lightning
             # asks torch to, and takes half a millisecond not to find it.
             os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
         rank = data_ranks(self.trainer)["rank"]
         self.noise = RandomStream(torch.initial_seed(), rank, "train", self.device)
-        self._resume_noise()
+        if self._noise_states is not None:
+            self.noise.state = own_state(self._noise_states, self.noise, self.trainer)
+            self._noise_states = None
         self.evaluator.on_fit_start(fresh=self.is_fresh_fit)
         data = data_of(self.trainer)
         if data is not None:
             self.check_data(data)
-
-    def _resume_noise(self) -> None:
-        if self._noise_states is None:
-            return
-        saved, ranks = self._noise_states, self.trainer.world_size
-        if saved.shape != (ranks, len(self.noise.state)):
-            raise ValueError(
-                f"The checkpoint holds the random state of {len(saved)} process(es) on "
-                f"another kind of device or number of processes than these {ranks}: "
-                "resume on the same devices, or start a new run from its weights."
-            )
-        self.noise.state = saved[self.global_rank]
-        self._noise_states = None
 
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -377,7 +342,6 @@ class AlternatingModule(LightningModule):
         self._noise_states = checkpoint.get("noise")
         self._steps_loaded = checkpoint.get("global_step", 0)
         count_steps_manually(checkpoint)
-        rename_weights(checkpoint)
         self.evaluator.load(checkpoint)
 
     # Arguments ----------------------------------------------------------------------

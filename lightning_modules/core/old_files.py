@@ -72,8 +72,8 @@ def load_upgraded(cls: type, path: Any) -> Any:
     return file
 
 
-def rename_weights(checkpoint: dict[str, Any]) -> None:
-    """Give weights the names that they have now."""
+def rename_encoder(checkpoint: dict[str, Any]) -> None:
+    """Give the weights of the item encoder the names that they have now."""
     weights = checkpoint["state_dict"]
     for name in [name for name in weights if name.startswith("places.")]:
         weights[name.replace("places.", "item_encoder.", 1)] = weights.pop(name)

@@ -2,6 +2,7 @@
 
 import zlib
 
+import lightning.pytorch as pl
 import numpy as np
 import torch
 from torch import Tensor
@@ -70,3 +71,20 @@ class RandomStream:
     def state(self, value: Tensor) -> None:
         # torch 2.15 reads a row of a larger tensor from the wrong place: copy it out.
         self.generator.set_state(value.cpu().clone())
+
+
+def own_state(states: Tensor, stream: RandomStream, trainer: pl.Trainer) -> Tensor:
+    """This process's state among those that a checkpoint holds, one row for each.
+
+    Raises:
+        ValueError: If the checkpoint was written by another number of processes, or on
+            another kind of device.
+    """
+    ranks = trainer.world_size
+    if states.shape != (ranks, len(stream.state)):
+        raise ValueError(
+            f"The checkpoint holds the random state of {len(states)} process(es) on "
+            f"another kind of device or number of processes than these {ranks}: "
+            "resume on the same devices, or start a new run from its weights."
+        )
+    return states[trainer.global_rank]

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from lightning_modules.core.module import AlternatingModule
+from lightning_modules.core.old_files import rename_encoder
 from lightning_modules.core.optimisation import Learner, OptimizerSpec
 from lightning_modules.core.validation import (
     check_nonnegative,
@@ -196,6 +197,7 @@ class MetricRanker(AlternatingModule):
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)
+        rename_encoder(checkpoint)
         self._points = checkpoint.get("item_points")
 
     # Training -----------------------------------------------------------------------

@@ -214,7 +214,9 @@ def test_what_is_no_number_is_refused_by_name(key: str) -> None:
 def test_values_are_recorded_only_at_multiples_of_log_every_n_steps() -> None:
     seen: list[tuple[int, set[str]]] = []
     module = WGANGP(*networks(), n_critic=2)
-    module.publish = lambda values: seen.append((module.global_step, set(values)))  # type: ignore[method-assign]
+    module.records.publish = lambda values: seen.append(  # type: ignore[method-assign]
+        (module.global_step, set(values))
+    )
     trainer(log_every_n_steps=3).fit(module, batches(15))
     names = {"critic_loss", "wasserstein", "penalty", "generator_loss"}
     assert seen == [(step, {f"train/{n}" for n in names}) for step in (3, 6)]

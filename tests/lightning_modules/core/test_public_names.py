@@ -24,7 +24,7 @@ from lightning_modules import (
 )
 from lightning_modules.core.old_files import (
     count_steps_manually,
-    rename_weights,
+    rename_encoder,
     upgraded,
 )
 from lightning_modules.core.public_names import PACKAGES, class_path, public_path
@@ -173,7 +173,7 @@ def test_weights_and_steps_of_a_checkpoint_are_what_they_are_now() -> None:
         "global_step": 7,
     }
     for _ in range(2):  # the second time nothing is left to do
-        rename_weights(checkpoint)
+        rename_encoder(checkpoint)
         count_steps_manually(checkpoint)
         assert checkpoint["state_dict"] == {
             "item_encoder.last.bias": 1,
