@@ -82,7 +82,7 @@ def test_an_unknown_user_is_named_in_one_sentence(
 @pytest.mark.parametrize(
     ("experiment", "options", "says"),
     [
-        ("wdgrl", ["--data", "Digits"], "set data to one of two domains"),
+        ("wdgrl", ["--data", "Digits"], "set data to DigitsShift or DomainFeatures"),
         (
             "wdgrl",
             ["--model.n_classes=3"],
@@ -123,4 +123,4 @@ def test_a_mistake_in_adaptation_ends_in_one_sentence(
 def test_a_gan_refuses_two_domains(capsys: pytest.CaptureFixture[str]) -> None:
     path = CONFIGS / "wgan_gp" / "digits.yaml"
     assert app.main(["fit", "--config", str(path), "--data", "DigitsShift"]) == 2
-    assert "DigitsShift has two domains" in capsys.readouterr().err
+    assert "DigitsShift gives a source and a target domain" in capsys.readouterr().err
