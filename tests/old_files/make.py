@@ -1,11 +1,11 @@
 """Small runs of version 0.1 (commit 7558f7f), whose files have to go on loading.
 
 They were made at that commit, from the root of its checkout, with `python make.py
-FOLDER`: nothing here imports under today's names. Each run trained two steps and kept
-its checkpoint, and for a run of the command line its config and exported network; then
-that version resumed it for two more, and kept the weights as `resumed.safetensors`.
-Afterwards paths of the machine were taken out of configs and checkpoints, and all of
-it went into version_0.1.zip.
+FOLDER`: nothing here imports under today's names. Each run trained four steps; kept are
+its checkpoint after two, its weights after four (`resumed.safetensors`), and for a run
+of the command line its config and exported network. Runs of Python code stopped after
+two steps and were resumed by that version. Afterwards paths of the machine were taken
+out of configs and checkpoints, and all of it went into version_0.1.zip.
 """
 
 import shutil
@@ -53,21 +53,33 @@ def weights(model: torch.nn.Module, path: Path) -> None:
 def command_line_run(name: str, options: list[str], target: Path) -> None:
     from train import command_line
 
+    from callbacks import Checkpoint
+
     config = f"--config=configs/{name.replace('-', '/')}.yaml"
     runs = [f"--trainer.logger.save_dir={target / 'runs'}", *QUIET]
     steps = [*STEPS, "--trainer.val_check_interval=1", "--trainer.limit_val_batches=2"]
-    first = [] if "popularity" in name else [*steps, "--trainer.max_steps=2"]
-    command_line(["fit", config, *options, *runs, *first])
-    folder = next((target / "runs").glob("*/version_0"))
+    solved = "popularity" in name
+    first = [] if solved else [*steps, "--trainer.max_steps=4"]
     keep = target / name
     keep.mkdir(parents=True)
-    for file in (folder / "config.yaml", folder / "checkpoints" / "last.ckpt"):
-        shutil.copy(file, keep)
+    two = Checkpoint(
+        dirpath=keep,
+        filename="{step}",
+        auto_insert_metric_name=False,
+        every_n_train_steps=2,
+        save_top_k=-1,
+    )
+    watch = [] if solved else [two]
+    cli = command_line(["fit", config, *options, *runs, *first], callbacks=watch)
+    folder = next((target / "runs").glob("*/version_0"))
+    shutil.copy(folder / "config.yaml", keep)
+    last = folder / "checkpoints" / "last.ckpt"
+    shutil.copy(last if solved else keep / "2.ckpt", keep / "last.ckpt")
+    for file in keep.glob("[0-9]*.ckpt"):
+        file.unlink()
     for file in folder.glob("*.safetensors"):
         shutil.copy(file, keep)
-    if first:
-        words = [f"--config={keep / 'config.yaml'}", *runs, "--trainer.max_steps=4"]
-        cli = command_line(["fit", *words, f"--ckpt_path={keep / 'last.ckpt'}"])
+    if not solved:
         weights(cli.model, keep / "resumed.safetensors")
     shutil.rmtree(target / "runs")
 
