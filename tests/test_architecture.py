@@ -54,7 +54,7 @@ TESTED_WITH: Mapping[str, Mapping[str, str]] = {
         "scores": "evaluation",
     },
     "lightning_modules/core": {
-        **dict.fromkeys(("hparams", "strategies", "validation"), "module"),
+        **dict.fromkeys(("hparams", "records", "strategies", "validation"), "module"),
         "old_files": "public_names",
         "random": "distributed",
     },

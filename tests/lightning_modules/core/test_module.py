@@ -24,6 +24,7 @@ from lightning_modules import (
 )
 from lightning_modules.core.hparams import plain_arguments
 from lightning_modules.core.recipe import recipe_of
+from lightning_modules.core.records import Records
 from lightning_modules.core.strategies import prepare_strategy
 from lightning_modules.core.validation import (
     check_at_least,
@@ -220,6 +221,20 @@ def test_values_are_recorded_only_at_multiples_of_log_every_n_steps() -> None:
     trainer(log_every_n_steps=3).fit(module, batches(15))
     names = {"critic_loss", "wasserstein", "penalty", "generator_loss"}
     assert seen == [(step, {f"train/{n}" for n in names}) for step in (3, 6)]
+
+
+def test_what_a_step_that_is_not_logged_records_is_dropped() -> None:
+    module = WGANGP(*networks())
+    logged: list[dict[str, Any]] = []
+    records = Records(module)
+    records.publish = lambda values: logged.append(dict(values))  # type: ignore[method-assign]
+    module.log_dict = lambda *_, **__: None  # type: ignore[method-assign]
+    for every, due in ((0, True), (1, False), (2, True), (1, True)):
+        records.every = every
+        records.start(due=due)  # the first counted step
+        records.add(loss=torch.tensor(float(every)))
+        records.end()
+    assert logged == [{"train/loss": torch.tensor(1.0)}]
 
 
 # Arguments ----------------------------------------------------------------------------

@@ -277,5 +277,7 @@ def test_an_evaluator_measures_fresh_samples_and_forgets_them() -> None:
 def test_networks_that_fit_pass() -> None:
     generator, critic = networks()
     check_shapes(generator(torch.randn(3, 3)), critic, (2,))
-    with pytest.raises(ValueError, match=r"makes samples of shape \[2\] but the data"):
+    with pytest.raises(
+        ValueError, match=r"returns samples of shape \[2\] but the data"
+    ):
         check_shapes(generator(torch.randn(3, 3)), critic, (3,))
