@@ -7,6 +7,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+# Processes that run tests, one thread each.
+WORKERS ?= 2
 
 .PHONY: help
 help: ## list the targets
@@ -47,7 +49,7 @@ types: $(STAMP) ## mypy --strict, tests included
 
 .PHONY: test
 test: lint types ## lint, type-check, all quick tests, coverage >= 95 %
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term
 
 .PHONY: slow
 slow: $(STAMP) ## the tests that take minutes
