@@ -97,7 +97,7 @@ def tree(repository: Path, tmp_path: Path) -> Path:
         with (tmp_path / package / "__init__.py").open("a") as file:
             file.write(f'from {module} import {name}\n__all__ += ["{name}"]\n{more}')
     (config,) = blocks(repository, "yaml")
-    (tmp_path / "configs/dragan").mkdir()
+    (tmp_path / "configs/dragan").mkdir(exist_ok=True)
     (tmp_path / "configs/dragan/ring8.yaml").write_text(config)
     modules = [path[:-3].replace("/", ".") for path in files if "test" not in path]
     text = TOGETHER.replace("MODULES", repr(modules))

@@ -30,7 +30,8 @@ class GenerativeModule(AlternatingModule):
 
     A batch is ``x`` or ``(x, y)`` with ``x`` of shape (n, ...); labels are not used.
     Each batch gives one critic update, every ``n_critic``-th a generator update.
-    Subclasses define `critic_loss` and `generator_loss`.
+    Subclasses define `score_loss` and `generator_loss`, and call `penalise` in their
+    constructor where the critic has a gradient penalty.
 
     Args:
         generator: Maps latents (n, latent_dim) to samples (n, ...); it has an
@@ -98,7 +99,7 @@ class GenerativeModule(AlternatingModule):
         self._critic_mixes = mixes_rows(critic)
 
     def penalise(self, penalty: GradientPenalty) -> None:
-        """Give the critic a gradient penalty, for `penalised_scores`.
+        """Give the critic a gradient penalty, for `critic_loss`.
 
         Raises:
             ValueError: If the critic has BatchNorm.
@@ -108,8 +109,8 @@ class GenerativeModule(AlternatingModule):
 
     # What a method defines ----------------------------------------------------------
 
-    def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Loss of the critic; ``fake`` has no graph."""
+    def score_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        """What the critic descends besides its penalty, of its scores (n,) of both."""
         raise NotImplementedError
 
     def generator_loss(self, scores: Tensor) -> Tensor:
@@ -172,10 +173,24 @@ class GenerativeModule(AlternatingModule):
     def generator_objective(self, batch: Any) -> Tensor:
         """Loss of the generator on as many fresh samples as the batch has."""
         latents = self.latents(len(samples_of(batch)), self.noise, batch)
-        return self.generator_loss(self.compiled(self._fake_scores)(latents))
+        loss = self.generator_loss(self.compiled(self._fake_scores)(latents))
+        self.record(generator_loss=loss)
+        return loss
 
     def _fake_scores(self, latents: Any) -> Tensor:
         return cast(Tensor, self.critic(self(latents)))
+
+    def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Loss of samples (n, ...), penalty included; ``fake`` carries no graph."""
+        *scores, penalty = self.penalised_scores(real, fake)
+        loss = self.score_loss(*scores)
+        if self.penalty is not None:
+            if penalty is None:  # logging it would mix two different losses
+                return loss
+            loss = self.penalty.added_to(loss, penalty)
+            self.record(penalty=penalty)
+        self.record(critic_loss=loss)
+        return loss
 
     def penalised_scores(
         self, real: Tensor, fake: Tensor
@@ -200,16 +215,6 @@ class GenerativeModule(AlternatingModule):
             return self.critic(real), self.critic(fake)
         scores = self.critic(torch.cat([real, fake.to(real.dtype)]))
         return scores[: len(real)], scores[len(real) :]
-
-    def with_penalty(self, loss: Tensor, penalty: Tensor | None) -> Tensor:
-        """The critic's loss with its weighted penalty, recorded."""
-        if self.penalty is not None:
-            if penalty is None:  # logging it would mix two different losses
-                return loss
-            loss = self.penalty.added_to(loss, penalty)
-            self.record(penalty=penalty)
-        self.record(critic_loss=loss)
-        return loss
 
     # Samples ------------------------------------------------------------------------
 

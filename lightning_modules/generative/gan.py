@@ -71,20 +71,16 @@ class GAN(GenerativeModule):
         self.save_hyperparameters()
 
     @override
-    def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Cross entropy of the discriminator (eq. 1), plus its penalty."""
-        *scores, penalty = self.penalised_scores(real, fake)
-        loss = F.discriminator_loss(*scores)
+    def score_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Cross entropy of the discriminator (eq. 1)."""
+        loss = F.discriminator_loss(real, fake)
         if self.recording:
             self.record(js_estimate=F.jensen_shannon_estimate(loss))
-        return self.with_penalty(loss, penalty)
+        return loss
 
     @override
     def generator_loss(self, scores: Tensor) -> Tensor:
         """Non-saturating (eq. 3) or saturating (eq. 2) loss."""
         if self.loss == "saturating":
-            loss = F.saturating_generator_loss(scores)
-        else:
-            loss = F.non_saturating_generator_loss(scores)
-        self.record(generator_loss=loss)
-        return loss
+            return F.saturating_generator_loss(scores)
+        return F.non_saturating_generator_loss(scores)

@@ -78,16 +78,14 @@ class WGAN(GenerativeModule):
         clip_weights_(self.clipped_parameters(), self.clip)
 
     @override
-    def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+    def score_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         """Negated dual estimate (eq. 34)."""
-        loss = F.wasserstein_critic_loss(*self.compiled(self.score_pair)(real, fake))
+        loss = F.wasserstein_critic_loss(real, fake)
         if self.recording:
-            self.record(critic_loss=loss, wasserstein=-loss)
+            self.record(wasserstein=-loss)
         return loss
 
     @override
     def generator_loss(self, scores: Tensor) -> Tensor:
         """Generator's part of the dual (eq. 35)."""
-        loss = F.wasserstein_generator_loss(scores)
-        self.record(generator_loss=loss)
-        return loss
+        return F.wasserstein_generator_loss(scores)

@@ -76,17 +76,14 @@ class WGANGP(GenerativeModule):
         self.save_hyperparameters()
 
     @override
-    def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Negated dual estimate plus penalty (eq. 40)."""
-        *scores, penalty = self.penalised_scores(real, fake)
-        gap = F.wasserstein_critic_loss(*scores)
+    def score_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Negated dual estimate, to which the penalty is added (eq. 40)."""
+        gap = F.wasserstein_critic_loss(real, fake)
         if self.recording:
             self.record(wasserstein=-gap)
-        return self.with_penalty(gap, penalty)
+        return gap
 
     @override
     def generator_loss(self, scores: Tensor) -> Tensor:
         """Generator's part of the dual (eq. 35)."""
-        loss = F.wasserstein_generator_loss(scores)
-        self.record(generator_loss=loss)
-        return loss
+        return F.wasserstein_generator_loss(scores)

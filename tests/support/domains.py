@@ -1,5 +1,6 @@
 """Two small domains and networks for them."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -9,28 +10,17 @@ from torch import Tensor
 
 from datamodules.adaptation.base import Domains, TwoDomains
 from datamodules.core.tensor_dataset import LabelledRows
-from lightning_modules import (
-    CORAL,
-    DANN,
-    MMD,
-    WDGRL,
-    DeepJDOT,
-    LinearClassifier,
-    MLPCritic,
-    MLPExtractor,
-    SourceOnly,
-)
+from lightning_modules import LinearClassifier, MLPCritic, MLPExtractor
 from lightning_modules.adaptation.base import AdaptationModule
 from lightning_modules.data_contracts.sparse_rows import SparseRows
+from tests.support.shipped import EXPERIMENTS, method_of, topic_of
 
-METHODS: dict[str, Callable[..., AdaptationModule]] = {
-    "source_only": SourceOnly,
-    "mmd": MMD,
-    "coral": CORAL,
-    "dann": DANN,
-    "deepjdot": DeepJDOT,
-    "wdgrl": WDGRL,
+METHODS: dict[str, Callable[..., Any]] = {
+    path.parent.name: method_of(path)
+    for path in EXPERIMENTS
+    if topic_of(method_of(path)) == "adaptation"
 }
+"""Every method, by the folder of its experiments."""
 
 
 class Pair(TwoDomains):
@@ -63,8 +53,13 @@ def module(name: str, **options: Any) -> AdaptationModule:
     """The method on fresh small networks, always the same ones."""
     torch.manual_seed(0)
     extractor, classifier = MLPExtractor((2,), (6,)), LinearClassifier(6, 2)
-    against = [MLPCritic((6,), (5,))] if name in ("wdgrl", "dann") else []
-    return METHODS[name](extractor, classifier, *against, n_classes=2, **options)
+    method = METHODS[name]
+    own = {"critic", "discriminator"} & inspect.signature(method).parameters.keys()
+    scorers = {key: MLPCritic((6,), (5,)) for key in own}
+    model: AdaptationModule = method(
+        extractor, classifier, n_classes=2, **scorers, **options
+    )
+    return model
 
 
 def fit(

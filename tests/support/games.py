@@ -1,6 +1,7 @@
 """Small games of a generator and a critic, and a fit of a few steps."""
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +11,17 @@ from lightning.pytorch.loggers import CSVLogger, Logger
 from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_modules import (
-    GAN,
-    WGAN,
-    WGANGP,
     MLPCritic,
     MLPGenerator,
     WGANRMSprop,
 )
 from lightning_modules.core.module import AlternatingModule
+from lightning_modules.generative.base import GenerativeModule
 
-Game = GAN | WGAN | WGANGP
+Game = GenerativeModule
 
 
-def make(kind: type[Game], **arguments: Any) -> Game:
+def make(kind: Callable[..., Game], **arguments: Any) -> Game:
     torch.manual_seed(0)
     arguments = {"n_critic": 2} | arguments
     generator = MLPGenerator(3, (2,), hidden=(8,))

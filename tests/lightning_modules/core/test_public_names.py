@@ -12,10 +12,8 @@ import callbacks
 import datamodules
 import lightning_modules
 from lightning_modules import (
-    GAN,
     MMD,
     WGAN,
-    WGANGP,
     Classifier,
     ConvClassifier,
     LinearDecay,
@@ -98,8 +96,10 @@ def words(node: Any) -> Iterator[str]:
 def models() -> Iterator[LightningModule]:
     """Every method, built by Python code."""
     linear: Any = lambda o: LinearDecay(o)  # noqa: E731
-    for kind in (GAN, WGAN, WGANGP):
-        yield games.make(kind, critic_scheduler=linear)
+    for cls in METHODS:
+        if topic_of(cls) == "generative":
+            make: Any = cls
+            yield games.make(make, critic_scheduler=linear)
     yield from (domains.module(name, scheduler=linear) for name in domains.METHODS)
     yield MetricLearner(LinearMap((3,)), scheduler=linear)
     yield Classifier(ConvClassifier((1, 8, 8)))
