@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import CSVLogger, Logger
+from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_modules import (
@@ -19,6 +20,32 @@ from lightning_modules.core.module import AlternatingModule
 from lightning_modules.generative.base import GenerativeModule
 
 Game = GenerativeModule
+
+
+def networks() -> tuple[MLPGenerator, MLPCritic]:
+    torch.manual_seed(0)
+    return MLPGenerator(3, (2,), hidden=(8,)), MLPCritic((2,), hidden=(8,))
+
+
+def batches(n: int, size: int = 4) -> DataLoader[Tensor]:
+    x = torch.randn(n * size, 2, generator=torch.Generator().manual_seed(1))
+    return DataLoader(x, batch_size=size)  # type: ignore[arg-type]
+
+
+def points(n: int = 8) -> DataLoader[Tensor]:
+    return DataLoader(torch.randn(n, 2), batch_size=4)  # type: ignore[arg-type]
+
+
+def trainer(**options: Any) -> Trainer:
+    defaults = {
+        "accelerator": "cpu",
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "max_epochs": 1,
+    }
+    return Trainer(**{**defaults, **options})
 
 
 def make(kind: Callable[..., Game], **arguments: Any) -> Game:

@@ -1,44 +1,21 @@
 """Who steps when, what counts as a step, and that nobody else moves."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
-from lightning_modules import GAN, WGAN, WGANGP, MLPCritic, MLPGenerator
+from lightning_modules import GAN, WGAN, WGANGP
 from lightning_modules.core.alternating import frozen
 from lightning_modules.generative.base import GenerativeModule
+from tests.support.games import batches, networks, trainer
 
 pytestmark = pytest.mark.filterwarnings(
     # these fits have nothing to validate
     "ignore:You defined a `validation_step` but have no `val_dataloader`",
 )
-
-
-def networks() -> tuple[MLPGenerator, MLPCritic]:
-    torch.manual_seed(0)
-    return MLPGenerator(3, (2,), hidden=(8,)), MLPCritic((2,), hidden=(8,))
-
-
-def batches(n: int, size: int = 4) -> DataLoader[Tensor]:
-    x = torch.randn(n * size, 2, generator=torch.Generator().manual_seed(1))
-    return DataLoader(x, batch_size=size)  # type: ignore[arg-type]
-
-
-def trainer(**options: Any) -> Trainer:
-    defaults = {
-        "accelerator": "cpu",
-        "logger": False,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-        "max_epochs": 1,
-    }
-    return Trainer(**{**defaults, **options})
 
 
 class Ledger(Callback):

@@ -7,20 +7,16 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import Trainer
 from lightning.pytorch.core.mixins import hparams_mixin
 from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Adam
 from torch.optim.lr_scheduler import LambdaLR, LinearLR
-from torch.utils.data import DataLoader
 
 from lightning_modules import (
     GAN,
     WGAN,
     WGANGP,
-    MLPCritic,
-    MLPGenerator,
 )
 from lightning_modules.core.hparams import plain_arguments
 from lightning_modules.core.recipe import recipe_of
@@ -33,6 +29,7 @@ from lightning_modules.core.validation import (
     check_positive,
 )
 from lightning_modules.generative.base import GenerativeModule
+from tests.support.games import batches, networks, points, trainer
 
 pytestmark = pytest.mark.filterwarnings(
     # these fits have nothing to validate
@@ -41,26 +38,6 @@ pytestmark = pytest.mark.filterwarnings(
 
 
 METHODS: list[type[GenerativeModule]] = [GAN, WGAN, WGANGP]
-
-
-def networks() -> tuple[MLPGenerator, MLPCritic]:
-    return MLPGenerator(3, (2,), hidden=(8,)), MLPCritic((2,), hidden=(8,))
-
-
-def trainer(**options: Any) -> Trainer:
-    defaults = {
-        "accelerator": "cpu",
-        "logger": False,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-        "max_epochs": 1,
-    }
-    return Trainer(**{**defaults, **options})
-
-
-def points(n: int = 8) -> DataLoader[Tensor]:
-    return DataLoader(torch.randn(n, 2), batch_size=4)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -158,11 +135,6 @@ def test_plain_ddp_looks_for_unused_parameters() -> None:
 def test_fsdp_is_refused_with_a_sentence() -> None:
     with pytest.raises(ValueError, match=r"use trainer\.strategy 'ddp'"):
         prepare_strategy(FSDPStrategy())
-
-
-def batches(n: int, size: int = 4) -> DataLoader[Tensor]:
-    x = torch.randn(n * size, 2, generator=torch.Generator().manual_seed(1))
-    return DataLoader(x, batch_size=size)  # type: ignore[arg-type]
 
 
 def test_weights_of_a_checkpoint_start_a_new_run(tmp_path: Path) -> None:

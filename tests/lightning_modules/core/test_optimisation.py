@@ -7,12 +7,11 @@ import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.plugins import MixedPrecision
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import SGD
 from torch.optim.lr_scheduler import LinearLR, ReduceLROnPlateau
-from torch.utils.data import DataLoader
 
-from lightning_modules import GAN, WGANGP, LinearDecay, MLPCritic, MLPGenerator
+from lightning_modules import GAN, WGANGP, LinearDecay
 from lightning_modules.core.alternating import Turns, Warmup
 from lightning_modules.core.module import AlternatingModule
 from lightning_modules.core.optimisation import (
@@ -23,33 +22,12 @@ from lightning_modules.core.optimisation import (
     steps_of_run,
 )
 from lightning_modules.optim.paper_defaults import AdaptationAdam
+from tests.support.games import batches, networks, trainer
 
 pytestmark = pytest.mark.filterwarnings(
     # these fits have nothing to validate
     "ignore:You defined a `validation_step` but have no `val_dataloader`",
 )
-
-
-def networks() -> tuple[MLPGenerator, MLPCritic]:
-    torch.manual_seed(0)
-    return MLPGenerator(3, (2,), hidden=(8,)), MLPCritic((2,), hidden=(8,))
-
-
-def batches(n: int, size: int = 4) -> DataLoader[Tensor]:
-    x = torch.randn(n * size, 2, generator=torch.Generator().manual_seed(1))
-    return DataLoader(x, batch_size=size)  # type: ignore[arg-type]
-
-
-def trainer(**options: Any) -> Trainer:
-    defaults = {
-        "accelerator": "cpu",
-        "logger": False,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-        "max_epochs": 1,
-    }
-    return Trainer(**{**defaults, **options})
 
 
 class Norms(Callback):

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import LightningDataModule, Trainer
+from lightning.pytorch import LightningDataModule
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -14,38 +14,18 @@ from lightning_modules import (
     WGANGP,
     ConvCritic,
     ConvGenerator,
-    MLPCritic,
     MLPGenerator,
 )
 from lightning_modules.core.random import RandomStream
 from lightning_modules.functional.transport import wasserstein_distance
 from lightning_modules.generative.evaluation import GenerativeEvaluator
 from lightning_modules.generative.shapes import check_shapes
+from tests.support.games import networks, points, trainer
 
 pytestmark = pytest.mark.filterwarnings(
     # these fits have nothing to validate
     "ignore:You defined a `validation_step` but have no `val_dataloader`",
 )
-
-
-def networks() -> tuple[MLPGenerator, MLPCritic]:
-    return MLPGenerator(3, (2,), hidden=(8,)), MLPCritic((2,), hidden=(8,))
-
-
-def trainer(**options: Any) -> Trainer:
-    defaults = {
-        "accelerator": "cpu",
-        "logger": False,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-        "max_epochs": 1,
-    }
-    return Trainer(**{**defaults, **options})
-
-
-def points(n: int = 8) -> DataLoader[Tensor]:
-    return DataLoader(torch.randn(n, 2), batch_size=4)  # type: ignore[arg-type]
 
 
 # Random streams -----------------------------------------------------------------------
