@@ -1,4 +1,4 @@
-"""Messages and docstring titles without the words that docs/glossary.md drops."""
+"""Messages, docstring titles and docs without the words that the glossary drops."""
 
 import ast
 import re
@@ -94,6 +94,27 @@ def files() -> Iterator[tuple[str, str]]:
 def test_messages_and_titles_are_in_plain_english(package: str, path: str) -> None:
     texts = violations(REPOSITORY / path, package)
     assert not texts, "\n".join(texts)
+
+
+def pages() -> Iterator[str]:
+    """Paths of the pages, the configs and what stands beside them."""
+    folders = ("configs", "docs", "experiments", "benchmarks")
+    files = [file for folder in folders for file in (REPOSITORY / folder).rglob("*")]
+    for file in sorted([*files, *REPOSITORY.glob("*")]):
+        if file.suffix in {".md", ".yaml", ".toml"} and file.name != "glossary.md":
+            yield file.relative_to(REPOSITORY).as_posix()
+
+
+@pytest.mark.parametrize("path", list(pages()))
+def test_pages_and_configs_are_in_plain_english(path: str) -> None:
+    text = " ".join((REPOSITORY / path).read_text().split())
+    texts = {
+        word: [
+            text[max(0, m.start() - 40) : m.end() + 40] for m in pattern.finditer(text)
+        ]
+        for word, pattern in dropped().items()
+    }
+    assert {word: said for word, said in texts.items() if said} == {}
 
 
 @pytest.mark.parametrize(
