@@ -247,7 +247,8 @@ def is_question(call: ast.Call) -> bool:
 def overrides() -> Iterator[str]:
     """Methods that leave an argument unused say ``@override`` of typing_extensions."""
     mark = "noqa: " + "ARG"
-    yield from (where(p) for p in modules().values() if mark in p.read_text())
+    files = [*modules().values(), *(REPOSITORY / "tests").rglob("*.py")]
+    yield from (where(p) for p in files if mark in p.read_text())
 
 
 # Tests --------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 from torch.nn import functional as F
+from typing_extensions import override
 
 from datamodules.adaptation.base import Domains, TwoDomains
 from datamodules.core.tensor_dataset import LabelledRows
@@ -80,27 +81,31 @@ class Shepherd(LightningModule):
         found: Tensor = self.rest(self.first(x))
         return found
 
+    @override
     def forward(self, x: Rows) -> Tensor:
         logits: Tensor = self.classifier(self.features(x))
         return logits
 
-    def training_step(self, batch: Any, batch_idx: int) -> Tensor:  # noqa: ARG002
+    @override
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         source, labels, target = batch
         logits = self(join(source, target))[: len(labels)]
         return F.cross_entropy(logits, labels)
 
+    @override
     def validation_step(
         self,
         batch: Any,
-        batch_idx: int,  # noqa: ARG002
-        dataloader_idx: int = 0,  # noqa: ARG002
+        batch_idx: int,
+        dataloader_idx: int = 0,
     ) -> Tensor:
         logits: Tensor = self(batch[0])
         return logits
 
     test_step = validation_step
 
-    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:  # noqa: ARG002
+    @override
+    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         p: Tensor = self(batch[1]).softmax(1)
         return p
 

@@ -7,6 +7,7 @@ import polars
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
+from typing_extensions import override
 
 from datamodules.recommendation.base import SplitPairs
 from datamodules.recommendation.catalogue import Catalogue
@@ -54,7 +55,8 @@ class Warehouse(PlantedInteractions):
 class Nothing(LightningModule):
     """A module that ranks nothing."""
 
-    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:  # noqa: ARG002
+    @override
+    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         return torch.zeros(len(batch))
 
     def training_step(self, batch: Any, batch_idx: int) -> None:

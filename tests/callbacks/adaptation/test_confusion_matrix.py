@@ -7,6 +7,7 @@ import torch
 from lightning.pytorch import Callback
 from sklearn.metrics import confusion_matrix as reference
 from torch import Tensor
+from typing_extensions import override
 
 from callbacks.adaptation import confusion_matrix as module_under_test
 from callbacks.adaptation.confusion_matrix import (
@@ -124,7 +125,8 @@ class Keeper(Callback):
     def __init__(self, directory: Path, seen: Seen) -> None:
         self.path, self.seen = directory / "found.pt", seen
 
-    def on_test_end(self, trainer: Any, pl_module: Any) -> None:  # noqa: ARG002
+    @override
+    def on_test_end(self, trainer: Any, pl_module: Any) -> None:
         if trainer.is_global_zero:
             torch.save(self.seen.counts, self.path)
         else:

@@ -7,6 +7,7 @@ import polars
 import pytest
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from callbacks.adaptation import label_table as module_under_test
 from callbacks.adaptation.label_table import LabelTable
@@ -189,7 +190,8 @@ class Returns(Shepherd):
         super().__init__()
         self.outputs = outputs
 
-    def predict_step(self, batch: Any, batch_idx: int) -> Any:  # noqa: ARG002
+    @override
+    def predict_step(self, batch: Any, batch_idx: int) -> Any:
         return self.outputs
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.demos.boring_classes import BoringModel
+from typing_extensions import override
 
 from callbacks.core.every_n_steps import EveryNSteps
 from callbacks.critics.critic_weights import CriticWeights
@@ -42,7 +43,8 @@ class Steps(EveryNSteps):
         super().__init__(every_n_steps)
         self.steps: list[int] = []
 
-    def on_step(self, trainer: Trainer, pl_module: Any, batch: Any) -> None:  # noqa: ARG002
+    @override
+    def on_step(self, trainer: Trainer, pl_module: Any, batch: Any) -> None:
         self.steps.append(trainer.global_step)
 
 

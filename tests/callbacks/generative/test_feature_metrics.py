@@ -6,6 +6,7 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from callbacks import FeatureMetrics
 from callbacks.generative import feature_metrics as module_under_test
@@ -215,7 +216,8 @@ class Keeper(pl.Callback):
     def __init__(self, directory: Path) -> None:
         self.path = directory / "found.pt"
 
-    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+    @override
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.is_global_zero:
             torch.save(measured(trainer, "test"), self.path)
 

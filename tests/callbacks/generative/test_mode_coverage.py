@@ -5,6 +5,7 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from callbacks import ModeCoverageMonitor
 from callbacks.generative.sampling import CHUNK
@@ -113,7 +114,8 @@ class Keeper(pl.Callback):
     def __init__(self, directory: Path) -> None:
         self.path = directory / "found.pt"
 
-    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+    @override
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.is_global_zero:
             values = {n: float(trainer.callback_metrics[f"test/{n}"]) for n in NAMES}
             torch.save(values, self.path)

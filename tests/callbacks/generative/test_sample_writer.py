@@ -10,6 +10,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.demos.boring_classes import BoringModel
 from PIL import Image
 from torch import Tensor
+from typing_extensions import override
 
 from callbacks import SampleWriter
 from lightning_modules.generative.wgan_gp import WGANGP
@@ -75,7 +76,8 @@ def test_two_processes_write_each_sample_once_and_in_order(tmp_path: Path) -> No
             own = torch.tensor([[2, 3], [0, 1]][rank])
             return Loader([own, torch.tensor([4])])
 
-        def predict_step(self, batch: Tensor, batch_idx: int) -> Tensor:  # noqa: ARG002
+        @override
+        def predict_step(self, batch: Tensor, batch_idx: int) -> Tensor:
             return batch[:, None].float() * torch.tensor([1.0, 10.0])
 
     trainer = Trainer(
@@ -103,7 +105,8 @@ def test_predict_batches_that_are_not_sample_numbers_are_refused(
     tmp_path: Path,
 ) -> None:
     class Same(WGANGP):
-        def predict_step(self, batch: Tensor, batch_idx: int) -> Tensor:  # noqa: ARG002
+        @override
+        def predict_step(self, batch: Tensor, batch_idx: int) -> Tensor:
             return batch
 
     module = Same(MLPGenerator(2, (2,)), MLPCritic((2,)))

@@ -11,6 +11,7 @@ import pytest
 import torch
 from sklearn.datasets import load_wine
 from torch import Tensor
+from typing_extensions import override
 
 from callbacks.metric_learning.point_table import PointTable
 from datamodules import LabelledTable
@@ -99,7 +100,8 @@ class Returns(MetricLearner):
         super().__init__(LinearMap((13,)))
         self.outputs = outputs
 
-    def predict_step(self, batch: Any, batch_idx: int) -> Any:  # noqa: ARG002
+    @override
+    def predict_step(self, batch: Any, batch_idx: int) -> Any:
         return self.outputs
 
 

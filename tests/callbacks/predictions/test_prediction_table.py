@@ -10,6 +10,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.demos.boring_classes import BoringModel
 from torch import Tensor
 from torch.utils.data import DataLoader
+from typing_extensions import override
 
 from callbacks.predictions.prediction_table import PredictionTable, write_table
 
@@ -19,7 +20,8 @@ class Doubles(PredictionTable):
 
     stem = "doubles"
 
-    def keep(self, pl_module: LightningModule, outputs: Any, batch: Any) -> None:  # noqa: ARG002
+    @override
+    def keep(self, pl_module: LightningModule, outputs: Any, batch: Any) -> None:
         self.keep_finite("doubles", batch, outputs)
 
     def table(self, numbers: Tensor, rows: Tensor) -> polars.DataFrame:
@@ -27,7 +29,8 @@ class Doubles(PredictionTable):
 
 
 class Doubler(BoringModel):
-    def predict_step(self, batch: Tensor, batch_idx: int) -> Tensor:  # noqa: ARG002
+    @override
+    def predict_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         return 2.0 * batch[:, None]
 
 

@@ -7,6 +7,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
 from lightning.pytorch.demos.boring_classes import BoringModel
 from torch import Tensor, nn
+from typing_extensions import override
 
 from callbacks import WeightEMA, averaged_network, load_averaged
 from lightning_modules.generative.wgan_gp import WGANGP
@@ -58,20 +59,38 @@ class Record(Callback):
         self.evaluated: list[Weights] = []
         self.during = during
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+    @override
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.trained.append(weights(pl_module))
 
+    @override
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, *_: Any  # noqa: ARG002
+        self, trainer: Trainer, pl_module: LightningModule, *_: Any
     ) -> None:  # fmt: skip
         if pl_module.step_ended:
             self.trained.append(weights(pl_module))
 
-    def _evaluate(self, trainer: Any, pl_module: Any, *_: Any, **__: Any) -> None:  # noqa: ARG002
+    def _evaluate(self, pl_module: LightningModule) -> None:
         self.evaluated.append(weights(pl_module))
         self.during()
 
-    on_validation_batch_start = on_test_batch_start = on_predict_batch_start = _evaluate
+    @override
+    def on_validation_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any
+    ) -> None:
+        self._evaluate(pl_module)
+
+    @override
+    def on_test_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any
+    ) -> None:
+        self._evaluate(pl_module)
+
+    @override
+    def on_predict_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any
+    ) -> None:
+        self._evaluate(pl_module)
 
 
 @pytest.mark.parametrize("warmup", [False, True])

@@ -15,6 +15,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer, seed_everythin
 from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor, nn
 from torch.multiprocessing.spawn import ProcessRaisedException
+from typing_extensions import override
 
 from callbacks import Checkpoint, ExactResume, WeightEMA
 from callbacks.critics.transport_monitor import TransportMonitor
@@ -72,7 +73,8 @@ class Watch(Callback):
         self.home, self.save, self.stop, self.batch = home, save, stop, 0
         self.validation, self.validations = validation, 0
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+    @override
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.world_size > 1:  # seed_everything gives all ranks the same state
             torch.manual_seed(trainer.global_rank)
 
@@ -90,7 +92,8 @@ class Watch(Callback):
         if self.validations and self.validations == self.validation:
             raise InterruptedError
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+    @override
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         trainer.save_checkpoint(self.home / "final.ckpt")
 
 

@@ -11,6 +11,7 @@ from lightning.pytorch import LightningDataModule, Trainer
 from torch import Tensor
 from torch.multiprocessing.spawn import start_processes
 from torch.utils.data import DataLoader
+from typing_extensions import override
 
 from lightning_modules import (
     GAN,
@@ -132,7 +133,8 @@ def test_ranks_draw_different_noise_and_the_same_in_every_run(tmp_path: Path) ->
         def __init__(self, path: Path) -> None:
             self.path = path
 
-        def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        @override
+        def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
             trainer.save_checkpoint(self.path)
 
     states = []

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from typing_extensions import override
 
 from datamodules import MNIST, Digits
 from lightning_modules import Classifier, ConvClassifier
@@ -100,7 +101,8 @@ class Keeper(pl.Callback):
     def __init__(self, directory: Path) -> None:
         self.path = directory / "found.pt"
 
-    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
+    @override
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.is_global_zero:
             names = ("test/accuracy", "test/loss")
             values = {n: float(trainer.callback_metrics[n]) for n in names}
