@@ -2,7 +2,7 @@
 
 The bare loop does the same arithmetic: features once for all critic steps, scores and
 slopes in one pass, the extractor's gradients only in the extractor's step. The
-reference computes the features of the batch anew in each of the critic steps, and
+reference computes the features of the batch again in each of the critic steps, and
 scores them once for the distance and once for the penalty.
 """
 

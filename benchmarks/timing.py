@@ -39,7 +39,7 @@ def spending(spent: Spent) -> Iterator[None]:
     """Adds what the block costs."""
     before = _trimmed()
     if before:
-        (_MEMORY / "clear_refs").write_text("5")  # the high-water mark begins anew
+        (_MEMORY / "clear_refs").write_text("5")  # the high-water mark begins again
     cpu, wall = _user_time(), time.perf_counter()
     yield
     spent.wall += time.perf_counter() - wall
@@ -104,8 +104,8 @@ def alternate(
 ) -> dict[str, Summary]:
     """Time several variants in turn, each round in the other direction.
 
-    A first round warms up and does not count. Ratios are taken within a round, so that
-    what slows the machine for a while slows all variants alike.
+    A first round warms up and does not count. Ratios are computed within a round, so
+    that what slows the machine for a while slows all variants alike.
 
     Args:
         variants: What is timed; the first is what the others are compared with.

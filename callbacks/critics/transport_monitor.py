@@ -60,7 +60,7 @@ class TransportMonitor(EveryNSteps):
     At the end of training a plot ``transport`` shows the exact distance, the floor and
     the estimate per slope over the updates.
 
-    The training samples are drawn anew at each step by ``random_rows`` of the
+    The training samples are drawn again at each step by ``random_rows`` of the
     datamodule (one tensor, or a tuple with one for each domain); without such a
     datamodule they are those of the step's batch. The floor is logged only where the
     data has 2 n samples or more. The module says what is compared

@@ -30,7 +30,7 @@ class RunConfig(SaveConfigCallback):
 
     Lightning's own callback writes before set-up and refuses to run twice where
     the directory does not change between runs. This one writes when the first
-    training step is about to be taken, so a run that fails in set-up leaves
+    training step is about to begin, so a run that fails in set-up leaves
     nothing behind. A different config that already lies there (a run resumed
     with other settings, or runs without a logger) is kept as ``config-1.yaml``.
 

@@ -158,7 +158,7 @@ def continue_wandb_run(
 ) -> None:
     """Let a resumed run go on in the W&B run that its checkpoint names.
 
-    Lightning opens the run before it reads the checkpoint, so the id has to be known
+    Lightning opens the run before it reads the checkpoint, so the id must be known
     earlier: call this between making the trainer and ``trainer.fit(ckpt_path=...)``,
     as ``train.py`` does. An id that the user gave to the logger stays, and so does
     everything where there is no checkpoint file or no id in it.

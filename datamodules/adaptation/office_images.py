@@ -38,7 +38,7 @@ class OfficeImages(TwoDomains):
     on names or on classes.
 
     With ``crop`` or ``flip`` training images are cropped at random and mirrored with
-    probability 1/2, each row of each batch anew, as the number of the batch and
+    probability 1/2, drawn for each row of each batch, as the number of the batch and
     ``seed`` decide (see `CroppedRows`); all other batches are cropped in the centre.
 
     Args:

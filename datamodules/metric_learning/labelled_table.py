@@ -65,7 +65,6 @@ class LabelledTable(InMemoryDataModule):
     """
 
     kind: ClassVar[DataKind] = "labelled_rows"
-    reference_rows = "train"
     test_rows: Tensor
 
     def __init__(

@@ -41,8 +41,8 @@ class MovieLens(SplitTable):
         rating_threshold: Least rating that makes a pair; None takes every rating.
         val_share: Share of the pairs for validation.
         test_share: Share of the pairs for test.
-        features: ``genres``, 1 for those of the film (a film of no or of unknown genre
-            has zeros), or ``none``.
+        features: ``genres``, 1 for those of the item (an item of no or of unknown
+            genre has zeros), or ``none``.
         **options: Filter and split of `SplitTable`, batches of `InteractionData`.
 
     Raises:

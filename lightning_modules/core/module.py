@@ -125,7 +125,7 @@ class AlternatingModule(LightningModule):
         """Two sets of samples whose distance the critic estimates, without gradients.
 
         Args:
-            batch: A batch of the data module, or as many rows as wanted.
+            batch: A batch of the data module, or as many rows as requested.
             seed: Key of random numbers, if there are any.
 
         Returns:

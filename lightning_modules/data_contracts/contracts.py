@@ -130,13 +130,6 @@ class KnownModes(Protocol):
 
 
 @runtime_checkable
-class ReferenceRows(Protocol):
-    """Name of the split whose rows are searched for neighbours."""
-
-    reference_rows: str
-
-
-@runtime_checkable
 class TwoDomainData(Protocol):
     """Labelled source and unlabelled target; labels are 0 ... num_classes - 1."""
 

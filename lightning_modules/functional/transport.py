@@ -19,7 +19,7 @@ MAX_PIVOTS = 10_000_000
 def euclidean_cost(x: Float[Tensor, "n d"], y: Float[Tensor, "m d"]) -> Tensor:
     """Euclidean distances between all rows, (n, m), in float64.
 
-    Differences are taken coordinate by coordinate. The faster expansion
+    Differences are computed coordinate by coordinate. The faster expansion
     ``|x|^2 - 2xy + |y|^2`` loses half of the digits where two points nearly
     coincide, and then ``wasserstein_distance(x, x)`` would not be 0.
 

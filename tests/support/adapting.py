@@ -11,6 +11,7 @@ from typing_extensions import override
 from datamodules.adaptation.base import Domains, TwoDomains
 from datamodules.core.tensor_dataset import LabelledRows
 from lightning_modules.data_contracts.sparse_rows import Rows, SparseRows, join
+from tests.support.trainers import QUIET_TRAINER
 
 NAMES = ("cat", "dog", "_cow, $2")
 
@@ -115,12 +116,8 @@ class Shepherd(LightningModule):
 
 def trainer(*callbacks: Any, **options: Any) -> Trainer:
     settings: dict[str, Any] = {
-        "accelerator": "cpu",
+        **QUIET_TRAINER,
         "devices": 1,
-        "logger": False,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
         "max_steps": 5,
         "max_epochs": -1,
         "use_distributed_sampler": False,

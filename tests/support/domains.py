@@ -14,6 +14,7 @@ from lightning_modules import LinearClassifier, MLPCritic, MLPExtractor
 from lightning_modules.adaptation.base import AdaptationModule
 from lightning_modules.data_contracts.sparse_rows import SparseRows
 from tests.support.shipped import EXPERIMENTS, method_of, topic_of
+from tests.support.trainers import QUIET_TRAINER
 
 METHODS: dict[str, Callable[..., Any]] = {
     path.parent.name: method_of(path)
@@ -66,11 +67,7 @@ def fit(
     model: AdaptationModule, data: TwoDomains, steps: int, **options: Any
 ) -> Trainer:
     settings: dict[str, Any] = {
-        "accelerator": "cpu",
-        "logger": False,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
+        **QUIET_TRAINER,
         "limit_val_batches": 0,
         "max_steps": steps,
         "max_epochs": -1,

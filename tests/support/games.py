@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import CSVLogger, Logger
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
@@ -18,6 +18,7 @@ from lightning_modules import (
 )
 from lightning_modules.core.module import AlternatingModule
 from lightning_modules.generative.base import GenerativeModule
+from tests.support.trainers import QUIET_TRAINER
 
 Game = GenerativeModule
 
@@ -38,11 +39,7 @@ def points(n: int = 8) -> DataLoader[Tensor]:
 
 def trainer(**options: Any) -> Trainer:
     defaults = {
-        "accelerator": "cpu",
-        "logger": False,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
+        **QUIET_TRAINER,
         "max_epochs": 1,
     }
     return Trainer(**{**defaults, **options})
@@ -64,17 +61,29 @@ def fit(
     trainer = Trainer(
         max_steps=steps,
         max_epochs=-1,
-        accelerator="cpu",
-        logger=logger,
         callbacks=list(callbacks),
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
         limit_val_batches=0,
         log_every_n_steps=50,
+        **QUIET_TRAINER | {"logger": logger},
     )
     trainer.fit(model, loader, loader)
     return trainer
+
+
+class Spy(Callback):
+    """Keeps the gradients that each optimizer is about to use."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, Tensor] = {}
+
+    def on_before_optimizer_step(
+        self, trainer: Trainer, pl_module: LightningModule, optimizer: Any
+    ) -> None:
+        name = "critic" if optimizer is trainer.optimizers[0] else "generator"
+        module = pl_module.get_submodule(name)
+        for key, weight in module.named_parameters():
+            assert weight.grad is not None
+            self.seen[f"{name}.{key}"] = weight.grad.clone()
 
 
 def keep_batches(module: AlternatingModule, batches: list[Any]) -> None:

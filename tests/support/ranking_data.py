@@ -10,19 +10,18 @@ from datamodules.recommendation.base import InteractionData, SplitPairs
 from datamodules.recommendation.catalogue import Catalogue
 from datamodules.recommendation.planted import PlantedInteractions
 from lightning_modules.core.module import AlternatingModule
+from lightning_modules.core.random import RandomStream
 from lightning_modules.data_contracts.sparse_rows import Rows
 from lightning_modules.data_contracts.user_items import UserItems
+from lightning_modules.recommendation.cml import CML
+from tests.support.trainers import QUIET_TRAINER
 
 SMALL: dict[str, Any] = {"n_users": 30, "n_items": 40, "n_taken": 10, "dim": 2}
 
 
 def trainer(**options: Any) -> pl.Trainer:
     settings: dict[str, Any] = {
-        "accelerator": "cpu",
-        "logger": False,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
+        **QUIET_TRAINER,
         "num_sanity_val_steps": 0,
         "max_epochs": -1,
         "check_val_every_n_epoch": 10_000,
@@ -64,3 +63,24 @@ def fitted(
     run = trainer(**({"max_epochs": 1, "limit_val_batches": 0} | options))
     run.fit(model, data)
     return run
+
+
+def trained(
+    model: CML, steps: int = 3, given: InteractionData | None = None, **options: Any
+) -> pl.Trainer:
+    pl.seed_everything(0, verbose=False)
+    run = trainer(max_steps=steps, **options)
+    run.fit(model, given or planted())
+    return run
+
+
+def points(model: CML) -> tuple[Tensor, Tensor]:
+    return model.users.weight.detach().clone(), model.items.weight.detach().clone()
+
+
+def prepared(**options: Any) -> CML:
+    """A model with tables and data, before any step."""
+    model = CML(dim=3, **options)
+    trained(model, 0)
+    model.noise = RandomStream(0, 0, "train")
+    return model

@@ -14,6 +14,7 @@ from datamodules.recommendation.catalogue import Catalogue
 from datamodules.recommendation.planted import PlantedInteractions
 from lightning_modules.recommendation.cml import CML
 from lightning_modules.recommendation.evaluation import Sizes
+from tests.support.trainers import QUIET_TRAINER
 
 N_USERS, N_ITEMS = 23, 40
 USERS = np.array([f"customer {n:03d}" for n in range(N_USERS)][::-1])
@@ -76,12 +77,8 @@ def placed(n_users: int = N_USERS, n_items: int = N_ITEMS, **options: Any) -> CM
 
 def trainer(*callbacks: Any, **options: Any) -> Trainer:
     settings: dict[str, Any] = {
-        "accelerator": "cpu",
+        **QUIET_TRAINER,
         "devices": 1,
-        "logger": False,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
         "num_sanity_val_steps": 0,
         "max_steps": 6,
         "max_epochs": -1,

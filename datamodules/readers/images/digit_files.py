@@ -32,7 +32,7 @@ class SVHNFiles(ImageFiles):
     checked by md5 sum. The label 10 of the files is the digit 0.
 
     Args:
-        root: Folder of all data sets; files directly in it are taken too.
+        root: Folder of all data sets; files directly in it are read too.
         download: Fetch missing files, about 250 MB.
     """
 
@@ -74,7 +74,7 @@ class USPSFiles(ImageFiles):
     checked by md5 sum.
 
     Args:
-        root: Folder of all data sets; files directly in it are taken too.
+        root: Folder of all data sets; files directly in it are read too.
         download: Fetch the libsvm files, about 9 MB, if nothing is there.
     """
 

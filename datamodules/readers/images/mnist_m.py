@@ -27,7 +27,7 @@ class MNISTMFiles(ImageFiles):
     tensors only, no code in them is run. There is no download.
 
     Args:
-        root: Folder of all data sets; files directly in it are taken too.
+        root: Folder of all data sets; files directly in it are read too.
     """
 
     def __init__(self, root: Path) -> None:

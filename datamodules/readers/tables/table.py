@@ -24,7 +24,7 @@ class Table:
         path: The file; its ending says what it is.
         key: Of the command line that named it, for sentences.
         separator: Between two columns of text; None goes by the ending.
-        header: Names of the columns of a text that has no line for them.
+        header: Names of the columns of a text file that has no line for them.
     """
 
     path: Path

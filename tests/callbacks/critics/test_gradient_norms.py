@@ -5,29 +5,12 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor, nn
 
 from callbacks.critics.gradient_norms import GradientNorms, layer_gradient_norms
 from lightning_modules import WGANGP
-from tests.support.games import fit, logged, make
-
-
-class Spy(Callback):
-    """Keeps the gradients that each optimizer is about to use."""
-
-    def __init__(self) -> None:
-        self.seen: dict[str, Tensor] = {}
-
-    def on_before_optimizer_step(
-        self, trainer: Trainer, pl_module: LightningModule, optimizer: Any
-    ) -> None:
-        name = "critic" if optimizer is trainer.optimizers[0] else "generator"
-        module = pl_module.get_submodule(name)
-        for key, weight in module.named_parameters():
-            assert weight.grad is not None
-            self.seen[f"{name}.{key}"] = weight.grad.clone()
+from tests.support.games import Spy, fit, logged, make
 
 
 def test_logged_norms_are_those_of_the_gradients_the_update_was_made_from() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor, nn
 
@@ -21,23 +21,6 @@ from lightning_modules.data_contracts.contracts import TwoDomainBatch, samples_o
 from lightning_modules.functional.slope import estimate_on_plan
 from lightning_modules.functional.transport import wasserstein_distance
 from tests.support.games import Game, fit, logged, make
-
-
-class Spy(Callback):
-    """Keeps the gradients that each optimizer is about to use."""
-
-    def __init__(self) -> None:
-        self.seen: dict[str, Tensor] = {}
-
-    def on_before_optimizer_step(
-        self, trainer: Trainer, pl_module: LightningModule, optimizer: Any
-    ) -> None:
-        name = "critic" if optimizer is trainer.optimizers[0] else "generator"
-        module = pl_module.get_submodule(name)
-        for key, weight in module.named_parameters():
-            assert weight.grad is not None
-            self.seen[f"{name}.{key}"] = weight.grad.clone()
-
 
 NAMES = (
     "critic_slope",

@@ -6,7 +6,6 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from torch import Tensor, nn
-from typing_extensions import override
 
 from callbacks import FeatureMetrics
 from callbacks.generative import feature_metrics as module_under_test
@@ -15,6 +14,7 @@ from datamodules import Digits
 from lightning_modules import WGANGP, ConvClassifier, MLPCritic, MLPGenerator
 from lightning_modules.core.recipe import save_network
 from lightning_modules.metrics import FrozenFeatures, feature_scores
+from tests.support.trainers import QUIET_TRAINER, MetricsFile
 
 NAMES = {"fid", "kid", "inception_score", "min_class_share", "max_class_share"}
 
@@ -38,13 +38,9 @@ def classifier(tmp_path: Path) -> str:
 
 def trainer(*callbacks: pl.Callback, **kwargs: Any) -> pl.Trainer:
     settings: dict[str, Any] = {
-        "accelerator": "cpu",
+        **QUIET_TRAINER,
         "devices": 1,
         "max_steps": 3,
-        "logger": False,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
         "num_sanity_val_steps": 0,
         "val_check_interval": 1.0,
         "callbacks": list(callbacks),
@@ -192,34 +188,22 @@ def test_inception_alone_logs_no_class_shares(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.filterwarnings("ignore:This process.*multi-threaded:DeprecationWarning")
 def test_two_processes_log_what_one_logs(classifier: str, tmp_path: Path) -> None:
     """300 samples are two chunks, one for each process; 10 leave one process none."""
+    # KID and Inception score depend on which rows a random subset takes.
+    exact = ("test/fid", "test/min_class_share", "test/max_class_share")
     for n_samples in (300, 10):
         found = []
         for devices in (1, 2):
             strategy = "ddp_fork" if devices == 2 else "auto"
             run = trainer(
                 FeatureMetrics(classifier, n_samples=n_samples, kid_subset_size=1000),
-                Keeper(tmp_path),
+                MetricsFile(tmp_path / "found.pt", *exact),
                 devices=devices,
                 strategy=strategy,
             )
             run.test(gan(), datamodule=Digits(batch_size=449), verbose=False)
             found.append(torch.load(tmp_path / "found.pt", weights_only=True))
-        # KID and Inception score depend on which rows a random subset takes.
-        exact = ("fid", "min_class_share", "max_class_share")
         for name in exact:
             assert found[1][name] == pytest.approx(found[0][name], rel=1e-4)
-
-
-class Keeper(pl.Callback):
-    """Keeps what rank 0 measured, since forked processes take it with them."""
-
-    def __init__(self, directory: Path) -> None:
-        self.path = directory / "found.pt"
-
-    @override
-    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.is_global_zero:
-            torch.save(measured(trainer, "test"), self.path)
 
 
 def test_without_a_network_it_says_what_to_set() -> None:

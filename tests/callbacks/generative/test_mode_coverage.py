@@ -5,13 +5,13 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from torch import Tensor
-from typing_extensions import override
 
 from callbacks import ModeCoverageMonitor
 from callbacks.generative.sampling import CHUNK
 from datamodules import Digits, PointClouds
 from lightning_modules import WGANGP, MLPCritic, MLPGenerator
 from lightning_modules.functional.modes import mode_coverage
+from tests.support.trainers import QUIET_TRAINER, MetricsFile
 
 NAMES = ("modes", "high_quality", "reverse_kl")
 
@@ -37,13 +37,9 @@ def ring() -> PointClouds:
 
 def trainer(*callbacks: pl.Callback, **kwargs: Any) -> pl.Trainer:
     settings: dict[str, Any] = {
-        "accelerator": "cpu",
+        **QUIET_TRAINER,
         "devices": 1,
         "max_steps": 2,
-        "logger": False,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
         "callbacks": list(callbacks),
     }
     return pl.Trainer(**(settings | kwargs))
@@ -99,26 +95,13 @@ def test_two_processes_log_what_one_logs(tmp_path: Path) -> None:
     for devices in (1, 2):
         run = trainer(
             ModeCoverageMonitor(700),
-            Keeper(tmp_path),
+            MetricsFile(tmp_path / "found.pt", *(f"test/{name}" for name in NAMES)),
             devices=devices,
             strategy="ddp_fork" if devices == 2 else "auto",
         )
         run.test(PerfectSampler(), datamodule=ring(), verbose=False)
         found.append(torch.load(tmp_path / "found.pt", weights_only=True))
     assert found[0] == pytest.approx(found[1], rel=1e-6)
-
-
-class Keeper(pl.Callback):
-    """Keeps what rank 0 measured, since forked processes take it with them."""
-
-    def __init__(self, directory: Path) -> None:
-        self.path = directory / "found.pt"
-
-    @override
-    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.is_global_zero:
-            values = {n: float(trainer.callback_metrics[f"test/{n}"]) for n in NAMES}
-            torch.save(values, self.path)
 
 
 @pytest.mark.parametrize("data", [Digits(), PointClouds("swiss_roll"), None])

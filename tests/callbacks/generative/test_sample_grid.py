@@ -13,6 +13,7 @@ from callbacks import WeightEMA
 from callbacks.generative.sample_grid import SampleGrid
 from datamodules import PointClouds
 from lightning_modules import GAN, WGANGP, MLPCritic, MLPGenerator
+from tests.support.trainers import QUIET_TRAINER
 
 
 def module(shape: tuple[int, ...] = (1, 4, 4), n_critic: int = 2) -> WGANGP:
@@ -31,13 +32,9 @@ def fit(
     trainer = Trainer(
         max_steps=steps,
         max_epochs=-1,
-        accelerator="cpu",
-        logger=False,
+        **QUIET_TRAINER,
         callbacks=list(callbacks),
         default_root_dir=root,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
         limit_val_batches=0,
     )
     if data is None:

@@ -15,15 +15,7 @@ from typing_extensions import override
 from callbacks import SampleWriter
 from lightning_modules.generative.wgan_gp import WGANGP
 from lightning_modules.networks import MLPCritic, MLPGenerator
-
-QUIET: dict[str, Any] = {
-    "accelerator": "cpu", "enable_progress_bar": False, "enable_model_summary": False,
-    "enable_checkpointing": False, "log_every_n_steps": 1, "limit_val_batches": 0,
-}  # fmt: skip
-
-
-class Loader(list[Tensor]):
-    """Batches that Lightning takes for one loader, where a plain list is several."""
+from tests.support.trainers import LOGGING_TRAINER, Loader
 
 
 def wgan_gp(shape: tuple[int, ...] = (2,)) -> WGANGP:
@@ -33,7 +25,7 @@ def wgan_gp(shape: tuple[int, ...] = (2,)) -> WGANGP:
 def predict(module: WGANGP, batches: Any, directory: Path, **settings: Any) -> Path:
     trainer = Trainer(
         logger=False, callbacks=[SampleWriter(grid_size=4)], default_root_dir=directory,
-        **QUIET | settings,
+        **LOGGING_TRAINER | settings,
     )  # fmt: skip
     trainer.predict(module, Loader(batches), return_predictions=False)
     return directory / "predictions"
@@ -83,7 +75,7 @@ def test_two_processes_write_each_sample_once_and_in_order(tmp_path: Path) -> No
     trainer = Trainer(
         logger=False, callbacks=[SampleWriter()], devices=2,
         default_root_dir=tmp_path / "run",
-        strategy="ddp_fork", use_distributed_sampler=False, **QUIET,
+        strategy="ddp_fork", use_distributed_sampler=False, **LOGGING_TRAINER,
     )  # fmt: skip
     trainer.predict(Shares())
     samples = torch.load(tmp_path / "run/predictions/samples.pt", weights_only=True)

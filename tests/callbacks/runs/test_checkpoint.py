@@ -14,6 +14,7 @@ from lightning_modules.core.alternating import Warmup
 from lightning_modules.core.files import put_in_place
 from lightning_modules.generative.wgan_gp import WGANGP
 from lightning_modules.networks import MLPCritic, MLPGenerator
+from tests.support.trainers import Loader
 
 # A resumed run goes on writing where the interrupted one wrote.
 pytestmark = [
@@ -22,10 +23,6 @@ pytestmark = [
     ),
     pytest.mark.filterwarnings("ignore:You're resuming from a checkpoint that ended"),
 ]
-
-
-class Loader(list[Tensor]):
-    """Batches that Lightning takes for one loader, where a plain list is several."""
 
 
 BATCHES = Loader(

@@ -12,12 +12,9 @@ from typing_extensions import override
 from callbacks import WeightEMA, averaged_network, load_averaged
 from lightning_modules.generative.wgan_gp import WGANGP
 from lightning_modules.networks import MLPCritic, MLPGenerator
+from tests.support.trainers import Loader
 
 Weights = dict[str, Tensor]
-
-
-class Loader(list[Tensor]):
-    """Batches that Lightning takes for one loader, where a plain list is several."""
 
 
 NUMBERS = torch.Generator().manual_seed(0)

@@ -22,6 +22,7 @@ from callbacks.critics.transport_monitor import TransportMonitor
 from callbacks.runs.exact_resume import random_states, set_random_states
 from datamodules import Digits
 from lightning_modules.generative.wgan_gp import WGANGP
+from tests.support.trainers import same
 
 MAX_STEPS = 7
 CPU = torch.device("cpu")
@@ -140,16 +141,6 @@ def run(
     data = Digits(batch_size=batch_size, num_workers=workers)
     trainer.fit(module, datamodule=data, ckpt_path=ckpt_path)
     return trainer
-
-
-def same(a: Any, b: Any) -> bool:
-    if isinstance(a, Tensor):
-        return isinstance(b, Tensor) and a.dtype == b.dtype and torch.equal(a, b)
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
-    if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
-    return bool(a == b)
 
 
 def final_state(directory: Path) -> dict[str, Any]:

@@ -1,12 +1,11 @@
 """Exported networks are those that samples come from."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from lightning.pytorch import Callback, Trainer
-from torch import Tensor, nn
+from torch import nn
 
 from callbacks import (
     ExportNetwork,
@@ -22,15 +21,7 @@ from lightning_modules.networks import (
     MLPGenerator,
 )
 from tests.support.adapting import Herds
-
-QUIET: dict[str, Any] = {
-    "accelerator": "cpu", "enable_progress_bar": False, "enable_model_summary": False,
-    "enable_checkpointing": False, "log_every_n_steps": 1, "limit_val_batches": 0,
-}  # fmt: skip
-
-
-class Loader(list[Tensor]):
-    """Batches that Lightning takes for one loader, where a plain list is several."""
+from tests.support.trainers import LOGGING_TRAINER, Loader
 
 
 def wgan_gp(shape: tuple[int, ...] = (2,)) -> WGANGP:
@@ -52,7 +43,7 @@ def test_the_exported_generator_is_the_one_that_samples_come_from(
         callbacks=observers,
         default_root_dir=tmp_path,
         max_steps=3,
-        **QUIET,
+        **LOGGING_TRAINER,
     )
     trainer.fit(module, BATCHES, BATCHES)
     latent = torch.randn(5, 2)
@@ -67,7 +58,10 @@ def test_the_exported_generator_is_the_one_that_samples_come_from(
 
 def test_a_smoke_run_exports_nothing(tmp_path: Path) -> None:
     trainer = Trainer(
-        callbacks=[ExportNetwork()], default_root_dir=tmp_path, fast_dev_run=1, **QUIET
+        callbacks=[ExportNetwork()],
+        default_root_dir=tmp_path,
+        fast_dev_run=1,
+        **LOGGING_TRAINER,
     )
     trainer.fit(wgan_gp(), BATCHES, BATCHES)
     assert list(tmp_path.iterdir()) == []
@@ -75,7 +69,9 @@ def test_a_smoke_run_exports_nothing(tmp_path: Path) -> None:
 
 def test_a_network_that_cannot_be_exported_is_refused_before_training() -> None:
     def fit(network: str, module: WGANGP) -> None:
-        trainer = Trainer(fast_dev_run=1, callbacks=[ExportNetwork(network)], **QUIET)
+        trainer = Trainer(
+            fast_dev_run=1, callbacks=[ExportNetwork(network)], **LOGGING_TRAINER
+        )
         trainer.fit(module, BATCHES, BATCHES)
 
     with pytest.raises(ValueError, match="WGANGP has no network 'embedding'"):
@@ -103,7 +99,11 @@ def adapted(folder: Path, network: str, *, averaged: bool) -> tuple[MMD, WeightE
     )
     observers: list[Callback] = [ExportNetwork(network), *([ema] if averaged else [])]
     trainer = Trainer(
-        logger=False, callbacks=observers, default_root_dir=folder, max_steps=3, **QUIET
+        logger=False,
+        callbacks=observers,
+        default_root_dir=folder,
+        max_steps=3,
+        **LOGGING_TRAINER,
     )
     trainer.fit(model, datamodule=Herds())
     return model, ema
@@ -139,6 +139,8 @@ def test_a_container_is_written_part_by_part(tmp_path: Path, averaged: bool) -> 
 
 def test_a_part_without_a_recipe_is_refused_before_training() -> None:
     model = MMD(nn.Linear(5, 4), LinearClassifier(4, 3), 3)
-    trainer = Trainer(fast_dev_run=1, callbacks=[ExportNetwork("adapted")], **QUIET)
+    trainer = Trainer(
+        fast_dev_run=1, callbacks=[ExportNetwork("adapted")], **LOGGING_TRAINER
+    )
     with pytest.raises(ValueError, match=r"^Linear keeps no recipe: decorate the c"):
         trainer.fit(model, datamodule=Herds())

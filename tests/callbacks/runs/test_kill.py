@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from torch import Tensor
 
+from tests.support.trainers import same
 from wasserstein_critics.cli.config_files import read_config
 
 STEPS, EVERY = 120, 10
@@ -68,16 +68,6 @@ def run(words: list[str], directory: Path, kill_at: int = -1) -> int:
     return subprocess.run(
         words, env=environment, start_new_session=True, check=False
     ).returncode
-
-
-def same(a: Any, b: Any) -> bool:
-    if isinstance(a, Tensor):
-        return torch.equal(a, b)
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
-    if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
-    return bool(a == b)
 
 
 def final_state(directory: Path) -> dict[str, Any]:

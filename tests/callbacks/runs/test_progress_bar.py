@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader
 
 from callbacks import UpdateProgress
 from lightning_modules import WGANGP, MLPCritic, MLPGenerator
+from tests.support.trainers import QUIET_TRAINER
 
 pytestmark = pytest.mark.filterwarnings(
     # these fits have nothing to validate
@@ -23,11 +24,7 @@ def module(**options: Any) -> WGANGP:
 def fit(bar: UpdateProgress | None = None, **options: Any) -> None:
     points: DataLoader[Tensor] = DataLoader(torch.randn(16, 2), batch_size=4)  # type: ignore[arg-type]
     Trainer(
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
+        **QUIET_TRAINER,
         log_every_n_steps=2,
         callbacks=[bar or UpdateProgress()],
         **options,
@@ -74,11 +71,7 @@ def test_an_interrupted_run_gives_the_terminal_back() -> None:
 
     bars: list[Any] = []
     trainer = Trainer(
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
+        **QUIET_TRAINER,
         max_epochs=1,
         callbacks=[Broken()],
     )

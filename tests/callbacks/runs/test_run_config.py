@@ -18,11 +18,7 @@ from callbacks import (
     write_whole,
 )
 from callbacks.runs.run_config import git_commit, provenance
-
-QUIET: dict[str, Any] = {
-    "accelerator": "cpu", "enable_progress_bar": False, "enable_model_summary": False,
-    "enable_checkpointing": False, "log_every_n_steps": 1, "limit_val_batches": 0,
-}  # fmt: skip
+from tests.support.trainers import LOGGING_TRAINER
 
 
 class Fails(Callback):
@@ -39,7 +35,7 @@ def cli(*arguments: str, fail: bool = False) -> LightningCLI:
         return LightningCLI(
             BoringModel,
             save_config_callback=RunConfig,
-            trainer_defaults=QUIET | {"callbacks": [Fails()] if fail else []},
+            trainer_defaults=LOGGING_TRAINER | {"callbacks": [Fails()] if fail else []},
         )
 
 

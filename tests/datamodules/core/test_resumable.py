@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from datamodules.core.in_memory import InMemoryDataModule, Splits
 from datamodules.core.tensor_dataset import LabelledRows
+from tests.support.trainers import QUIET_TRAINER
 
 N_BATCHES = 4  # of an epoch
 Seen = list[list[int]]
@@ -89,12 +90,8 @@ def fit(
     limits = {} if "max_steps" in trainer else {"max_epochs": 3}
     module = Recorder(log, step_every)
     run = Trainer(
-        accelerator="cpu",
+        **QUIET_TRAINER,
         devices=devices,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
         callbacks=callbacks,
         **{"num_sanity_val_steps": 0, **distributed, **limits, **trainer},
     )
@@ -251,12 +248,8 @@ def test_a_second_run_with_the_same_data_module_starts_from_the_first_epoch(
     logs = [tmp_path / "a", tmp_path / "b"]
     for log in logs:
         Trainer(
-            accelerator="cpu",
+            **QUIET_TRAINER,
             max_epochs=2,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
         ).fit(Recorder(log), data)
     first, second = (log.with_suffix(".0").read_text() for log in logs)
     assert first == second

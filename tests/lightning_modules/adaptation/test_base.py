@@ -30,6 +30,7 @@ from lightning_modules.functional.adaptation import (
     squared_mmd,
 )
 from tests.support.domains import METHODS, Pair, fit, module, weights
+from tests.support.trainers import QUIET_TRAINER
 
 NAMES = list(METHODS)
 pytestmark = [
@@ -181,11 +182,7 @@ def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
         model = module(name)
         torch.manual_seed(3)
         trainer = Trainer(
-            accelerator="cpu",
-            logger=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            enable_checkpointing=False,
+            **QUIET_TRAINER,
             max_epochs=-1,
             max_steps=steps,
             val_check_interval=2,

@@ -16,6 +16,7 @@ from lightning_modules import (
 from lightning_modules.adaptation.evaluation import DomainEvaluator
 from lightning_modules.adaptation.scores import DomainScores
 from tests.support.domains import METHODS, Pair, fit, module, weights
+from tests.support.trainers import QUIET_TRAINER
 
 NAMES = list(METHODS)
 
@@ -169,11 +170,7 @@ def test_data_of_other_classes_than_were_learnt_is_refused(
     other = Pair()
     other.class_names = ("ant", "bee")
     run = Trainer(
-        logger=False,
-        accelerator="cpu",
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        enable_checkpointing=False,
+        **QUIET_TRAINER,
         max_steps=4,
     )
     again = {"ckpt_path": tmp_path / "one.ckpt", "weights_only": True}

@@ -38,6 +38,7 @@ from lightning_modules.core.compiled import Compiled
 from lightning_modules.core.module import AlternatingModule
 from lightning_modules.functional import lipschitz
 from lightning_modules.functional.piecewise import PiecewiseLinear
+from tests.support.trainers import QUIET_TRAINER
 
 DIGITS = (1, 8, 8)
 
@@ -113,14 +114,10 @@ def losses(make: Callable[..., AlternatingModule], compile: bool) -> list[Tensor
     adapts = isinstance(model, WDGRL)
     data = ShiftedBlobs(batch_size=16) if adapts else Digits(batch_size=16)
     trainer = Trainer(
-        accelerator="cpu",
+        **QUIET_TRAINER,
         max_steps=3,
         max_epochs=-1,
         log_every_n_steps=1,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
         limit_val_batches=0,
     )
     trainer.fit(model, data)

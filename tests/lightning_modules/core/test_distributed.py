@@ -27,6 +27,7 @@ from lightning_modules.core.distributed import (
 )
 from lightning_modules.core.random import RandomStream
 from lightning_modules.generative.base import GenerativeModule
+from tests.support.trainers import QUIET_TRAINER
 
 SEED = 7
 N_CRITIC = 2
@@ -76,14 +77,10 @@ def networks() -> tuple[MLPGenerator, MLPCritic]:
 
 def fit(module: GenerativeModule, devices: int, **options: Any) -> Trainer:
     trainer = Trainer(
-        accelerator="cpu",
+        **QUIET_TRAINER,
         devices=devices,
         strategy="ddp_fork" if devices > 1 else "auto",
         use_distributed_sampler=False,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
         max_epochs=1,
         **options,
     )

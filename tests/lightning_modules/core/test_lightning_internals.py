@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from lightning_modules.core import lightning_internals as internals
 from lightning_modules.core.lightning_internals import ConfigDecides, OpenCheckpoint
+from tests.support.trainers import QUIET_TRAINER
 
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
 REPOSITORY = Path(__file__).parents[3]
@@ -71,11 +72,7 @@ class Watch(pl.Callback):
 
 def trainer(**options: Any) -> Trainer:
     defaults = {
-        "accelerator": "cpu",
-        "logger": False,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
+        **QUIET_TRAINER,
         "max_epochs": 1,
         "limit_train_batches": 4,
         "limit_val_batches": 1,

@@ -18,6 +18,7 @@ from lightning_modules.core.random import RandomStream
 from lightning_modules.data_contracts.contracts import samples_of
 from lightning_modules.generative.base import GenerativeModule
 from tests.support.games import keep_batches
+from tests.support.trainers import QUIET_TRAINER
 
 N, LATENT = 4, 3
 
@@ -135,11 +136,7 @@ def data(n: int = 5) -> PointClouds:
 def fit(module: BiGAN, n_batches: int = 5, **options: Any) -> Trainer:
     resumed = {k: options.pop(k) for k in ("ckpt_path",) if k in options}
     trainer = Trainer(
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
+        **QUIET_TRAINER,
         limit_val_batches=0,
         **{"max_epochs": -1, **options},
     )

@@ -18,7 +18,6 @@ from lightning_modules.data_contracts.contracts import (
     KnownData,
     LabelledBatch,
     RandomRows,
-    ReferenceRows,
     SampleSource,
     check_kind,
     samples_of,
@@ -82,9 +81,8 @@ def test_protocols_tell_what_data_modules_offer() -> None:
     assert all(isinstance(data, KnownData) for data in (clouds, table, pairs))
     assert isinstance(clouds, SampleSource)
     assert isinstance(clouds, RandomRows)
-    assert isinstance(table, ReferenceRows)
     assert isinstance(pairs, InteractionSource)
-    assert not isinstance(pairs, SampleSource | ReferenceRows)
+    assert not isinstance(pairs, SampleSource)
     assert not isinstance(LightningDataModule(), KnownData)
     assert not isinstance(nn.Linear(1, 1), HasPoints)
 

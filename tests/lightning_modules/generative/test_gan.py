@@ -19,6 +19,7 @@ from lightning_modules import (
 )
 from lightning_modules.core.random import RandomStream
 from lightning_modules.generative.base import GenerativeModule
+from tests.support.trainers import QUIET_TRAINER
 
 pytestmark = pytest.mark.filterwarnings(
     # these fits have nothing to validate
@@ -43,11 +44,7 @@ def _double() -> Iterator[None]:
 
 def fit(module: GenerativeModule, real: Tensor, batches: int) -> None:
     Trainer(
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
+        **QUIET_TRAINER,
         max_epochs=1,
         precision="64-true",
     ).fit(module, torch.utils.data.DataLoader([real] * batches, batch_size=None))  # type: ignore[arg-type]

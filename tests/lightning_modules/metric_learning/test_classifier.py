@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from typing_extensions import override
 
 from datamodules import MNIST, Digits
 from lightning_modules import Classifier, ConvClassifier
@@ -15,19 +14,16 @@ from lightning_modules.core.random import RandomStream
 from lightning_modules.metric_learning.classifier import shifted
 from lightning_modules.optim.schedules import one_cycle
 from tests.support.games import keep_batches
+from tests.support.trainers import QUIET_TRAINER, MetricsFile
 
 X = torch.arange(24.0).reshape(2, 1, 3, 4)
 
 
 def trainer(**kwargs: Any) -> pl.Trainer:
     settings: dict[str, Any] = {
-        "accelerator": "cpu",
+        **QUIET_TRAINER,
         "devices": 1,
         "max_epochs": 1,
-        "logger": False,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
         "num_sanity_val_steps": 0,
     }
     return pl.Trainer(**(settings | kwargs))
@@ -89,24 +85,11 @@ def test_two_processes_measure_what_one_measures(tmp_path: Path) -> None:
     found = []
     for devices in (1, 2):
         strategy = "ddp_fork" if devices == 2 else "auto"
-        run = trainer(devices=devices, strategy=strategy, callbacks=[Keeper(tmp_path)])
+        file = MetricsFile(tmp_path / "found.pt", "test/accuracy", "test/loss")
+        run = trainer(devices=devices, strategy=strategy, callbacks=[file])
         run.test(Classifier(KnownLogits()), datamodule=Digits(), verbose=False)
         found.append(torch.load(tmp_path / "found.pt", weights_only=True))
     assert found[0] == pytest.approx(found[1])
-
-
-class Keeper(pl.Callback):
-    """Keeps what rank 0 measured, since forked processes take it with them."""
-
-    def __init__(self, directory: Path) -> None:
-        self.path = directory / "found.pt"
-
-    @override
-    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.is_global_zero:
-            names = ("test/accuracy", "test/loss")
-            values = {n: float(trainer.callback_metrics[n]) for n in names}
-            torch.save(values, self.path)
 
 
 class Rates(pl.Callback):

@@ -14,6 +14,7 @@ from lightning_modules import LinearMap, MetricLearner, MLPExtractor
 from lightning_modules.functional import metric_learning as F
 from lightning_modules.functional.distance import manhattan, pairwise
 from tests.support.games import keep_batches
+from tests.support.trainers import QUIET_TRAINER
 
 LOSSES = ("lmnn", "triplet", "improved_triplet", "contrastive")
 
@@ -24,11 +25,7 @@ pytestmark = pytest.mark.filterwarnings(
 
 def trainer(**options: Any) -> pl.Trainer:
     settings: dict[str, Any] = {
-        "accelerator": "cpu",
-        "logger": False,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
+        **QUIET_TRAINER,
         "num_sanity_val_steps": 0,
         "limit_val_batches": 0,
         "max_epochs": -1,

@@ -32,6 +32,7 @@ from lightning_modules.optim.schedules import one_cycle
 from tests.support import domains
 from tests.support.ranking_data import planted
 from tests.support.shipped import METHODS, topic_of
+from tests.support.trainers import QUIET_TRAINER
 
 SCHEDULED = [
     cls for cls in METHODS if any("scheduler" in k for k in accepted_names(cls))
@@ -92,12 +93,8 @@ def fit(
 ) -> Trainer:
     resumed = {k: options.pop(k) for k in ("ckpt_path",) if k in options}
     trainer = Trainer(
-        accelerator="cpu",
-        logger=False,
+        **QUIET_TRAINER,
         callbacks=[rates],
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
         limit_val_batches=0,
         **options,
     )

@@ -4,13 +4,11 @@ import math
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as pl
 import pytest
 import torch
 from torch import Tensor
 
 from callbacks import ExactResume
-from datamodules.recommendation.base import InteractionData
 from lightning_modules.core.random import RandomStream
 from lightning_modules.functional.collaborative import covariance_penalty
 from lightning_modules.optim.rowwise_adagrad import RowwiseAdagrad
@@ -19,32 +17,14 @@ from lightning_modules.recommendation.evaluation import Sizes
 from lightning_modules.recommendation.item_encoder import ItemEncoder
 from lightning_modules.recommendation.metric import DistanceEvaluator
 from lightning_modules.recommendation.pairwise import PairBatch
-from tests.support.ranking_data import Given, planted, trainer
-
-data = planted
-
-
-def trained(
-    model: CML, steps: int = 3, given: InteractionData | None = None, **options: Any
-) -> pl.Trainer:
-    pl.seed_everything(0, verbose=False)
-    run = trainer(max_steps=steps, **options)
-    run.fit(model, given or data())
-    return run
-
-
-def points(model: CML) -> tuple[Tensor, Tensor]:
-    return model.users.weight.detach().clone(), model.items.weight.detach().clone()
-
-
-def prepared(**options: Any) -> CML:
-    """A model with tables and data, before any step."""
-    model = CML(dim=3, **options)
-    trained(model, 0)
-    run = trainer(max_steps=0)
-    run.fit(model, data())
-    model.noise = RandomStream(0, 0, "train")
-    return model
+from tests.support.ranking_data import (
+    Given,
+    planted,
+    points,
+    prepared,
+    trained,
+    trainer,
+)
 
 
 def chosen(model: CML, users: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
@@ -55,7 +35,7 @@ def chosen(model: CML, users: Tensor, items: Tensor) -> tuple[Tensor, Tensor]:
 def test_a_step_is_that_of_loops_over_the_pairs() -> None:
     """Hinge, rank weight, covariance term, Adagrad by rows and projection."""
     model = CML(dim=3, margin=0.8, n_negatives=5, covariance_weight=0.7)
-    given = data()
+    given = planted()
     before: list[Tensor] = []
     batches: list[tuple[Tensor, Tensor]] = []
     drawn: list[Tensor] = []
@@ -108,7 +88,7 @@ def test_a_step_is_that_of_loops_over_the_pairs() -> None:
 
 def test_known_positives_are_never_negatives() -> None:
     model = prepared(n_negatives=200)
-    given = data()
+    given = planted()
     given.setup()
     pairs = given.interactions("train")
     negatives, weight = chosen(model, pairs.users, pairs.items)
@@ -145,7 +125,7 @@ def test_a_step_leaves_rows_alone_that_it_does_not_touch() -> None:
         step(batch, batch_idx)
 
     model.training_step = training_step  # type: ignore[method-assign]
-    trained(model, 1, data(batch_size=2))
+    trained(model, 1, planted(batch_size=2))
     users, items = points(model)
     moved = (users != seen[1]).any(1).nonzero().flatten()
     assert set(moved.tolist()) <= set(seen[0].tolist())
@@ -179,7 +159,7 @@ def test_a_resumed_run_ends_with_the_points_of_an_uninterrupted_one(
     trained(whole, 25)
     trained(first, 11).save_checkpoint(tmp_path / "one.ckpt")
     trainer(max_steps=25).fit(
-        again, data(), ckpt_path=tmp_path / "one.ckpt", weights_only=True
+        again, planted(), ckpt_path=tmp_path / "one.ckpt", weights_only=True
     )
     for one, other in zip(points(whole), points(again), strict=True):
         assert torch.equal(one, other)
@@ -202,7 +182,7 @@ def test_two_processes_equal_one_on_the_joined_batch(
         model.evaluator._make(
             Sizes(30, 40, 0)
         )  # forked ranks bring weights back, not modules
-    trained(together, 6, data(batch_size=8), devices=2, strategy="ddp_fork")
+    trained(together, 6, planted(batch_size=8), devices=2, strategy="ddp_fork")
     start = single.on_fit_start
 
     def on_fit_start() -> None:
@@ -210,7 +190,7 @@ def test_two_processes_equal_one_on_the_joined_batch(
         single.noise = Joined()
 
     monkeypatch.setattr(single, "on_fit_start", on_fit_start)
-    trained(single, 6, data(batch_size=16))
+    trained(single, 6, planted(batch_size=16))
     for one, other in zip(points(single), points(together), strict=True):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
 

@@ -4,17 +4,22 @@ import math
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as pl
 import numpy as np
 import pytest
 import torch
 from lightning.pytorch.callbacks import EarlyStopping
 from torch import Tensor
 
-from datamodules.recommendation.base import InteractionData
 from lightning_modules.recommendation.cml import CML
 from lightning_modules.recommendation.popularity import Popularity
-from tests.support.ranking_data import Given, fitted, planted, trainer
+from tests.support.ranking_data import (
+    Given,
+    fitted,
+    planted,
+    points,
+    trained,
+    trainer,
+)
 
 
 def matrices(users: int = 12, items: int = 9) -> tuple[Tensor, Tensor]:
@@ -33,24 +38,8 @@ def test_numbers_of_items_keep_their_type() -> None:
     assert np.isfinite(scores.numpy()).all()
 
 
-data = planted
-
-
-def trained(
-    model: CML, steps: int = 3, given: InteractionData | None = None, **options: Any
-) -> pl.Trainer:
-    pl.seed_everything(0, verbose=False)
-    run = trainer(max_steps=steps, **options)
-    run.fit(model, given or data())
-    return run
-
-
-def points(model: CML) -> tuple[Tensor, Tensor]:
-    return model.users.weight.detach().clone(), model.items.weight.detach().clone()
-
-
 def test_evaluation_ranks_all_items_but_those_seen() -> None:
-    model, given = CML(dim=3, ks=(5,), item_chunk=7), data()
+    model, given = CML(dim=3, ks=(5,), item_chunk=7), planted()
     run = trained(model, 20, given)
     (found, *_) = run.test(model, given, verbose=False)
     users, items = points(model)
@@ -135,7 +124,7 @@ def test_data_that_was_not_trained_on_is_refused(tmp_path: Path) -> None:
 def test_a_monitor_that_is_not_measured_is_refused_before_training() -> None:
     model = CML(dim=3, ks=(5, 100))
     with pytest.raises(ValueError, match=r"monitors 'val/ndcg@20': add 20 to model.ks"):
-        trained(model, 1, data(), callbacks=[EarlyStopping(monitor="val/ndcg@20")])
+        trained(model, 1, planted(), callbacks=[EarlyStopping(monitor="val/ndcg@20")])
     with pytest.raises(ValueError, match="at least one cut-off"):
         CML(dim=3, ks=())
 
@@ -144,4 +133,4 @@ def test_data_of_another_size_is_refused() -> None:
     model = CML(dim=3)
     trained(model, 1)
     with pytest.raises(ValueError, match="has 30 users and 40 items, the data 31"):
-        trained(model, 1, data(n_users=31))
+        trained(model, 1, planted(n_users=31))

@@ -2,37 +2,13 @@
 
 from typing import Any
 
-import lightning.pytorch as pl
 import pytest
 import torch
 
-from datamodules.recommendation.base import InteractionData
 from lightning_modules.core.random import RandomStream
 from lightning_modules.data_contracts.user_items import UserItems
-from lightning_modules.recommendation.cml import CML
 from lightning_modules.recommendation.negatives import Negatives
-from tests.support.ranking_data import planted, trainer
-
-data = planted
-
-
-def trained(
-    model: CML, steps: int = 3, given: InteractionData | None = None, **options: Any
-) -> pl.Trainer:
-    pl.seed_everything(0, verbose=False)
-    run = trainer(max_steps=steps, **options)
-    run.fit(model, given or data())
-    return run
-
-
-def prepared(**options: Any) -> CML:
-    """A model with tables and data, before any step."""
-    model = CML(dim=3, **options)
-    trained(model, 0)
-    run = trainer(max_steps=0)
-    run.fit(model, data())
-    model.noise = RandomStream(0, 0, "train")
-    return model
+from tests.support.ranking_data import prepared
 
 
 @pytest.mark.parametrize(
