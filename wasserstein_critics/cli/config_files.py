@@ -53,24 +53,32 @@ def read_config(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise UsageError(f"there is no config file '{path}'.")
-    if problem := yaml_problem(path):
-        raise UsageError(problem)
-    return _with_defaults(_load_yaml(path.read_text("utf-8")), path, ())
+    return _with_defaults(_own_keys(path), path, ())
 
 
 def yaml_problem(path: Path) -> str | None:
     """Why a file holds no config, in a sentence, or None."""
     try:
+        _own_keys(path)
+    except UsageError as error:
+        return str(error)
+    return None
+
+
+def _own_keys(path: Path) -> dict[str, Any]:
+    """Keys of a file as they are written in it."""
+    where = f"config file '{path}'"
+    try:
         content = _load_yaml(path.read_text("utf-8"))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line = f", line {mark.line + 1}" if mark else ""
-        return f"config file '{path}'{line} is not YAML: {error.problem}."
-    except (yaml.YAMLError, UnicodeDecodeError):
-        return f"config file '{path}' is not a text file in YAML."
+        raise UsageError(f"{where}{line} is not YAML: {error.problem}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{where} is not a text file in YAML.") from error
     if isinstance(content, dict):
-        return None
-    return f"config file '{path}' holds no keys: write lines such as 'model: ...'."
+        return content
+    raise UsageError(f"{where} holds no keys: write lines such as 'model: ...'.")
 
 
 def _resolved_text(text: str, path: Path) -> str:
@@ -101,10 +109,11 @@ def _with_defaults(
             raise UsageError(f"{where}, but there is no file '{file.resolve()}'.")
         if file.resolve() in chain:
             raise UsageError(f"{where}, whose defaults lead back to it: remove one.")
-        if problem := yaml_problem(file):
-            raise UsageError(f"{where}, but {problem}")
-        shared = _with_defaults(_load_yaml(file.read_text("utf-8")), file, chain)
-        resolved = _merged(resolved, shared)
+        try:
+            shared = _own_keys(file)
+        except UsageError as error:
+            raise UsageError(f"{where}, but {error}") from error
+        resolved = _merged(resolved, _with_defaults(shared, file, chain))
     merged: dict[str, Any] = _merged(resolved, own)
     return merged
 
