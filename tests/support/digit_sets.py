@@ -39,6 +39,15 @@ def pixels(part: str, *shape: int) -> np.ndarray:
     return draw.integers(0, 256, (N[part], *shape), dtype=np.uint8)
 
 
+def write_all(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The four sets of digits below a directory, which is returned."""
+    write_mnist(root)
+    write_usps(root)
+    write_mnist_m(root)
+    write_svhn(root, monkeypatch)
+    return root
+
+
 def write_mnist(root: Path, garbage: bool = False) -> None:
     folder = root / "mnist/MNIST/raw"
     folder.mkdir(parents=True, exist_ok=True)

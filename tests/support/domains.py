@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import torch
 from lightning.pytorch import Trainer
 from torch import Tensor
@@ -22,6 +23,14 @@ METHODS: dict[str, Callable[..., Any]] = {
     if topic_of(method_of(path)) == "adaptation"
 }
 """Every method, by the folder of its experiments."""
+
+FORKS = [
+    # the forked children start no threads of their own before they train
+    pytest.mark.filterwarnings("ignore:.*use of fork.*may lead to deadlocks"),
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded"),
+    # DDP copies such a gradient instead of keeping it where it is
+    pytest.mark.filterwarnings("ignore:Grad strides do not match"),
+]
 
 
 class Pair(TwoDomains):

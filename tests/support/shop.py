@@ -1,5 +1,6 @@
 """A small shop whose customers and goods have names, and models of it."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,14 @@ def trainer(*callbacks: Any, **options: Any) -> Trainer:
         "callbacks": list(callbacks),
     }
     return Trainer(**{**settings, **options})
+
+
+def fit(folder: Path, callback: Any, model: Any = None, **options: Any) -> Any:
+    torch.manual_seed(0)
+    model = model or CML(dim=3, ks=(4,))
+    given = {"default_root_dir": folder, "check_val_every_n_epoch": 1, **options}
+    trainer(callback, **given).fit(model, Shop())
+    return model
 
 
 def expected_tops(model: CML, data: PlantedInteractions, k: int) -> dict[int, Any]:

@@ -66,19 +66,23 @@ def yaml_problem(path: Path) -> str | None:
 
 
 def _own_keys(path: Path) -> dict[str, Any]:
-    """Keys of a file as they are written in it."""
+    """Keys of a file, without those of its defaults."""
     where = f"config file '{path}'"
     try:
         content = _load_yaml(path.read_text("utf-8"))
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        line = f", line {mark.line + 1}" if mark else ""
-        raise UsageError(f"{where}{line} is not YAML: {error.problem}.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{where} is not a text file in YAML.") from error
+        raise UsageError(f"{where}{_why_not_yaml(error)}") from error
     if isinstance(content, dict):
         return content
     raise UsageError(f"{where} holds no keys: write lines such as 'model: ...'.")
+
+
+def _why_not_yaml(error: yaml.YAMLError | UnicodeDecodeError) -> str:
+    """The end of a sentence that begins with the file."""
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return " is not a text file in YAML."
+    line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+    return f"{line} is not YAML: {error.problem}."
 
 
 def _resolved_text(text: str, path: Path) -> str:

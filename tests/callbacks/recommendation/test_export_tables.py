@@ -11,15 +11,7 @@ from safetensors.torch import load_file
 
 from callbacks import ExportTables, ItemMap, TopItems
 from lightning_modules import BPR, CML, Popularity
-from tests.support.shop import ITEMS, NAMES, USERS, Shop, trainer
-
-
-def fit(folder: Path, callback: Any, model: Any = None, **options: Any) -> Any:
-    torch.manual_seed(0)
-    model = model or CML(dim=3, ks=(4,))
-    given = {"default_root_dir": folder, "check_val_every_n_epoch": 1, **options}
-    trainer(callback, **given).fit(model, Shop())
-    return model
+from tests.support.shop import ITEMS, NAMES, USERS, fit
 
 
 def test_tables_are_the_points_and_say_whose_they_are(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """The plot of items."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -9,17 +8,8 @@ import torch
 from callbacks import ItemMap, TopItems
 from callbacks.recommendation.item_map import commonest
 from datamodules.recommendation.catalogue import Catalogue
-from lightning_modules import CML
 from lightning_modules.data_contracts.sparse_rows import SparseRows
-from tests.support.shop import Shop, trainer
-
-
-def fit(folder: Path, callback: Any, model: Any = None, **options: Any) -> Any:
-    torch.manual_seed(0)
-    model = model or CML(dim=3, ks=(4,))
-    given = {"default_root_dir": folder, "check_val_every_n_epoch": 1, **options}
-    trainer(callback, **given).fit(model, Shop())
-    return model
+from tests.support.shop import fit
 
 
 def test_the_map_is_a_picture_and_training_does_not_see_it(tmp_path: Path) -> None:

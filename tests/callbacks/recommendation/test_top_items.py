@@ -1,22 +1,11 @@
 """The best items of a few users, during training."""
 
 from pathlib import Path
-from typing import Any
 
 import polars
-import torch
 
 from callbacks import TopItems
-from lightning_modules import CML
-from tests.support.shop import ITEMS, NAMES, USERS, Shop, expected_tops, trainer
-
-
-def fit(folder: Path, callback: Any, model: Any = None, **options: Any) -> Any:
-    torch.manual_seed(0)
-    model = model or CML(dim=3, ks=(4,))
-    given = {"default_root_dir": folder, "check_val_every_n_epoch": 1, **options}
-    trainer(callback, **given).fit(model, Shop())
-    return model
+from tests.support.shop import ITEMS, NAMES, USERS, Shop, expected_tops, fit
 
 
 def test_the_top_items_of_named_users_are_those_of_a_loop(tmp_path: Path) -> None:

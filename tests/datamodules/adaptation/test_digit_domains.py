@@ -16,11 +16,7 @@ from tests.support.digit_sets import NAMES, written
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    sets.write_mnist(tmp_path)
-    sets.write_usps(tmp_path)
-    sets.write_mnist_m(tmp_path)
-    sets.write_svhn(tmp_path, monkeypatch)
-    return tmp_path
+    return sets.write_all(tmp_path, monkeypatch)
 
 
 def domains(

@@ -29,21 +29,11 @@ from lightning_modules.functional.adaptation import (
     joint_transport_cost,
     squared_mmd,
 )
-from tests.support.domains import METHODS, Pair, fit, module, weights
-from tests.support.trainers import QUIET_TRAINER
+from tests.support.domains import FORKS, METHODS, Pair, fit, module, weights
+from tests.support.trainers import QUIET_TRAINER, same
 
 NAMES = list(METHODS)
-pytestmark = [
-    # the forked children start no threads of their own before they train
-    pytest.mark.filterwarnings("ignore:.*use of fork.*may lead to deadlocks"),
-    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded"),
-    # DDP copies such a gradient instead of keeping it where it is
-    pytest.mark.filterwarnings("ignore:Grad strides do not match"),
-]
-
-
-def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
-    return all(torch.equal(one[key], other[key]) for key in one)
+pytestmark = FORKS
 
 
 def features(n: int = 8) -> Features:

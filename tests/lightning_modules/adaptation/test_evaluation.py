@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import torch
 from lightning.pytorch import Trainer
-from torch import Tensor
 
 from datamodules.adaptation.base import Domains
 from datamodules.core.tensor_dataset import LabelledRows
@@ -15,23 +14,11 @@ from lightning_modules import (
 )
 from lightning_modules.adaptation.evaluation import DomainEvaluator
 from lightning_modules.adaptation.scores import DomainScores
-from tests.support.domains import METHODS, Pair, fit, module, weights
-from tests.support.trainers import QUIET_TRAINER
+from tests.support.domains import FORKS, METHODS, Pair, fit, module, weights
+from tests.support.trainers import QUIET_TRAINER, same
 
 NAMES = list(METHODS)
-
-
-pytestmark = [
-    # the forked children start no threads of their own before they train
-    pytest.mark.filterwarnings("ignore:.*use of fork.*may lead to deadlocks"),
-    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded"),
-    # DDP copies such a gradient instead of keeping it where it is
-    pytest.mark.filterwarnings("ignore:Grad strides do not match"),
-]
-
-
-def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
-    return all(torch.equal(one[key], other[key]) for key in one)
+pytestmark = FORKS
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -6,10 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-import torch.distributed as dist
 from lightning.pytorch import LightningDataModule, Trainer
 from torch import Tensor
-from torch.multiprocessing.spawn import start_processes
 from torch.utils.data import DataLoader
 from typing_extensions import override
 
@@ -27,6 +25,7 @@ from lightning_modules.core.distributed import (
 )
 from lightning_modules.core.random import RandomStream
 from lightning_modules.generative.base import GenerativeModule
+from tests.support.processes import on_two_ranks
 from tests.support.trainers import QUIET_TRAINER
 
 SEED = 7
@@ -173,27 +172,20 @@ def test_noise_has_the_laws_it_names() -> None:
 # Rows of all processes ----------------------------------------------------------------
 
 
-def joined_on_a_rank(rank: int, directory: str) -> None:
+def joined_on_a_rank(rank: int) -> dict[str, Any]:
     """Rows of two ranks, and the gradient of sum_i i x_i over all of them."""
-    dist.init_process_group(
-        "gloo", init_method=f"file://{directory}/meet", rank=rank, world_size=2
-    )
     x = torch.full((2, 3), float(rank), requires_grad=True)
     rows = joined_rows(x)
     (rows.sum(1) * torch.arange(4.0)).sum().backward()  # type: ignore[no-untyped-call]
     known = rows_of_all_ranks(torch.tensor([rank, 9]))
-    parts = {"rows": rows.detach(), "gradient": x.grad, "known": known}
-    torch.save(parts, f"{directory}/{rank}.pt")
-    dist.destroy_process_group()
+    return {"rows": rows.detach(), "gradient": x.grad, "known": known}
 
 
 def test_rows_of_all_ranks_stand_in_their_order_and_a_rank_gets_its_own_gradients(
     tmp_path: Path,
 ) -> None:
     """Every rank has the same loss, so that its rows get the gradient twice."""
-    start_processes(joined_on_a_rank, (str(tmp_path),), nprocs=2, start_method="fork")  # type: ignore[no-untyped-call]
-    for rank in (0, 1):
-        parts = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
+    for rank, parts in enumerate(on_two_ranks(joined_on_a_rank, tmp_path)):
         assert parts["rows"][:, 0].tolist() == [0, 0, 1, 1]
         assert parts["known"].tolist() == [[0, 9], [1, 9]]
         assert parts["gradient"][:, 0].tolist() == [4.0 * rank, 4.0 * rank + 2]

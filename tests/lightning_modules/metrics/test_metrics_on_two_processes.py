@@ -6,9 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-import torch.distributed as dist
 from torch import Tensor
-from torch.multiprocessing.spawn import start_processes
 from torchmetrics import Metric
 
 from lightning_modules.metrics import (
@@ -18,6 +16,7 @@ from lightning_modules.metrics import (
     WassersteinDistance,
     feature_scores,
 )
+from tests.support.processes import on_two_ranks
 
 MODES = torch.tensor([[0.0, 0.0], [1.0, 0.0]])
 X = torch.randn(60, 2, generator=torch.Generator().manual_seed(0))
@@ -48,24 +47,16 @@ def measures(x: Tensor, y: Tensor) -> dict[str, float]:
     }
 
 
-def one_rank(rank: int, directory: str, cut: int) -> None:
-    dist.init_process_group(
-        "gloo", init_method=f"file://{directory}/meet", rank=rank, world_size=2
-    )
-    part = slice(cut) if rank == 0 else slice(cut, None)
-    # The other order of processes, so that the joined rows arrive in another order.
-    torch.save(measures(X.flip(0)[part], Y[part]), f"{directory}/{rank}.pt")
-    dist.destroy_process_group()
-
-
 @pytest.mark.filterwarnings("ignore:This process.*multi-threaded:DeprecationWarning")
 @pytest.mark.parametrize("cut", [30, 13, 60], ids="rank 0 has {} of 60".format)
 def test_two_processes_measure_what_one_measures_on_everything(
     tmp_path: Path, cut: int
 ) -> None:
-    start_processes(one_rank, (str(tmp_path), cut), nprocs=2, start_method="fork")  # type: ignore[no-untyped-call]
+    def own(rank: int) -> dict[str, float]:
+        part = slice(cut) if rank == 0 else slice(cut, None)
+        # The other order of processes, so that the joined rows arrive in another order.
+        return measures(X.flip(0)[part], Y[part])
+
     expected = measures(X, Y)
-    for rank in (0, 1):
-        assert torch.load(tmp_path / f"{rank}.pt", weights_only=True) == pytest.approx(
-            expected, rel=1e-4
-        )
+    for found in on_two_ranks(own, tmp_path):
+        assert found == pytest.approx(expected, rel=1e-4)

@@ -4,9 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch.distributed as dist
 from torch import Tensor
-from torch.multiprocessing.spawn import start_processes
 from torchmetrics import Metric
 
 from lightning_modules.functional.selection import (
@@ -23,6 +21,7 @@ from lightning_modules.metrics.selection import (
     TargetEntropy,
 )
 from lightning_modules.metrics.thinning import row_keys, thin
+from tests.support.processes import on_two_ranks
 
 X = 3 * torch.randn(60, 4, generator=torch.Generator().manual_seed(0))
 
@@ -116,24 +115,16 @@ def values(x: Tensor) -> dict[str, float]:
     }
 
 
-def one_rank(rank: int, directory: str, cut: int) -> None:
-    dist.init_process_group(
-        "gloo", init_method=f"file://{directory}/meet", rank=rank, world_size=2
-    )
-    part = slice(cut) if rank == 0 else slice(cut, None)
-    torch.save(values(X.flip(0)[part]), f"{directory}/{rank}.pt")
-    dist.destroy_process_group()
-
-
 @pytest.mark.filterwarnings("ignore:This process.*multi-threaded:DeprecationWarning")
 @pytest.mark.parametrize("cut", [30, 13, 60], ids="rank 0 has {} of 60".format)
 def test_two_processes_measure_what_one_measures_on_everything(
     tmp_path: Path, cut: int
 ) -> None:
-    start_processes(one_rank, (str(tmp_path), cut), nprocs=2, start_method="fork")  # type: ignore[no-untyped-call]
+    def own(rank: int) -> dict[str, float]:
+        return values(X.flip(0)[slice(cut) if rank == 0 else slice(cut, None)])
+
     expected = values(X)
-    for rank in (0, 1):
-        found = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
+    for found in on_two_ranks(own, tmp_path):
         assert found == pytest.approx(expected, rel=1e-6)
 
 

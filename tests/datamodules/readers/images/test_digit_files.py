@@ -45,11 +45,7 @@ def test_a_cut_idx_file_is_named(tmp_path: Path) -> None:
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    sets.write_mnist(tmp_path)
-    sets.write_usps(tmp_path)
-    sets.write_mnist_m(tmp_path)
-    sets.write_svhn(tmp_path, monkeypatch)
-    return tmp_path
+    return sets.write_all(tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("name", NAMES)
