@@ -251,6 +251,18 @@ def overrides() -> Iterator[str]:
     yield from (where(p) for p in files if mark in p.read_text())
 
 
+def repeated() -> Iterator[str]:
+    """A function or class of five lines or more is written once, in tests too."""
+    seen: dict[str, Path] = {}
+    for path in [*modules().values(), *sorted((REPOSITORY / "tests").rglob("*.py"))]:
+        for node in tree(path).body:
+            if not isinstance(node, ast.FunctionDef | ast.ClassDef):
+                continue
+            first = seen.setdefault(ast.dump(node), path)
+            if first != path and node.end_lineno - node.lineno >= 4:  # type: ignore[operator]
+                yield f"{node.name}: {where(first)}, {where(path)}"
+
+
 # Tests --------------------------------------------------------------------------------
 
 
@@ -314,7 +326,7 @@ def files() -> Iterator[str]:
 
 RULES: tuple[Callable[[], Iterator[str]], ...] = (
     *(directions, rooms, readers, circles, places),
-    *(attributes, overrides, mirrored, ancestors, files),
+    *(attributes, overrides, repeated, mirrored, ancestors, files),
 )
 
 

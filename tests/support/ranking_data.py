@@ -84,3 +84,22 @@ def prepared(**options: Any) -> CML:
     trained(model, 0)
     model.noise = RandomStream(0, 0, "train")
     return model
+
+
+def featured(**options: Any) -> Given:
+    """Four groups of items with a feature each; the last item of a group is new."""
+    group = torch.arange(40) % 4
+    users = torch.arange(24)
+    likes = (users[:, None] % 4) == group
+    draw = torch.rand(24, 40, generator=torch.Generator().manual_seed(1))
+    new = torch.arange(40) >= 36
+    features = torch.nn.functional.one_hot(group, 4).float()
+    train = likes & (draw < 0.6) & ~new
+    return Given(train, likes & ~train & new, features, **options)
+
+
+def matrices(users: int = 12, items: int = 9) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(3)
+    parts = torch.rand(users, items, generator=generator)
+    parts[:, 0] = 0.1  # everybody took the first item
+    return parts < 0.4, parts > 0.8

@@ -15,10 +15,10 @@ from lightning_modules import (
     WGANGP,
     ConvCritic,
     MLPCritic,
-    MLPGenerator,
 )
 from lightning_modules.core.random import RandomStream
 from lightning_modules.generative.base import GenerativeModule
+from tests.support.games import networks
 from tests.support.trainers import QUIET_TRAINER
 
 pytestmark = pytest.mark.filterwarnings(
@@ -27,11 +27,6 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 N = 6
-
-
-def networks() -> tuple[MLPGenerator, MLPCritic]:
-    torch.manual_seed(0)
-    return MLPGenerator(3, (2,), hidden=(8,)), MLPCritic((2,), hidden=(8,))
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ from lightning_modules.recommendation.item_encoder import ItemEncoder
 from lightning_modules.recommendation.metric import DistanceEvaluator
 from lightning_modules.recommendation.pairwise import PairBatch
 from tests.support.ranking_data import (
-    Given,
+    featured,
     planted,
     points,
     prepared,
@@ -193,18 +193,6 @@ def test_two_processes_equal_one_on_the_joined_batch(
     trained(single, 6, planted(batch_size=16))
     for one, other in zip(points(single), points(together), strict=True):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
-
-
-def featured(**options: Any) -> Given:
-    """Four groups of items with a feature each; the last item of a group is new."""
-    group = torch.arange(40) % 4
-    users = torch.arange(24)
-    likes = (users[:, None] % 4) == group
-    draw = torch.rand(24, 40, generator=torch.Generator().manual_seed(1))
-    new = torch.arange(40) >= 36
-    features = torch.nn.functional.one_hot(group, 4).float()
-    train = likes & (draw < 0.6) & ~new
-    return Given(train, likes & ~train & new, features, **options)
 
 
 def encoded(model: CML) -> Tensor:

@@ -8,25 +8,19 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch.callbacks import EarlyStopping
-from torch import Tensor
 
 from lightning_modules.recommendation.cml import CML
 from lightning_modules.recommendation.popularity import Popularity
 from tests.support.ranking_data import (
     Given,
+    featured,
     fitted,
+    matrices,
     planted,
     points,
     trained,
     trainer,
 )
-
-
-def matrices(users: int = 12, items: int = 9) -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(3)
-    parts = torch.rand(users, items, generator=generator)
-    parts[:, 0] = 0.1  # everybody took the first item
-    return parts < 0.4, parts > 0.8
 
 
 def test_numbers_of_items_keep_their_type() -> None:
@@ -67,18 +61,6 @@ def test_evaluation_ranks_all_items_but_those_seen() -> None:
     mean = sum(popular) / len(popular)
     assert found["test/popularity@5"] == pytest.approx(mean / usual, rel=1e-5)
     assert found["test/recall@5"] == pytest.approx(sum(recalls) / 30)
-
-
-def featured(**options: Any) -> Given:
-    """Four groups of items with a feature each; the last item of a group is new."""
-    group = torch.arange(40) % 4
-    users = torch.arange(24)
-    likes = (users[:, None] % 4) == group
-    draw = torch.rand(24, 40, generator=torch.Generator().manual_seed(1))
-    new = torch.arange(40) >= 36
-    features = torch.nn.functional.one_hot(group, 4).float()
-    train = likes & (draw < 0.6) & ~new
-    return Given(train, likes & ~train & new, features, **options)
 
 
 def test_data_without_the_features_of_the_model_is_refused(tmp_path: Path) -> None:

@@ -20,16 +20,9 @@ from lightning_modules.recommendation.implicit_baselines import (
 )
 from lightning_modules.recommendation.popularity import Popularity
 from lightning_modules.recommendation.warp import WARP
-from tests.support.ranking_data import Given, fitted, planted
+from tests.support.ranking_data import Given, fitted, matrices, planted
 
 EVERY = slice(0, None)
-
-
-def matrices(users: int = 12, items: int = 9) -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(3)
-    parts = torch.rand(users, items, generator=generator)
-    parts[:, 0] = 0.1  # everybody took the first item
-    return parts < 0.4, parts > 0.8
 
 
 def solved(model: FittedRanker, users: int = 12) -> tuple[Tensor, Tensor]:
