@@ -34,7 +34,7 @@ class TopItems(Callback):
 
     def __init__(
         self,
-        users: int | Sequence[int | str] = 5,
+        users: int | Sequence[str | int] = 5,
         k: int = 10,
         every_n_validations: int = 1,
     ) -> None:

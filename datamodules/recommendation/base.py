@@ -92,7 +92,7 @@ class InteractionData(ResumableDataModule):
         batch_size: int = 1024,
         eval_batch_size: int = 256,
         mask_val: bool = False,
-        predict_users: Sequence[int | str] | None = None,
+        predict_users: Sequence[str | int] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(batch_size=batch_size, **options)

@@ -1,7 +1,6 @@
 """What is known of users and items beyond their interactions."""
 
 import hashlib
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,11 +32,10 @@ class Catalogue:
     features: Rows | None = None
     feature_names: Sequence[str] = ()
 
-    def user_rows(self, user_ids: Sequence[int | str], n_users: int) -> Tensor:
+    def user_rows(self, user_ids: Sequence[str | int], n_users: int) -> Tensor:
         """Row numbers of the users with these ids, int64 (n,).
 
-        The command line takes ``007`` for 7, so a number stands for the one id of this
-        value too.
+        An id is the one that is written so: 7 is not ``007``.
 
         Raises:
             ValueError: An id is not known, or none are asked for.
@@ -46,20 +44,14 @@ class Catalogue:
             raise ValueError("data.predict_users is empty; name some, or leave it out.")
         ids = range(n_users) if self.user_ids is None else self.user_ids.tolist()
         rows = {str(one): row for row, one in enumerate(ids)}
-        values = Counter(_value(name) for name in rows)
-        by_value = {_value(name): row for name, row in rows.items()}
-        numbers = []
-        for user in user_ids:
-            number = rows.get(str(user))
-            if number is None and values[_value(user)] == 1:
-                number = by_value[_value(user)]
-            if number is None:
-                raise ValueError(
-                    f"data.predict_users: there is no user '{user}' in the data; ids "
-                    f"look like '{next(iter(rows), '')}'."
-                )
-            numbers.append(number)
-        return torch.tensor(numbers, dtype=torch.int64)
+        unknown = next((user for user in user_ids if str(user) not in rows), None)
+        if unknown is not None:
+            raise ValueError(
+                f"data.predict_users: there is no user '{unknown}' in the data; ids "
+                f"look like '{next(iter(rows), '')}', and need quotes where YAML has "
+                "another meaning for them, as for '1e2', '7.0', 'true' and 'null'."
+            )
+        return torch.tensor([rows[str(user)] for user in user_ids], dtype=torch.int64)
 
     def named(self, items: Sequence[int]) -> list[str]:
         """Names of these items for display, by their rows."""
@@ -77,9 +69,3 @@ def fingerprint(*arrays: NDArray[Any]) -> str:
         digest.update("\0".join(array).encode() if text else array.tobytes())
         digest.update(b"\1")
     return digest.hexdigest()
-
-
-def _value(user: int | str) -> str:
-    """An id without zeros in front, if it is a number."""
-    text = str(user)
-    return text.lstrip("0") or "0" if text.isascii() and text.isdigit() else text

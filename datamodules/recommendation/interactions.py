@@ -20,9 +20,11 @@ from lightning_modules.core.validation import check_choice
 class Interactions(SplitTable):
     """A table in CSV, TSV or Parquet with a row for each interaction.
 
-    Ids are whole numbers from 0 (then ``007`` is 7) or text; the model's rows are the
-    ids in their order, and the catalogue keeps them. A pair in several rows counts
-    once, with its earliest time; of its ratings one must reach the threshold.
+    Ids of CSV and TSV are what is written there: ``01`` and ``1`` are two, ``1e2`` is
+    not 100. Parquet has text or numbers. The model's rows are the ids in their order,
+    that of numbers if all are plain whole numbers, and the catalogue keeps them. A pair
+    in several rows counts once, with its earliest time; of its ratings one must reach
+    the threshold.
 
     `SplitTable` says how the pairs are split.
 
@@ -32,7 +34,11 @@ class Interactions(SplitTable):
         item_column: Column of the items' ids, in ``features`` too.
         rating_column: Column of ratings; None takes every row as a pair.
         rating_threshold: Least rating that makes a pair.
-        time_column: Column of times: numbers, dates, or ISO text.
+        time_column: Column of times: numbers, dates, or ISO 8601 text.
+        time_format: Form of times that are other text, such as ``%d/%m/%Y %H:%M``, in
+            the terms of `polars`' and `strftime`'s formats.
+        quoted: Whether fields of text may stand in double quotes; None takes them so in
+            CSV, and as part of the text in TSV.
         features: File of the items, a row for each, with names and features: see
             `ItemTable`. Items that are in no pair are left out of it, unless
             ``keep_cold_items``, and features of items that have no row are 0.
@@ -60,6 +66,8 @@ class Interactions(SplitTable):
         rating_threshold: float | None = None,
         time_column: str | None = None,
         *,
+        time_format: str | None = None,
+        quoted: bool | None = None,
         features: str | None = None,
         name_column: str | None = None,
         feature_columns: Sequence[str] | None = None,
@@ -80,13 +88,16 @@ class Interactions(SplitTable):
             raise ValueError(
                 "data.keep_cold_items is about items in data.features; name that file."
             )
+        if time_format is not None and time_column is None:
+            raise ValueError("data.time_format is for data.time_column; name that.")
         check_choice("data.predict_items", predict_items, get_args(PredictItems))
         self.predict_items = predict_items
         self.keep_cold_items = keep_cold_items
         self.path = Path(path).expanduser()
-        self.table = Table(self.path, "path")
+        self.table = Table(self.path, "path", quoted=quoted)
         self.columns = user_column, item_column
-        self.rating, self.time_column = (rating_column, rating_threshold), time_column
+        self.rating = rating_column, rating_threshold
+        self.times = time_column, time_format
         self.item_table = self._item_table(
             features, name_column, feature_columns, normalise
         )
@@ -102,7 +113,7 @@ class Interactions(SplitTable):
         """Pairs with a rating that is high enough."""
         column, least = self.rating
         rating = (column, least) if column and least is not None else None
-        return read_pairs(self.table, *self.columns, rating, self.time_column)
+        return read_pairs(self.table, *self.columns, rating, *self.times)
 
     @override
     def describe(self, table: PairTable) -> tuple[PairTable, Catalogue]:
@@ -128,5 +139,6 @@ class Interactions(SplitTable):
         item = self.columns[1]
         if features is None:
             return ItemTable(self.table, item, name, (), once=False)
-        table = Table(Path(features).expanduser(), "features")
+        path = Path(features).expanduser()
+        table = Table(path, "features", quoted=self.table.quoted)
         return ItemTable(table, item, name, columns, normalise)

@@ -23,6 +23,9 @@ FILES: dict[str, tuple[str, str]] = {
 }
 COLUMNS = ("userId", "movieId", "rating", "timestamp")
 DOUBLE_COLON = ("userId", "_1", "movieId", "_2", "rating", "_3", "timestamp")
+TEXT_FORMS = {".dat": (":", DOUBLE_COLON), ".data": ("\t", COLUMNS)}
+FOLDERS = {"10m": ("ml-10M100K", "ml-10m")}
+"""Where the archives unpack to, other than ``ml-<variant>``."""
 
 
 class MovieLens(SplitTable):
@@ -35,7 +38,8 @@ class MovieLens(SplitTable):
     ``val_share`` 0 all of it is trained on.
 
     Args:
-        root: Folder of the files, or the folder above ``ml-<variant>``.
+        root: Folder of the files, or the folder above ``ml-<variant>``
+            (``ml-10M100K``).
         variant: Which data set; ``100k`` reads u.data and u.item, ``1m`` and ``10m``
             ratings.dat and movies.dat, all others ratings.csv and movies.csv.
         rating_threshold: Least rating that makes a pair; None takes every rating.
@@ -93,7 +97,7 @@ class MovieLens(SplitTable):
     @override
     def describe(self, table: PairTable) -> tuple[PairTable, Catalogue]:
         """The pairs, and titles and genres of the movies."""
-        films = FilmTable(self._folder / self.names[1], "root")
+        films = FilmTable(self._folder / self.names[1], "root", whole_ids=True)
         genres = ["genres"] if self.features == "genres" else []
         catalogue = catalogue_of(table, ItemTable(films, "movieId", "title", genres))
         names = [name.removeprefix("genres=") for name in catalogue.feature_names]
@@ -102,12 +106,12 @@ class MovieLens(SplitTable):
     def _ratings(self) -> Table:
         self.path = path = self._folder / self.names[0]
         if path.suffix == ".csv":
-            return Table(path, "root")
-        if path.suffix == ".dat":
-            return Table(path, "root", separator=":", header=DOUBLE_COLON)
-        return Table(path, "root", separator="\t", header=COLUMNS)
+            return Table(path, "root", whole_ids=True)
+        separator, header = TEXT_FORMS[path.suffix]
+        return Table(path, "root", separator, header, whole_ids=True)
 
     @property
     def _folder(self) -> Path:
-        below = self.root / f"ml-{self.variant}"
-        return below if below.is_dir() else self.root
+        names = FOLDERS.get(self.variant, (f"ml-{self.variant}",))
+        below = (self.root / name for name in names)
+        return next((folder for folder in below if folder.is_dir()), self.root)

@@ -17,8 +17,8 @@ class PlantedInteractions(InteractionData):
 
     Each user takes ``n_taken`` items drawn without replacement with probability
     proportional to :math:`e^{-d^2 / 2 t^2}`. The best possible ranking is that by
-    the true distances, so a model is measured against it. Of a user's items, a fifth is
-    for validation and a fifth for test.
+    the true distances, so a model is measured against it. Of a user's items, a
+    fifth, drawn at random, is for validation and a fifth for test.
 
     Args:
         n_users: Number of users.
@@ -64,6 +64,9 @@ class PlantedInteractions(InteractionData):
         logits = (-squared / (2 * self.reach**2)).double()
         weights = (logits - logits.amax(1, keepdim=True)).exp().clamp_min(1e-30)
         items = torch.multinomial(weights, self.n_taken, generator=generator)
+        # The first that are drawn are nearer: the parts would not be alike.
+        order = torch.rand(items.shape, generator=generator).argsort(1)
+        items = items.gather(1, order)
         fifth = self.n_taken // 5
         sizes = [self.n_taken - 2 * fifth, fifth, fifth]
         parts = torch.split(items, sizes, dim=1)

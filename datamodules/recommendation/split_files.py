@@ -1,5 +1,6 @@
 """Interactions with a given split, in the files of LightGCN's repositories."""
 
+import codecs
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -127,14 +128,15 @@ def read_lines(path: Path) -> tuple[Tensor, Tensor]:
     """
     users: list[int] = []
     items: list[int] = []
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
-        try:
-            row = [int(word) for word in line.split()]
-        except ValueError:
+    text = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+    for number, line in enumerate(text.splitlines(), start=1):
+        words = line.split()
+        if not all(word.removeprefix(b"-").isdigit() for word in words):
             raise ValueError(
                 f"data.root: line {number} of {path} is not whole numbers; write "
                 "'user item item ...', counted from 0."
-            ) from None
+            )
+        row = [int(word) for word in words]
         if row and min(row) < 0:
             raise ValueError(
                 f"data.root: line {number} of {path} has the negative number "

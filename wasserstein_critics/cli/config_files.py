@@ -14,15 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonargparse import Namespace, get_loader
+from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser
 
 from lightning_modules.core.old_files import upgraded_config
 from wasserstein_critics.cli.errors import UsageError
+from wasserstein_critics.cli.yaml_values import DuplicateKeyError, load_yaml
 
 _KEY = "defaults"
-# The parser's own: YAML 1.1 would read 1e-4 as a string.
-_load_yaml = get_loader("yaml")
 
 
 class ConfigParser(LightningArgumentParser):
@@ -69,7 +68,7 @@ def _own_keys(path: Path) -> dict[str, Any]:
     """Keys of a file, without those of its defaults."""
     where = f"config file '{path}'"
     try:
-        content = _load_yaml(path.read_text("utf-8"))
+        content = load_yaml(path.read_text("utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"{where}{_why_not_yaml(error)}") from error
     if isinstance(content, dict):
@@ -82,12 +81,13 @@ def _why_not_yaml(error: yaml.YAMLError | UnicodeDecodeError) -> str:
     if not isinstance(error, yaml.MarkedYAMLError):
         return " is not a text file in YAML."
     line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-    return f"{line} is not YAML: {error.problem}."
+    what = "" if isinstance(error, DuplicateKeyError) else " is not YAML"
+    return f"{line}{what}: {error.problem}."
 
 
 def _resolved_text(text: str, path: Path) -> str:
     try:
-        content = _load_yaml(text)
+        content = load_yaml(text)
     except yaml.YAMLError:
         return text  # the parser says what is wrong
     if not isinstance(content, dict):

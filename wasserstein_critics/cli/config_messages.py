@@ -12,6 +12,7 @@ import yaml
 
 from wasserstein_critics.cli.config_files import read_config, yaml_problem
 from wasserstein_critics.cli.errors import UsageError
+from wasserstein_critics.cli.yaml_values import load_yaml
 
 _OF_A_CLASS = ("class_path", "init_args", "dict_kwargs")
 
@@ -76,7 +77,7 @@ def _settings(args: Iterable[str]) -> Iterator[tuple[str, Any]]:
             continue
         if value.startswith(("{", "[")):
             with suppress(yaml.YAMLError):
-                yield key.strip("-+"), yaml.safe_load(value)
+                yield key.strip("-+"), load_yaml(value)
         elif Path(value).is_file():
             yield key.strip("-+"), _content(Path(value))
 

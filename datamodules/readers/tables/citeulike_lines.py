@@ -49,7 +49,7 @@ def read_counted(path: Path) -> CountedLines:
         ValueError: A line is not whole numbers of at least 0, or has more or fewer
             entries than its count says.
     """
-    lines = path.read_text("ascii", errors="replace").rstrip().splitlines()
+    lines = path.read_text("utf-8-sig", errors="replace").rstrip().splitlines()
     rows = [line.split() for line in lines]
     for number, row in enumerate(rows, start=1):
         if row and row[0] != str(len(row) - 1):

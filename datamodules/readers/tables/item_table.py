@@ -57,7 +57,9 @@ class ItemTable:
         """
         columns_of_features = self._wanted()
         names = [self.name_column] if self.name_column else []
-        frame = self.table.read([self.id_column, *names, *columns_of_features])
+        frame = self.table.read(
+            [self.id_column, *names, *columns_of_features], [self.id_column]
+        )
         rows, frame = self._matched(frame, item_ids)
         shown = self._names(frame, rows, item_ids) if self.name_column else ()
         if not columns_of_features:
@@ -70,7 +72,8 @@ class ItemTable:
 
     def ids(self, like: pl.Series) -> pl.Series:
         """Ids of the rows, in the type of the pairs' item ids."""
-        ids = clean_ids(self.table, self.table.read([self.id_column])[self.id_column])
+        column = [self.id_column]
+        ids = clean_ids(self.table, self.table.read(column, column)[self.id_column])
         if ids.dtype == like.dtype:
             return ids
         if like.dtype == pl.String:

@@ -29,10 +29,10 @@ class FilmTable(Table):
         return ["movieId", "title", "genres"]
 
     @override
-    def read(self, columns: Sequence[str]) -> pl.DataFrame:
+    def read(self, columns: Sequence[str], ids: Sequence[str] = ()) -> pl.DataFrame:
         """Movies; no genre is null."""
         is_csv = self.path.suffix == ".csv"
-        frame = super().read(columns) if is_csv else self._from_lines()
+        frame = super().read(columns, ids) if is_csv else self._from_lines()
         if "genres" in columns:
             known = ~pl.col("genres").is_in(UNKNOWN)
             frame = frame.with_columns(pl.when(known).then("genres"))
@@ -61,6 +61,6 @@ class FilmTable(Table):
 
 def _decoded(text: bytes) -> str:
     try:
-        return text.decode()
+        return text.decode("utf-8-sig")
     except UnicodeDecodeError:
         return text.decode("latin-1")

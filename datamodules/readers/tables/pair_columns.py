@@ -1,11 +1,16 @@
 """Validation of columns as ids, ratings and times."""
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from datamodules.readers.tables.pair_table import PairTable
 from datamodules.readers.tables.table import Table
+from datamodules.readers.tables.times import has_zone, ordered_times
 
-LARGEST = 2**63 - 1
+EXACT: Mapping[type[pl.DataType], int] = {pl.Float32: 2**24, pl.Float64: 2**53}
+"""From here on, two whole numbers may be one float."""
+TEXT = (pl.String, pl.Categorical, pl.Enum)
 
 
 def read_pairs(
@@ -14,6 +19,7 @@ def read_pairs(
     item: str,
     rating: tuple[str, float] | None = None,
     time: str | None = None,
+    time_format: str | None = None,
 ) -> PairTable:
     """The pairs of a table, each once.
 
@@ -22,17 +28,18 @@ def read_pairs(
         user: Column of the users' ids.
         item: Of the items' ids.
         rating: Column of numbers, and the least of them that makes a pair.
-        time: Column of numbers, dates, or dates in ISO text.
+        time: Column of times, see `ordered_times`.
+        time_format: Format of times that are text and not in ISO 8601.
 
     Raises:
         ValueError: A column is missing or has an entry that can't be used; or no pair
             is rated so highly.
     """
     used = [user, item, *([rating[0]] if rating else []), *([time] if time else [])]
-    frame = table.read(used)
+    frame = table.read(used, ids=(user, item))
     columns = {name: clean_ids(table, frame[name]) for name in (user, item)}
     if time:
-        columns[time] = _times(table, frame[time])
+        columns[time] = _times(table, frame[time], time_format)
     pairs = pl.DataFrame(columns)
     if rating:
         pairs = pairs.filter(_numbers(table, frame[rating[0]]) >= rating[1])
@@ -45,60 +52,110 @@ def read_pairs(
 
 
 def clean_ids(table: Table, column: pl.Series) -> pl.Series:
-    """Ids as int64 where they are whole numbers, and as text otherwise.
+    """Ids as int64 where all are whole numbers in their usual form, else as text.
+
+    What a file of text says is kept as it is written; a typed file tells numbers from
+    text itself.
 
     Raises:
-        ValueError: One is missing, negative, or a broken number.
+        ValueError: One is missing, empty, negative, broken, a number that a float may
+            not hold exactly, or no id; or two differ in the blanks around them only.
     """
     if column.dtype.is_float():
-        whole = column.fill_nan(None).cast(pl.Int64, strict=False)
-        _refuse(
-            table, column, whole.is_null() & column.is_not_nan(), "not a whole number"
+        column = column.fill_nan(None)
+    kind = column.dtype
+    if kind in EXACT or kind.is_decimal():
+        column = _whole(table, column)
+    elif not (kind in TEXT or kind.is_integer() or kind == pl.Null):
+        raise ValueError(
+            f"{table.named}: '{column.name}' holds {kind}, which can't be ids; store "
+            "them as text or whole numbers."
         )
-        broken = (whole != column).fill_null(value=False)
-        _refuse(table, column, broken, "not a whole number")
-        column = whole
     _refuse(table, column, column.is_null(), "missing")
-    if not column.dtype.is_integer():
-        return column.cast(pl.String)
+    if column.dtype in TEXT:
+        return _written(table, column.cast(pl.String))
     _refuse(table, column, column < 0, "negative")
-    too_large = int(str(column.max() or 0)) > LARGEST
-    return column.cast(pl.String if too_large else pl.Int64)
+    return (
+        column.cast(pl.Int64, strict=False) if _fits(column) else column.cast(pl.String)
+    )
+
+
+def _fits(column: pl.Series) -> bool:
+    return not column.cast(pl.Int64, strict=False).null_count()
+
+
+def _whole(table: Table, column: pl.Series) -> pl.Series:
+    """Floats or decimals as the whole numbers that they are."""
+    whole = column.cast(pl.Int64, strict=False)
+    broken = whole.is_null() & column.is_not_null() | (whole != column)
+    _refuse(table, column, broken, "not a whole number")
+    if bound := EXACT.get(type(column.dtype)):
+        what = f"too large for a {column.dtype}, which merges such ids"
+        _refuse(table, column, whole.abs() >= bound, what)
+    return whole
+
+
+def _written(table: Table, text: pl.Series) -> pl.Series:
+    """Ids of text; int64 if a file of text has nothing but plain whole numbers."""
+    _refuse(table, text, text.str.strip_chars() == "", "empty")
+    if table.is_parquet:
+        return _distinct(table, text)
+    _refuse(table, text, text.str.contains("\n", literal=True), "of several lines")
+    numbers = text.cast(pl.Int64, strict=False)
+    if table.whole_ids:
+        _refuse(table, text, numbers.is_null(), "not a whole number")
+        _refuse(table, numbers, numbers < 0, "negative")
+        return numbers
+    if numbers.null_count() or (numbers.cast(pl.String) != text).any():
+        return _distinct(table, text)
+    _refuse(table, numbers, numbers < 0, "negative")
+    return numbers
+
+
+def _distinct(table: Table, text: pl.Series) -> pl.Series:
+    """The same ids, none of which is another with blanks around it."""
+    ids = text.unique()
+    bare = ids.str.strip_chars()
+    blanks = ids.filter(bare.is_duplicated() & (ids != bare))
+    what = "the id of other rows but for blanks around it"
+    _refuse(table, text, text.is_in(blanks.implode()), what)
+    return text
 
 
 def _numbers(table: Table, column: pl.Series) -> pl.Series:
     """Ratings as numbers."""
     if not column.dtype.is_numeric():
-        numbers = (
-            column.cast(pl.String).str.strip_chars().cast(pl.Float64, strict=False)
-        )
+        text = column.cast(pl.String, strict=False).str.strip_chars()
+        numbers = text.cast(pl.Float64, strict=False)
     else:
-        numbers = column.fill_nan(None) if column.dtype.is_float() else column
+        numbers = column
+    if numbers.dtype.is_float():
+        numbers = numbers.set(~numbers.is_finite(), None)
     _refuse(table, column, numbers.is_null(), "not a number")
     return numbers
 
 
-def _times(table: Table, column: pl.Series) -> pl.Series:
+def _times(table: Table, column: pl.Series, time_format: str | None) -> pl.Series:
     """Times as numbers whose order is theirs."""
-    if column.dtype.is_temporal():
-        times = column.to_physical()
-    elif column.dtype.is_numeric():
-        times = column.fill_nan(None) if column.dtype.is_float() else column
-    else:
-        times = _moments(column.cast(pl.String)).to_physical()
-    _refuse(table, column, times.is_null(), "not a time (a number or an ISO date)")
+    times = ordered_times(column, time_format)
+    form = "a number or ISO 8601" if time_format is None else f"'{time_format}'"
+    remedy = "; name their form in data.time_format, such as '%d/%m/%Y'"
+    _refuse(table, column, times.is_null(), f"not a time ({form})", remedy)
+    if column.dtype == pl.String and time_format is None:
+        zoned = has_zone(column)
+        if zoned.any() and not zoned.all():
+            what = "without an offset from UTC, which others have"
+            _refuse(table, column, ~zoned, what)
     return times
 
 
-def _moments(text: pl.Series) -> pl.Series:
-    """What ISO text means; null where it is none."""
-    try:
-        return text.str.to_datetime(strict=False, time_unit="us")
-    except pl.exceptions.PolarsError:  # not even the first row looks like a date
-        return pl.Series(text.name, [None] * len(text), pl.Datetime("us"))
-
-
-def _refuse(table: Table, column: pl.Series, bad: pl.Series, what: str) -> None:
+def _refuse(
+    table: Table,
+    column: pl.Series,
+    bad: pl.Series,
+    what: str,
+    remedy: str = "; correct them or leave out their rows",
+) -> None:
     """A sentence about the first bad entry, if there is one."""
     bad = bad.fill_null(value=False)
     row = bad.arg_max() if bad.any() else None
@@ -106,5 +163,5 @@ def _refuse(table: Table, column: pl.Series, bad: pl.Series, what: str) -> None:
         said = "" if column[row] is None else f" ({column[row]!r})"
         raise ValueError(
             f"{table.named}: the '{column.name}' of row {row + 1} is {what}{said}, as "
-            f"are {bad.sum()} in all; correct them or leave out their rows."
+            f"are {bad.sum()} in all{remedy}."
         )

@@ -1,5 +1,6 @@
 """Tables of the user's own in CSV, TSV or Parquet, read lazily, column by column."""
 
+import csv
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,9 @@ import polars as pl
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 PARQUET = (".parquet", ".pq")
 ENDINGS = ", ".join((*SEPARATORS, *PARQUET))
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+HEAD = 2**16  # bytes that tell what kind of text a file is
+Types = dict[str, type[pl.String]]
 
 
 @dataclass(frozen=True)
@@ -18,19 +22,24 @@ class Table:
 
     Text has the names of its columns in the first line, unless ``header`` gives them,
     and is UTF-8. What a column of text holds is guessed from the first thousand rows;
-    where a later row disagrees, from all rows.
+    where a later row disagrees, from all rows. Ids are not guessed: see `read`.
 
     Args:
         path: The file; its ending says what it is.
         key: Of the command line that named it, for sentences.
         separator: Between two columns of text; None goes by the ending.
         header: Names of the columns of a text file that has no line for them.
+        quoted: Whether fields of text may stand in double quotes; None takes them so in
+            CSV, and as part of the text elsewhere.
+        whole_ids: Whether its format says that ids are whole numbers.
     """
 
     path: Path
     key: str
     separator: str | None = None
     header: Sequence[str] = ()
+    quoted: bool | None = None
+    whole_ids: bool = False
 
     @property
     def named(self) -> str:
@@ -46,7 +55,7 @@ class Table:
         """
         if not self.path.is_file():
             raise FileNotFoundError(f"{self.named} does not exist; name a file.")
-        is_readable = self._is_parquet or self.separator or self._ending in SEPARATORS
+        is_readable = self.is_parquet or self.separator or self._ending in SEPARATORS
         if not is_readable:
             raise ValueError(
                 f"{self.named} has an unknown ending; it can be one of {ENDINGS}."
@@ -54,20 +63,27 @@ class Table:
 
     def columns(self) -> list[str]:
         """Names of the columns, in their order."""
+        if not self.is_parquet:
+            self._check_text()
         try:
             return self._scan().collect_schema().names()
         except (pl.exceptions.PolarsError, OSError) as error:
             raise self._fault(error) from None
 
-    def read(self, columns: Sequence[str]) -> pl.DataFrame:
+    def read(self, columns: Sequence[str], ids: Sequence[str] = ()) -> pl.DataFrame:
         """The named columns; the others are not held in memory.
+
+        Args:
+            columns: Their names.
+            ids: Those of them that a file of text gives as it is written: ``01`` and
+                ``1`` are two.
 
         Raises:
             ValueError: A column is missing, the file is empty, cut off, not UTF-8 or no
                 table, or it has no row.
         """
         self.check_columns(columns)
-        frame = self._collect(columns)
+        frame = self._collect(columns, dict.fromkeys(ids, pl.String))
         if not len(frame):
             raise ValueError(f"{self.named} has no row; add some, or name another.")
         return frame
@@ -89,36 +105,39 @@ class Table:
             )
 
     def _remedy(self, existing: Sequence[str]) -> str:
-        if len(existing) == 1 and not self._is_parquet:
+        if len(existing) == 1 and not self.is_parquet:
             return (
                 "If the file uses another delimiter than "
-                f"{(self.separator or SEPARATORS[self._ending])!r}, convert it."
+                f"{self._delimiter!r}, convert it."
             )
         keys = "data.user_column, data.item_column and so on"
         if self.key == "features":
             keys = "data.item_column, data.name_column and data.feature_columns"
         return f"Set {keys} to the names in the file."
 
-    def _collect(self, columns: Sequence[str]) -> pl.DataFrame:
+    def _collect(self, columns: Sequence[str], types: Types) -> pl.DataFrame:
         try:
-            return self._scan().select(columns).collect()
+            return self._scan(types).select(columns).collect()
         except (pl.exceptions.PolarsError, OSError) as error:
-            if self._is_parquet or "utf-8" in str(error):
+            if self.is_parquet or "utf-8" in str(error):
                 raise self._fault(error) from None
         try:
-            return self._scan(rows=None).select(columns).collect()
+            return self._scan(types, rows=None).select(columns).collect()
         except (pl.exceptions.PolarsError, OSError) as error:
             raise self._fault(error) from None
 
-    def _scan(self, rows: int | None = 1000) -> pl.LazyFrame:
-        if self._is_parquet:
+    def _scan(
+        self, types: Types | None = None, rows: int | None = 1000
+    ) -> pl.LazyFrame:
+        if self.is_parquet:
             return pl.scan_parquet(self.path, glob=False)
         return pl.scan_csv(
             self.path,
-            separator=self.separator or SEPARATORS[self._ending],
+            separator=self._delimiter,
             has_header=not self.header,
             new_columns=list(self.header) or None,
-            quote_char='"' if self.separator is None else None,
+            quote_char='"' if self._is_quoted else None,
+            schema_overrides=types,
             infer_schema_length=rows,
             glob=False,
         )
@@ -129,14 +148,72 @@ class Table:
             return ValueError(f"{self.named} is empty; name another file.")
         if "utf-8" in str(error):
             return ValueError(f"{self.named} is not UTF-8 text; save it as UTF-8.")
-        kind = "Parquet file" if self._is_parquet else "text table"
+        if line := self._unbalanced_line():
+            return ValueError(
+                f"{self.named} has an unbalanced quote in line {line}; close "
+                "it, or double it within a quoted field, or set data.quoted to false "
+                "if quotes are part of the text."
+            )
+        kind = "Parquet file" if self.is_parquet else "text table"
         reason = str(error).splitlines()[0].rstrip(".")
         return ValueError(f"{self.named} is not a valid {kind} ({reason}); replace it.")
+
+    def _check_text(self) -> None:
+        """Refuses a file that would be read as another text than it holds."""
+        with self.path.open("rb") as file:
+            head = file.read(HEAD)
+        if head.startswith(UTF_16):
+            raise ValueError(f"{self.named} is UTF-16 text; save it as UTF-8.")
+        if b"\r" in head and b"\n" not in head:
+            raise ValueError(
+                f"{self.named} ends its lines with carriage returns alone; save it "
+                "with line feeds."
+            )
+        names = [] if self.header else self._written_names(head)
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(
+                f"{self.named} has two columns named '{twice}'; rename one of them."
+            )
+
+    def _written_names(self, head: bytes) -> list[str]:
+        """Names of the columns as the first line has them."""
+        text = head.decode("utf-8-sig", errors="replace").lstrip("\r\n")
+        rows = csv.reader(text.splitlines(), delimiter=self._delimiter)
+        if self._is_quoted:
+            return next(rows, [])
+        return text.splitlines()[0].split(self._delimiter) if text else []
+
+    def _unbalanced_line(self) -> int | None:
+        """The first line with a quotation mark that nothing closes, from 1."""
+        if self.is_parquet or not self._is_quoted:
+            return None
+        with self.path.open(encoding="utf-8-sig", newline="") as file:
+            lines = csv.reader(file, delimiter=self._delimiter, strict=True)
+            start = 0
+            try:
+                for _ in lines:
+                    start = lines.line_num
+            except csv.Error:
+                return start + 1
+        with self.path.open(encoding="utf-8") as file:
+            odd = (n for n, line in enumerate(file, 1) if line.count('"') % 2)
+            return next(odd, None)
+
+    @property
+    def _is_quoted(self) -> bool:
+        in_csv = self.separator is None and self._ending == ".csv"
+        return in_csv if self.quoted is None else self.quoted
+
+    @property
+    def _delimiter(self) -> str:
+        return self.separator or SEPARATORS[self._ending]
 
     @property
     def _ending(self) -> str:
         return self.path.suffix.lower()
 
     @property
-    def _is_parquet(self) -> bool:
+    def is_parquet(self) -> bool:
+        """Whether its columns have types."""
         return self._ending in PARQUET and self.separator is None

@@ -54,3 +54,13 @@ def test_validation_items_are_excluded_at_test() -> None:
 def test_arguments_out_of_range_are_refused(options: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         PlantedInteractions(**(SMALL | options))
+
+
+def test_the_three_parts_are_alike() -> None:
+    data = planted(n_users=2000, n_items=200, reach=0.15)
+    apart = torch.cdist(data.user_positions, data.item_positions)
+    parts = [data.interactions(part) for part in ("train", "val", "test")]
+    distances = [apart[part.users, part.items] for part in parts]
+    bound = 5 * apart.std() / 4000**0.5  # five standard errors of the smaller parts
+    means = torch.stack([d.mean() for d in distances])
+    assert means.max() - means.min() < bound

@@ -7,6 +7,7 @@ import pytest
 
 from datamodules import SplitFiles
 from datamodules.recommendation.base import InteractionData
+from datamodules.recommendation.split_files import read_lines
 from tests.support.pair_files import ready, written
 
 TRAIN = ["0 1 2 3", "2 0 4", "3"]
@@ -77,3 +78,13 @@ def test_what_can_not_be_used_is_told(
 ) -> None:
     with pytest.raises((ValueError, FileNotFoundError), match=says):
         split(tmp_path, files)
+
+
+def test_a_byte_order_mark_and_underscores_are_no_digits(tmp_path: Path) -> None:
+    path = tmp_path / "train.txt"
+    path.write_bytes(b"\xef\xbb\xbf3 1 2\n")
+    users, items = read_lines(path)
+    assert (users.tolist(), items.tolist()) == ([3, 3], [1, 2])
+    path.write_bytes(b"3 1\n1_0 2\n")
+    with pytest.raises(ValueError, match=r"line 2 of .*train.txt is not whole"):
+        read_lines(path)

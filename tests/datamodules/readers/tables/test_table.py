@@ -43,8 +43,8 @@ def test_brackets_in_a_name_stand_for_themselves(tmp_path: Path) -> None:
 def test_a_late_word_among_users_leaves_items_and_times_numbers(
     tmp_path: Path,
 ) -> None:
-    rows = [f"{n % 50},{n % 7:03d},{881_000_000 + n}" for n in range(1500)]
-    path = written(tmp_path / "own.csv", "user,item,time", *rows, "guest,003,5")
+    rows = [f"{n % 50},{n % 7},{881_000_000 + n}" for n in range(1500)]
+    path = written(tmp_path / "own.csv", "user,item,time", *rows, "guest,3,5")
     data = interactions(path, time_column="time", split="time")
     assert data.catalogue.item_ids is not None
     assert data.catalogue.item_ids.tolist() == list(range(7))

@@ -1,0 +1,91 @@
+"""YAML as the command line reads and writes it: text stays as it is written.
+
+YAML 1.1 reads ``0010`` as 8, ``12:30`` as 750, ``1_000`` as 1000, ``no`` as false, and
+keeps the last of two equal keys. Here ``true``, ``false``, ``null``, decimal integers
+and floats are values, and all else is text. What is meant for an option of type int,
+float or bool is converted by that.
+"""
+
+import re
+from typing import Any
+
+import yaml
+from jsonargparse import get_loader, set_dumper, set_loader
+
+_TAG = "tag:yaml.org,2002:"
+_FLOAT = re.compile(
+    r"[-+]?([0-9]+\.[0-9]*([eE][-+]?[0-9]+)?|\.[0-9]+([eE][-+]?[0-9]+)?"
+    r"|[0-9]+[eE][-+]?[0-9]+)|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
+)
+_VALUES = {
+    "null": (re.compile(r"~|null|Null|NULL|"), [*"~nN", ""]),
+    "bool": (re.compile(r"true|True|TRUE|false|False|FALSE"), "tTfF"),
+    "int": (re.compile(r"0|-?[1-9][0-9]*"), "-0123456789"),
+    "float": (_FLOAT, "-+.0123456789"),
+    "merge": (re.compile(r"<<"), "<"),
+}
+_read_yaml_1_1 = get_loader("yaml")
+
+
+class DuplicateKeyError(yaml.constructor.ConstructorError):
+    """A mapping has a key twice."""
+
+
+class _Loader(yaml.CSafeLoader):
+    """Refuses a key that stands twice in one place."""
+
+    yaml_implicit_resolvers = {}  # noqa: RUF012  those below alone
+
+    def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict[Any, Any]:
+        """The keys and values of a mapping."""
+        assert isinstance(node, yaml.MappingNode)
+        keys: set[str] = set()
+        for key, _ in node.value:
+            name = str(key.value)
+            if name in keys:
+                problem = f"'{name}' stands there twice; keep one"
+                raise DuplicateKeyError(None, None, problem, key.start_mark)
+            keys.add(name)
+        return super().construct_mapping(node, deep)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Puts text in quotes that YAML 1.1 or this loader would take for another value."""
+
+
+for _name, (_pattern, _first) in _VALUES.items():
+    _whole = re.compile(f"^(?:{_pattern.pattern})$")
+    _Loader.add_implicit_resolver(_TAG + _name, _whole, list(_first))
+_Dumper.add_implicit_resolver(
+    _TAG + "float", re.compile(f"^(?:{_FLOAT.pattern})$"), list("-+.0123456789")
+)
+
+
+def load_yaml(text: str) -> Any:
+    """The values in a YAML text.
+
+    Raises:
+        yaml.YAMLError: It is not YAML.
+        DuplicateKeyError: A mapping has a key twice.
+
+    >>> load_yaml("{ids: [0010, 12:30, no, 7], lr: 1e-4}")
+    {'ids': ['0010', '12:30', 'no', 7], 'lr': 0.0001}
+    """
+    value = _read_yaml_1_1(text)  # what single words mean is the parser's own affair
+    is_container = isinstance(value, dict | list)
+    return yaml.load(text, Loader=_Loader) if is_container else value
+
+
+def dump_yaml(data: Any) -> str:
+    """Values as YAML that is read back as it was."""
+    return yaml.dump(
+        data,
+        Dumper=_Dumper,
+        default_flow_style=False,
+        allow_unicode=True,
+        sort_keys=False,
+    )
+
+
+set_loader("yaml", load_yaml, (yaml.YAMLError,))
+set_dumper("yaml", dump_yaml)
