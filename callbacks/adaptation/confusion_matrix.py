@@ -12,6 +12,7 @@ from torch import Tensor
 from torchmetrics.classification import MulticlassConfusionMatrix
 from typing_extensions import override
 
+from callbacks.core.every_n_steps import steps_made
 from callbacks.core.requirements import require_domains
 from callbacks.plotting.feature_plots import short_names
 from callbacks.plotting.images import Pixels, log_picture
@@ -95,7 +96,7 @@ class ConfusionMatrixPicture(Callback):
         """Add the counts of all processes up."""
         if not trainer.sanity_checking:
             assert self._counts is not None
-            self._latest = (trainer.global_step, self._counts.compute().cpu())
+            self._latest = (steps_made(pl_module), self._counts.compute().cpu())
 
     on_test_start = on_validation_start
     on_test_batch_end = on_validation_batch_end
@@ -105,8 +106,6 @@ class ConfusionMatrixPicture(Callback):
         if self._latest is None or not trainer.is_global_zero:
             return
         step, counts = self._latest
-        # A test makes no steps; the module logs how many its checkpoint had made.
-        step = int(trainer.callback_metrics.get("step", step))
         total = int(counts.sum())
         if not total:
             return  # no row of the target has a label

@@ -79,6 +79,12 @@ def real_loggers(trainer: pl.Trainer) -> list[Logger]:
     return [one for one in trainer.loggers if not isinstance(one, DummyLogger)]
 
 
+def saves_by_the_clock(callback: ModelCheckpoint) -> bool:
+    """Whether it is Lightning's own, whose interval of time has no effect here."""
+    is_own = not isinstance(callback, OpenCheckpoint)
+    return is_own and callback._train_time_interval is not None
+
+
 # Strategies and precision -------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ from types import FrameType
 from typing import Any, ClassVar, Self
 
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch import Callback, LightningModule
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -38,6 +38,7 @@ from lightning_modules.core.optimisation import (
 )
 from lightning_modules.core.random import RandomStream, own_state
 from lightning_modules.core.records import Records
+from lightning_modules.core.stock_callbacks import refuse_callbacks
 from lightning_modules.core.strategies import prepare_strategy
 from lightning_modules.data_contracts.contracts import DataKind, check_kind, data_of
 
@@ -270,10 +271,19 @@ class AlternatingModule(LightningModule):
 
         Call it in an epoch-end hook, on all ranks, with values that agree.
         """
-        # A test counts no steps of its own: the checkpoint knows how many were made.
-        step = self.global_step or self._steps_loaded
-        stamped = {**values, "step": float(step)}
-        self.log_dict(stamped, on_epoch=True, sync_dist=True)
+        self.log_dict(dict(values), on_epoch=True, sync_dist=True, logger=False)
+        if self.trainer.sanity_checking:
+            return
+        # A value named "step", by which Lightning would know the axis, stays among the
+        # metrics, and callbacks such as ModelCheckpoint take it for the present step.
+        self.records.publish(values, self.steps_made)
+        for logger in self.loggers:
+            logger.save()
+
+    @property
+    def steps_made(self) -> int:
+        """Number of counted steps that the weights have made, also before a test."""
+        return self.global_step or self._steps_loaded
 
     # Records ------------------------------------------------------------------------
 
@@ -296,6 +306,14 @@ class AlternatingModule(LightningModule):
     def is_fresh_fit(self) -> bool:
         """Whether this fit goes on with no other: its weights may be a checkpoint's."""
         return not is_resumed(self.trainer) and self.trainer.global_step == 0
+
+    @override
+    def configure_callbacks(self) -> list[Callback]:
+        """None of its own; refuses those of Lightning that can't work here."""
+        weights = next(self.parameters(), None)
+        callbacks: list[Callback] = self.trainer.callbacks  # type: ignore[attr-defined]
+        refuse_callbacks(callbacks, has_weights=weights is not None)
+        return []
 
     @override
     def setup(self, stage: str) -> None:

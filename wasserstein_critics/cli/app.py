@@ -133,6 +133,7 @@ def silence() -> None:
         ".*does not have many workers.*",  # data is in memory, sliced by whole batches
         ".*smaller than the logging interval.*",  # values are logged by step, not epoch
         ".*treespec, LeafSpec.*",  # Lightning's own use of torch
+        "Using ModelCheckpoint with manual.*",  # the state after a step is meant
         ".*The dirpath has changed.*",  # every run has its own directory
         "(?s).*Grad strides do not match bucket.*",  # copies, harmless
     ):

@@ -21,6 +21,7 @@ _OURS = tuple(
 _NETWORKS = "lightning_modules.networks."
 # Lightning's checks of the trainer's flags raise plain ValueErrors.
 _FLAG_CHECKS = str(Path(lightning.pytorch.__file__).parent / "trainer")
+_CALLBACKS = str(Path(lightning.pytorch.__file__).parent / "callbacks")
 
 
 class UsageError(ValueError):
@@ -33,8 +34,8 @@ def explain(error: BaseException) -> str | None:
     A mistake of the user is a `UsageError`, a configuration that Lightning refuses, a
     file or directory that may not be opened, and a ``ValueError`` or
     ``OSError`` that one of our packages or a check of Lightning's trainer
-    raises on purpose. The same errors from elsewhere, or from a statement that was not
-    meant to raise, are bugs.
+    raises on purpose, or what a callback of Lightning refuses. The same errors from
+    elsewhere, or from a statement that was not meant to raise, are bugs.
     """
     if isinstance(error, ProcessRaisedException):
         return _explain_process(str(error))
@@ -61,8 +62,11 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def _is_mistake(error: BaseException) -> bool:
     if isinstance(error, UsageError | MisconfigurationException | PermissionError):
         return True
-    checked = (*_OURS, _FLAG_CHECKS)
-    return isinstance(error, ValueError | OSError) and raised_by(error, checked)
+    if isinstance(error, ValueError | OSError):
+        return raised_by(error, (*_OURS, _FLAG_CHECKS))
+    # A metric that is not there, a package that is not installed.
+    told = isinstance(error, RuntimeError | ModuleNotFoundError)
+    return told and raised_by(error, (_CALLBACKS,))
 
 
 def _owner(error: BaseException) -> str:

@@ -84,13 +84,12 @@ def test_an_evaluation_by_itself_is_drawn(stage: str, seen: Seen) -> None:
     np.testing.assert_array_equal(seen.counts[0], expected(module, data))
 
 
-def test_a_test_is_drawn_under_the_step_that_the_module_logs(seen: Seen) -> None:
-    class Loaded(Shepherd):
-        def on_test_epoch_end(self) -> None:
-            self.log("step", 700.0)
-
+def test_a_test_is_drawn_under_the_step_of_its_checkpoint(
+    seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module_under_test, "steps_made", lambda _: 700)
     run = trainer(ConfusionMatrixPicture())
-    run.test(Loaded(), datamodule=Herds(), verbose=False)
+    run.test(Shepherd(), datamodule=Herds(), verbose=False)
     assert seen.steps == [700]
 
 

@@ -4,6 +4,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.demos.boring_classes import BoringModel
 from lightning.pytorch.loggers import CSVLogger, WandbLogger
 from lightning.pytorch.plugins import MixedPrecision
@@ -365,6 +367,14 @@ def test_a_state_key_tells_settings_apart() -> None:
         keys = {internals.state_key(Watch(print), n=n) for n in (1, 2)}
         assert len(keys) == 2
         assert all(key.startswith("Watch") for key in keys)
+
+
+def test_a_checkpoint_of_lightning_by_the_clock_is_told_from_ours() -> None:
+    with register(internals.saves_by_the_clock):
+        options: Any = {"train_time_interval": timedelta(seconds=1)}
+        assert internals.saves_by_the_clock(ModelCheckpoint(**options))
+        assert not internals.saves_by_the_clock(ModelCheckpoint())
+        assert not internals.saves_by_the_clock(OpenCheckpoint(**options))
 
 
 def test_intervals_of_a_checkpoint_can_be_read() -> None:

@@ -11,7 +11,6 @@ from lightning.pytorch import Callback, LightningDataModule, LightningModule, Tr
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
-from datamodules import LabelledTable, PointClouds
 from lightning_modules import (
     GAN,
     WDGRL,
@@ -19,25 +18,19 @@ from lightning_modules import (
     WGANGP,
     GANAdam,
     LinearDecay,
-    LinearMap,
-    MetricLearner,
-    MLPCritic,
-    MLPGenerator,
     OneCycle,
     WGANGPAdam,
     WGANRMSprop,
 )
 from lightning_modules.core.public_names import accepted_names
 from lightning_modules.optim.schedules import one_cycle
-from tests.support import domains
-from tests.support.ranking_data import planted
+from tests.support.methods import build
 from tests.support.shipped import METHODS, topic_of
 from tests.support.trainers import QUIET_TRAINER
 
 SCHEDULED = [
     cls for cls in METHODS if any("scheduler" in k for k in accepted_names(cls))
 ]
-BY_CLASS = {cls: name for name, cls in domains.METHODS.items()}
 LENGTHS = [{"max_steps": 6, "max_epochs": -1}, {"max_epochs": 3}]
 
 
@@ -47,20 +40,6 @@ def each(argument: str, classes: Sequence[type]) -> pytest.MarkDecorator:
 
 
 every_length = pytest.mark.parametrize("length", LENGTHS, ids=["steps", "epochs"])
-
-
-def build(cls: Any, **options: Any) -> tuple[LightningModule, LightningDataModule]:
-    """A small method, and small data for it of at least 7 batches an epoch."""
-    topic = topic_of(cls)
-    if topic == "generative":
-        networks = MLPGenerator(2, (2,), hidden=(4,)), MLPCritic((2,), hidden=(4,))
-        return cls(*networks, **options), PointClouds("ring8", n_train=28, batch_size=4)
-    if topic == "adaptation":
-        data = domains.Pair(batches_per_epoch=7)
-        return domains.module(BY_CLASS[cls], **options), data
-    if cls is MetricLearner:
-        return cls(LinearMap((13,)), **options), LabelledTable(batch_size=15)
-    return cls(dim=2, **options), planted()
 
 
 def scheduled(
