@@ -2,13 +2,16 @@
 
 import re
 import shlex
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
+import polars
 import pytest
 import torch
 from PIL import Image
 
+from datamodules import MovieLens, PlantedInteractions
 from wasserstein_critics.cli import app
 
 REPOSITORY = Path(__file__).parents[1]
@@ -89,6 +92,80 @@ def test_domain_adaptation_runs_as_written() -> None:
         assert app.main([subcommand, *words, *options]) == 0, line
     assert list(Path(run).glob("pictures/features/*.png"))
     assert list(Path(run).parent.glob("*/predictions/labels.csv"))
+
+
+SHOP = shlex.split(next(line for line in commands() if "orders.csv" in line))[1:]
+COLD_START = r"--data.features goods.csv \S+ true --model.feature_weight [0-9.]+"
+(FEATURES, *_) = map(str.split, re.findall(COLD_START, " ".join(README.split())))
+
+
+def recalls_with_and_without_features(*options: str) -> list[float]:
+    """Test recalls of the README's two commands for interactions of one's own."""
+    recalls = []
+    words = ["fit", *SHOP, "--trainer.enable_progress_bar=false", *options]
+    for features in ([], FEATURES):
+        cli = app.command_line([*words, *features])
+        (found,) = cli.trainer.test(cli.model, cli.datamodule, verbose=False)
+        recalls.append(found["test/recall@10"])
+    return recalls
+
+
+def write_shop() -> set[str]:
+    """Orders and goods as the README names them; the articles that nobody ordered."""
+    shop = PlantedInteractions(n_users=400, n_items=180, n_taken=20)
+    shop.setup()
+    x, y = shop.item_positions.T
+    goods = {
+        "article": [f"article {n:03d}" for n in range(180)],
+        "sort": [f"sort {n}" for n in (torch.atan2(y, x) * 2).floor().int().tolist()],
+        "size": (x.square() + y.square()).tolist(),
+    }
+    polars.DataFrame(goods).write_csv("goods.csv")
+    pairs = shop.interactions("all")
+    columns = {"customer": pairs.users.numpy(), "article": pairs.items.numpy()}
+    orders = polars.DataFrame(columns).filter(polars.col("article") < 170)
+    named = polars.col("article").replace_strict(range(180), goods["article"])
+    orders.with_columns(named).write_csv("orders.csv")
+    return set(goods["article"][170:])
+
+
+@pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
+def test_cold_start_items_are_ranked_on_request_and_harm_nobody() -> None:
+    Path("configs").symlink_to(REPOSITORY / "configs")
+    new = write_shop()
+    without, recall = recalls_with_and_without_features("--trainer.max_epochs=15")
+    assert without > 0.8
+    assert recall > without - 0.02
+    run = Path("runs/smooth_cml-interactions/version_1")
+    for which, sold in (("all", False), ("new", True)):
+        asked = ["--ckpt_path", str(run / "checkpoints/last.ckpt"), *SHOP, *FEATURES]
+        assert app.main(["predict", *asked, f"--data.predict_items={which}"]) == 0
+        (path,) = run.parent.glob("*/predictions/items.parquet")
+        items = set(polars.read_parquet(path)["item"].to_list())
+        assert (items <= new) == sold
+        assert (items & new != set()) == sold
+        path.rename(path.with_suffix(".read"))
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_features_harm_nobody_on_movielens_without_fifty_films(real_data: Path) -> None:
+    """The figures of docs/decisions/0022."""
+    Path("configs").symlink_to(REPOSITORY / "configs")
+    source = MovieLens(str(real_data))
+    source.setup()
+    pairs, names = source.interactions("all"), source.catalogue.feature_names
+    assert isinstance(source.catalogue.features, torch.Tensor)
+    genres = ["|".join(compress(names, row)) for row in source.catalogue.features]
+    ids = [f"film {n}" for n in range(source.n_items)]
+    polars.DataFrame({"article": ids, "genres": genres}).write_csv("goods.csv")
+    order = torch.randperm(source.n_items, generator=torch.Generator().manual_seed(0))
+    sold = ~torch.isin(pairs.items, order[:50])
+    articles = [ids[item] for item in pairs.items[sold].tolist()]
+    columns = {"customer": pairs.users[sold].numpy(), "article": articles}
+    polars.DataFrame(columns).write_csv("orders.csv")
+    recalls = recalls_with_and_without_features()
+    assert recalls == pytest.approx([0.23, 0.23], abs=0.01)
 
 
 def test_every_target_and_file_that_is_named_exists() -> None:

@@ -27,9 +27,10 @@ class ExportTables(Callback):
     ``points.safetensors`` has ``users`` (n_users, d) and ``items`` (n_items, d),
     float32, and of factors ``biases`` (n_items, 1) too. ``users.parquet`` and
     ``items.parquet`` say whose they are: ``row``, ``id`` and, where the data has some,
-    ``name``. With an index ``items.faiss`` finds the items of a user: it is searched
-    with rows of ``users``, or with rows of factors and a 1 behind each. The directory
-    appears when it is complete.
+    ``name``; items also whether they are ``cold_start``, without a training pair. With
+    an index ``items.faiss`` finds the items of a user, except cold-start items: it is
+    searched with rows of ``users``, or with rows of factors and a 1 behind each, and
+    gives rows of ``items``. The directory appears when it is complete.
 
     Args:
         index: ``none``, or a kind of `build_index`.
@@ -58,32 +59,35 @@ class ExportTables(Callback):
         points = {name: x.cpu().contiguous() for name, x in vectors.items()}
         if trainer.fast_dev_run or not trainer.is_global_zero:  # type: ignore[attr-defined]
             return
-        catalogue = require_interactions(self, trainer).catalogue
+        data = require_interactions(self, trainer)
         target = run_directory(trainer) / "tables"
-        path = build_directory(target, lambda new: self._fill(new, points, catalogue))
+        path = build_directory(target, lambda new: self._fill(new, points, data))
         trainer.print(f"Wrote {path}")
 
-    def _fill(self, new: Path, points: dict[str, Tensor], catalogue: Any) -> None:
+    def _fill(self, new: Path, points: dict[str, Tensor], data: Any) -> None:
         write_whole(new / "points.safetensors", save(points))
-        for side in ("users", "items"):
-            write_table(
-                _legend(len(points[side]), side, catalogue), new / f"{side}.parquet"
-            )
+        users, items, factors = points["users"], points["items"], "biases" in points
+        trained = data.interactions("train").items.cpu()
+        cold = torch.bincount(trained, minlength=len(items)) == 0
+        for side, more in (("users", {}), ("items", {"cold_start": cold.numpy()})):
+            legend = _legend(len(points[side]), side, data.catalogue)
+            write_table(data_frame(legend | more), new / f"{side}.parquet")
         if self.index == "none":
             return
-        users, items, factors = points["users"], points["items"], "biases" in points
         if factors:
             items = torch.cat([items, points["biases"]], 1)
             users = nn.functional.pad(users, (0, 1), value=1.0)
-        index = build_index(items, self.index, factors, users)
+        listed = (~cold).nonzero().flatten() if cold.any() else None
+        rows = items if listed is None else items[listed]
+        index = build_index(rows, self.index, factors, users, listed)
         write_whole(new / "items.faiss", find_faiss().serialize_index(index).tobytes())
 
 
-def _legend(n: int, side: str, catalogue: Any) -> Any:
-    """Whose rows they are."""
+def _legend(n: int, side: str, catalogue: Any) -> dict[str, Any]:
+    """Columns that say whose rows they are."""
     rows = torch.arange(n)
     ids = catalogue.user_ids if side == "users" else catalogue.item_ids
     columns: dict[str, Any] = {"row": rows.numpy(), "id": own_ids(ids, rows)}
     if side == "items" and catalogue.item_names:
         columns["name"] = list(catalogue.item_names)
-    return data_frame(columns)
+    return columns

@@ -18,6 +18,7 @@ def build_index(
     kind: Kind,
     inner_product: bool = False,
     queries: Tensor | None = None,
+    numbers: Tensor | None = None,
 ) -> Any:
     """An index of points, searched with ``index.search(queries, k)``.
 
@@ -34,6 +35,7 @@ def build_index(
         inner_product: Whether near means a large product instead of a small distance.
         queries: Such as will be looked for, (m, d). None takes points, which are found
             more easily than others.
+        numbers: What searches give for the points, int64 (n,); None counts from 0.
 
     Raises:
         ValueError: If the kind is another, or faiss is not installed.
@@ -56,11 +58,16 @@ def build_index(
         cells = max(1, min(round(n**0.5), n // 40))
         index = faiss.IndexIVFFlat(faiss.IndexFlat(d, metric), d, cells, metric)
         index.train(rows)
-    index.add(rows)
+    result = index
+    if numbers is None:
+        index.add(rows)
+    else:
+        result = faiss.IndexIDMap2(index)
+        result.add_with_ids(rows, numbers.numpy())
     if kind != "flat":
         trial = rows if queries is None else queries.detach().cpu().float().numpy()
         _widen(index, rows, np.ascontiguousarray(trial[:: -(-len(trial) // QUERIES)]))
-    return index
+    return result
 
 
 def _widen(index: Any, rows: NDArray[Any], queries: NDArray[Any]) -> None:

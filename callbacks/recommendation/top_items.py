@@ -75,7 +75,7 @@ class TopItems(Callback):
         with torch.no_grad():
             users = self._rows.to(pl_module.device)
             seen = data.interactions("all").to(pl_module.device)
-            items, scores = module.rank(users, self.k, seen)
+            items, scores = module.rank(users, self.k, seen, module.hidden("predict"))
         ranking = (items.cpu(), module.shown(scores).cpu(), module.score_name)
         if trainer.is_global_zero:
             _show(trainer, ranking_table(self._rows, *ranking, data.catalogue))

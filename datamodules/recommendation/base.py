@@ -78,6 +78,7 @@ class InteractionData(ResumableDataModule):
         n_items: Number of items.
         catalogue: Ids, names and features of users and items.
         seen_at: Which pairs are excluded from a ranking: by stage, the name of a split.
+        ranks_cold_items: Whether validation and test rank cold-start items too.
     """
 
     kind: ClassVar[DataKind] = "interactions"
@@ -85,7 +86,8 @@ class InteractionData(ResumableDataModule):
     n_items: int
     catalogue: Catalogue
     predict_items: PredictItems = "all"
-    """Which items prediction ranks: ``new`` are those without a training pair."""
+    """Which items prediction ranks: those with a training pair, or the ``new`` ones."""
+    ranks_cold_items: bool = False
 
     def __init__(
         self,

@@ -54,8 +54,8 @@ class CiteULike(InteractionData):
             side), or 1 for each tag and word.
         min_items: Users with fewer items are left out.
         split_seed: Seed of the split.
-        predict_items: Which articles it ranks: ``all``, or the ``new`` ones, without a
-            training pair.
+        predict_items: Which articles prediction ranks: ``all`` with a training pair, or
+            the ``new`` ones, without. Validation and test rank all articles.
         **options: Batches of `InteractionData`; ids in ``predict_users`` are lines of
             ``users.dat``, from 0.
 
@@ -66,6 +66,8 @@ class CiteULike(InteractionData):
     References:
         CML (doi:10.1145/3038912.3052639), section 4.1, for the split and the tags.
     """
+
+    ranks_cold_items = True  # as the published protocol does
 
     def __init__(
         self,

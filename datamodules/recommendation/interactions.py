@@ -48,8 +48,8 @@ class Interactions(SplitTable):
         normalise: What is done with features, see `fit_scaling`.
         keep_cold_items: Whether items of ``features`` that are in no pair are kept,
             for models that place them by their features.
-        predict_items: Which items it ranks: ``all``, or the ``new`` ones, without a
-            training pair.
+        predict_items: Which items prediction ranks: ``all`` with a training pair, or
+            the ``new`` ones, without.
         **options: Filter and split of `SplitTable`, batches of `InteractionData`.
 
     Raises:

@@ -164,6 +164,7 @@ class ReadInteractions(InteractionSource, Protocol):
     n_items: int
     catalogue: Any
     fingerprints: Mapping[str, str]
+    ranks_cold_items: bool
 
     def interactions(self, split: str) -> UserItems:
         """Interactions of ``train``, ``val``, ``test``, ``seen`` or ``all``."""
@@ -239,9 +240,16 @@ class RanksItems(Protocol):
         """Scores in the unit of tables of recommendations."""
 
     def rank(
-        self, users: Tensor, k: int, seen: UserItems | None = None
+        self,
+        users: Tensor,
+        k: int,
+        seen: UserItems | None = None,
+        hidden: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """The k best items of users int64 (n,) without the seen ones, and scores."""
+
+    def hidden(self, stage: str) -> Tensor | None:
+        """Items that nobody is offered, bool (n_items,); None hides none."""
 
 
 @runtime_checkable

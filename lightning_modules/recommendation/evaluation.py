@@ -60,12 +60,15 @@ class RankingEvaluator(Evaluator[Any]):
     Validation and test rank all items except the seen ones (see the data module) for
     every user with an interaction in the split, and give the metrics of
     `RankingMetrics`, and of `Exposure` at the first cut-off; prediction gives the best
-    items without an interaction.
+    items without an interaction. Cold-start items are ranked for
+    ``predict_items: new`` alone, see `hidden`.
 
     Args:
         ks: Cut-offs of the metrics.
         item_chunk: Items ranked at a time; None ranks all at once.
         ranks_cold_items: Whether cold-start items are ranked by their features.
+        repels_cold_items: Whether training moves cold-start items away from users, as
+            negatives.
 
     Attributes:
         sizes: Numbers of users, items and features; 0 until data or a checkpoint is
@@ -85,9 +88,11 @@ class RankingEvaluator(Evaluator[Any]):
         item_chunk: int | None = None,
         *,
         ranks_cold_items: bool = False,
+        repels_cold_items: bool = True,
     ) -> None:
         check_at_least(1, item_chunk=item_chunk)
         self.item_chunk, self.ranks_cold_items = item_chunk, ranks_cold_items
+        self.repels_cold_items = repels_cold_items
         self.ranking = RankingMetrics(ks)
         self.sizes = Sizes(0, 0, 0)
         self._trained_on: dict[str, str] = {}
@@ -238,6 +243,18 @@ class RankingEvaluator(Evaluator[Any]):
 
         return top_items(score, self.n_items, k, pairs, chunk=self.item_chunk)
 
+    def hidden(self, stage: str) -> Tensor | None:
+        """Items that nobody is offered, bool (n_items,); None hides none.
+
+        Cold-start items, which would stand in everybody's list where training never
+        moved them away; with ``predict_items: new`` all others. Validation and test
+        hide nothing where training did, or the data's protocol ranks all items.
+        """
+        if stage == "predict" and self._data.predict_items == "new":
+            return self.seen_items
+        ranks_all = self.repels_cold_items or self._data.ranks_cold_items
+        return None if stage != "predict" and ranks_all else ~self.seen_items
+
     @override
     def on_fit_start(self, *, fresh: bool) -> None:
         """Refuse callbacks that monitor a ranking metric which is not computed."""
@@ -266,7 +283,7 @@ class RankingEvaluator(Evaluator[Any]):
     @override
     def update(self, stage: str, batch: Tensor, loader: int) -> None:
         seen = self.interactions(self._data.seen_at[stage])
-        top, _ = self.rank(batch, max(self.ranking.ks), seen)
+        top, _ = self.rank(batch, max(self.ranking.ks), seen, self.hidden(stage))
         self.ranking.update(top, batch, self.interactions(stage))
         self.exposure.update(top)
 
@@ -277,10 +294,10 @@ class RankingEvaluator(Evaluator[Any]):
     @override
     def check_checkpoint(self) -> None:
         """Refuse to rank cold-start items by a model without item features."""
-        self._only_new = self._data.predict_items == "new"
+        only_new = self._data.predict_items == "new"
         if not self.module.trainer.predicting:
             return
-        if self._only_new and not self.ranks_cold_items:
+        if only_new and not self.ranks_cold_items:
             raise ValueError(
                 "data.predict_items: new ranks cold-start items (without a training "
                 "interaction), which needs item features: train CML or SmoothCML with "
@@ -290,5 +307,5 @@ class RankingEvaluator(Evaluator[Any]):
     @override
     def predict(self, batch: Tensor) -> tuple[Tensor, Tensor]:
         """Best items of users int64 (n,) without an interaction, see `rank`."""
-        hidden = self.seen_items if self._only_new else None
-        return self.rank(batch, max(self.ranking.ks), self.interactions("all"), hidden)
+        known, hidden = self.interactions("all"), self.hidden("predict")
+        return self.rank(batch, max(self.ranking.ks), known, hidden)

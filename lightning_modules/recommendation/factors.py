@@ -60,7 +60,8 @@ class FactorRanker(AlternatingModule):
         optimizer: OptimizerCallable = lambda p: RowwiseAdagrad(p),
         scheduler: LRSchedulerCallable | None = None,
     ) -> None:
-        super().__init__(RankingEvaluator(ks, item_chunk))
+        repels = sampling != "batch"
+        super().__init__(RankingEvaluator(ks, item_chunk, repels_cold_items=repels))
         check_nonnegative(decay=decay)
         self.decay = decay
         negatives = Negatives(n_negatives, sampling, popularity_power)

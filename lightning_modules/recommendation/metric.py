@@ -50,7 +50,7 @@ class MetricRanker(AlternatingModule):
     With ``feature_weight`` above 0 a network f maps item features to points. The table
     then holds :math:`v_j - f(x_j)`, so that :math:`\mathcal L_f` is the mean of its
     squares (eq. 54), items start at f(x), and an update of an item also trains f.
-    Cold-start items are never negatives, and are ranked at f(x).
+    Cold-start items are never negatives, and are ranked at f(x) among themselves.
 
     Args:
         n_negatives: U, candidates of each pair, or of a batch where they are shared.
@@ -104,9 +104,11 @@ class MetricRanker(AlternatingModule):
         feature_optimizer: OptimizerCallable = lambda p: torch.optim.Adam(p),
     ) -> None:
         has_features = feature_weight > 0
-        super().__init__(
-            DistanceEvaluator(ks, item_chunk, ranks_cold_items=has_features)
+        repels = not has_features and sampling != "batch"
+        evaluator = DistanceEvaluator(
+            ks, item_chunk, ranks_cold_items=has_features, repels_cold_items=repels
         )
+        super().__init__(evaluator)
         check_positive(margin=margin)
         check_nonnegative(
             covariance_weight=covariance_weight, feature_weight=feature_weight

@@ -25,8 +25,7 @@ class Negatives:
         sampling: ``uniform``; ``popularity``, in proportion to an item's number of
             interactions to the power ``power``; ``batch``, from the positive items of
             the batch. Then cold-start items are never sampled, keep their initial
-            point, and are recommended too often: use it where every item has
-            interactions.
+            point, and are left out of rankings.
         power: Of ``popularity``; 1 samples by popularity, 0 uniformly. A cold-start
             item counts as having one interaction: an item that is never sampled is
             never pushed away.

@@ -13,6 +13,7 @@ from typing_extensions import override
 from datamodules.recommendation.base import SplitPairs
 from datamodules.recommendation.catalogue import Catalogue
 from datamodules.recommendation.planted import PlantedInteractions
+from lightning_modules.data_contracts.user_items import UserItems
 from lightning_modules.recommendation.cml import CML
 from lightning_modules.recommendation.evaluation import Sizes
 from tests.support.trainers import QUIET_TRAINER
@@ -68,6 +69,21 @@ class Nothing(LightningModule):
         pass
 
 
+class Launch(Shop):
+    """A shop whose last ten goods were never sold."""
+
+    def read(self) -> SplitPairs:
+        found = super().read()
+        parts = (found.train, found.val, found.test)
+        train, val, test = (self._sold(part) for part in parts)
+        return SplitPairs(train, val, test, found.catalogue)
+
+    def _sold(self, part: UserItems) -> UserItems:
+        old = part.items < 30
+        pairs = part.users[old], part.items[old]
+        return UserItems.from_pairs(*pairs, N_USERS, N_ITEMS)
+
+
 def placed(n_users: int = N_USERS, n_items: int = N_ITEMS, **options: Any) -> CML:
     """A model whose points are where they begin."""
     torch.manual_seed(0)
@@ -89,11 +105,13 @@ def trainer(*callbacks: Any, **options: Any) -> Trainer:
     return Trainer(**{**settings, **options})
 
 
-def fit(folder: Path, callback: Any, model: Any = None, **options: Any) -> Any:
+def fit(
+    folder: Path, callback: Any, model: Any = None, data: Any = None, **options: Any
+) -> Any:
     torch.manual_seed(0)
     model = model or CML(dim=3, ks=(4,))
     given = {"default_root_dir": folder, "check_val_every_n_epoch": 1, **options}
-    trainer(callback, **given).fit(model, Shop())
+    trainer(callback, **given).fit(model, data or Shop())
     return model
 
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from callbacks import ExportTables, ItemMap, TopItems
 from lightning_modules import BPR, CML, Popularity
-from tests.support.shop import ITEMS, NAMES, USERS, fit
+from tests.support.shop import ITEMS, NAMES, USERS, Launch, fit
 
 
 def test_tables_are_the_points_and_say_whose_they_are(tmp_path: Path) -> None:
@@ -48,6 +48,23 @@ def test_the_index_ranks_as_the_model_does(make: Any, tmp_path: Path) -> None:
     _, found = index.search(queries.numpy(), 5)
     expected, _ = model.evaluator.rank(torch.arange(len(queries)), 5)
     assert found.tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("kind", ["flat", "hnsw", "ivf"])
+def test_the_index_finds_no_cold_start_items_and_the_table_names_them(
+    kind: Any, tmp_path: Path
+) -> None:
+    data = Launch()
+    model = fit(tmp_path, ExportTables(kind), data=data)
+    index = faiss.read_index(str(tmp_path / "tables" / "items.faiss"))
+    queries = load_file(tmp_path / "tables" / "points.safetensors")["users"]
+    _, found = index.search(queries.numpy(), 5)
+    users, cold = torch.arange(len(queries)), ~model.evaluator.seen_items
+    expected, _ = model.evaluator.rank(users, 5, hidden=cold)
+    assert found.tolist() == expected.tolist()
+    items = polars.read_parquet(tmp_path / "tables" / "items.parquet")
+    assert items["cold_start"].to_list() == cold.tolist()
+    assert cold[30:].all()
 
 
 @pytest.mark.parametrize(

@@ -12,23 +12,24 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from callbacks import TopItems
 from callbacks.recommendation.ranking_table import RankingTable, own_ids, ranking_table
 from datamodules import Digits
-from datamodules.recommendation.base import SplitPairs
 from datamodules.recommendation.catalogue import Catalogue
 from lightning_modules import BPR
-from lightning_modules.data_contracts.user_items import UserItems
 from tests.support.shop import (
     ITEMS,
     N_ITEMS,
     N_USERS,
     NAMES,
     USERS,
+    Launch,
     NamelessShop,
     Nothing,
     Shop,
     Warehouse,
     expected_tops,
+    fit,
     placed,
     read,
     trainer,
@@ -182,30 +183,17 @@ def test_a_table_without_a_line_has_its_columns() -> None:
 # Items that nobody took ---------------------------------------------------------------
 
 
-class Launch(Shop):
-    """A shop whose last ten goods were never sold."""
+class NewGoods(Launch):
+    """The shop that asks for these goods alone."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self.predict_items = "new"
-
-    def read(self) -> SplitPairs:
-        found = super().read()
-        parts = (found.train, found.val, found.test)
-        train, val, test = (self._sold(part) for part in parts)
-        return SplitPairs(train, val, test, found.catalogue)
-
-    def _sold(self, part: UserItems) -> UserItems:
-        old = part.items < 30
-        pairs = part.users[old], part.items[old]
-        return UserItems.from_pairs(*pairs, N_USERS, N_ITEMS)
+    predict_items = "new"
 
 
 def test_new_items_are_ranked_among_themselves(tmp_path: Path) -> None:
     model = placed(feature_weight=0.5)
-    predict(tmp_path, model, Launch(), k=4)
+    predict(tmp_path, model, NewGoods(), k=4)
     table = read(tmp_path / "predictions/items.parquet")
-    data = Launch()
+    data = NewGoods()
     data.setup()
     new = [
         i for i in range(N_ITEMS) if i not in data.interactions("train").items.tolist()
@@ -221,11 +209,26 @@ def test_new_items_are_ranked_among_themselves(tmp_path: Path) -> None:
         assert found == [ITEMS[item] for item in left[:4]]
 
 
+def test_cold_start_items_are_offered_only_where_they_are_asked_for(
+    tmp_path: Path,
+) -> None:
+    model, data = placed(feature_weight=0.5), Launch()
+    data.setup()
+    sold = {int(ITEMS[i]) for i in data.interactions("train").items.tolist()}
+    predict(tmp_path, model, data, k=4)
+    table = read(tmp_path / "predictions/items.parquet")
+    assert len(table) == 4 * N_USERS
+    assert set(table["item"].to_list()) <= sold
+    fit(tmp_path, TopItems(N_USERS, k=4), model, data, max_steps=-1, max_epochs=1)
+    (path,) = (tmp_path / "top_items").glob("*.csv")
+    assert set(read(path)["item"].to_list()) <= sold
+
+
 def test_models_that_know_no_place_of_new_items_are_refused(tmp_path: Path) -> None:
     with pytest.raises(
         ValueError, match=r"data.predict_items: new ranks cold-start items"
     ):
-        predict(tmp_path, placed(), Launch(), k=4)
+        predict(tmp_path, placed(), NewGoods(), k=4)
 
 
 # Mistakes ---------------------------------------------------------------------------

@@ -281,6 +281,7 @@ def test_items_that_nobody_took_are_found_by_their_features() -> None:
         options: dict[str, Any] = {"feature_hidden": (16,), "feature_dropout": 0.0}
         model = CML(dim=4, feature_weight=weight, ks=(10,), **options)
         given = featured(batch_size=16)
+        given.ranks_cold_items = True
         run = trained(model, 300, given)
         (scores, *_) = run.test(model, given, verbose=False)
         found[weight] = scores["test/recall@10"]

@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 
 from lightning_modules.recommendation.cml import CML
 from lightning_modules.recommendation.popularity import Popularity
+from lightning_modules.recommendation.smooth_cml import SmoothCML
 from tests.support.ranking_data import (
     Given,
     featured,
@@ -61,6 +62,37 @@ def test_evaluation_ranks_all_items_but_those_seen() -> None:
     mean = sum(popular) / len(popular)
     assert found["test/popularity@5"] == pytest.approx(mean / usual, rel=1e-5)
     assert found["test/recall@5"] == pytest.approx(sum(recalls) / 30)
+
+
+@pytest.mark.parametrize("method", [CML, SmoothCML])
+@pytest.mark.parametrize("options", [{"feature_weight": 0.1}, {"sampling": "batch"}])
+def test_cold_start_items_change_no_list_and_no_metric_of_the_others(
+    method: Any, options: dict[str, Any]
+) -> None:
+    train, _, features = featured().given
+    warm = train.any(0)
+    draw = torch.rand(train.shape, generator=torch.Generator().manual_seed(2))
+    assert features is not None
+    test = (draw < 0.2) & ~train & warm
+    part = Given(train[:, warm], test[:, warm], features[warm])
+    found: list[Any] = []
+    for data in (Given(train, test, features), part):
+        model = method(dim=3, ks=(4,), n_negatives=8, **options)
+        run = trained(model, 0, data)
+        torch.nn.init.normal_(model.items.weight)  # no two items at one place
+        if found:
+            weights = found[0][0].state_dict()
+            own = weights["items.weight"][warm]
+            model.load_state_dict(weights | {"items.weight": own})
+        (metrics, *_) = run.test(model, data, verbose=False)
+        (offers, *_) = run.predict(model, data)  # type: ignore[misc]
+        found.append((model, metrics, offers))
+    (_, metrics, (items, scores)), (_, expected, (others, same)) = found
+    assert 30 < warm.sum() < 40
+    assert torch.equal(items, warm.nonzero().flatten()[others])
+    assert torch.equal(scores, same)
+    expected["test/coverage@4"] *= int(warm.sum()) / 40  # of a larger catalogue
+    assert metrics == pytest.approx(expected)
 
 
 def test_data_without_the_features_of_the_model_is_refused(tmp_path: Path) -> None:
