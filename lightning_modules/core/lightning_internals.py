@@ -8,13 +8,14 @@ tested in the same place: ``nn.Module.to`` goes through ``_apply`` (metrics.feat
 and torch is compiling only once ``torch._dynamo`` is loaded (functional.lipschitz).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from jsonargparse import _typehints
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.core.mixins import hparams_mixin
@@ -206,6 +207,38 @@ def describe_subcommands(
     assert subcommands is not None
     for choice in subcommands._choices_actions:
         choice.help = texts[choice.dest]
+
+
+@contextmanager
+def watched_class_changes(
+    changed: Callable[[str, str, dict[str, Any]], Iterable[str]],
+) -> Iterator[None]:
+    """Decide what becomes of settings when the parser replaces a class by another.
+
+    jsonargparse keeps all whose names the new class has too, from a file or an option
+    that came before.
+
+    Args:
+        changed: Called with the paths of the old and the new class and with the
+            settings that would be kept; returns the names of those to drop.
+    """
+    original: Any = _typehints.discard_init_args_on_class_path_change
+
+    def discard(parser: Any, previous: Any, value: Any) -> None:
+        given = (previous.get("init_args") if previous else None) or {}
+        given = given if isinstance(given, dict) else vars(given)
+        before = dict(given)
+        original(parser, previous, value)
+        if before and previous["class_path"] != value["class_path"]:
+            paths = previous["class_path"], value["class_path"]
+            for name in changed(*paths, before):
+                given.pop(name, None)
+
+    _typehints.discard_init_args_on_class_path_change = discard
+    try:
+        yield
+    finally:
+        _typehints.discard_init_args_on_class_path_change = original
 
 
 def given_wandb_id(logger: WandbLogger) -> str | None:

@@ -47,17 +47,20 @@ def class_path(cls: type) -> str:
 
 def accepted_names(cls: type) -> set[str]:
     """Keyword arguments of a class, and of its bases where it passes ``**kwargs``."""
-    names: set[str] = set()
+    return set(declarations(cls))
+
+
+def declarations(cls: type) -> dict[str, tuple[type, inspect.Parameter]]:
+    """The same arguments by name, each with the class that declares it."""
+    found: dict[str, tuple[type, inspect.Parameter]] = {}
     for base in cls.__mro__:
         if "__init__" not in vars(base):
             continue
         parameters = inspect.signature(vars(base)["__init__"]).parameters.values()
-        names |= {
-            p.name
-            for p in parameters
-            if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
-        }
+        for p in parameters:
+            if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY):
+                found.setdefault(p.name, (base, p))
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             break
     first = {"optimizer"} if issubclass(cls, LRScheduler) else {"params"}
-    return names - first - {"self"}
+    return {name: found[name] for name in found.keys() - first - {"self"}}

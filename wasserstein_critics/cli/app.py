@@ -31,6 +31,7 @@ from lightning_modules.core.lightning_internals import (
     describe_subcommands,
 )
 from wasserstein_critics.cli.checks import check_config, check_run
+from wasserstein_critics.cli.class_changes import dropped_settings
 from wasserstein_critics.cli.config_files import ConfigParser
 from wasserstein_critics.cli.errors import UsageError, explain, usage_error
 from wasserstein_critics.cli.parser_messages import explain_parse_error
@@ -60,12 +61,15 @@ class CLI(ConfigDecides):
         """Parse, and report what is wrong in one sentence."""
         words = list(map(str, args if isinstance(args, list) else sys.argv[1:]))
         try:
-            self.config = parser.parse_args(words)
+            with dropped_settings() as notes:
+                self.config = parser.parse_args(words)
         except (ArgumentError, UnicodeDecodeError) as error:
             if mistake := usage_error(error):
                 raise mistake from error
             sentence = explain_parse_error(error, words, self.option_names)
             raise UsageError(sentence) from error
+        for note in notes:
+            sys.stderr.write(f"note: {note}\n")
         check_config(self.config[self.config.subcommand])
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:

@@ -11,6 +11,7 @@ from typing import Any
 import lightning.pytorch as pl
 import pytest
 import torch
+from jsonargparse import ArgumentParser
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.demos.boring_classes import BoringModel
@@ -347,6 +348,25 @@ def test_keys_and_texts_of_subcommands_are_reached(cli: Described) -> None:
 def test_the_config_wins_over_the_checkpoint(cli: Described) -> None:
     with register(ConfigDecides):
         assert cli.model.arguments["depth"] == 7
+
+
+def test_settings_of_a_class_that_is_replaced_can_be_dropped() -> None:
+    changes = []
+
+    def changed(old: str, new: str, given: dict[str, Any]) -> list[str]:
+        changes.append((old.split(".")[-1], new.split(".")[-1], given))
+        return ["p"]
+
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(nn.Module, "net")
+    words = ["--net=torch.nn.Dropout", "--net.p=0.1", "--net.inplace=true"]
+    words += ["--net=torch.nn.Dropout2d"]
+    with register(internals.watched_class_changes):
+        with internals.watched_class_changes(changed):
+            found = parser.parse_args(words).net.init_args.as_dict()
+        assert ("Dropout", "Dropout2d", {"p": 0.1, "inplace": True}) in changes
+        assert found == {"p": 0.5, "inplace": True}
+        assert parser.parse_args(words).net.init_args.p == 0.1
 
 
 def test_a_wandb_run_is_continued_by_its_id(tmp_path: Path) -> None:
