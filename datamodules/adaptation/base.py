@@ -102,6 +102,16 @@ class TwoDomains(ResumableDataModule):
         self.domains = self.read()
 
     @override
+    def contents(self) -> str:
+        domains, names = self.domains, self.domain_names
+        shape = " x ".join(map(str, self.shape))
+        return (
+            f"{len(domains.source):,} rows of {shape} of {names[0]} with labels, "
+            f"{len(domains.source_val):,} for validation; {len(domains.target):,} of "
+            f"{names[1]} without, {len(domains.target_test):,} for test"
+        )
+
+    @override
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Converts the pixels of a batch where the model is; labels stay."""
         parts = [self._scaled(part) for part in batch]

@@ -99,7 +99,7 @@ class DigitDomains(TwoDomains):
         self.domain_names = (source, target)
         self.n_val, self.limit = n_val, limit
         self.shape = (channels, image_size, image_size)
-        folder = Path(root).expanduser()
+        self.root = folder = Path(root).expanduser()
         self.files: dict[str, ImageFiles] = {
             name: FILES[name](folder, download) for name in self.domain_names
         }

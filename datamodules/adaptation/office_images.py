@@ -117,6 +117,7 @@ class OfficeImages(TwoDomains):
         check_classes(self.folders, [source_folder.classes, target_folder.classes])
         self.class_names = tuple(source_folder.classes)
         self.num_classes = len(self.class_names)
+        self.skipped_files = source_folder.n_skipped + target_folder.n_skipped
         rows, target_rows = (
             LabelledRows(*folder.rows) for folder in (source_folder, target_folder)
         )

@@ -65,6 +65,14 @@ class InMemoryDataModule(ResumableDataModule):
         self.train_set, self.val_set, self.test_set = self.read()
 
     @override
+    def contents(self) -> str:
+        sets = {"train": self.train_set, "val": self.val_set, "test": self.test_set}
+        n = sum(len(one) for one in {id(one): one for one in sets.values()}.values())
+        parts = ", ".join(f"{part} {len(one):,}" for part, one in sets.items())
+        rows = "images" if len(self.shape) == 3 else "rows"
+        return f"{n:,} {rows} of {' x '.join(map(str, self.shape))} ({parts})"
+
+    @override
     def prepare_data(self) -> None:
         """Calls `find`, except for prediction, which needs no data."""
         if self.trainer is None or not self.trainer.predicting:

@@ -39,6 +39,8 @@ class ResumableDataModule(LightningDataModule, ABC):
     """What the batches are, for methods that take only some."""
     levels: ClassVar[float] = 255.0
     """Value of a white pixel."""
+    skipped_files: int = 0
+    """Files that could not be read and were left out."""
 
     def __init__(self, batch_size: int, num_workers: int = 0, seed: int = 0) -> None:
         super().__init__()
@@ -53,8 +55,20 @@ class ResumableDataModule(LightningDataModule, ABC):
     def load(self) -> None:
         """Reads or makes the data and keeps it; called once in every process."""
 
+    @abstractmethod
+    def contents(self) -> str:
+        """What was read, with the numbers of rows in each part."""
+
     def find(self) -> None:
         """Checks that the data is there; downloads it where that was asked for."""
+
+    def summary(self) -> str:
+        """A line about the data: its class, its place, what was read or left out."""
+        places = (vars(self).get(name) for name in ("root", "path", "table", "name"))
+        place = next((f" {place}" for place in places if place), "")
+        skipped = f", {self.skipped_files:,} files skipped" * bool(self.skipped_files)
+        contents = self.contents() if self._is_read else "nothing to read"
+        return f"{type(self).__name__}{place}: {contents}{skipped}"
 
     @override
     def prepare_data(self) -> None:

@@ -73,6 +73,7 @@ class ImageFolder(InMemoryDataModule):
         """Decodes all files and keeps a part for validation."""
         folder = replace(self._tree, quiet=not self._is_first_process).read()
         self.classes, self.num_classes = folder.classes, len(folder.classes)
+        self.skipped_files = folder.n_skipped
         pairs = LabelledRows(*folder.rows)
         n_val = round(self.val_fraction * len(pairs))
         if not n_val:

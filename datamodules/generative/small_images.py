@@ -57,7 +57,8 @@ class SmallImages(InMemoryDataModule):
         check_choice("data.image_size", str(image_size), ("28", "32"))
         self.n_val, self.image_size = n_val, image_size
         self.shape = (self.channels, image_size, image_size)
-        self.files = self.files_in(Path(root).expanduser(), download)
+        self.root = Path(root).expanduser()
+        self.files = self.files_in(self.root, download)
 
     @abstractmethod
     def files_in(self, root: Path, download: bool) -> ImageFiles:

@@ -116,6 +116,19 @@ class InteractionData(ResumableDataModule):
         self.catalogue = pairs.catalogue
         self.__dict__.pop("fingerprints", None)  # of pairs that were read before
 
+    @override
+    def contents(self) -> str:
+        sizes = {
+            name: len(self.interactions(name)) for name in ("train", "val", "test")
+        }
+        parts = ", ".join(f"{name} {n:,}" for name, n in sizes.items())
+        trained = len(torch.unique(self.interactions("train").items))
+        return (
+            f"{sum(sizes.values()):,} pairs of {self.n_users:,} users and "
+            f"{self.n_items:,} items ({parts}), {self.n_items - trained:,} items "
+            "without a training pair"
+        )
+
     def interactions(self, split: str) -> UserItems:
         """Pairs of a split: ``train``, ``val``, ``test``, ``seen`` or ``all``.
 

@@ -40,6 +40,8 @@ class SplitTable(InteractionData):
 
     path: Path
     """The file of the pairs."""
+    n_found: int
+    """Pairs of the file, before any is filtered or split off."""
 
     def __init__(
         self,
@@ -69,7 +71,8 @@ class SplitTable(InteractionData):
     @override
     def read(self) -> SplitPairs:
         """The pairs that are left, split, and what is known of users and items."""
-        table = self.read_table().core(self.k_core)
+        found = self.read_table()
+        self.n_found, table = len(found), found.core(self.k_core)
         if not len(table):
             raise ValueError(
                 f"data.k_core: no user and item of {self.path} are left with "
@@ -77,6 +80,10 @@ class SplitTable(InteractionData):
             )
         table, parts = self.split.apply(table)
         return split_pairs(*self.describe(table), parts, self.path)
+
+    @override
+    def contents(self) -> str:
+        return f"{super().contents()}, of {self.n_found:,} pairs found"
 
 
 def catalogue_of(table: PairTable, items: ItemTable | None) -> Catalogue:

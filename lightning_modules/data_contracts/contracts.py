@@ -99,6 +99,14 @@ class KnownData(Protocol):
 
 
 @runtime_checkable
+class Summarised(Protocol):
+    """Data that says how many rows it found and uses."""
+
+    def summary(self) -> str:
+        """A line with the class, the place, and the numbers of rows."""
+
+
+@runtime_checkable
 class SampleShape(Protocol):
     """Data of a known sample shape."""
 

@@ -25,6 +25,7 @@ def write_all(root: Path) -> None:
     """Write the files that `options` point to."""
     random = np.random.default_rng(0)
     write_mnist(root)
+    (root / "mnist" / "FashionMNIST").symlink_to("MNIST")
     write_usps(root)
     for write in (_cifar10, _amazon_reviews, _office, _rankings):
         write(root, random)
@@ -107,10 +108,16 @@ OPTIONS: Mapping[str, Callable[[Path], Mapping[str, Any]]] = {
         **{f"n_{part}": 64 for part in _PARTS}, batch_size=8, n_predict=3
     ),
     "MNIST": _below("mnist", n_val=4, batch_size=4, n_predict=3),
+    "FashionMNIST": _below("mnist", n_val=4, batch_size=4, n_predict=3),
+    "ImageFolder": _below("office_images", image_size=8, batch_size=8, n_predict=3),
     "CIFAR10": _below("", n_val=16, batch_size=8, n_predict=3),
     "LabelledTable": _settings(batch_size=8),
     "AmazonReviews": _below("amazon_reviews", batch_size=4),
     "OfficeCaltech": _below("office", batch_size=4),
+    "DomainFeatures": lambda root: {
+        side: root / f"office/surf/{domain}.mat"
+        for side, domain in (("source", "amazon"), ("target", "caltech10"))
+    },
     "OfficeImages": _below("office_images", batch_size=4),
     "DigitDomains": _below("", n_val=4, batch_size=4),
     "DigitsShift": _settings(batch_size=4),

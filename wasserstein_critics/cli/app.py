@@ -30,6 +30,7 @@ from lightning_modules.core.lightning_internals import (
     ConfigDecides,
     describe_subcommands,
 )
+from lightning_modules.data_contracts.contracts import Summarised
 from wasserstein_critics.cli.checks import check_config, check_run
 from wasserstein_critics.cli.class_changes import dropped_settings
 from wasserstein_critics.cli.config_files import ConfigParser
@@ -87,6 +88,8 @@ class CLI(ConfigDecides):
         """Run the subcommand if data and networks fit together."""
         assert self.subcommand is not None
         check_run(self.trainer, self.model, self.datamodule, self.subcommand)
+        if self.trainer.is_global_zero and isinstance(self.datamodule, Summarised):
+            sys.stderr.write(f"data: {self.datamodule.summary()}.\n")
         if self.subcommand != "fit" and not kwargs["ckpt_path"]:
             sys.stderr.write("note: without --ckpt_path the networks are untrained.\n")
         if self.subcommand == "fit":

@@ -14,10 +14,9 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from datamodules import TwoDomains
 from lightning_modules.core.module import AlternatingModule
 from lightning_modules.core.strategies import prepare_strategy
-from lightning_modules.data_contracts.contracts import check_kind
+from lightning_modules.data_contracts.contracts import KnownData, check_kind
 from wasserstein_critics.cli.checkpoints import check_checkpoint
 from wasserstein_critics.cli.errors import UsageError, raised_by
 
@@ -97,9 +96,9 @@ def check_run(
             prepare_strategy(trainer.strategy)
     if subcommand == "fit":
         _check_optimizers(model)
-    # Only two domains know their number of classes when it comes to prediction.
-    needed = subcommand != "predict" or isinstance(data, TwoDomains)
-    if trainer.is_global_zero and needed:
+    # Samples are drawn without data.
+    is_read = isinstance(data, KnownData) and data.kind != "samples"
+    if trainer.is_global_zero and (subcommand != "predict" or is_read):
         data.prepare_data()
         data.setup(subcommand)
     if isinstance(model, AlternatingModule):

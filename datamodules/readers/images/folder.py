@@ -22,11 +22,13 @@ class DecodedFolder:
         rows: uint8 (n, channels, size, size), and the numbers of their classes.
         classes: Names of the classes.
         files: Files of the rows.
+        n_skipped: Files that could not be decoded.
     """
 
     rows: Images
     classes: list[str]
     files: list[Path]
+    n_skipped: int = 0
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,8 @@ class ImageTree:
         classes = sorted(set(names))
         labels = torch.tensor([classes.index(name) for name in names])
         rows = Images(torch.stack([image for _, image in images]), labels)
-        return DecodedFolder(rows, classes, [path for path, _ in images])
+        kept = [path for path, _ in images]
+        return DecodedFolder(rows, classes, kept, len(faults))
 
     def _report(self, faults: list[str], n_files: int) -> None:
         listed = "; ".join(faults)

@@ -1,5 +1,7 @@
 """Interrupted anywhere, a run goes on with the batches it would have seen."""
 
+import inspect
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,12 +9,25 @@ import pytest
 import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
+from PIL import Image
 from torch import Tensor, nn
 
+import datamodules
+from datamodules import ImageFolder
 from datamodules.core.in_memory import InMemoryDataModule, Splits
 from datamodules.core.tensor_dataset import LabelledRows
+from tests.support import small_data
 from tests.support.trainers import QUIET_TRAINER
 
+DATA = [
+    cls
+    for cls in map(vars(datamodules).__getitem__, datamodules.__all__)
+    if not inspect.isabstract(cls)
+]
+REQUIRED: dict[str, dict[str, Any]] = {
+    "PointClouds": {"name": "ring8"},
+    "OfficeImages": {"source": "amazon", "target": "webcam"},
+}
 N_BATCHES = 4  # of an epoch
 Seen = list[list[int]]
 
@@ -27,6 +42,55 @@ class Numbered(InMemoryDataModule):
         numbers = torch.arange(self.rows)
         pairs = LabelledRows(numbers[:, None].float(), numbers)
         return pairs, pairs, pairs
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("data")
+    small_data.write_all(root)
+    return root
+
+
+def sizes_of(data: Any) -> list[int]:
+    """Rows in each part of data that was read, whatever its kind."""
+    if data.kind == "interactions":
+        return [len(data.interactions(part)) for part in ("train", "val", "test")]
+    if data.kind == "two_domains":
+        parts = vars(data.domains)
+        return [len(rows) for rows in parts.values()]
+    return [len(part) for part in (data.train_set, data.val_set, data.test_set)]
+
+
+@pytest.mark.parametrize("cls", DATA, ids=lambda cls: cls.__name__)
+def test_every_data_module_says_what_it_found_and_how_much_of_it_is_used(
+    cls: Any, files: Path
+) -> None:
+    name = cls.__name__
+    data = cls(**small_data.OPTIONS[name](files), **REQUIRED.get(name, {}))
+    assert data.summary().endswith(": nothing to read")  # before it was read
+    data.prepare_data()
+    data.setup()
+    found = data.summary()
+    assert found.startswith(name)
+    numbers = [int(n.replace(",", "")) for n in re.findall(r"\b\d[\d,]*", found)]
+    for size in sizes_of(data):
+        numbers.remove(size)
+    assert "\n" not in found
+    root = vars(data).get("root", "")
+    assert str(root) in found
+
+
+def test_files_that_were_left_out_are_counted(tmp_path: Path) -> None:
+    for i in range(3):
+        Image.new("RGB", (9, 9)).save(tmp_path / f"{i}.png")
+    (tmp_path / "3.png").write_bytes(b"no image")
+    data = ImageFolder(str(tmp_path), 8, val_fraction=0.4, batch_size=2)
+    with pytest.warns(UserWarning, match="Skipped 1 files"):
+        data.setup()
+    assert data.summary() == (
+        f"ImageFolder {tmp_path}: 3 images of 3 x 8 x 8 (train 2, val 1, test 1), "
+        "1 files skipped"
+    )
 
 
 class Recorder(LightningModule):

@@ -165,6 +165,20 @@ def test_a_run_is_trained_resumed_measured_and_sampled_from(run: Run) -> None:
     assert torch.load(samples, weights_only=True).shape == (5, 2)
 
 
+def test_every_subcommand_says_once_what_data_it_found(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write(tiny())
+    for subcommand in ("fit", "validate", "test", "predict"):
+        capsys.readouterr()
+        assert app.main([subcommand, "--config", "tiny.yaml"]) == 0
+        err = capsys.readouterr().err.splitlines()
+        found = "48 rows of 2 (train 32, val 8, test 8)"
+        found = "nothing to read" if subcommand == "predict" else found
+        said = [line for line in err if line.startswith("data: ")]
+        assert said == [f"data: PointClouds ring8: {found}."]
+
+
 def test_measuring_untrained_networks_is_remarked_on(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
