@@ -85,10 +85,14 @@ class ResumableDataModule(LightningDataModule, ABC):
             self._is_read = True
 
     def to_model_scale(self, x: Tensor) -> Tensor:
-        """Pixels 0 ... levels to float32 in [-1, 1]; points are left as they are."""
+        """Pixels 0 ... levels to [-1, 1] in the trainer's precision; points stay."""
         if x.is_floating_point():
             return x
-        return x.float().div_(self.levels / 2).sub_(1)
+        scaled = x.float().div_(self.levels / 2).sub_(1)
+        if self.trainer is None:
+            return scaled
+        converted: Tensor = self.trainer.precision_plugin.convert_input(scaled)
+        return converted
 
     @override
     def state_dict(self) -> dict[str, Any]:

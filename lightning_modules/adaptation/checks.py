@@ -24,6 +24,10 @@ class Adapts(DomainClassifier, Protocol):
     min_batch_size: int
 
     @property
+    def dtype(self) -> torch.dtype | str:
+        """Of its weights."""
+
+    @property
     def discriminators(self) -> Mapping[str, nn.Module]:
         """Networks that score features (n, d) with one number each, by argument."""
 
@@ -44,7 +48,8 @@ def check_domains(module: Adapts, data: Any) -> None:
         )
     batch = data.random_rows("train", 1, torch.Generator())
     both = (batch[0].to(module.device), batch[-1].to(module.device))
-    _check_networks(module, join(*both))
+    rows = join(*both)
+    _check_networks(module, rows.to(module.dtype) if isinstance(rows, Tensor) else rows)
 
 
 def check_rows(module: Adapts) -> None:

@@ -80,6 +80,11 @@ def real_loggers(trainer: pl.Trainer) -> list[Logger]:
     return [one for one in trainer.loggers if not isinstance(one, DummyLogger)]
 
 
+def set_logger_step(trainer: pl.Trainer, step: int) -> None:
+    """Have Lightning log at a step, where it would log at the number of batches."""
+    trainer.fit_loop.epoch_loop._batches_that_stepped = step
+
+
 def saves_by_the_clock(callback: ModelCheckpoint) -> bool:
     """Whether it is Lightning's own, whose interval of time has no effect here."""
     is_own = not isinstance(callback, OpenCheckpoint)

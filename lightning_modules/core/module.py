@@ -23,6 +23,7 @@ from lightning_modules.core.lightning_internals import (
     built_by_cli,
     constructor_arguments,
     is_resumed,
+    set_logger_step,
 )
 from lightning_modules.core.old_files import (
     count_steps_manually,
@@ -153,6 +154,12 @@ class AlternatingModule(LightningModule):
         self.step_ended = due
         self.records.end()
 
+    @override
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Have Lightning, and its callbacks, log on the axis of counted steps."""
+        del outputs, batch, batch_idx
+        set_logger_step(self.trainer, self.global_step)
+
     def _update(
         self, learner: Learner, optimizers: Sequence[LightningOptimizer], batch: Any
     ) -> None:
@@ -271,14 +278,10 @@ class AlternatingModule(LightningModule):
 
         Call it in an epoch-end hook, on all ranks, with values that agree.
         """
-        self.log_dict(dict(values), on_epoch=True, sync_dist=True, logger=False)
-        if self.trainer.sanity_checking:
-            return
-        # A value named "step", by which Lightning would know the axis, stays among the
-        # metrics, and callbacks such as ModelCheckpoint take it for the present step.
-        self.records.publish(values, self.steps_made)
-        for logger in self.loggers:
-            logger.save()
+        # A value named "step" would set the axis too, but stays among the metrics, and
+        # callbacks such as ModelCheckpoint take it for the present step.
+        set_logger_step(self.trainer, self.steps_made)
+        self.log_dict(dict(values), on_epoch=True, sync_dist=True)
 
     @property
     def steps_made(self) -> int:

@@ -37,13 +37,14 @@ class Records:
         """Send what was kept to the progress bar, and to all loggers at once."""
         if self._values:
             self.module.log_dict(self._values, prog_bar=True, logger=False)
-            self.publish(self._values, self.module.global_step)
+            self.publish(self._values)
             self._values = {}
         self.active = False
 
-    def publish(self, values: Values, step: int) -> None:
-        """Send values to all loggers, at a counted step."""
+    def publish(self, values: Values) -> None:
+        """Send values to all loggers, on the axis of counted steps."""
         numbers = {key: float(value) for key, value in values.items()}
+        step = self.module.global_step
         loggers: list[Any] = self.module.loggers
         for logger in loggers:
             logger.log_metrics(numbers, step=step)

@@ -133,7 +133,7 @@ class GenerativeModule(AlternatingModule):
                 None where there is none.
         """
         del batch  # for generators with a condition
-        return stream.normal(n, self.latent_dim)
+        return stream.normal(n, self.latent_dim).to(self.dtype)
 
     # Alternating optimisation -------------------------------------------------------
 

@@ -36,7 +36,9 @@ class EmbeddingTable(nn.Embedding):
     def forward(self, rows: Tensor) -> Tensor:
         """Rows (..., d) of numbers int64 (...), equal on all processes if sharded."""
         if not isinstance(self.weight, DTensor):
-            return super().forward(rows)
+            looked_up = super().forward(rows)
+            in_ranks = distributed.is_available() and distributed.is_initialized()
+            return cast(Tensor, _Own.apply(looked_up)) if in_ranks else looked_up
         block = self.weight.to_local()
         local = rows - self._first
         mine = (local >= 0) & (local < len(block))
@@ -68,6 +70,24 @@ class EmbeddingTable(nn.Embedding):
         """Number of this process's first row."""
         mesh = cast(DTensor, self.weight).device_mesh
         return -(-self.num_embeddings // mesh.size()) * mesh.get_local_rank()
+
+
+class _Own(torch.autograd.Function):
+    """Identity whose gradient shares no memory.
+
+    The values of a sparse gradient are those of the rows' gradient, which other terms
+    may still use, and DDP divides them in place by the number of processes.
+    """
+
+    @staticmethod
+    @override
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.view_as(x)
+
+    @staticmethod
+    @override
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return grads[0].clone()
 
 
 class _Sum(torch.autograd.Function):

@@ -57,6 +57,16 @@ class FittedRanker(AlternatingModule):
         return []
 
     @override
+    def setup(self, stage: str) -> None:
+        """Refuse several processes, which would all solve the same."""
+        super().setup(stage)
+        if stage == "fit" and self.trainer.world_size > 1:
+            raise ValueError(
+                f"{type(self).__name__} is solved at once, by one process: set "
+                "trainer.devices to 1 for fit."
+            )
+
+    @override
     def on_fit_start(self) -> None:
         """Solve, and register the buffers."""
         super().on_fit_start()

@@ -8,6 +8,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 from typing_extensions import override
 
+from lightning_modules.core.distributed import joined_rows
 from lightning_modules.core.module import AlternatingModule
 from lightning_modules.core.old_files import rename_encoder
 from lightning_modules.core.optimisation import Learner, OptimizerSpec
@@ -238,7 +239,10 @@ class MetricRanker(AlternatingModule):
         loss = self.metric_loss(user, positive, negative, weight)
         self.record(loss=loss)
         if self.covariance_weight:
-            penalty = F.covariance_penalty(torch.cat([user, points]))
+            every = torch.cat([user, points])
+            if self.device_mesh is None:  # otherwise all have the same rows
+                every = joined_rows(every)
+            penalty = F.covariance_penalty(every)
             loss = loss + self.covariance_weight * penalty
             self.record(covariance=penalty)
         if self.feature_weight:

@@ -35,6 +35,7 @@ def build(cls: Any, **options: Any) -> tuple[LightningModule, LightningDataModul
     if cls is MetricLearner:
         return cls(LinearMap((13,)), **options), LabelledTable(batch_size=15)
     if cls is Classifier:
-        return cls(ConvClassifier((1, 8, 8), 10, 4), **options), Digits(batch_size=64)
+        options.setdefault("network", ConvClassifier((1, 8, 8), 10, 4))
+        return cls(n_classes=10, **options), Digits(batch_size=64)
     size = {"dim": 2} if "dim" in accepted_names(cls) else {}
     return cls(**size, **options), planted()

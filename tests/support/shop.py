@@ -31,6 +31,7 @@ class Shop(PlantedInteractions):
 
     def __init__(self, **options: Any) -> None:
         sizes = {"n_users": N_USERS, "n_items": N_ITEMS, "n_taken": 10, "dim": 2}
+        sizes["seed"] = 4  # of few, with which no item is without a training pair
         super().__init__(**(sizes | {"batch_size": 16, "eval_batch_size": 5} | options))
 
     def read(self) -> SplitPairs:
@@ -52,7 +53,8 @@ class Warehouse(PlantedInteractions):
     """Data without any ids, where every user takes all items but three."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(n_users=6, n_items=20, n_taken=17, batch_size=8, **options)
+        sizes = {"n_users": 6, "n_items": 20, "n_taken": 17, "seed": 1}
+        super().__init__(batch_size=8, **sizes, **options)
 
 
 class Nothing(LightningModule):

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from lightning_modules.core import lightning_internals as internals
 from lightning_modules.core.lightning_internals import ConfigDecides, OpenCheckpoint
+from tests.support.games import logged
 from tests.support.trainers import QUIET_TRAINER
 
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
@@ -387,6 +388,22 @@ def test_a_state_key_tells_settings_apart() -> None:
         keys = {internals.state_key(Watch(print), n=n) for n in (1, 2)}
         assert len(keys) == 2
         assert all(key.startswith("Watch") for key in keys)
+
+
+def test_the_step_of_the_loggers_can_be_set(tmp_path: Path) -> None:
+    class Stepped(BoringModel):
+        def on_train_batch_end(self, *_: Any) -> None:
+            internals.set_logger_step(self.trainer, 70 + self.global_step)
+
+        def on_validation_epoch_end(self) -> None:
+            self.log("value", 1.0)
+
+    with register(internals.set_logger_step):
+        logger = CSVLogger(tmp_path)
+        options = QUIET_TRAINER | {"logger": logger, "num_sanity_val_steps": 0}
+        options |= {"limit_train_batches": 3, "limit_val_batches": 1}
+        Trainer(max_epochs=1, **options).fit(Stepped())
+        assert list(logged(logger, "value")) == [73]
 
 
 def test_a_checkpoint_of_lightning_by_the_clock_is_told_from_ours() -> None:

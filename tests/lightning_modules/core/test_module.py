@@ -187,8 +187,8 @@ def test_what_is_no_number_is_refused_by_name(key: str) -> None:
 def test_values_are_recorded_only_at_multiples_of_log_every_n_steps() -> None:
     seen: list[tuple[int, set[str]]] = []
     module = WGANGP(*networks(), n_critic=2)
-    module.records.publish = lambda values, step: seen.append(  # type: ignore[method-assign]
-        (step, set(values))
+    module.records.publish = lambda values: seen.append(  # type: ignore[method-assign]
+        (module.global_step, set(values))
     )
     trainer(log_every_n_steps=3).fit(module, batches(15))
     names = {"critic_loss", "wasserstein", "penalty", "generator_loss"}
@@ -197,16 +197,16 @@ def test_values_are_recorded_only_at_multiples_of_log_every_n_steps() -> None:
 
 def test_what_a_step_that_is_not_logged_records_is_dropped() -> None:
     module = WGANGP(*networks())
-    logged: list[tuple[int, dict[str, Any]]] = []
+    logged: list[dict[str, Any]] = []
     records = Records(module)
-    records.publish = lambda values, step: logged.append((step, dict(values)))  # type: ignore[method-assign]
+    records.publish = lambda values: logged.append(dict(values))  # type: ignore[method-assign]
     module.log_dict = lambda *_, **__: None  # type: ignore[method-assign]
     for every, due in ((0, True), (1, False), (2, True), (1, True)):
         records.every = every
         records.start(due=due)  # the first counted step
         records.add(loss=torch.tensor(float(every)))
         records.end()
-    assert logged == [(0, {"train/loss": torch.tensor(1.0)})]
+    assert logged == [{"train/loss": torch.tensor(1.0)}]
 
 
 # Arguments ----------------------------------------------------------------------------
