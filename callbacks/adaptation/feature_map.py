@@ -15,7 +15,7 @@ from callbacks.plotting.images import Pixels, log_picture
 from callbacks.plotting.projections import neighbour_plane, principal_plane
 from callbacks.runs.ema import averaged_weights
 from lightning_modules.core.alternating import evaluating
-from lightning_modules.core.validation import check_at_least, check_choice
+from lightning_modules.core.validation import check_at_least, check_choice, check_seed
 from lightning_modules.data_contracts.contracts import UnlabelledBatch, data_of
 from lightning_modules.data_contracts.sparse_rows import Rows
 
@@ -68,6 +68,7 @@ class FeatureMap(EveryNSteps):
         super().__init__(every_n_steps)
         check_choice("method", method, get_args(Method))
         check_at_least(1, n=n)
+        check_seed(seed=seed)
         self.n, self.method, self.seed = n, method, seed
         self._last_step = -1
 

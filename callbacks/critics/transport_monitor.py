@@ -17,7 +17,7 @@ from callbacks.plotting.plots import curves
 from lightning_modules.core.alternating import evaluating
 from lightning_modules.core.lightning_internals import state_key
 from lightning_modules.core.random import RandomStream
-from lightning_modules.core.validation import check_at_least
+from lightning_modules.core.validation import check_at_least, check_seed
 from lightning_modules.data_contracts.contracts import (
     ComparesSamples,
     RandomRows,
@@ -85,6 +85,7 @@ class TransportMonitor(EveryNSteps):
     ) -> None:
         super().__init__(every_n_steps)
         check_at_least(1, n=n)
+        check_seed(seed=seed)
         if n > LARGEST:
             raise ValueError(f"n must be at most {LARGEST}, got {n}.")
         self.n, self.seed, self.floor = n, seed, floor

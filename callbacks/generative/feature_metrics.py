@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from callbacks.generative.sampling import SampleMetrics, shares, stage_of
 from lightning_modules.core.recipe import recipe_of
-from lightning_modules.core.validation import check_at_least
+from lightning_modules.core.validation import check_at_least, check_seed
 from lightning_modules.data_contracts.contracts import (
     DrawsSamples,
     SampleShape,
@@ -84,6 +84,7 @@ class FeatureMetrics(SampleMetrics):
         self.classifier, self.inception = classifier, inception
         self.inception_weights = inception_weights
         check_at_least(1, kid_subset_size=kid_subset_size, kid_subsets=kid_subsets)
+        check_seed(seed=seed)
         self.kid_subset_size, self.kid_subsets = kid_subset_size, kid_subsets
         self.seed = seed
         self._extractors: dict[str, FrozenFeatures] = {}

@@ -6,7 +6,7 @@ from typing_extensions import override
 
 from callbacks.core.requirements import require_modes
 from callbacks.generative.sampling import SampleMetrics, shares
-from lightning_modules.core.validation import check_at_least
+from lightning_modules.core.validation import check_at_least, check_seed
 from lightning_modules.data_contracts.contracts import DrawsSamples
 from lightning_modules.metrics import ModeCoverage
 
@@ -33,6 +33,7 @@ class ModeCoverageMonitor(SampleMetrics):
 
     def __init__(self, n_samples: int = 2500, seed: int = 0) -> None:
         check_at_least(1, n_samples=n_samples)
+        check_seed(seed=seed)
         self.n_samples, self.seed = n_samples, seed
         self._metric: ModeCoverage | None = None
 

@@ -11,7 +11,7 @@ from callbacks.core.requirements import require_generator
 from callbacks.plotting.images import Pixels, image_grid, log_picture
 from callbacks.plotting.plots import scatter
 from callbacks.runs.ema import averaged_network
-from lightning_modules.core.validation import check_at_least
+from lightning_modules.core.validation import check_at_least, check_seed
 from lightning_modules.data_contracts.contracts import SampleSource, data_of, samples_of
 
 IMAGES = 64
@@ -48,6 +48,7 @@ class SampleGrid(EveryNSteps):
     ) -> None:
         super().__init__(every_n_steps)
         check_at_least(1, n_samples=n_samples, scale=scale)
+        check_seed(seed=seed)
         self.n_samples, self.scale = n_samples, scale
         self.seed, self.key = seed, key
         self._last_step = -1

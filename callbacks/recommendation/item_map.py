@@ -19,7 +19,7 @@ from callbacks.plotting.plots import (
     rasterise,
 )
 from callbacks.plotting.projections import neighbour_plane, principal_plane
-from lightning_modules.core.validation import check_at_least, check_choice
+from lightning_modules.core.validation import check_at_least, check_choice, check_seed
 
 Method = Literal["pca", "tsne"]
 FEWEST = 4  # items that have neighbours to keep
@@ -49,6 +49,7 @@ class ItemMap(Callback):
     ) -> None:
         check_choice("method", method, get_args(Method))
         check_at_least(1, n=n)
+        check_seed(seed=seed)
         if not 1 <= n_colours <= len(COLOURS):
             raise ValueError(f"n_colours must be from 1 to 10, got {n_colours}.")
         self.n, self.method = n, method

@@ -13,7 +13,7 @@ from datamodules.adaptation.domain_features import DomainFeatures, SplitRows
 from datamodules.core.samplers import seeded_generator
 from datamodules.core.tensor_dataset import LabelledRows
 from datamodules.readers.features.scaling import Normalisation
-from lightning_modules.core.validation import check_choice
+from lightning_modules.core.validation import check_choice, check_seed
 
 OfficeDomain = Literal["amazon", "caltech10", "dslr", "webcam"]
 N_TRAIN = {"amazon": 800, "caltech10": 1_000, "dslr": 100, "webcam": 200}
@@ -95,6 +95,7 @@ class OfficeCaltech(DomainFeatures):
         **options: Any,
     ) -> None:
         two_of(source, target, get_args(OfficeDomain))
+        check_seed("data.", split_seed=split_seed)
         check_choice("data.features", features, tuple(WIDTHS))
         check_choice("data.protocol", protocol, ("transductive", "split"))
         if n_val and protocol == "split":

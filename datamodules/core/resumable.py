@@ -15,7 +15,7 @@ from lightning_modules.core.lightning_internals import (
     batches_in_flight,
     batches_trained,
 )
-from lightning_modules.core.validation import check_at_least
+from lightning_modules.core.validation import check_at_least, check_seed
 from lightning_modules.data_contracts.contracts import DataKind
 
 
@@ -46,6 +46,7 @@ class ResumableDataModule(LightningDataModule, ABC):
         super().__init__()
         check_at_least(1, "data.", batch_size=batch_size)
         check_at_least(0, "data.", num_workers=num_workers)
+        check_seed("data.", seed=seed)
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
         self._is_read = False
         self._start = (0, 0)

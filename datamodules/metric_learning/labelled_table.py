@@ -18,7 +18,7 @@ from datamodules.core.tensor_dataset import LabelledRows
 from datamodules.readers.features.arrays import Labels
 from datamodules.readers.features.files import find_features, read_features
 from datamodules.readers.features.scaling import Normalisation, fit_scaling
-from lightning_modules.core.validation import check_at_least
+from lightning_modules.core.validation import check_at_least, check_seed
 from lightning_modules.data_contracts.contracts import DataKind
 
 EMBEDDED = {
@@ -79,6 +79,7 @@ class LabelledTable(InMemoryDataModule):
         **options: Any,
     ) -> None:
         check_at_least(2, "data.", batch_size=batch_size)
+        check_seed("data.", split_seed=split_seed)
         super().__init__(batch_size or 1, n_predict=64, flip=False, **options)
         self.whole = batch_size is None
         check_share("val_share", val_share, may_be_0=False)

@@ -23,7 +23,7 @@ from datamodules.recommendation.splitting import (
     shuffled_by_user,
     split_pairs,
 )
-from lightning_modules.core.validation import check_at_least, check_choice
+from lightning_modules.core.validation import check_at_least, check_choice, check_seed
 from lightning_modules.data_contracts.sparse_rows import Rows
 
 Features = Literal["none", "tags", "words", "tags_words"]
@@ -83,6 +83,7 @@ class CiteULike(InteractionData):
     ) -> None:
         super().__init__(**options)
         check_at_least(1, "data.", tag_items=tag_items, min_items=min_items)
+        check_seed("data.", split_seed=split_seed)
         check_choice("data.features", features, get_args(Features))
         check_choice("data.weights", weights, get_args(Weights))
         check_choice("data.predict_items", predict_items, get_args(PredictItems))

@@ -20,6 +20,7 @@ from datamodules.recommendation.splitting import (
     assign_splits,
     shuffled_by_user,
 )
+from lightning_modules.core.validation import check_seed
 from lightning_modules.data_contracts.user_items import UserItems
 
 PairColumns = tuple[Tensor, Tensor]
@@ -59,6 +60,7 @@ class SplitFiles(InteractionData):
     ) -> None:
         super().__init__(**options)
         check_share("val_share", val_share)
+        check_seed("data.", split_seed=split_seed)
         self.root = Path(root).expanduser()
         self.val_share, self.split_seed = val_share, split_seed
 

@@ -13,7 +13,7 @@ from datamodules.core.samplers import seeded_generator
 from datamodules.readers.tables.pair_table import PairTable
 from datamodules.recommendation.base import SplitPairs
 from datamodules.recommendation.catalogue import Catalogue
-from lightning_modules.core.validation import check_choice
+from lightning_modules.core.validation import check_choice, check_seed
 from lightning_modules.data_contracts.sparse_rows import starts_of
 from lightning_modules.data_contracts.user_items import UserItems
 
@@ -48,6 +48,7 @@ class PairSplit:
 
     def __post_init__(self) -> None:
         check_choice("data.split", self.split, get_args(Split))
+        check_seed("data.", split_seed=self.seed)
         check_share("val_share", self.val_share)
         check_share("test_share", self.test_share, may_be_0=False)
         check_rest(self.val_share, self.test_share, "pair")

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 
+MAX_SEED = 2**32 - 1  # NumPy's
+
 
 def check_nonnegative(**values: float) -> None:
     """Refuse a negative or infinite number, with a ValueError."""
@@ -36,6 +38,16 @@ def check_at_least(least: int, prefix: str = "", **values: int | None) -> None:
     for key, value in values.items():
         if value is not None and value < least:
             raise ValueError(f"{prefix}{key} must be at least {least}, got {value}.")
+
+
+def check_seed(prefix: str = "", **values: int) -> None:
+    """Refuse a seed outside 0 ... 2^32 - 1, with a ValueError."""
+    for key, value in values.items():
+        if isinstance(value, bool) or not 0 <= value <= MAX_SEED:
+            raise ValueError(
+                f"{prefix}{key} must be a whole number from 0 to {MAX_SEED}, got "
+                f"{value}."
+            )
 
 
 def check_share(**values: float) -> None:

@@ -10,7 +10,7 @@ Protocols state what callbacks and methods require of a data module or of a meth
 beyond its batches; ``isinstance`` checks whether an object has all of it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from typing import (
     Any,
     ClassVar,
@@ -127,6 +127,13 @@ class RandomRows(Protocol):
 
     def random_rows(self, split: Any, n: int, generator: torch.Generator) -> Any:
         """A batch of n different rows, on the model's scale, on the CPU."""
+
+
+@runtime_checkable
+class ReferenceRows(Protocol):
+    """Labelled rows that nearest neighbours are searched among, after ``setup``."""
+
+    train_set: Sized
 
 
 @runtime_checkable

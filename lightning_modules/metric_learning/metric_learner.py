@@ -14,7 +14,7 @@ from lightning_modules.core.evaluation import Evaluator, Values
 from lightning_modules.core.module import AlternatingModule
 from lightning_modules.core.optimisation import Learner, OptimizerSpec
 from lightning_modules.core.validation import check_choice, check_positive
-from lightning_modules.data_contracts.contracts import DataKind
+from lightning_modules.data_contracts.contracts import DataKind, ReferenceRows
 from lightning_modules.functional import metric_learning as F
 from lightning_modules.functional.distance import cosine_distance, pairwise
 from lightning_modules.functional.mining import Mining, mine_triplets, pairs
@@ -173,6 +173,16 @@ class NeighbourEvaluator(Evaluator[MetricLearner]):
         self.after = NearestNeighbourAccuracy(k, distance)
         self.before = NearestNeighbourAccuracy(k, distance)
         self._before_of_val: Tensor | None = None
+
+    @override
+    def check_data(self, data: Any) -> None:
+        """Refuse more neighbours than there are reference rows."""
+        if isinstance(data, ReferenceRows) and self.after.k > len(data.train_set):
+            n = len(data.train_set)
+            raise ValueError(
+                f"model.k is {self.after.k}, but there are {n} reference rows: set it "
+                f"to at most {n}."
+            )
 
     @override
     def setup(self) -> None:

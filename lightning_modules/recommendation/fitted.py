@@ -16,6 +16,20 @@ from lightning_modules.data_contracts.user_items import UserItems
 from lightning_modules.recommendation.evaluation import RankingEvaluator, Sizes
 
 
+class FittedEvaluator(RankingEvaluator):
+    """Evaluation of what was fitted, here or in a checkpoint."""
+
+    @override
+    def check_checkpoint(self) -> None:
+        super().check_checkpoint()
+        module: Any = self.module
+        if not list(module.buffers()):
+            raise ValueError(
+                f"{type(module).__name__} was not fitted, so it can't rank items: give "
+                "a checkpoint of a fit (ckpt_path)."
+            )
+
+
 class FittedRanker(AlternatingModule):
     """A ranker that is solved at the start of a fit; training batches are not used.
 
@@ -39,7 +53,7 @@ class FittedRanker(AlternatingModule):
     def __init__(
         self, ks: Sequence[int] = (10, 20, 50), item_chunk: int | None = None
     ) -> None:
-        super().__init__(RankingEvaluator(ks, item_chunk))
+        super().__init__(FittedEvaluator(ks, item_chunk))
 
     def solve(self, train: UserItems) -> Mapping[str, Tensor]:
         """Buffers by name, from the training interactions (on the CPU)."""

@@ -71,7 +71,8 @@ class CLI(ConfigDecides):
             raise UsageError(sentence) from error
         for note in notes:
             sys.stderr.write(f"note: {note}\n")
-        check_config(self.config[self.config.subcommand])
+        subcommand = self.config.subcommand
+        check_config(self.config[subcommand], subcommand)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Give a fit our progress bar, unless it has another or none."""

@@ -19,6 +19,7 @@ from lightning_modules.core.strategies import prepare_strategy
 from lightning_modules.data_contracts.contracts import KnownData, check_kind
 from wasserstein_critics.cli.checkpoints import check_checkpoint
 from wasserstein_critics.cli.errors import UsageError, raised_by
+from wasserstein_critics.cli.flags import check_values, has_gpu
 
 _PRECISIONS = ("32", "32-true", "16", "16-mixed", "bf16", "bf16-mixed")
 _TORCH_OPTIM = str(Path(torch.optim.__file__).parent)
@@ -29,11 +30,12 @@ _FLAGS = inspect.signature(Trainer.__init__).parameters
 # The configuration --------------------------------------------------------------------
 
 
-def check_config(config: Namespace) -> None:
+def check_config(config: Namespace, subcommand: str) -> None:
     """Refuse a configuration that can't be honoured, before anything is built.
 
     Args:
         config: Parsed configuration of one subcommand.
+        subcommand: Its name.
 
     Raises:
         UsageError: With the key and the remedy.
@@ -41,17 +43,16 @@ def check_config(config: Namespace) -> None:
     cls = locate(config.model.class_path)
     if isinstance(cls, type) and issubclass(cls, AlternatingModule):
         _check_flags(config.trainer, cls)
-    if config.trainer.accelerator in ("gpu", "cuda") and not _has_gpu():
+    check_values(config, subcommand)
+    if config.trainer.accelerator in ("gpu", "cuda") and not has_gpu():
         raise UsageError(
             f"trainer.accelerator '{config.trainer.accelerator}' finds no usable GPU: "
             "set it to 'auto' or 'cpu'."
         )
     if path := config.get("ckpt_path"):
         check_checkpoint(path, config)
-
-
-def _has_gpu() -> bool:
-    return torch.cuda.is_available() or torch.backends.mps.is_available()
+    elif path is not None:
+        raise UsageError("ckpt_path is empty: name a checkpoint, or leave it out.")
 
 
 def _check_flags(trainer: Namespace, cls: type[AlternatingModule]) -> None:

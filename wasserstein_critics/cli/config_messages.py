@@ -14,6 +14,7 @@ from wasserstein_critics.cli.config_files import read_config, yaml_problem
 from wasserstein_critics.cli.errors import UsageError
 from wasserstein_critics.cli.yaml_values import load_yaml
 
+_EXAMPLE = "configs/wgan_gp/digits.yaml"
 _OF_A_CLASS = ("class_path", "init_args", "dict_kwargs")
 
 
@@ -28,10 +29,13 @@ def explain_config(text: str, args: Iterable[str]) -> str | None:
         r"(?:File does not exist|Path is not a file): '([^']+)'", text
     ):
         return f"there is no config file '{match[1]}': check the path after --config."
+    words = list(args)
+    if "--config=" in words or ("--config", "") in pairwise(words):
+        return f"--config names no file: give a path, such as {_EXAMPLE}."
     signs = ("Problems parsing config", "Unexpected config", "codec can't decode")
     if not any(sign in text for sign in signs):
         return None
-    problem = next(filter(None, map(yaml_problem, _config_paths(args))), None)
+    problem = next(filter(None, map(yaml_problem, _config_paths(words))), None)
     return problem or f"a config file can't be read: {' '.join(text.split())}"
 
 

@@ -20,7 +20,10 @@ _OURS = tuple(
 )
 _NETWORKS = "lightning_modules.networks."
 # Lightning's checks of the trainer's flags raise plain ValueErrors.
-_FLAG_CHECKS = str(Path(lightning.pytorch.__file__).parent / "trainer")
+_FLAG_CHECKS = tuple(
+    str(Path(lightning.pytorch.__file__).parent / part)
+    for part in ("trainer", "loops/fit_loop.py")
+)
 _CALLBACKS = str(Path(lightning.pytorch.__file__).parent / "callbacks")
 
 
@@ -63,7 +66,7 @@ def _is_mistake(error: BaseException) -> bool:
     if isinstance(error, UsageError | MisconfigurationException | PermissionError):
         return True
     if isinstance(error, ValueError | OSError):
-        return raised_by(error, (*_OURS, _FLAG_CHECKS))
+        return raised_by(error, (*_OURS, *_FLAG_CHECKS))
     # A metric that is not there, a package that is not installed.
     told = isinstance(error, RuntimeError | ModuleNotFoundError)
     return told and raised_by(error, (_CALLBACKS,))

@@ -194,6 +194,8 @@ def _explain_value(text: str) -> str | None:
     kinds = [name for name in kinds if "one of " not in name]
     if choices:
         kinds.insert(0, "one of " + ", ".join(choices))
+    if keys == ["seed_everything"]:
+        kinds.remove("true or false")  # Lightning's, see `check_values`
     options = " or ".join(dict.fromkeys(kinds))
     return f"{'.'.join(keys)} must be {options}, but is {value[1].strip()!r}."
 

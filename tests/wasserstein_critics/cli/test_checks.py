@@ -1,12 +1,22 @@
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 
+import callbacks
+import datamodules
+from lightning_modules.core.public_names import accepted_names
+from tests.support import small_data
 from tests.support.command_line import (
     QUIET,
     Mistake,
     Run,
     check_mistake,
     each_of,
+    traces,
 )
 
 pytestmark = QUIET
@@ -112,6 +122,89 @@ MISTAKES: list[Mistake] = [
     ),
     ("unknown strategy", "--trainer.strategy nonsense", ["strategy", "nonsense"]),
 ]
+
+
+SEED = "seed_everything must be a whole number from 0 to 4294967295, but is "
+OUT_OF_RANGE = [
+    *((f"--seed_everything {v}", SEED + v) for v in ("-1", "4294967296", "true")),
+    ("--seed_everything false", SEED + "false"),
+    ("--seed_everything null", "seed_everything must be a whole number, but is"),
+    ("--trainer.val_check_interval 0", "trainer.val_check_interval must be above 0"),
+    ("--trainer.val_check_interval 0.0", "trainer.val_check_interval must be above 0"),
+    ("--trainer.val_check_interval 1000", "number of the training batches (8)"),
+    *(
+        (f"--trainer.check_val_every_n_epoch {v}", "check_val_every_n_epoch must be at")
+        for v in (0, -1)
+    ),
+    ("--trainer.log_every_n_steps -1", "trainer.log_every_n_steps must be at least 0"),
+    ("--trainer.num_sanity_val_steps -2", "num_sanity_val_steps must be at least -1"),
+    *(
+        (f"--trainer.devices {v}", f"must be a number of processes .* is '{v}'")
+        for v in ("-2", "-1", "0", "abc")
+    ),
+    ("--trainer.max_steps 0", "trainer.max_steps is 0, so that nothing would be"),
+    ("--trainer.max_epochs 0", "trainer.max_epochs is 0, so that nothing would be"),
+    ("--trainer.limit_train_batches 0", "trainer.limit_train_batches is 0, so that"),
+    ("--config=", "--config names no file"),
+    ("--ckpt_path=", "ckpt_path is empty"),
+    ("--data.seed -1", "data.seed must be a whole number from 0 to 4294967295"),
+    ("--data.batch_size -1", "data.batch_size must be at least 1"),
+    ("--data.num_workers -1", "data.num_workers must be at least 0"),
+    (
+        "--model MetricLearner --model.network LinearMap --model.network.shape [13] "
+        "--data LabelledTable --model.k 100000",
+        "model.k is 100000, but there are 106 reference rows: set it to at most 106",
+    ),
+]
+
+
+@pytest.mark.parametrize(("words", "says"), OUT_OF_RANGE)
+def test_a_value_out_of_range_ends_in_one_sentence_and_leaves_nothing(
+    run: Run, words: str, says: str
+) -> None:
+    code, sentence = run("fit", "--config", "tiny.yaml", *words.split())
+    assert code == 2
+    assert re.search(says.replace("(8)", r"\(8\)"), sentence)
+    assert traces() == []
+
+
+SEEDED = [
+    (cls, name)
+    for package in (datamodules, callbacks)
+    for cls in map(vars(package).__getitem__, package.__all__)
+    if isinstance(cls, type) and not inspect.isabstract(cls)
+    for name in sorted(accepted_names(cls))
+    if name.endswith("seed")
+]
+REQUIRED: dict[str, dict[str, Any]] = {
+    "PointClouds": {"name": "ring8"},
+    "OfficeImages": {"source": "a", "target": "b"},
+    "FeatureMetrics": {"inception": True},
+}
+
+
+@pytest.mark.parametrize(("cls", "name"), SEEDED)
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_every_seed_has_the_range_of_numpys(
+    cls: Any, name: str, seed: int, tmp_path: Path
+) -> None:
+    small = small_data.OPTIONS.get(cls.__name__)
+    options = {
+        **(small(tmp_path) if small else {}),
+        **REQUIRED.get(cls.__name__, {}),
+        name: seed,
+    }
+    with pytest.raises(ValueError, match=rf"{name} must be a whole number from 0 to"):
+        cls(**options)
+
+
+@pytest.mark.parametrize("method", ["EASE", "Popularity"])
+def test_what_was_never_fitted_ranks_nothing(run: Run, method: str) -> None:
+    words = ("--model", method, "--data", "PlantedInteractions")
+    for subcommand in ("validate", "test", "predict"):
+        code, sentence = run(subcommand, "--config", "tiny.yaml", *words)
+        assert code == 2
+        assert f"{method} was not fitted" in sentence
 
 
 @each_of(MISTAKES)

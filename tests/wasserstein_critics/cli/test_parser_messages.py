@@ -56,7 +56,7 @@ MISTAKES: list[Mistake] = [
     (
         "seed",
         "--seed_everything x",
-        ["seed_everything must be true or false or a whole"],
+        ["seed_everything must be a whole number, but is 'x'"],
     ),
     ("unknown model", "--model WGANN", ["model", "'WGANN'", "'WGAN'"]),
     ("unknown data", "--data MNISTT", ["data", "'MNIST'"]),
