@@ -1,12 +1,13 @@
 """Export of trained networks, each as one file without checkpoint or pickle."""
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import nn
 from typing_extensions import override
 
 from callbacks.core.loggers import run_directory
 from callbacks.runs.ema import averaged_weights
-from lightning_modules.core.recipe import check_savable, save_network
+from lightning_modules.core.recipe import check_savable, save_network, save_weights
 
 
 class ExportNetwork(Callback):
@@ -16,14 +17,16 @@ class ExportNetwork(Callback):
     ``lightning_modules.core.recipe.load_network`` reads it. A container whose networks
     keep recipes, such as ``adapted`` of a domain adaptation, is written as one file for
     each: ``adapted.extractor.safetensors`` and ``adapted.classifier.safetensors``.
-    Networks that a `WeightEMA` averages are written with their averaged weights.
+    Networks that a `WeightEMA` averages are written with their averaged weights. Of a
+    network that can't be described, such as one of the user's own without
+    ``@remembers``, the file holds the weights alone, and a warning before training says
+    how to load them.
 
     Args:
         network: Name of the network within the module; dots reach inside.
 
     Raises:
-        ValueError: Before training, if the module has no such network, or one that no
-            file can hold, see `check_savable`.
+        ValueError: Before training, if the module has no such network.
     """
 
     def __init__(self, network: str = "generator") -> None:
@@ -31,9 +34,14 @@ class ExportNetwork(Callback):
 
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Find out now, not after hours of training, that there is nothing to write."""
-        for network in self.networks(pl_module).values():
-            check_savable(network)
+        """Find out now, not after hours of training, what can't be written."""
+        for name, network in self.networks(pl_module).items():
+            if stage == "fit" and (why := _indescribable(network)):
+                rank_zero_warn(
+                    f"{name}.safetensors will hold weights alone, since {why} To use "
+                    "them, build the network yourself and call its "
+                    "load_state_dict(safetensors.torch.load_file(path))."
+                )
 
     def networks(self, pl_module: LightningModule) -> dict[str, nn.Module]:
         """What is written, by name: the network, or those that a container holds.
@@ -60,5 +68,15 @@ class ExportNetwork(Callback):
         with averaged_weights(trainer, pl_module):
             for name, network in self.networks(pl_module).items():
                 path = run_directory(trainer) / f"{name}.safetensors"
-                save_network(network, path)
+                save = save_weights if _indescribable(network) else save_network
+                save(network, path)
                 trainer.print(f"Wrote {path}")
+
+
+def _indescribable(network: nn.Module) -> str | None:
+    """Why no recipe can be written of a network, or None."""
+    try:
+        check_savable(network)
+    except ValueError as error:
+        return str(error)
+    return None

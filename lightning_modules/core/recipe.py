@@ -124,10 +124,23 @@ def save_network(network: nn.Module, path: str | os.PathLike[str]) -> Path:
         ValueError: If the network can't be built from a file, see `check_savable`.
     """
     recipe = check_savable(network)
-    tensors = {
-        k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()
-    }
-    return write_whole(path, save(tensors, metadata={"recipe": json.dumps(recipe)}))
+    content = save(_tensors(network), metadata={"recipe": json.dumps(recipe)})
+    return write_whole(path, content)
+
+
+def save_weights(network: nn.Module, path: str | os.PathLike[str]) -> Path:
+    """Write the weights of a network that has no recipe, atomically.
+
+    They are loaded into a network that is built alike:
+    ``network.load_state_dict(safetensors.torch.load_file(path))``.
+    """
+    return write_whole(path, save(_tensors(network)))
+
+
+def _tensors(network: nn.Module) -> dict[str, Tensor]:
+    """The state of a network, each entry in memory of its own."""
+    state = network.state_dict().items()
+    return {k: v.detach().cpu().contiguous().clone() for k, v in state}
 
 
 def load_network(path: str | os.PathLike[str]) -> nn.Module:
@@ -149,7 +162,8 @@ def load_network(path: str | os.PathLike[str]) -> nn.Module:
         ) from None
     if recipe is None:
         raise ValueError(
-            f"'{path}' holds no recipe: export the network with save_network."
+            f"'{path}' holds weights without a recipe: build the network yourself and "
+            "give them to its load_state_dict, as safetensors.torch.load_file(path)."
         )
     with torch.random.fork_rng(devices=[]):
         network = build(recipe)

@@ -109,7 +109,7 @@ def test_bad_network_files_get_a_sentence(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
     save_file({"x": torch.zeros(1)}, tmp_path / "bare.safetensors")
-    with pytest.raises(ValueError, match="holds no recipe"):
+    with pytest.raises(ValueError, match="weights without a recipe"):
         load_network(tmp_path / "bare.safetensors")
 
 
