@@ -22,6 +22,7 @@ from callbacks.runs.checkpoint import Checkpoint
 from callbacks.runs.ema import WeightEMA, averaged_network, load_averaged
 from callbacks.runs.exact_resume import ExactResume
 from callbacks.runs.export_network import ExportNetwork
+from callbacks.runs.final_validation import FinalValidation
 from callbacks.runs.progress_bar import UpdateProgress
 from callbacks.runs.run_config import RunConfig
 from callbacks.runs.wandb_run import WandbRun, continue_wandb_run, wandb_run_id
@@ -36,6 +37,7 @@ __all__ = [
     "ExportTables",
     "FeatureMap",
     "FeatureMetrics",
+    "FinalValidation",
     "GradientNorms",
     "ItemMap",
     "LabelTable",

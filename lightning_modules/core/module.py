@@ -333,6 +333,7 @@ class AlternatingModule(LightningModule):
             self._noise_states = None
             self.turns.reset()
         self.records.every = int(self.trainer.log_every_n_steps)  # type: ignore[attr-defined]
+        self.records.last = self.trainer.max_steps
         if not torch.cuda.is_available():
             # Else every optimizer step looks for the driver's library, as Lightning
             # asks torch to, and takes half a millisecond not to find it.

@@ -17,16 +17,18 @@ class Records:
     Attributes:
         active: Whether the values of the running step will be logged.
         every: Counted steps between two that are logged.
+        last: The last step of the training, which is logged too.
     """
 
     def __init__(self, module: pl.LightningModule) -> None:
-        self.module, self.active, self.every = module, False, 0
+        self.module, self.active, self.every, self.last = module, False, 0, -1
         self._values: dict[str, Tensor] = {}
 
     def start(self, *, due: bool) -> None:
-        """Begin a batch; ``due`` if it ends a counted step."""
+        """Begin a batch; ``due`` if it ends a counted step. The last one is logged."""
         step = self.module.global_step + 1
-        self.active = due and self.every > 0 and step % self.every == 0
+        is_logged = step == self.last or step % max(self.every, 1) == 0
+        self.active = due and self.every > 0 and is_logged
 
     def add(self, **values: Tensor) -> None:
         """Keep ``train/<name>``, if the step is one that is logged."""

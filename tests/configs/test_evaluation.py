@@ -81,7 +81,7 @@ def test_an_unknown_user_is_named_in_one_sentence(
 
 def test_ids_on_the_command_line_are_the_users_own(call: Call) -> None:
     users = ("0010", "8", "10", "750", "12:30", "no", "1_000", "1000", "False")
-    rows = [f"{u},i{(n + k) % 9}" for k, u in enumerate(users) for n in range(4)]
+    rows = [f"{u},i{(n + k) % 9}" for k, u in enumerate(users) for n in range(6)]
     Path("own.csv").write_text("\n".join(["user,item", *rows, ""]))
     path = CONFIGS / "cml" / "interactions.yaml"
     options = ("--data.path=own.csv", "--data.batch_size=4")

@@ -24,7 +24,13 @@ from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser
 
 import datamodules  # noqa: F401  its classes get short names by being imported
-from callbacks import ExactResume, RunConfig, UpdateProgress, run_directory
+from callbacks import (
+    ExactResume,
+    FinalValidation,
+    RunConfig,
+    UpdateProgress,
+    run_directory,
+)
 from callbacks.runs.wandb_run import continue_wandb_run
 from lightning_modules.core.lightning_internals import (
     ConfigDecides,
@@ -172,7 +178,7 @@ def command_line(
         LightningModule,
         LightningDataModule,
         save_config_callback=RunConfig,
-        trainer_defaults={"callbacks": [ExactResume(), *callbacks]},
+        trainer_defaults={"callbacks": [ExactResume(), FinalValidation(), *callbacks]},
         parser_class=ConfigParser,
         seed_everything_default=0,
         parser_kwargs={

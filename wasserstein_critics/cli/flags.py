@@ -71,7 +71,7 @@ def _check_budget(trainer: Namespace) -> None:
 
 
 def _check_devices(trainer: Namespace) -> None:
-    """Refuse what is no number of processes, where there are no devices to name."""
+    """Refuse an impossible number of processes, where there are no devices to name."""
     devices = trainer.devices
     on_cpu = trainer.accelerator == "cpu"
     on_cpu |= trainer.accelerator == "auto" and not has_gpu()
