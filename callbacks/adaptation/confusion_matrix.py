@@ -16,7 +16,7 @@ from callbacks.core.every_n_steps import steps_made
 from callbacks.core.requirements import require_domains
 from callbacks.plotting.feature_plots import short_names
 from callbacks.plotting.images import Pixels, log_picture
-from callbacks.plotting.plots import new_figure, rasterise
+from callbacks.plotting.plots import new_figure, rasterise, subject
 from lightning_modules.adaptation.evaluation import TARGET
 from lightning_modules.core.lightning_internals import is_fitting
 
@@ -102,7 +102,7 @@ class ConfusionMatrixPicture(Callback):
     on_test_batch_end = on_validation_batch_end
     on_test_epoch_end = on_validation_epoch_end
 
-    def _plot(self, trainer: Trainer, what: str) -> None:
+    def _plot(self, trainer: Trainer, module: LightningModule, what: str) -> None:
         if self._latest is None or not trainer.is_global_zero:
             return
         step, counts = self._latest
@@ -112,22 +112,23 @@ class ConfusionMatrixPicture(Callback):
         correct = int(counts.diagonal().sum())
         share = f"{100 * correct / total:.1f} %"
         caption = f"{what}, step {step}: {correct} of {total} correct ({share})"
-        plot = confusion_matrix(counts, self._names, caption)
+        title = f"{subject(trainer, module)}\n{caption}"
+        plot = confusion_matrix(counts, self._names, title)
         log_picture(trainer, "confusion", plot, step, caption)
 
     @override
-    def on_validation_end(self, trainer: Trainer, _: LightningModule) -> None:
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Plot a validation that is run by itself; a fit may have more to come."""
         if not is_fitting(trainer):
-            self._plot(trainer, "validation")
+            self._plot(trainer, pl_module, "validation")
 
     @override
-    def on_train_end(self, trainer: Trainer, _: LightningModule) -> None:
-        self._plot(trainer, "validation")
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._plot(trainer, pl_module, "validation")
 
     @override
-    def on_test_end(self, trainer: Trainer, _: LightningModule) -> None:
-        self._plot(trainer, "test")
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._plot(trainer, pl_module, "test")
 
 
 def confusion_matrix(counts: Tensor, class_names: Sequence[str], title: str) -> Pixels:

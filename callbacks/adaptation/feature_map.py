@@ -12,6 +12,7 @@ from callbacks.core.every_n_steps import EveryNSteps
 from callbacks.core.requirements import require_domains, require_features
 from callbacks.plotting.feature_plots import Labelled, feature_map
 from callbacks.plotting.images import Pixels, log_picture
+from callbacks.plotting.plots import subject
 from callbacks.plotting.projections import neighbour_plane, principal_plane
 from callbacks.runs.ema import averaged_weights
 from lightning_modules.core.alternating import evaluating
@@ -99,7 +100,8 @@ class FeatureMap(EveryNSteps):
             return
         self._last_step = step
         if trainer.is_global_zero:
-            plot = self.plot(trainer, pl_module, f"step {step}")
+            title = f"{subject(trainer, pl_module)}, step {step}"
+            plot = self.plot(trainer, pl_module, title)
             if plot is not None:
                 log_picture(trainer, "features", plot, step, f"step {step}")
 

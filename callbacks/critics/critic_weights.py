@@ -12,7 +12,7 @@ from callbacks.core.every_n_steps import EveryNSteps
 from callbacks.core.loggers import log_media, log_scalars
 from callbacks.core.requirements import require_critic
 from callbacks.plotting.images import log_picture
-from callbacks.plotting.plots import finite, histogram
+from callbacks.plotting.plots import finite, histogram, subject
 from lightning_modules.data_contracts.contracts import ClipsWeights
 
 
@@ -48,7 +48,7 @@ class CriticWeights(EveryNSteps):
             log_scalars(trainer, {"train/clip_saturation": saturation})
         critic = require_critic(self, pl_module).get_submodule("critic")
         weights = _flat(critic.parameters())
-        _log_histogram(trainer, finite(weights), clip)
+        _log_histogram(trainer, pl_module, finite(weights), clip)
 
 
 def _flat(parameters: Iterable[Tensor]) -> Tensor:
@@ -65,7 +65,9 @@ def clip_saturation(weights: Tensor, clip: float) -> Tensor:
     return (weights.abs() >= clip * (1 - 1e-6)).float().mean()
 
 
-def _log_histogram(trainer: Trainer, weights: Tensor, clip: float | None) -> None:
+def _log_histogram(
+    trainer: Trainer, module: LightningModule, weights: Tensor, clip: float | None
+) -> None:
     key, step = "critic_weights", trainer.global_step
 
     def to_wandb(logger: Any) -> None:
@@ -80,5 +82,6 @@ def _log_histogram(trainer: Trainer, weights: Tensor, clip: float | None) -> Non
     if not log_media(trainer, to_wandb, to_tensorboard):
         bounds = () if clip is None else (-clip, clip)
         caption = f"critic weights, step {step}"
-        plot = histogram(weights, caption, "weight", bounds)
+        title = f"{subject(trainer, module)}: {caption}"
+        plot = histogram(weights, title, "weight", bounds)
         log_picture(trainer, key, plot, step, caption)

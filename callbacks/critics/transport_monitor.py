@@ -13,7 +13,7 @@ from callbacks.core.every_n_steps import EveryNSteps
 from callbacks.core.loggers import log_scalars
 from callbacks.core.requirements import require_critic
 from callbacks.plotting.images import log_picture
-from callbacks.plotting.plots import curves
+from callbacks.plotting.plots import curves, subject
 from lightning_modules.core.alternating import evaluating
 from lightning_modules.core.lightning_internals import state_key
 from lightning_modules.core.random import RandomStream
@@ -149,7 +149,8 @@ class TransportMonitor(EveryNSteps):
         lines = {k: v for k, v in lines.items() if not all(map(math.isnan, v))}
         one, other = require_critic(self, pl_module).sides
         title = f"W1 between {self.n} {one} and {self.n} {other} samples"
-        plot = curves(steps, lines, title, "distance, in units of what is compared")
+        above = f"{subject(trainer, pl_module)}\n{title}"
+        plot = curves(steps, lines, above, "distance, in units of what is compared")
         log_picture(trainer, "transport", plot, steps[-1], title)
 
     def _rows(self, trainer: Trainer, batch: Any, step: int) -> tuple[Any, Any]:

@@ -9,7 +9,7 @@ from typing_extensions import override
 from callbacks.core.every_n_steps import EveryNSteps
 from callbacks.core.requirements import require_generator
 from callbacks.plotting.images import Pixels, image_grid, log_picture
-from callbacks.plotting.plots import scatter
+from callbacks.plotting.plots import scatter, subject
 from callbacks.runs.ema import averaged_network
 from lightning_modules.core.validation import check_at_least, check_seed
 from lightning_modules.data_contracts.contracts import SampleSource, data_of, samples_of
@@ -93,7 +93,8 @@ class SampleGrid(EveryNSteps):
         with averaged_network(trainer, pl_module):
             samples = require_generator(self, pl_module).sample(n, seed=self.seed)
         if samples.ndim == 2:
-            return scatter(real, samples, caption)
+            title = f"{subject(trainer, pl_module)}, {caption}"
+            return scatter(real, samples, title)
         return image_grid(samples, scale=self.scale)
 
     def _reference(self, trainer: Trainer, batch: Tensor) -> Tensor:

@@ -22,11 +22,12 @@ from callbacks.plotting.plots import (
 )
 
 COLOURS = (
-    *("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd"),
-    *("#8c564b", "#f06fc0", "#222222", "#b5bd00", "#17becf"),
+    *("#0072b2", "#e69f00", "#009e73", "#d55e00", "#ffb0e0"),
+    *("#222222", "#56b4e9", "#8b1a4a", "#e8dc3c", "#4a2fc0"),
 )
-"""Ten that are told apart, and none of them the grey of what is unknown."""
-MARKERS = ("o", "^", "s", "D", "v", "P", "X")  # one for each ten classes
+"""Ten that are told apart, by the colour-blind too, also from the grey of what is
+unknown; six of them are those of Okabe and Ito."""
+MARKERS = ("o", "^", "s", "D", "v", "P", "X", "<", "p", ">")
 LONGEST = 16  # characters of a name in a plot
 
 
@@ -74,9 +75,9 @@ def feature_map(planes: Mapping[str, Tensor], rows: Labelled, title: str) -> Pix
         left.set_title(f"{name}: classes (filled: source, outline: target)")
         right.set_title(f"{name}: domains")
     names = short_names(rows.class_names)
-    looks = [*map(_look, range(len(names)))]
+    looks = [*map(look, range(len(names)))]
     if (rows.classes < 0).any():
-        names, looks = [*names, "unknown"], [*looks, _look(-1)]
+        names, looks = [*names, "unknown"], [*looks, look(-1)]
     _legend(grid[-1][0], names, looks, columns)
     _legend(grid[-1][1], _counted(rows), [Look(BLUE, "o"), Look(RED, "o")], 1)
     return rasterise(figure)
@@ -86,7 +87,7 @@ def _by_class(axes: Axes, xy: NDArray[np.float32], rows: Labelled) -> None:
     classes, domains = rows.classes.numpy(), rows.domains.numpy()
     # Classes in turn, unknown ones below them all; the source below the target.
     for domain, label in product((0, 1), range(-1, len(rows.class_names))):
-        colour, marker = _look(label)
+        colour, marker = look(label)
         own = xy[(classes == label) & (domains == domain)]
         axes.scatter(
             own[:, 0],
@@ -96,7 +97,7 @@ def _by_class(axes: Axes, xy: NDArray[np.float32], rows: Labelled) -> None:
             facecolors="none" if domain else colour,
             edgecolors=colour if domain else "none",
             linewidths=0.9 if domain else 0,
-            alpha=1.0 if domain else 0.55,
+            alpha=1.0 if domain else 0.7,
         )
     hide_scales(axes)
 
@@ -111,11 +112,12 @@ def _by_domain(axes: Axes, xy: NDArray[np.float32], rows: Labelled) -> None:
     hide_scales(axes)
 
 
-def _look(label: int) -> Look:
+def look(label: int) -> Look:
+    """Look of a class, or of what is unknown (-1); up to 100 classes look different."""
     if label < 0:
-        return Look(GREY, "o")
+        return Look(GREY, "*")
     tens, ones = divmod(label, len(COLOURS))
-    return Look(COLOURS[ones], MARKERS[tens % len(MARKERS)])
+    return Look(COLOURS[ones], MARKERS[(ones + tens) % len(MARKERS)])
 
 
 def _counted(rows: Labelled) -> list[str]:

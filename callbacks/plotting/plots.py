@@ -5,14 +5,28 @@ from itertools import cycle
 from typing import Any
 
 import numpy as np
+from lightning.pytorch import LightningModule, Trainer
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from callbacks.plotting.images import Pixels
+from lightning_modules.data_contracts.contracts import Summarised, data_of
 
 GREY, RED, BLUE = "#9aa3ad", "#d1495b", "#30638e"
+
+
+def subject(trainer: Trainer, module: LightningModule) -> str:
+    """Method and data of a run, for a title.
+
+    Returns:
+        A string such as ``WDGRL on DigitsShift: digits to inverted``.
+    """
+    data = data_of(trainer)
+    of = data.title if isinstance(data, Summarised) else type(data).__name__
+    method = type(module).__name__
+    return method if data is None else f"{method} on {of}"
 
 
 def scatter(real: Tensor, generated: Tensor, title: str) -> Pixels:

@@ -17,6 +17,7 @@ from callbacks.recommendation.neighbour_index import build_index, find_faiss
 from callbacks.recommendation.ranking_table import own_ids
 from lightning_modules.core.files import write_whole
 from lightning_modules.core.validation import check_choice
+from lightning_modules.data_contracts.contracts import RanksItems
 
 Index = Literal["none", "flat", "hnsw", "ivf"]
 
@@ -28,9 +29,9 @@ class ExportTables(Callback):
     float32, and of factors ``biases`` (n_items, 1) too. ``users.parquet`` and
     ``items.parquet`` say whose they are: ``row``, ``id`` and, where the data has some,
     ``name``; items also whether they are ``cold_start``, without a training pair. With
-    an index ``items.faiss`` finds the items of a user, except cold-start items: it is
-    searched with rows of ``users``, or with rows of factors and a 1 behind each, and
-    gives rows of ``items``. The directory appears when it is complete.
+    an index ``items.faiss`` finds the items of a user, of those that prediction ranks:
+    it is searched with rows of ``users``, or with rows of factors and a 1 behind each,
+    and gives rows of ``items``. The directory appears when it is complete.
 
     Args:
         index: ``none``, or a kind of `build_index`.
@@ -59,12 +60,20 @@ class ExportTables(Callback):
         points = {name: x.cpu().contiguous() for name, x in vectors.items()}
         if trainer.fast_dev_run or not trainer.is_global_zero:  # type: ignore[attr-defined]
             return
-        data = require_interactions(self, trainer)
+        data, ranker = (
+            require_interactions(self, trainer),
+            vars(pl_module).get("evaluator"),
+        )
+        hidden = ranker.hidden("predict") if isinstance(ranker, RanksItems) else None
         target = run_directory(trainer) / "tables"
-        path = build_directory(target, lambda new: self._fill(new, points, data))
+        path = build_directory(
+            target, lambda new: self._fill(new, points, data, hidden)
+        )
         trainer.print(f"Wrote {path}")
 
-    def _fill(self, new: Path, points: dict[str, Tensor], data: Any) -> None:
+    def _fill(
+        self, new: Path, points: dict[str, Tensor], data: Any, hidden: Tensor | None
+    ) -> None:
         write_whole(new / "points.safetensors", save(points))
         users, items, factors = points["users"], points["items"], "biases" in points
         trained = data.interactions("train").items.cpu()
@@ -77,7 +86,7 @@ class ExportTables(Callback):
         if factors:
             items = torch.cat([items, points["biases"]], 1)
             users = nn.functional.pad(users, (0, 1), value=1.0)
-        listed = (~cold).nonzero().flatten() if cold.any() else None
+        listed = None if hidden is None else (~hidden).nonzero().flatten().cpu()
         rows = items if listed is None else items[listed]
         index = build_index(rows, self.index, factors, users, listed)
         write_whole(new / "items.faiss", find_faiss().serialize_index(index).tobytes())

@@ -9,14 +9,14 @@ from torch import Tensor
 from typing_extensions import override
 
 from callbacks.core.requirements import require_interactions, require_points
-from callbacks.plotting.feature_plots import COLOURS, short_names
+from callbacks.plotting.feature_plots import COLOURS, look, short_names
 from callbacks.plotting.images import Pixels, log_picture
 from callbacks.plotting.plots import (
-    GREY,
     hide_scales,
     legend_below,
     new_figure,
     rasterise,
+    subject,
 )
 from callbacks.plotting.projections import neighbour_plane, principal_plane
 from lightning_modules.core.validation import check_at_least, check_choice, check_seed
@@ -66,7 +66,8 @@ class ItemMap(Callback):
         points = require_points(self, pl_module).points()["items"].cpu()
         data, step = require_interactions(self, trainer), trainer.global_step
         if trainer.is_global_zero and len(points) >= FEWEST:
-            plot = self.plot(points, data, f"items, step {step}")
+            title = f"{subject(trainer, pl_module)}: items, step {step}"
+            plot = self.plot(points, data, title)
             log_picture(trainer, "items", plot, step, f"step {step}")
 
     def plot(self, points: Tensor, data: Any, title: str) -> Pixels:
@@ -116,9 +117,10 @@ def _by_feature(axes: Any, x: Any, y: Any, labels: Any, names: list[str]) -> Non
     for label, name in enumerate(["others", *short_names(names)], start=-1):
         own = labels == label
         if own.any():
-            colour = GREY if label < 0 else COLOURS[label]
+            colour, marker = look(label)
             shown = f"\u2009{name} ({int(own.sum())})"  # "_a" alone would be hidden
-            axes.scatter(x[own], y[own], s=12, c=colour, alpha=0.7, lw=0, label=shown)
+            options = {"c": colour, "marker": marker, "alpha": 0.8, "lw": 0}
+            axes.scatter(x[own], y[own], s=18, label=shown, **options)
     legend_below(axes, 3, markerscale=2)
 
 

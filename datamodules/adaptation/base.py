@@ -101,6 +101,11 @@ class TwoDomains(ResumableDataModule):
     def load(self) -> None:
         self.domains = self.read()
 
+    @property
+    @override
+    def title(self) -> str:
+        return f"{super().title}: {' to '.join(self.domain_names)}"
+
     @override
     def contents(self) -> str:
         domains, names = self.domains, self.domain_names

@@ -63,6 +63,11 @@ class ResumableDataModule(LightningDataModule, ABC):
     def find(self) -> None:
         """Checks that the data is there; downloads it where that was asked for."""
 
+    @property
+    def title(self) -> str:
+        """The class and what tells its data from others', for titles of plots."""
+        return type(self).__name__
+
     def summary(self) -> str:
         """A line about the data: its class, its place, what was read or left out."""
         places = (vars(self).get(name) for name in ("root", "path", "table", "name"))

@@ -64,6 +64,11 @@ class ImageFolder(InMemoryDataModule):
         self.val_fraction = val_fraction
         self._tree = ImageTree(self.root, image_size, channels, on_corrupt)
 
+    @property
+    @override
+    def title(self) -> str:
+        return f"{super().title} {self.root.name}"
+
     @override
     def find(self) -> None:
         self._tree.find()

@@ -109,6 +109,11 @@ class PointClouds(InMemoryDataModule):
             self.mode_std = mixture.std / self.scale
             self.num_classes = len(self.modes)
 
+    @property
+    @override
+    def title(self) -> str:
+        return f"{super().title} {self.name}"
+
     @override
     def read(self) -> Splits:
         """Draws the three sets, each from a stream of its own."""

@@ -88,6 +88,11 @@ class LabelledTable(InMemoryDataModule):
         self.table, self.labels, self.normalise = table, labels, normalise
         self.shares, self.split_seed = (val_share, test_share), split_seed
 
+    @property
+    @override
+    def title(self) -> str:
+        return f"{super().title} {Path(self.table).name}"
+
     @override
     def find(self) -> None:
         if self.table not in EMBEDDED:

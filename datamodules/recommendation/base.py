@@ -86,7 +86,7 @@ class InteractionData(ResumableDataModule):
     n_items: int
     catalogue: Catalogue
     predict_items: PredictItems = "all"
-    """Which items prediction ranks: those with a training pair, or the ``new`` ones."""
+    """Which items prediction ranks: ``new`` are those without a training pair."""
     ranks_cold_items: bool = False
 
     def __init__(

@@ -54,8 +54,9 @@ class CiteULike(InteractionData):
             side), or 1 for each tag and word.
         min_items: Users with fewer items are left out.
         split_seed: Seed of the split.
-        predict_items: Which articles prediction ranks: ``all`` with a training pair, or
-            the ``new`` ones, without. Validation and test rank all articles.
+        predict_items: Which articles prediction ranks: ``all``, or the ``new`` ones,
+            without a training pair. Models that place these by their features rank
+            them only so. Validation and test rank all articles.
         **options: Batches of `InteractionData`; ids in ``predict_users`` are lines of
             ``users.dat``, from 0.
 

@@ -48,8 +48,9 @@ class Interactions(SplitTable):
         normalise: What is done with features, see `fit_scaling`.
         keep_cold_items: Whether items of ``features`` that are in no pair are kept,
             for models that place them by their features.
-        predict_items: Which items prediction ranks: ``all`` with a training pair, or
-            the ``new`` ones, without.
+        predict_items: Which items prediction ranks: ``all``, or the ``new`` ones,
+            without a training pair. Models that place these by their features rank
+            them only so.
         **options: Filter and split of `SplitTable`, batches of `InteractionData`.
 
     Raises:
@@ -101,6 +102,11 @@ class Interactions(SplitTable):
         self.item_table = self._item_table(
             features, name_column, feature_columns, normalise
         )
+
+    @property
+    @override
+    def title(self) -> str:
+        return f"{super().title} {self.path.name}"
 
     @override
     def find(self) -> None:

@@ -76,6 +76,11 @@ class MovieLens(SplitTable):
         self.rating_threshold, self.features = rating_threshold, features
         self.names = FILES.get(variant, ("ratings.csv", "movies.csv"))
 
+    @property
+    @override
+    def title(self) -> str:
+        return f"{super().title} {self.variant}"
+
     @override
     def find(self) -> None:
         for name in self.names:

@@ -64,6 +64,11 @@ class SplitFiles(InteractionData):
         self.root = Path(root).expanduser()
         self.val_share, self.split_seed = val_share, split_seed
 
+    @property
+    @override
+    def title(self) -> str:
+        return f"{super().title} {self.root.name}"
+
     @override
     def find(self) -> None:
         for part, name in FILES.items():

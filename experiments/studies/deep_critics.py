@@ -8,6 +8,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import nn
 
+from callbacks.plotting.feature_plots import MARKERS
 from experiments.studies import critics
 from experiments.studies.critic_layers import layer_norms, weight_rows
 from experiments.studies.study import Claim, Row, column, declared, figure, select
@@ -164,10 +165,11 @@ def draw(rows: Sequence[Row]) -> Figure:
     norms = select(rows, part="norm")
     fig = figure(12, 4)
     panel, clipped, penalised = fig.subplots(1, 3)
+    looks = (f"{marker}-" for marker in MARKERS)
     for kind in dict.fromkeys(str(r["critic"]) for r in norms):
         own = select(norms, critic=kind)
         layers = column(select(own, when="after"), "layer")
-        (line,) = panel.plot(layers, _of(rows, kind, "after"), "o-", label=kind)
+        (line,) = panel.plot(layers, _of(rows, kind, "after"), next(looks), label=kind)
         panel.plot(layers, _of(rows, kind, "before"), ":", color=line.get_color())
     labels = "hidden layer, from the input", "gradient norm of the critic's loss"
     panel.set(yscale="log", xlabel=labels[0], ylabel=labels[1])

@@ -154,7 +154,8 @@ def draw(rows: Sequence[Row]) -> Figure:
         third = twin.axhline(float(own[0]["floor"]), color="#d1495b", linestyle=":")
         each = ", ".join(f"{value:.2f}" for value in correlations(rows, method))
         panel.set(xlabel="generator updates", ylabel=name)
-        panel.set_title(f"{NAMES[method]}: rank correlation {each}", size=10)
+        data = "scikit-learn's digits"
+        panel.set_title(f"{NAMES[method]} on {data}\nrank correlation {each}", size=10)
         twin.set_ylabel("exact W1 to held-out data")
         labels = name, "exact W1", "half to half"
         panel.legend((first, second, third), labels, fontsize=8)

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any, cast, get_type_hints
 
 import torch
+from cycler import cycler
 from jsonargparse import ArgumentParser, get_loader
+from matplotlib import rc_context
 
+from callbacks.plotting.feature_plots import COLOURS
 from experiments.provenance import ROOT, commit, hardware
 from experiments.records import csv_text, header_lines
 from experiments.results.formats import markdown
@@ -90,7 +93,8 @@ def settings_of(name: str, arguments: Sequence[str]) -> Any:
 def draw(name: str, docs: Path) -> None:
     """Draw a study's figure from its rows."""
     content, rows = io.BytesIO(), from_csv(csv_path(name, docs).read_text())
-    STUDIES[name].draw(rows).savefig(content, format="png")
+    with rc_context({"axes.prop_cycle": cycler(color=COLOURS)}):
+        STUDIES[name].draw(rows).savefig(content, format="png")
     write_whole(figure_path(name, docs), content.getvalue())
 
 

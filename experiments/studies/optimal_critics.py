@@ -7,6 +7,8 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from callbacks.plotting.feature_plots import MARKERS
+from callbacks.plotting.plots import GREY
 from experiments.studies import critics
 from experiments.studies.study import Claim, Row, column, declared, figure, select
 from lightning_modules.core.random import RandomStream
@@ -91,25 +93,26 @@ def claims(rows: Sequence[Row]) -> list[Claim]:
 def draw(rows: Sequence[Row]) -> Figure:
     """Per spread: raw and normalised estimates over lambda, for each n."""
     spreads = sorted({float(r["spread"]) for r in rows})
-    fig = figure(5.5 * len(spreads), 4.2)
+    fig = figure(5.5 * len(spreads), 4.6)
     for panel, spread in zip(fig.subplots(1, len(spreads)), spreads, strict=True):
-        for n in sorted({float(r["n"]) for r in rows}):
+        for n, marker in zip(sorted(set(column(rows, "n"))), MARKERS, strict=False):
             own = select(rows, n=n, spread=spread)
-            weights = column(own, "weight")
-            ratios = [ratio(r) for r in own]
-            (line,) = panel.plot(weights, ratios, "o-", label=f"n = {n:.0f}")
-            floor = float(own[0]["floor"]) / float(own[0]["exact"])
-            panel.axhline(floor, color=line.get_color(), linestyle=":", linewidth=1)
+            weights, end = column(own, "weight"), f", n = {n:.0f}"
+            (line,) = panel.plot(weights, [ratio(r) for r in own], f"{marker}-")
+            line.set_label("estimate / mean slope" + end)
+            look = {"color": line.get_color(), "linewidth": 1}
             raw = [float(r["estimate"]) / float(r["exact"]) for r in own]
-            panel.plot(weights, raw, "x", color=line.get_color(), alpha=0.5)
-        panel.axhspan(0.8, 1.2, color="#9aa3ad", alpha=0.25)
+            panel.plot(weights, raw, "x", **look, label="estimate" + end)
+            floor = float(own[0]["floor"]) / float(own[0]["exact"])
+            panel.axhline(floor, linestyle=":", **look, label="data against data" + end)
+        panel.axhspan(0.8, 1.2, color=GREY, alpha=0.25, label="exact W1, 20 % off")
         panel.set(
             xscale="log",
             yscale="log",
-            ylim=(0.09, 6),
+            ylim=(0.09, 40),
             xlabel="lambda",
             ylabel="over exact W1",
-            title=f"25 Gaussians, noise {spread:g}; dotted: data against data",
+            title=f"WGAN-GP on 25 Gaussians, noise {spread:g}",
         )
-        panel.legend(fontsize=8)
+        panel.legend(fontsize=7, ncols=2, loc="upper center")
     return fig

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
+from callbacks.plotting.plots import BLUE, RED
 from datamodules import Digits
 from experiments.studies.alternating import digits_module, fit_and_measure
 from experiments.studies.critics import NAMES
@@ -81,9 +82,11 @@ def draw(rows: Sequence[Row]) -> Figure:
     fig = figure(10, 4)
     for panel, method in zip(fig.subplots(1, 2), METHODS, strict=True):
         own = select(rows, method=method)
-        for key, colour in (("train", "#30638e"), ("val", "#d1495b")):
-            panel.plot(column(own, "step"), column(own, key), color=colour, label=key)
-        label = "critic's estimate"
-        panel.set(title=NAMES[method], xlabel="generator updates", ylabel=label)
+        for key, colour, line in (("train", BLUE, "-"), ("val", RED, "--")):
+            panel.plot(
+                column(own, "step"), column(own, key), line, color=colour, label=key
+            )
+        panel.set(xlabel="generator updates", ylabel="critic's estimate")
+        panel.set_title(f"{NAMES[method]} on scikit-learn's digits")
         panel.legend()
     return fig

@@ -8,6 +8,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from callbacks.plotting.feature_plots import COLOURS
 from experiments.studies.critics import mlp_critic, module_of, train
 from experiments.studies.study import Claim, Row, column, declared, figure, joint_legend
 from lightning_modules.core.random import RandomStream
@@ -123,13 +124,13 @@ def draw(rows: Sequence[Row]) -> Figure:
     left.plot(x, column(rows, "discriminator"), color="black", label="D")
     left.set(xlabel="x", ylabel="D and densities", ylim=(0, 1.05))
     right = left.twinx()
-    right.plot(x, column(rows, "critic"), color="#2e8b57", label="critic, WGAN-GP")
+    right.plot(x, column(rows, "critic"), color=COLOURS[2], label="critic, WGAN-GP")
     clipped = np.array(column(rows, "clipped"))
     size = float(np.ptp(column(rows, "exact")) / np.ptp(clipped))
     label = f"critic, WGAN, times {size:.2g}"
-    right.plot(x, size * clipped, color="#e0a030", label=label)
+    right.plot(x, size * clipped, "-.", color=COLOURS[1], label=label)
     right.plot(x, column(rows, "exact"), "--", color="grey", label="exact potential")
     right.set_ylabel("critic and potential, centred")
     joint_legend(left, right, loc="upper left")
-    left.set_title("D saturates; critics rise in straight lines")
+    left.set_title("Two Gaussians: D saturates; critics rise in straight lines")
     return fig

@@ -1,6 +1,7 @@
 """Gradients that a generator gets from a discriminator that is nearly optimal."""
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import cycle
 from statistics import mean
 from typing import Any, Literal, NamedTuple
 
@@ -175,6 +176,7 @@ def claims(rows: Sequence[Row]) -> list[Claim]:
 def draw(rows: Sequence[Row]) -> Figure:
     """One panel per cost, one line per age of the generator."""
     fig = figure(12, 4)
+    fig.suptitle("frozen DCGAN generators")
     panels = fig.subplots(1, 3, sharey=True)
     titles = (
         "log(1 - D), eq. 2: vanishes",
@@ -182,12 +184,15 @@ def draw(rows: Sequence[Row]) -> Figure:
         "-f of a WGAN-GP critic, eq. 35: stays",
     )
     for panel, cost, title in zip(panels, COSTS, titles, strict=True):
+        lines = cycle(("-", "--", "-."))
         for epoch in sorted({float(row["epochs"]) for row in rows}):
             own = select(rows, cost=cost, epochs=epoch, seed=rows[0]["seed"])
             steps, norms = column(own, "step"), np.array(column(own, "norm"))
             (line,) = panel.plot(steps, norms, alpha=0.3, linewidth=0.8)
             label = f"after {epoch:.0f} epoch{'s' if epoch > 1 else ''}"
-            panel.plot(steps, _running(norms), color=line.get_color(), label=label)
+            panel.plot(
+                steps, _running(norms), next(lines), color=line.get_color(), label=label
+            )
         panel.set(title=title, xlabel="updates of the critic", yscale="log")
     panels[0].set_ylabel("gradient norm of the generator's cost")
     panels[0].legend(fontsize=8)

@@ -100,7 +100,11 @@ class KnownData(Protocol):
 
 @runtime_checkable
 class Summarised(Protocol):
-    """Data that says how many rows it found and uses."""
+    """Data that says what it is, and how many rows it found and uses."""
+
+    @property
+    def title(self) -> str:
+        """The class and what tells its data from others'."""
 
     def summary(self) -> str:
         """A line with the class, the place, and the numbers of rows."""

@@ -246,14 +246,15 @@ class RankingEvaluator(Evaluator[Any]):
     def hidden(self, stage: str) -> Tensor | None:
         """Items that nobody is offered, bool (n_items,); None hides none.
 
-        Cold-start items, which would stand in everybody's list where training never
-        moved them away; with ``predict_items: new`` all others. Validation and test
-        hide nothing where training did, or the data's protocol ranks all items.
+        Cold-start items, where training never moved them away from users, so that they
+        would stand in everybody's list; not at validation and test of data whose
+        protocol ranks all items. With ``predict_items: new`` all others.
         """
-        if stage == "predict" and self._data.predict_items == "new":
+        predicts = stage == "predict"
+        if predicts and self._data.predict_items == "new":
             return self.seen_items
-        ranks_all = self.repels_cold_items or self._data.ranks_cold_items
-        return None if stage != "predict" and ranks_all else ~self.seen_items
+        ranks_all = self._data.ranks_cold_items and not predicts
+        return None if self.repels_cold_items or ranks_all else ~self.seen_items
 
     @override
     def on_fit_start(self, *, fresh: bool) -> None:

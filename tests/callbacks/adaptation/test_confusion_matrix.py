@@ -33,7 +33,9 @@ class Seen:
     def draw(self, counts: Tensor, names: tuple[str, ...], title: str) -> Any:
         assert names == NAMES
         self.counts.append(counts)
-        self.captions.append(title)
+        subject, caption = title.split("\n")
+        assert subject.endswith(" on Herds: meadow to stable")
+        self.captions.append(caption)
         return np.zeros((1, 1, 3), np.uint8)
 
     def log(self, _: Any, key: str, __: Any, step: int, caption: str) -> None:

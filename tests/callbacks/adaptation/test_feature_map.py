@@ -226,7 +226,9 @@ def test_rows_that_diverged_are_left_out_and_counted(
         assert 0 not in seen.steps
         return
     assert len(seen.rows[0].classes) == 60 - spoilt
-    assert seen.titles[0] == f"step 0: {spoilt} rows are not finite and left out"
+    subject = "Diverged on Herds: meadow to stable"
+    left_out = f"{spoilt} rows are not finite and left out"
+    assert seen.titles[0] == f"{subject}, step 0: {left_out}"
 
 
 # Training ---------------------------------------------------------------------------

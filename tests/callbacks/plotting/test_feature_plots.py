@@ -1,10 +1,13 @@
 """Plots of features, their legends and names."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from matplotlib.colors import to_rgb
+from scipy.spatial.distance import pdist
 from torch import Tensor
 
 from callbacks.plotting.feature_plots import (
@@ -12,11 +15,11 @@ from callbacks.plotting.feature_plots import (
     LONGEST,
     Labelled,
     feature_map,
+    look,
     short_names,
 )
+from callbacks.plotting.plots import BLUE, GREY, RED
 from tests.support.adapting import NAMES
-
-GREY = "#9aa3ad"
 
 
 @pytest.mark.parametrize(
@@ -74,3 +77,62 @@ def test_sixty_five_classes_with_long_and_strange_names_are_drawn() -> None:
     names = [rf"_$\oh$ {i} " + "x" * i for i in range(65)]
     rows = Labelled(torch.arange(65), torch.arange(65) % 2, names, ("s", "t" * 40))
     assert feature_map({"PCA": cloud(65, 2)}, rows, r"$\oh$").shape[1] == 1200
+
+
+# Colours ------------------------------------------------------------------------------
+
+# Machado, Oliveira and Fernandes 2009, doi:10.1109/TVCG.2009.113, severity 1
+DEUTERANOPIA = (
+    (0.367322, 0.860646, -0.227968),
+    (0.280085, 0.672501, 0.047413),
+    (-0.011820, 0.042940, 0.968881),
+)
+PROTANOPIA = (
+    (0.152286, 1.052583, -0.204868),
+    (0.114503, 0.786281, 0.099216),
+    (-0.003882, -0.048116, 1.051998),
+)
+TO_XYZ = (
+    (0.4125, 0.3576, 0.1804),
+    (0.2127, 0.7152, 0.0722),
+    (0.0193, 0.1192, 0.9503),
+)
+FAR = 13.0  # CIE 1976; orange and olive were 3.9 apart before
+
+
+def lab(colours: Sequence[str], seen_as: Any) -> np.ndarray:
+    """CIE L*a*b* (n, 3) of sRGB colours, as people with this matrix see them."""
+    rgb = np.array([to_rgb(colour) for colour in colours])
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    linear = np.clip(linear @ np.array(seen_as).T, 0, 1)
+    to_xyz = (
+        (0.4125, 0.3576, 0.1804),
+        (0.2127, 0.7152, 0.0722),
+        (0.0193, 0.1192, 0.9503),
+    )
+    xyz = linear @ np.array(to_xyz).T / (0.9505, 1.0, 1.0888)
+    small = (24389 / 27 * xyz + 16) / 116
+    f = np.where(xyz > 216 / 24389, np.cbrt(xyz), small)
+    x, y, z = f.T
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=1)
+
+
+@pytest.mark.parametrize("seen_as", [np.eye(3), DEUTERANOPIA, PROTANOPIA])
+@pytest.mark.parametrize("colours", [(*COLOURS, GREY), (RED, BLUE, GREY)])
+def test_colours_are_told_apart_also_by_the_colour_blind(
+    colours: Sequence[str], seen_as: Any
+) -> None:
+    apart = pdist(lab(colours, seen_as))
+    assert apart.min() > FAR
+
+
+def test_distances_of_colours_are_those_of_cie() -> None:
+    white, blue = lab(["#ffffff", "#0000ff"], np.eye(3))
+    np.testing.assert_allclose(white, [100, 0, 0], atol=0.1)
+    np.testing.assert_allclose(blue, [32.3, 79.2, -107.9], atol=0.1)
+
+
+def test_a_hundred_classes_look_different_and_ten_differ_in_colour_and_marker() -> None:
+    looks = [look(label) for label in range(-1, 100)]
+    assert len(set(looks)) == 101
+    assert all(len(set(part)) == 11 for part in zip(*looks[:11], strict=True))

@@ -54,8 +54,8 @@ def test_the_index_ranks_as_the_model_does(make: Any, tmp_path: Path) -> None:
 def test_the_index_finds_no_cold_start_items_and_the_table_names_them(
     kind: Any, tmp_path: Path
 ) -> None:
-    data = Launch()
-    model = fit(tmp_path, ExportTables(kind), data=data)
+    model, data = CML(dim=3, ks=(4,), feature_weight=1.0), Launch()
+    fit(tmp_path, ExportTables(kind), model, data)
     index = faiss.read_index(str(tmp_path / "tables" / "items.faiss"))
     queries = load_file(tmp_path / "tables" / "points.safetensors")["users"]
     _, found = index.search(queries.numpy(), 5)
