@@ -129,7 +129,7 @@ def _print(
     metrics: dict[str, float], shares: list[float], run: Path, seconds: float
 ) -> None:
     m = metrics
-    grids = (run / "pictures" / "samples").glob("*.png")
+    grids = (run / "images" / "samples").glob("*.png")
     last_grid = max(grids, key=lambda path: int(path.stem), default="none")
     percent = " ".join(f"{100 * share:.1f}" for share in shares)
     rows: list[tuple[str, Any]] = [

@@ -90,7 +90,7 @@ def test_domain_adaptation_runs_as_written() -> None:
         _, _, subcommand, *words = shlex.split(line.replace("$RUN", run), comments=True)
         options = [*short, "--trainer.enable_progress_bar=false"]
         assert app.main([subcommand, *words, *options]) == 0, line
-    assert list(Path(run).glob("pictures/features/*.png"))
+    assert list(Path(run).glob("images/features/*.png"))
     assert list(Path(run).parent.glob("*/predictions/labels.csv"))
 
 

@@ -28,7 +28,7 @@ def log_picture(
 ) -> Path | None:
     """Send an image to W&B or TensorBoard, or write it where there is neither.
 
-    Without such a logger the file is ``pictures/<key>/<step>.png`` in the run's own
+    Without such a logger the file is ``images/<key>/<step>.png`` in the run's own
     directory, with the caption as its PNG description. Ranks above 0 do nothing, and
     neither does a run with ``fast_dev_run``.
 
@@ -46,7 +46,7 @@ def log_picture(
 
     if log_media(trainer, to_wandb, to_tensorboard):
         return None
-    path = run_directory(trainer) / "pictures" / key / f"{step}.png"
+    path = run_directory(trainer) / "images" / key / f"{step}.png"
     return save_png(image, path, caption)
 
 

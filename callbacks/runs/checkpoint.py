@@ -1,6 +1,10 @@
 """Checkpoints at exact steps, whole or absent."""
 
+import os
+import shutil
 import time
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from weakref import proxy
@@ -17,6 +21,7 @@ from lightning_modules.core.lightning_internals import (
 )
 
 PART = ".part"
+PREVIOUS = "-previous"
 
 
 class Checkpoint(OpenCheckpoint):
@@ -37,17 +42,33 @@ class Checkpoint(OpenCheckpoint):
     * A checkpoint gets its name only when it is whole. Lightning writes into the
       system's temporary directory and moves the file, which copies, and can be
       killed half-way, when that is another file system.
+    * The checkpoint before the last stays as ``last-previous.ckpt``, so that a damaged
+      file costs one interval.
+    * The best checkpoints are remembered where a run goes on in another directory:
+      they are found beside the checkpoint, and copied.
     """
 
     _steps = 0
+    _source: Path | None = None  # where the checkpoint lies to go on from
     _after_validation = False
     _ranking_due = False
     _validated = False  # since the last batch
 
     @override
+    def on_load_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Remember where the checkpoint lies: `load_state_dict` comes next."""
+        path = Path(trainer.ckpt_path or "")
+        self._source = path.parent if self.is_local and path.is_file() else None
+
+    @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Count from here: a resumed run has saved its present step already."""
         super().on_train_start(trainer, pl_module)
+        if trainer.is_global_zero and self._source is not None:
+            for path in map(Path, {*self.best_k_models, self.best_model_path} - {""}):
+                _copy(self._source / path.name, path)
         self._steps = trainer.global_step
         self._after_validation = self._validated = False
         if not trainer.optimizers and not self.last_step:
@@ -143,8 +164,48 @@ class Checkpoint(OpenCheckpoint):
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Lightning's, with the paths that the best checkpoints have now."""
+        if self._source is not None and self.dirpath is not None:
+            state_dict = self._relocated(state_dict, self._source)
         super().load_state_dict(state_dict)
         self._ranking_due = state_dict.get("ranking_due", False)
+
+    def _relocated(self, state: Mapping[str, Any], source: Path) -> dict[str, Any]:
+        """The state as if it had been saved here; only what lies at the source counts.
+
+        Lightning forgets the best checkpoints where ``dirpath`` is another, as it is in
+        a folder that was moved, and remembers files that are gone.
+        """
+        best, here = state["best_model_path"], Path(str(self.dirpath))
+        if best and not (source / Path(best).name).is_file():
+            if (score := state["best_model_score"]) is not None:
+                warnings.warn(
+                    f"{Path(best).name}, the best checkpoint until now ({self.monitor} "
+                    f"{float(score):.6g}), is not in '{source}': the best of this run "
+                    "is looked for from here on.",
+                    stacklevel=2,
+                )
+            best = ""
+        kept = {
+            str(here / Path(path).name): score
+            for path, score in state["best_k_models"].items()
+            if (source / Path(path).name).is_file()
+        }
+        ends = (min, max) if self.mode == "max" else (max, min)
+        kth, first = (end(kept, key=kept.__getitem__, default="") for end in ends)
+        if kept:
+            best = first
+        last = state.get("last_model_path", "")
+        return {
+            **state,
+            "dirpath": self.dirpath,
+            "best_k_models": kept,
+            "best_model_path": str(here / Path(best).name) if best else "",
+            "best_model_score": kept.get(best) if kept else None,
+            "kth_best_model_path": kth,
+            "kth_value": kept.get(kth, self.kth_value),
+            "last_model_path": str(here / Path(last).name) if last else "",
+        }
 
     @override
     def name_values(self, trainer: Trainer) -> dict[str, Tensor]:
@@ -161,9 +222,37 @@ class Checkpoint(OpenCheckpoint):
         part = filepath + PART if self.is_local else filepath
         trainer.save_checkpoint(part, self.save_weights_only)
         if trainer.is_global_zero and part != filepath:
+            if filepath == self.last_model_path:
+                keep_previous(Path(filepath))
             put_in_place(part, filepath)
         trainer.strategy.barrier("Checkpoint")
         self.note_saved(trainer, filepath)
         if trainer.is_global_zero:
             for logger in trainer.loggers:
                 logger.after_save_checkpoint(proxy(self))
+
+
+def keep_previous(path: Path) -> None:
+    """Give ``last.ckpt``, which is about to be replaced, another name beside its own.
+
+    Both names exist at every moment, where the file system has hard links.
+    """
+    if not path.is_file() or path.is_symlink():
+        return
+    previous = path.with_stem(path.stem + PREVIOUS)
+    link = previous.with_name(previous.name + PART)
+    link.unlink(missing_ok=True)
+    try:
+        os.link(path, link)
+    except OSError:
+        path.replace(previous)
+    else:
+        link.replace(previous)
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_file() and not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(target.name + PART)
+        shutil.copyfile(source, part)
+        put_in_place(part, target)

@@ -1,23 +1,34 @@
-"""Provenance of a run: the resolved config, the commit and package versions."""
+"""Provenance of a run: the resolved config, the command, commit and versions."""
 
 import json
+import os
 import platform
 import shlex
 import subprocess
 import sys
-from datetime import UTC, datetime
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, SaveConfigCallback
 from typing_extensions import override
 
 import lightning_modules
-from callbacks.core.loggers import run_directory
+from callbacks.core.loggers import keep_rows_until, rows_logged, run_directory
 from lightning_modules.core.files import free_name, write_whole
+from lightning_modules.core.lightning_internals import is_fitting
+
+KEY = "run"  # in a checkpoint
+FILE = "run.json"
+SETTINGS = ("seed_everything", "model", "data")
 
 PACKAGES = (
     *("wasserstein-critics", "torch", "torchvision", "lightning", "torchmetrics"),
@@ -26,19 +37,34 @@ PACKAGES = (
 
 
 class RunConfig(SaveConfigCallback):
-    """Writes ``config.yaml`` and ``run.json`` into the run's own directory.
+    """Keeps the run's folder: config, command, checkpoint, what comes of it.
 
-    Lightning's own callback writes before set-up and refuses to run twice where
-    the directory does not change between runs. This one writes when the first
-    training step is about to begin, so a run that fails in set-up leaves
-    nothing behind. A different config that already lies there (a run resumed
-    with other settings, or runs without a logger) is kept as ``config-1.yaml``.
+    ``config.yaml`` is the resolved config, ``run.json`` says what ran: the command, the
+    checkpoint, the step at the start, commit and versions, and when training ends the
+    step, the seconds and the best checkpoint. Lightning's own callback writes before
+    set-up and refuses to run twice where the directory does not change between runs.
+    This one writes when the first training step is about to begin, or the first batch
+    of a validation, test or prediction, so a run that fails in set-up leaves nothing
+    behind.
+
+    Where a run goes on in its own folder, an earlier config that differs is kept as
+    ``config-1.yaml``, the earlier ``run.json`` under ``earlier`` in the new one, and
+    what the run had saved after the checkpoint (checkpoints and rows of
+    ``metrics.csv``) in ``after-step-<n>``. A checkpoint holds the settings of model and
+    data, so that the run can't be continued with others unnoticed.
 
     Args:
         parser: The CLI's parser.
         config: The parsed configuration.
         config_filename: Name of the file.
+
+    Attributes:
+        run_folder: The folder, where the command line has chosen one.
     """
+
+    run_folder: Path | None = None
+    _rows: int | None = None
+    _start = 0.0
 
     def __init__(
         self,
@@ -47,31 +73,165 @@ class RunConfig(SaveConfigCallback):
         config_filename: str = "config.yaml",
     ) -> None:
         super().__init__(parser, config, config_filename)
+        self._session: dict[str, Any] = {}
 
     @property
     def resolved(self) -> dict[str, Any]:
         """The full configuration as plain values, as a tracker wants it."""
-        return dict(yaml.safe_load(self._text()))
+        return dict(yaml.safe_load(self._text))
 
+    @cached_property
     def _text(self) -> str:
-        return str(self.parser.dump(self.config, skip_unset=False))
+        config = self.config.clone()
+        if "ckpt_path" in config:
+            config.ckpt_path = None  # run.json has it
+        return str(self.parser.dump(config, skip_unset=False))
+
+    @cached_property
+    def _settings(self) -> dict[str, Any]:
+        resolved = self.resolved
+        return {key: resolved[key] for key in SETTINGS if key in resolved}
 
     @override
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Write nothing yet: the run may still fail."""
+        """Tell all ranks the folder; write nothing yet: the run may still fail."""
+        self.run_folder = trainer.strategy.broadcast(self.run_folder)
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep apart what is later than the checkpoint, and write what runs now."""
+        self._start = time.monotonic()
         if trainer.is_global_zero:
-            self.write(run_directory(trainer))
+            self._set_apart(trainer)
+            self.write(run_directory(trainer), trainer)
 
-    def write(self, directory: Path) -> None:
-        """Write the config and what ran it into a directory."""
-        path, text = directory / self.config_filename, self._text()
-        if path.exists() and path.read_text() != text:
+    @override
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.is_global_zero and not is_fitting(trainer) and not self._session:
+            self.write(run_directory(trainer), trainer)
+
+    on_test_start = on_predict_start = on_validation_start
+
+    @override
+    def on_load_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        self._rows = checkpoint.get(KEY, {}).get("rows")
+
+    @override
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        rows = rows_logged(trainer) if trainer.is_global_zero else None
+        checkpoint[KEY] = {"settings": self._settings, "rows": rows}
+
+    @override
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write and say how long it took, what was best, and where it is."""
+        if not trainer.is_global_zero:
+            return
+        folder = run_directory(trainer)
+        if not self._session:
+            sys.stderr.write(f"run: {nothing_to_do(trainer)}\n")
+            return
+        seconds = time.monotonic() - self._start
+        self._session |= {
+            "last_step": trainer.global_step,
+            "seconds": round(seconds, 3),
+            "best": best_checkpoints(trainer, folder),
+        }
+        self._write_session(folder)
+        sys.stderr.write(f"run: {ending(self._session)}; all of it is in {folder}.\n")
+
+    def write(self, directory: Path, trainer: Trainer) -> None:
+        """Write the config and what runs into a directory."""
+        path = directory / self.config_filename
+        if path.exists() and path.read_text() != self._text:
             path.rename(free_name(path))
-        write_whole(path, text)
-        write_whole(directory / "run.json", json.dumps(provenance(), indent=2) + "\n")
+        write_whole(path, self._text)
+        earlier = _read_json(directory / FILE)
+        before = earlier.pop("earlier", [])
+        checkpoint = trainer.ckpt_path
+        self._session = {
+            **provenance(),
+            "checkpoint": None if checkpoint is None else str(checkpoint),
+            "first_step": trainer.global_step,
+            "earlier": [*before, *([earlier] if earlier else [])],
+        }
+        self._write_session(directory)
+
+    def _write_session(self, directory: Path) -> None:
+        write_whole(directory / FILE, json.dumps(self._session, indent=2) + "\n")
+
+    def _set_apart(self, trainer: Trainer) -> None:
+        """Move away what the run had saved after the step from which it goes on."""
+        folder = run_directory(trainer)
+        path = Path(trainer.ckpt_path or "")
+        if not path.is_file() or path.resolve().parents[1] != folder.resolve():
+            return
+        step = trainer.global_step
+        apart = free_name(folder / f"after-step-{step}")
+        for other in path.parent.glob("*.ckpt"):
+            if not other.samefile(path) and step_of(other) > step:
+                target = apart / path.parent.name / other.name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                other.rename(target)
+        metrics = "metrics.csv"
+        keep_rows_until(folder / metrics, step, self._rows, apart / metrics)
+
+
+def step_of(checkpoint: Path) -> float:
+    """Its global step; infinite where the file is damaged."""
+    try:
+        content = torch.load(
+            checkpoint, map_location="cpu", weights_only=True, mmap=True
+        )
+        return int(content["global_step"])
+    except Exception:  # torch raises a dozen kinds
+        return float("inf")
+
+
+def best_checkpoints(trainer: Trainer, folder: Path) -> list[dict[str, Any]]:
+    """Metric, value and path within the folder of the best of each callback."""
+    found = []
+    for callback in trainer.checkpoint_callbacks:
+        if not isinstance(callback, ModelCheckpoint) or callback.monitor is None:
+            continue
+        score, path = callback.best_model_score, callback.best_model_path
+        if score is not None and path:
+            named = Path(os.path.relpath(path, folder)).as_posix()
+            best = {"metric": callback.monitor, "value": float(score), "path": named}
+            found.append(best)
+    return found
+
+
+def ending(session: Mapping[str, Any]) -> str:
+    """How a fit ended, as a part of a sentence.
+
+    >>> best = [{"metric": "val/fid", "value": 2.5, "path": "checkpoints/best-9.ckpt"}]
+    >>> ending({"first_step": 2, "last_step": 12, "seconds": 83.0, "best": best})
+    'step 2 to 12 in 0:01:23; best val/fid 2.5 (checkpoints/best-9.ckpt)'
+    """
+    spent = timedelta(seconds=round(session["seconds"]))
+    parts = [f"step {session['first_step']} to {session['last_step']} in {spent}"]
+    parts += [
+        f"best {best['metric']} {best['value']:.6g} ({best['path']})"
+        for best in session["best"]
+    ]
+    return "; ".join(parts)
+
+
+def nothing_to_do(trainer: Trainer) -> str:
+    """Why a fit made no step, in a sentence."""
+    limit = "max_steps" if trainer.max_steps > 0 else "max_epochs"
+    return (
+        f"nothing was trained, for the checkpoint is of step {trainer.global_step} and "
+        f"trainer.{limit} is {getattr(trainer, limit)}: raise it to go on."
+    )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text())) if path.is_file() else {}
 
 
 def provenance() -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import os
 import warnings
+import weakref
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -16,7 +17,11 @@ from callbacks.core.loggers import run_directory
 from callbacks.runs.ema import averaged_network
 from callbacks.runs.export_network import ExportNetwork
 from callbacks.runs.run_config import RunConfig, provenance
-from lightning_modules.core.lightning_internals import given_wandb_id, set_wandb_id
+from lightning_modules.core.lightning_internals import (
+    given_wandb_id,
+    open_again,
+    set_wandb_id,
+)
 from lightning_modules.core.recipe import recipe_of, save_network
 from lightning_modules.data_contracts.contracts import DrawsSamples, Monitored
 
@@ -47,7 +52,9 @@ class WandbRun(Callback):
       the run's config;
     * uploads the exported generator as an artifact when training ends (checkpoints
       go up by the logger's own ``log_model``);
-    * keeps the run's id in the checkpoint, see `continue_wandb_run`.
+    * keeps the run's id in the checkpoint, see `continue_wandb_run`;
+    * ends a run that another logger of this process has left open, where Lightning
+      would go on in it.
 
     Everything also works offline (``WANDB_MODE=offline``) and without an account.
     Without a ``WandbLogger``, and on ranks above 0, it does nothing.
@@ -69,6 +76,7 @@ class WandbRun(Callback):
         logger = _wandb_logger(trainer)
         if logger is None:
             return
+        _open_own_run(logger)
         summaries = dict(self.summaries)
         if isinstance(pl_module, Monitored):
             summaries[pl_module.monitor] = pl_module.mode
@@ -181,6 +189,27 @@ def wandb_run_id(ckpt_path: str | os.PathLike[str]) -> str | None:
     state = checkpoint.get("callbacks", {}).get(WandbRun.__qualname__, {})
     run_id: str | None = state.get("run_id")
     return run_id
+
+
+_owners: dict[str, "weakref.ref[WandbLogger]"] = {}  # of the runs by their ids
+
+
+def _open_own_run(logger: WandbLogger) -> None:
+    """Open the logger's run, and not another logger's that is still open."""
+    found = str(logger.experiment.id)
+    owner = _owners.get(found)
+    if owner is not None and owner() is not logger and given_wandb_id(logger) != found:
+        finish_open_run()
+        open_again(logger)
+    _owners[str(logger.experiment.id)] = weakref.ref(logger)
+
+
+def finish_open_run() -> None:
+    """End the W&B run that is open in this process, if there is one."""
+    import wandb
+
+    if wandb.run is not None:
+        wandb.finish()
 
 
 def _wandb_logger(trainer: Trainer) -> WandbLogger | None:

@@ -103,7 +103,7 @@ def write_record(
 def last_sample_grid(run: Run) -> Path | None:
     """The last sample grid of the run's latest version on this machine."""
     grids = (records.RUNS / run.table / run.name).glob(
-        "version_[0-9]*/pictures/samples/[0-9]*.png"
+        "version_[0-9]*/*/samples/[0-9]*.png"
     )
     return max(grids, key=_version_and_step, default=None)
 

@@ -1,6 +1,7 @@
-"""Atomic writes of files."""
+"""Atomic writes of files, and whether what is read is what was written."""
 
 import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -62,3 +63,32 @@ def free_name(path: PathLike) -> Path:
         number += 1
         candidate = first.with_name(f"{first.stem}-{number}{first.suffix}")
     return candidate
+
+
+def damage(path: PathLike) -> str | None:
+    """What is wrong with a file that ``torch.save`` wrote, or None.
+
+    It is a zip file, in which each part has a checksum. ``torch.load`` compares none of
+    them, so that a flipped bit in a weight would be trained on.
+    """
+    try:
+        with zipfile.ZipFile(path) as file:
+            part = file.testzip()
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # a damaged head raises a dozen kinds
+        return " ".join(str(error).split()) or type(error).__name__
+    return None if part is None else f"the checksum of '{part}' is another"
+
+
+def check_undamaged(path: PathLike) -> None:
+    """Refuse a local file that ``torch.save`` did not write as it is now.
+
+    Raises:
+        ValueError: Naming the file. What is no file here is not looked at.
+    """
+    if Path(path).is_file() and (reason := damage(path)):
+        raise ValueError(
+            f"'{path}' is damaged or cut off ({reason}): use another checkpoint, such "
+            "as last-previous.ckpt beside it."
+        )

@@ -10,6 +10,7 @@ and torch is compiling only once ``torch._dynamo`` is loaded (functional.lipschi
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -83,6 +84,11 @@ def real_loggers(trainer: pl.Trainer) -> list[Logger]:
 def set_logger_step(trainer: pl.Trainer, step: int) -> None:
     """Have Lightning log at a step, where it would log at the number of batches."""
     trainer.fit_loop.epoch_loop._batches_that_stepped = step
+
+
+def set_root_directory(trainer: pl.Trainer, path: Path) -> None:
+    """Set ``default_root_dir``, where all goes that no logger has a place for."""
+    trainer._default_root_dir = str(path)  # type: ignore[attr-defined]
 
 
 def saves_by_the_clock(callback: ModelCheckpoint) -> bool:
@@ -255,6 +261,12 @@ def given_wandb_id(logger: WandbLogger) -> str | None:
 def set_wandb_id(logger: WandbLogger, run_id: str) -> None:
     """Let a logger that has opened no run yet go on in an earlier one."""
     logger._id = logger._wandb_init["id"] = run_id
+
+
+def open_again(logger: WandbLogger) -> None:
+    """Let a logger open a run of its own, in the place of one that it found open."""
+    logger._experiment = None
+    logger._id = given_wandb_id(logger)
 
 
 # Callbacks ----------------------------------------------------------------------------

@@ -18,8 +18,10 @@ from lightning_modules.core.alternating import Turns, Warmup, frozen
 from lightning_modules.core.compiled import Compiler, P, R
 from lightning_modules.core.distributed import data_ranks, rows_of_all_ranks
 from lightning_modules.core.evaluation import Evaluator, Values
+from lightning_modules.core.files import check_undamaged
 from lightning_modules.core.hparams import plain_arguments
 from lightning_modules.core.lightning_internals import (
+    attached_trainer,
     built_by_cli,
     constructor_arguments,
     is_resumed,
@@ -359,7 +361,14 @@ class AlternatingModule(LightningModule):
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on from the place in the schedule; noise waits until the fit starts."""
+        """Go on from the place in the schedule; noise waits until the fit starts.
+
+        Raises:
+            ValueError: If the file is not as it was written.
+        """
+        trainer = attached_trainer(self)
+        if trainer is not None and trainer.ckpt_path:
+            check_undamaged(trainer.ckpt_path)
         self.turns.load(checkpoint.get("schedule", {}))
         self._noise_states = checkpoint.get("noise")
         self._steps_loaded = checkpoint.get("global_step", 0)

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from lightning_modules.core.files import check_undamaged
 from lightning_modules.core.public_names import (
     accepted_names,
     public_class,
@@ -58,9 +59,13 @@ def load_upgraded(cls: type, path: Any) -> Any:
 
     Returns:
         What ``load_from_checkpoint`` takes.
+
+    Raises:
+        ValueError: If the file is not as it was written.
     """
     if not isinstance(path, str | Path) or not Path(path).is_file():
         return path
+    check_undamaged(path)
     checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     arguments = checkpoint.get("hyper_parameters", {})
     checkpoint["hyper_parameters"] = upgraded(cls, arguments)

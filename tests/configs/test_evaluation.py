@@ -12,13 +12,10 @@ from tests.support.shipped import CONFIGS, config_of
 from tests.support.small_data import FILM, USERS
 from wasserstein_critics.cli import app
 
-LAST = "--ckpt_path=runs/smoke/checkpoints/last.ckpt"
+RUN = Path("runs/smoke/version_0")
+LAST = f"--ckpt_path={RUN}/checkpoints/last.ckpt"
+PREDICTED = RUN / "predict-last/predictions"
 Call = Callable[..., int]
-
-# A smoke run writes where an earlier one wrote, and validates more than once an epoch.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:Checkpoint directory .* exists and is not empty"
-)
 
 
 @pytest.mark.parametrize("name", ["gan/mnist", "wgan/ring8", "wgan_gp/digits"])
@@ -27,9 +24,9 @@ def test_generators_are_evaluated_and_sampled_from(name: str, call: Call) -> Non
     assert call("fit", path) == 0
     for subcommand in ("validate", "test", "predict"):
         assert call(subcommand, path, LAST) == 0
-    samples = torch.load("runs/smoke/predictions/samples.pt", weights_only=True)
+    samples = torch.load(PREDICTED / "samples.pt", weights_only=True)
     assert len(samples) == 3
-    assert list(Path("runs/smoke/predictions").rglob("*.png"))
+    assert list(PREDICTED.rglob("*.png"))
 
 
 @pytest.mark.parametrize("name", ["wdgrl/amazon", "dann/office_images"])
@@ -45,7 +42,7 @@ def test_adapted_classifiers_are_evaluated_and_label_the_target(
         (line,) = [text for text in lines if f"{stage}/target_accuracy " in text]
         assert 0 <= float(line.split()[1]) <= 1
     assert call("predict", path, LAST, "--trainer.limit_predict_batches=null") == 0
-    table = pl.read_csv("runs/smoke/predictions/labels.csv")
+    table = pl.read_csv(PREDICTED / "labels.csv")
     assert len(table) == (24 if "amazon" in name else 30)
     shares = table.select(pl.selectors.starts_with("p_"))
     assert shares.width == config_of(path)["model"]["init_args"]["n_classes"]
@@ -57,7 +54,7 @@ def test_rankings_have_the_ids_and_names_of_the_data(name: str, call: Call) -> N
     path = CONFIGS / f"{name}.yaml"
     assert call("fit", path) == 0
     assert call("predict", path, LAST, "--trainer.limit_predict_batches=1.0") == 0
-    table = pl.read_parquet("runs/smoke/predictions/items.parquet")
+    table = pl.read_parquet(PREDICTED / "items.parquet")
     assert table.columns[:2] == ["user", "item"]
     assert {"rank", "distance"} <= set(table.columns)
     if name.endswith("ml_100k"):
@@ -89,7 +86,7 @@ def test_ids_on_the_command_line_are_the_users_own(call: Call) -> None:
     wanted = "--data.predict_users=[0010, 12:30, no, 1_000, 750]"
     everybody = "--trainer.limit_predict_batches=1.0"
     assert call("predict", path, LAST, *options, wanted, everybody) == 0
-    table = pl.read_parquet("runs/smoke/predictions/items.parquet")
+    table = pl.read_parquet(PREDICTED / "items.parquet")
     assert set(table["user"]) == {"0010", "12:30", "no", "1_000", "750"}
 
 

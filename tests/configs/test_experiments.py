@@ -173,9 +173,9 @@ def test_every_experiment_is_built_and_makes_two_steps(
     assert_trained(path)
 
 
-def assert_trained(path: Path) -> None:
+def assert_trained(path: Path, folder: str = "runs/smoke") -> None:
     """Two counted steps and a validation of what the checkpoint monitors."""
-    last = torch.load("runs/smoke/checkpoints/last.ckpt", weights_only=True)
+    last = torch.load(f"{folder}/checkpoints/last.ckpt", weights_only=True)
     solved = config_of(path)["trainer"].get("limit_train_batches") == 1
     assert last["global_step"] == (0 if solved else 2)
     monitored = {state.get("monitor") for state in last["callbacks"].values()}
@@ -193,17 +193,18 @@ def test_the_command_line_trains_and_tests(
     path: Path, call: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert call("fit", path) == 0
-    assert_trained(path)
+    run = "runs/smoke/version_0"
+    assert_trained(path, run)
     if issubclass(method_of(path), AdaptationModule):
-        assert Path("runs/smoke/pictures/features/0.png").is_file()
-        assert Path("runs/smoke/pictures/confusion/2.png").is_file()
+        assert Path(run, "images/features/0.png").is_file()
+        assert Path(run, "images/confusion/2.png").is_file()
     # what was saved as the run's config is a config, and the same one
-    written = Path("runs/smoke/config.yaml").read_text()
+    written = Path(run, "config.yaml").read_text()
     assert not re.search("Unable to serialize|defaults:", written)
     capsys.readouterr()
     with pytest.raises(SystemExit):
-        app.main(["fit", "--config", "runs/smoke/config.yaml", "--print_config"])
+        app.main(["fit", "--config", f"{run}/config.yaml", "--print_config"])
     printed = yaml.safe_load(capsys.readouterr().out)
     assert printed == yaml.safe_load(written)
-    assert call("test", path, "--ckpt_path=runs/smoke/checkpoints/last.ckpt") == 0
+    assert call("test", path, f"--ckpt_path={run}/checkpoints/last.ckpt") == 0
     assert monitor_of(path).removeprefix("val/") in capsys.readouterr().out

@@ -6,12 +6,10 @@ python train.py predict --config configs/wgan_gp/digits.yaml --ckpt_path last.ck
 
 import logging
 import os
-import shutil
 import sys
 import warnings
 from argparse import ArgumentError
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
 from typing import Any
 
 from lightning.pytorch import (
@@ -24,13 +22,7 @@ from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser
 
 import datamodules  # noqa: F401  its classes get short names by being imported
-from callbacks import (
-    ExactResume,
-    FinalValidation,
-    RunConfig,
-    UpdateProgress,
-    run_directory,
-)
+from callbacks import ExactResume, FinalValidation, RunConfig, UpdateProgress
 from callbacks.runs.wandb_run import continue_wandb_run
 from lightning_modules.core.lightning_internals import (
     ConfigDecides,
@@ -42,6 +34,7 @@ from wasserstein_critics.cli.class_changes import dropped_settings
 from wasserstein_critics.cli.config_files import ConfigParser
 from wasserstein_critics.cli.errors import UsageError, explain, usage_error
 from wasserstein_critics.cli.parser_messages import explain_parse_error
+from wasserstein_critics.cli.run_folder import run_folder
 
 DESCRIPTION = "Train, evaluate and run Wasserstein-critic models."
 SUBCOMMANDS = {
@@ -99,12 +92,13 @@ class CLI(ConfigDecides):
             sys.stderr.write(f"data: {self.datamodule.summary()}.\n")
         if self.subcommand != "fit" and not kwargs["ckpt_path"]:
             sys.stderr.write("note: without --ckpt_path the networks are untrained.\n")
-        if self.subcommand == "fit":
-            continue_wandb_run(self.trainer, kwargs["ckpt_path"])
         evaluates = self.subcommand in ("validate", "test")
         if evaluates:
             kwargs["verbose"] = False  # Lightning's table has a column for each loader
-        with no_half_written_run(self.trainer):
+        config, path = self.config[self.subcommand], kwargs["ckpt_path"]
+        with run_folder(self.trainer, config, self.subcommand, path):
+            if self.subcommand == "fit":
+                continue_wandb_run(self.trainer, path)
             getattr(self.trainer, self.subcommand)(**kwargs)
         if evaluates and self.trainer.is_global_zero:
             sys.stdout.writelines(metric_lines(self.trainer.callback_metrics))
@@ -120,27 +114,6 @@ def metric_lines(metrics: Mapping[str, Any]) -> Iterator[str]:
         yield f"{name:{width}}  {float(named[name]):.6g}\n"
 
 
-@contextmanager
-def no_half_written_run(trainer: Trainer) -> Iterator[None]:
-    """Remove the run's new directory if a user's mistake ends it before it starts.
-
-    Loggers make it before set-up; `RunConfig` writes the config when training starts.
-    """
-    directory = run_directory(trainer)
-    new = [p for p in (directory, *directory.parents) if not p.exists()]
-    try:
-        yield
-    except Exception as error:
-        # W&B names the run's own directory only later, below this one.
-        started = any(directory.rglob("config.yaml"))
-        if new and not started and trainer.is_global_zero and explain(error):
-            shutil.rmtree(directory, ignore_errors=True)
-            with suppress(OSError):  # a directory that others use by now is not empty
-                for parent in new[1:]:
-                    parent.rmdir()
-        raise
-
-
 def silence() -> None:
     """Drop messages of Lightning that are wrong or of no use here."""
     for message in (
@@ -148,7 +121,7 @@ def silence() -> None:
         ".*smaller than the logging interval.*",  # values are logged by step, not epoch
         ".*treespec, LeafSpec.*",  # Lightning's own use of torch
         "Using ModelCheckpoint with manual.*",  # the state after a step is meant
-        ".*The dirpath has changed.*",  # every run has its own directory
+        ".*Checkpoint directory .* is not empty.*",  # a run that goes on in its folder
         "(?s).*Grad strides do not match bucket.*",  # copies, harmless
     ):
         warnings.filterwarnings("ignore", message)

@@ -1,7 +1,7 @@
-"""Whether the file after ``--ckpt_path`` fits the configured networks."""
+"""Whether the file after ``--ckpt_path`` is sound and fits the configuration."""
 
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from pydoc import locate
 from typing import Any
@@ -9,19 +9,27 @@ from typing import Any
 import torch
 from jsonargparse import Namespace
 
+from lightning_modules.core.files import damage
 from lightning_modules.core.module import AlternatingModule
+from lightning_modules.core.old_files import upgraded
+from wasserstein_critics.cli.continuation import (
+    changed_networks,
+    changed_settings,
+)
 from wasserstein_critics.cli.errors import UsageError
+from wasserstein_critics.cli.run_folder import home_of, parent_of_runs
 
 _ALIASES = ("best", "last", "hpc")
 _ANY_RUN = "runs/<name>/version_<n>/checkpoints/last.ckpt"
 
 
-def check_checkpoint(path: str, config: Namespace) -> None:
+def check_checkpoint(path: str, config: Namespace, subcommand: str) -> None:
     """Refuse a checkpoint that can't be loaded into the configured model.
 
     Args:
         path: What stands after ``--ckpt_path``.
         config: Parsed configuration of one subcommand.
+        subcommand: Its name. A fit has to be the one that wrote the checkpoint.
 
     Raises:
         UsageError: With the file and the remedy.
@@ -31,21 +39,35 @@ def check_checkpoint(path: str, config: Namespace) -> None:
         raise UsageError(
             f"ckpt_path '{path}' would be looked for in the new run's own directory, "
             "which has no checkpoints yet: name the file, e.g. "
-            f"{_newest_checkpoint(config.trainer) or _ANY_RUN}."
+            f"{_newest_checkpoint(config) or _ANY_RUN}."
         )
-    _compare(Path(path), config.model)
+    content = read_checkpoint(Path(path))
+    _check_method(path, content, config.model)
+    saved = upgraded(_class(config.model), content.get("hyper_parameters") or {})
+    for key, here, there in changed_networks(config.model, saved):
+        raise UsageError(
+            f"model.{key} is {here} but ckpt_path '{path}' was trained with {there}: "
+            "give the config.yaml of that run, or another checkpoint."
+        )
+    if subcommand == "fit":
+        changes = changed_settings(config, content, saved, home_of(path))
+        _check_same_run(path, changes)
 
 
-def _newest_checkpoint(trainer: Namespace) -> Path | None:
+def _check_same_run(path: str, changes: Iterator[tuple[str, Any, Any]]) -> None:
+    found = [f"{key} is {here} where it has {there}" for key, here, there in changes]
+    if found:
+        more = f" (and {len(found) - 3} more)" if len(found) > 3 else ""
+        raise UsageError(
+            f"ckpt_path '{path}' goes on with a run as it was, but "
+            f"{', '.join(found[:3])}{more}: give what the run has, as its config.yaml "
+            "says it, or leave ckpt_path out to start a new run."
+        )
+
+
+def _newest_checkpoint(config: Namespace) -> Path | None:
     """The checkpoint last written by an earlier run of the same name."""
-    loggers = trainer.logger if isinstance(trainer.logger, list) else [trainer.logger]
-    if not loggers or not isinstance(loggers[0], Namespace):
-        return None
-    arguments = loggers[0].get("init_args") or {}
-    root = arguments.get("save_dir") or trainer.default_root_dir or "."
-    # W&B calls the directory of its runs a project
-    name = arguments.get("project") or arguments.get("name") or ""
-    paths = Path(root, name).glob("*/checkpoints/*.ckpt")
+    paths = parent_of_runs(config).glob("*/checkpoints/*.ckpt")
     return max(paths, key=_age, default=None)
 
 
@@ -53,11 +75,14 @@ def _age(path: Path) -> tuple[int, bool]:
     return path.stat().st_mtime_ns, path.name == "last.ckpt"
 
 
-def _compare(path: Path, model: Namespace) -> None:
-    content = _read_checkpoint(path)
-    arguments = content.get("hyper_parameters") or {}
+def _class(model: Namespace) -> type:
     cls = locate(model.class_path)
-    ours = isinstance(cls, type) and issubclass(cls, AlternatingModule)
+    return cls if isinstance(cls, type) else object
+
+
+def _check_method(path: str, content: dict[str, Any], model: Namespace) -> None:
+    arguments = content.get("hyper_parameters") or {}
+    ours = issubclass(_class(model), AlternatingModule)
     if "pytorch-lightning_version" not in content or (
         ours and "_class_path" not in arguments
     ):
@@ -72,54 +97,44 @@ def _compare(path: Path, model: Namespace) -> None:
             f"ckpt_path '{path}' was written by {saved} but the config says "
             f"{configured}: give the config.yaml of that run, or another checkpoint."
         )
-    init_args = model.init_args.as_dict()
-    for key, here, there in _network_differences(init_args, arguments):
-        raise UsageError(
-            f"model.{key} is {here} but ckpt_path '{path}' was trained with {there}: "
-            "give the config.yaml of that run, or another checkpoint."
-        )
 
 
-def _read_checkpoint(path: Path) -> dict[str, Any]:
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """What a checkpoint holds, if all of it is as it was written.
+
+    Raises:
+        UsageError: Naming the file, and the newest sound one beside it.
+    """
     if not path.is_file():
         raise UsageError(f"ckpt_path: there is no file '{path}'.")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError):
-        content = None
-    if not isinstance(content, dict) or "state_dict" not in content:
+    reason = damage(path)
+    content = _loaded(path) if reason is None else None
+    if content is None:
+        reason = "" if reason is None else f" ({reason})"
         raise UsageError(
-            f"ckpt_path '{path}' is not a complete checkpoint of this program: give "
-            "another, such as last.ckpt or an earlier step of the run."
+            f"ckpt_path '{path}' is not a complete checkpoint of this program{reason}: "
+            f"{_sound_neighbour(path)}."
         )
     return content
 
 
-def _network_differences(
-    ours: Mapping[str, Any], theirs: Mapping[str, Any]
-) -> Iterator[tuple[str, Any, Any]]:
-    """Keys of the networks in which two configurations differ, with both values."""
-    for key in ours.keys() & theirs.keys():
-        here, there = ours[key], theirs[key]
-        if key.endswith(("optimizer", "scheduler")) or not _is_network(here, there):
-            continue
-        names = [side["class_path"].split(".")[-1] for side in (here, there)]
-        if names[0] != names[1]:
-            yield key, *names
-        shared = here.get("init_args", {}), there.get("init_args", {})
-        for name in shared[0].keys() & shared[1].keys():
-            values = [_listed(side[name]) for side in shared]
-            if values[0] != values[1]:
-                yield f"{key}.{name}", *values
+def _loaded(path: Path) -> dict[str, Any] | None:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError):
+        return None
+    whole = isinstance(content, dict) and "state_dict" in content
+    return content if whole else None
 
 
-def _is_network(here: Any, there: Any) -> bool:
-    return all(
-        isinstance(side, dict) and "class_path" in side for side in (here, there)
-    )
-
-
-def _listed(value: Any) -> Any:
-    return (
-        [_listed(item) for item in value] if isinstance(value, list | tuple) else value
-    )
+def _sound_neighbour(path: Path) -> str:
+    """Which checkpoint to give instead, at the end of a sentence."""
+    steps: dict[Path, int] = {}
+    for other in path.parent.glob("*.ckpt"):
+        content = None if other == path or damage(other) else _loaded(other)
+        if content is not None:
+            steps[other] = int(content.get("global_step", 0))
+    if not steps:
+        return "give another; there is none beside it"
+    newest = max(steps, key=steps.__getitem__)
+    return f"give '{newest}', of step {steps[newest]}"

@@ -50,7 +50,7 @@ def check_config(config: Namespace, subcommand: str) -> None:
             "set it to 'auto' or 'cpu'."
         )
     if path := config.get("ckpt_path"):
-        check_checkpoint(path, config)
+        check_checkpoint(path, config, subcommand)
     elif path is not None:
         raise UsageError("ckpt_path is empty: name a checkpoint, or leave it out.")
 

@@ -149,7 +149,7 @@ def test_two_processes_count_what_one_counts(tmp_path: Path, seen: Seen) -> None
 def test_files_appear_where_no_logger_takes_them(tmp_path: Path) -> None:
     run = trainer(ConfusionMatrixPicture(), default_root_dir=tmp_path, max_steps=3)
     run.fit(Shepherd(), datamodule=Herds())
-    assert (tmp_path / "pictures" / "confusion" / "3.png").exists()
+    assert (tmp_path / "images" / "confusion" / "3.png").exists()
 
 
 # Mistakes ---------------------------------------------------------------------------

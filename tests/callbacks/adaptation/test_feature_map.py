@@ -61,9 +61,9 @@ def test_files_appear_before_training_every_so_often_and_at_its_end(
 ) -> None:
     run = trainer(FeatureMap(2), default_root_dir=tmp_path)
     run.fit(Shepherd(), datamodule=Herds())
-    files = list((tmp_path / "pictures" / "features").iterdir())
+    files = list((tmp_path / "images" / "features").iterdir())
     assert {file.name for file in files} == {"0.png", "2.png", "4.png", "5.png"}
-    with Image.open(tmp_path / "pictures" / "features" / "5.png") as picture:
+    with Image.open(tmp_path / "images" / "features" / "5.png") as picture:
         assert picture.text["Description"] == "step 5"  # type: ignore[attr-defined]
 
 
@@ -266,7 +266,7 @@ def test_of_two_processes_the_first_draws(tmp_path: Path) -> None:
         limit_val_batches=0,
     )
     run.fit(Watched(), datamodule=Herds())
-    files = (tmp_path / "pictures" / "features").iterdir()
+    files = (tmp_path / "images" / "features").iterdir()
     assert {file.name for file in files} == {"0.png", "2.png"}
 
 

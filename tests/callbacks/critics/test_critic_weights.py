@@ -51,7 +51,7 @@ def test_a_method_without_clipping_has_no_saturation_but_a_histogram(
 ) -> None:
     trainer = fit(make(WGANGP), CriticWeights(2))
     assert "train/clip_saturation" not in trainer.callback_metrics
-    folder = tmp_path / "pictures" / "critic_weights"
+    folder = tmp_path / "images" / "critic_weights"
     assert {path.name for path in folder.iterdir()} == {"2.png", "4.png"}
 
 

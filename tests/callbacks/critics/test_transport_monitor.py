@@ -138,7 +138,7 @@ def test_a_picture_at_the_end_shows_the_floor_beside_the_curve(
     for line, name in zip(lines.values(), ("exact", "floor", "per_slope"), strict=True):
         assert len(line) == 2
         assert line[-1] == pytest.approx(float(found[f"train/wasserstein_{name}"]))
-    (picture,) = tmp_path.rglob("pictures/transport/2.png")
+    (picture,) = tmp_path.rglob("images/transport/2.png")
     assert picture.stat().st_size > 5_000
 
 

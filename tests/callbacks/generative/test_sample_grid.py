@@ -54,7 +54,7 @@ def test_a_picture_appears_at_every_nth_player_update_and_at_the_end(
     tmp_path: Path,
 ) -> None:
     fit(module(), tmp_path, SampleGrid(2, n_samples=4), steps=5)
-    names = {path.name for path in (tmp_path / "pictures" / "samples").iterdir()}
+    names = {path.name for path in (tmp_path / "images" / "samples").iterdir()}
     assert names == {"2.png", "4.png", "5.png"}
 
 
@@ -97,7 +97,7 @@ def test_the_averaged_generator_is_drawn_where_there_is_one(tmp_path: Path) -> N
     model = module()
     ema = WeightEMA(decay=0.0)
     fit(model, tmp_path, ema, SampleGrid(3, n_samples=4), steps=3)
-    drawn = pixels(tmp_path / "pictures" / "samples" / "3.png")
+    drawn = pixels(tmp_path / "images" / "samples" / "3.png")
     trainer = Trainer(accelerator="cpu", logger=False, callbacks=[ema])
     real = torch.zeros(1, 1, 4, 4)
     grid = SampleGrid(3, n_samples=4)
@@ -112,7 +112,7 @@ def test_the_averaged_generator_is_drawn_where_there_is_one(tmp_path: Path) -> N
 def test_points_are_drawn_over_real_points(tmp_path: Path) -> None:
     data = PointClouds("ring8", batch_size=16, n_train=400, n_val=64, n_test=64)
     fit(module((2,)), tmp_path, SampleGrid(2), steps=2, data=data)
-    picture = pixels(tmp_path / "pictures" / "samples" / "2.png")
+    picture = pixels(tmp_path / "images" / "samples" / "2.png")
     grey = np.abs(picture.astype(int) - [154, 163, 173]).sum(axis=2) < 30
     columns = np.flatnonzero(grey[120:600].any(axis=0))
     assert columns.max() - columns.min() > 300  # the ring, from left to right
@@ -120,7 +120,7 @@ def test_points_are_drawn_over_real_points(tmp_path: Path) -> None:
 
 def test_points_without_a_data_module_are_drawn_over_a_batch(tmp_path: Path) -> None:
     fit(module((2,)), tmp_path, SampleGrid(1, n_samples=9), steps=1)
-    assert pixels(tmp_path / "pictures" / "samples" / "1.png").shape == (640, 640, 3)
+    assert pixels(tmp_path / "images" / "samples" / "1.png").shape == (640, 640, 3)
 
 
 def test_samples_that_cannot_be_drawn_are_refused_when_training_starts(

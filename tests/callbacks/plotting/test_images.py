@@ -79,7 +79,7 @@ def test_without_a_picture_logger_a_file_appears_in_the_runs_own_directory(
     trainer = trainer_with(tmp_path, *loggers)
     path = log_picture(trainer, "samples", np.zeros((2, 2, 3), np.uint8), 40, "step 40")
     home = tmp_path / "digits" / "first" if with_csv else tmp_path
-    assert path == home / "pictures" / "samples" / "40.png"
+    assert path == home / "images" / "samples" / "40.png"
     assert path.is_file()
 
 

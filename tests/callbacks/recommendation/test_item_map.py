@@ -14,7 +14,7 @@ from tests.support.shop import fit
 
 def test_the_map_is_a_picture_and_training_does_not_see_it(tmp_path: Path) -> None:
     drawn = fit(tmp_path, ItemMap(n=30))
-    (path,) = (tmp_path / "pictures" / "items").glob("*.png")
+    (path,) = (tmp_path / "images" / "items").glob("*.png")
     assert path.stat().st_size > 10_000
     plain = fit(tmp_path, TopItems(1))
     assert torch.equal(drawn.items.weight, plain.items.weight)

@@ -174,7 +174,7 @@ def test_an_offline_run_holds_everything_that_was_asked_for(tmp_path: Path) -> N
     images = "wandb/offline-run-*/files/media/images"
     assert len(list(tmp_path.glob(f"{images}/samples_*.png"))) == 2
     assert len(list(tmp_path.glob(f"{images}/transport_*.png"))) == 1
-    assert not (tmp_path / "pictures").exists()
+    assert not (tmp_path / "images").exists()
 
     # Checkpoint and generator as artifacts.
     assert f"model-{logger.version}" in text["artifact"]

@@ -115,7 +115,7 @@ def test_sample_grids_of_seed_0_are_copied_for_each_task(
     for task in ("x", "y"):
         run = Run("many", "a", task, 0)
         finished(run, 1.0)
-        samples = tmp_path / "runs/many" / run.name / "version_0/pictures/samples"
+        samples = tmp_path / "runs/many" / run.name / "version_0/images/samples"
         samples.mkdir(parents=True)
         (samples / "10.png").write_text(task)
     page.write_page()

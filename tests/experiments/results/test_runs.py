@@ -78,8 +78,9 @@ def test_the_sample_grid_is_the_last_step_of_the_latest_version(tmp_path: Path) 
     assert last_sample_grid(run) is None
     folder = tmp_path / "runs" / "fake" / run.name
     for name in ("version_10/900", "version_10/1000", "version_9/20000"):
-        path = folder / Path(name).parent / "pictures" / "samples" / Path(name).name
+        images = "images" if "10" in name else "pictures"  # as version 0.1 called it
+        path = folder / Path(name).parent / images / "samples" / Path(name).name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.with_suffix(".png").touch()  # the newest file is not the last step
-    image = folder / "version_10" / "pictures" / "samples" / "1000.png"
+    image = folder / "version_10" / "images" / "samples" / "1000.png"
     assert last_sample_grid(run) == image

@@ -167,6 +167,13 @@ def test_the_stand_in_for_a_logger_is_none(tmp_path: Path) -> None:
 # Strategies and precision -------------------------------------------------------------
 
 
+def test_the_root_directory_of_a_trainer_can_be_set(tmp_path: Path) -> None:
+    with register(internals.set_root_directory):
+        run = trainer()
+        internals.set_root_directory(run, tmp_path / "there")
+        assert run.default_root_dir == run.log_dir == str(tmp_path / "there")
+
+
 def test_options_of_ddp_can_be_changed() -> None:
     with register(internals.ddp_options):
         strategy = DDPStrategy(find_unused_parameters=True, static_graph=False)
@@ -377,6 +384,16 @@ def test_a_wandb_run_is_continued_by_its_id(tmp_path: Path) -> None:
         internals.set_wandb_id(logger, "abc123")
         assert internals.given_wandb_id(logger) == logger.version == "abc123"
         assert logger.experiment.id == "abc123"
+        logger.experiment.finish()
+
+
+def test_a_wandb_logger_opens_another_run(tmp_path: Path) -> None:
+    with register(internals.open_again):
+        logger = WandbLogger(save_dir=tmp_path, offline=True)
+        first = logger.experiment
+        first.finish()
+        internals.open_again(logger)
+        assert logger.experiment.id != first.id
         logger.experiment.finish()
 
 

@@ -29,4 +29,4 @@ def gan_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = tiny("GAN", default_root_dir=str(home), logger=False)
     path = write(config, home / "gan.yaml")
     assert app.main(["fit", "--config", str(path)]) == 0
-    return home / "checkpoints" / "last.ckpt"
+    return home / "version_0" / "checkpoints" / "last.ckpt"

@@ -155,7 +155,6 @@ def test_a_run_is_trained_resumed_measured_and_sampled_from(run: Run) -> None:
     assert torch.load(last, weights_only=True)["global_step"] == 2
     resumed = run("fit", *call, "--ckpt_path", last, "--trainer.max_steps", "4")
     assert resumed == (0, "")
-    last = Path("runs/tiny/version_1/checkpoints/last.ckpt")
     assert torch.load(last, weights_only=True)["global_step"] == 4
     assert run("validate", *call, "--ckpt_path", last) == (0, "")
     assert run("test", *call, "--ckpt_path", last) == (0, "")

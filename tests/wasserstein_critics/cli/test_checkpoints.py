@@ -1,11 +1,16 @@
+import json
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonargparse import Namespace
 
-from lightning_modules import WGANGP
 from tests.support.command_line import (
     QUIET,
     Mistake,
@@ -16,6 +21,11 @@ from tests.support.command_line import (
     traces,
     write,
 )
+from tests.support.trainers import same
+from wasserstein_critics.cli import app
+from wasserstein_critics.cli.checkpoints import check_checkpoint, read_checkpoint
+from wasserstein_critics.cli.continuation import changed_settings
+from wasserstein_critics.cli.errors import UsageError
 
 pytestmark = QUIET
 
@@ -132,12 +142,195 @@ def test_the_newest_checkpoint_is_proposed_in_place_of_an_alias(run: Run) -> Non
     assert "version_<n>/checkpoints/last.ckpt" in no_logger
 
 
-def test_a_resumed_run_may_change_what_is_no_network(run: Run) -> None:
-    assert run("fit", "--config", "tiny.yaml") == (0, "")
-    last = "runs/tiny/version_0/checkpoints/last.ckpt"
-    words = ("--model.penalty_weight", "3", "--trainer.max_steps", "3")
-    assert run("fit", "--config", "tiny.yaml", "--ckpt_path", last, *words) == (0, "")
-    written = yaml.safe_load(Path("runs/tiny/version_1/config.yaml").read_text())
-    assert written["model"]["init_args"]["penalty_weight"] == 3
-    last = "runs/tiny/version_1/checkpoints/last.ckpt"
-    assert WGANGP.load_from_checkpoint(last).hparams["penalty_weight"] == 3
+SCHEDULE = {
+    "class_path": "torch.optim.lr_scheduler.LinearLR",
+    "init_args": {"start_factor": 1.0, "end_factor": 0.5, "total_iters": 9},
+}
+
+
+def scheduled() -> dict[str, Any]:
+    config = tiny()
+    config["model"]["init_args"]["generator_scheduler"] = SCHEDULE
+    return config
+
+
+@pytest.fixture(scope="session")
+def wgan_gp(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A run with a schedule, and its config."""
+    home = tmp_path_factory.mktemp("wgan_gp")
+    options = {"default_root_dir": str(home), "logger": False}
+    config = scheduled()
+    path = write({**config, "trainer": config["trainer"] | options}, home / "c.yaml")
+    assert app.main(["fit", "--config", str(path)]) == 0
+    return home / "version_0" / "checkpoints" / "last.ckpt", path
+
+
+CHANGES = {
+    "seed_everything": 7,
+    "model.penalty_weight": 3,
+    "model.n_critic": 3,
+    "model.critic_optimizer.lr": 0.5,
+    "model.critic_optimizer": "Adam",
+    "model.generator_optimizer.betas": [0.5, 0.9],
+    "model.generator_scheduler.total_iters": 8,
+    "model.generator_scheduler": None,
+    "model.critic_scheduler": "ConstantLR",
+    "data.batch_size": 8,
+    "data.seed": 1,
+    "data.name": "grid25",
+    "data": "Digits",
+}
+
+
+@pytest.mark.parametrize("key", CHANGES)
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_run_goes_on_with_no_other_settings(
+    run: Run, wgan_gp: tuple[Path, Path], key: str, recorded: bool
+) -> None:
+    path, config = wgan_gp
+    if not recorded:  # as an earlier version wrote it
+        state = torch.load(path, weights_only=True)
+        del state["run"]
+        path = Path("old.yaml")
+        torch.save(state, path)
+    value = json.dumps(CHANGES[key]).strip('"')
+    words = ("fit", "--config", config, "--ckpt_path", path, f"--{key}={value}")
+    code, sentence = run(*words, "--trainer.max_steps=2")
+    named = key.startswith("model") or recorded
+    assert code == (2 if named else 0)
+    if named:
+        assert (
+            f"ckpt_path '{path}' goes on with a run as it was, but {key} is" in sentence
+        )
+        assert "start a new run" in sentence
+    assert traces() == []
+
+
+def test_each_setting_of_model_and_data_is_compared(wgan_gp: tuple[Path, Path]) -> None:
+    path, config = wgan_gp
+    words = ["fit", "--config", str(config), "--print_config"]
+    parser_values = parsed(words)
+    checkpoint = torch.load(path, weights_only=True)
+    arguments = checkpoint["hyper_parameters"]
+    assert list(changed_settings(parser_values, checkpoint, arguments)) == []
+    n_compared = 0
+    for key, value in flat(parser_values):
+        if not isinstance(value, int | float) or free(key):
+            continue
+        other = parser_values.clone()
+        other[key] = value + 1
+        (change,) = changed_settings(other, checkpoint, arguments)
+        assert change == (key.replace(".init_args", ""), value + 1, value)
+        n_compared += 1
+    assert n_compared > 20
+
+
+def parsed(words: list[str]) -> Namespace:
+    """Configuration of a command line."""
+    found: list[Namespace] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(app, "check_config", lambda config, _: found.append(config))
+        patch.setattr(app.CLI, "before_instantiate_classes", stop)
+        with pytest.raises(InterruptedError):
+            app.command_line([word for word in words if word != "--print_config"])
+    return found[0]
+
+
+def stop(_: Any) -> None:
+    raise InterruptedError
+
+
+def flat(config: Namespace) -> Iterator[tuple[str, Any]]:
+    """Keys of model and data with their values."""
+    for key, value in config.items():
+        if key.startswith(("model.", "data.")):
+            yield key, value
+
+
+def free(key: str) -> bool:
+    return key.rpartition(".")[2] in ("num_workers", "compile", "n_predict", "root")
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["trainer.max_steps=3", "trainer.log_every_n_steps=7", "data.num_workers=0",
+     "data.n_predict=9", "trainer.callbacks+=WeightEMA", "trainer.logger=true"],
+)  # fmt: skip
+def test_budget_logging_and_callbacks_of_a_run_may_change(
+    wgan_gp: tuple[Path, Path], option: str
+) -> None:
+    path, config = wgan_gp
+    name, _, value = option.partition("=")
+    words = ["fit", f"--config={config}", f"--ckpt_path={path}", f"--{name}", value]
+    given = parsed(words)
+    check_checkpoint(str(path), given, "fit")
+
+
+def test_a_file_in_a_directory_that_was_moved_is_the_same() -> None:
+    def changes(here: str, there: str) -> list[Any]:
+        data = {"class_path": "Interactions", "init_args": {"path": here}}
+        config = Namespace(model=Namespace(class_path="CML"), data=Namespace(data))
+        init_args = {"path": there, "root": "elsewhere"}
+        settings = {"data": {"class_path": "Interactions", "init_args": init_args}}
+        return list(changed_settings(config, {"run": {"settings": settings}}, {}))
+
+    assert changes("/disk/orders.csv", "orders.csv") == []
+    assert changes("orders.csv", "others.csv") == [
+        ("data.path", "orders.csv", "others.csv")
+    ]
+
+
+def damaged(path: Path, position: float, bit: int) -> bytes:
+    content = bytearray(path.read_bytes())
+    content[int(position * len(content))] ^= 1 << bit
+    return bytes(content)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.floats(0, 1, exclude_max=True), st.integers(0, 7))
+def test_a_checkpoint_with_a_flipped_bit_is_refused_or_equal(
+    wgan_gp: tuple[Path, Path], position: float, bit: int
+) -> None:
+    path, _ = wgan_gp
+    whole = torch.load(path, weights_only=True)
+    Path("flipped.ckpt").write_bytes(damaged(path, position, bit))
+    try:
+        content = read_checkpoint(Path("flipped.ckpt"))
+    except UsageError as error:
+        assert "'flipped.ckpt' is not a complete checkpoint" in str(error)
+    else:
+        assert same(content, whole)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(0, 1, exclude_max=True))
+def test_a_checkpoint_that_is_cut_off_is_refused(
+    wgan_gp: tuple[Path, Path], share: float
+) -> None:
+    content = wgan_gp[0].read_bytes()
+    Path("short.ckpt").write_bytes(content[: int(share * len(content))])
+    with pytest.raises(UsageError, match="is not a complete checkpoint"):
+        read_checkpoint(Path("short.ckpt"))
+
+
+@pytest.mark.parametrize("subcommand", ["fit", "validate", "test", "predict"])
+def test_a_damaged_checkpoint_is_refused_with_the_one_before_it(
+    run: Run, wgan_gp: tuple[Path, Path], subcommand: str
+) -> None:
+    path, config = wgan_gp
+    shutil.copytree(path.parent, "kept.yaml")
+    last = Path("kept.yaml/last.ckpt")
+    for other in set(last.parent.iterdir()) - {last, last.with_stem("last-previous")}:
+        other.unlink()
+    content = bytearray(last.read_bytes())
+    start = content.find(torch.load(last, weights_only=True)["noise"].numpy().tobytes())
+    content[start] ^= 1
+    last.write_bytes(content)
+    assert torch.load(last, weights_only=True)  # torch reads it without a word
+    words = (subcommand, "--config", config, "--ckpt_path", last)
+    code, sentence = run(*words)
+    assert code == 2
+    assert f"'{last}' is not a complete checkpoint" in sentence
+    assert "checksum" in sentence
+    assert "give 'kept.yaml/last-previous.ckpt', of step 1" in sentence
+    assert traces() == []
