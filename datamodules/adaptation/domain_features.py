@@ -29,6 +29,7 @@ from datamodules.readers.features.scaling import (
     fit_scaling,
 )
 from datamodules.readers.features.svmlight import ZeroBased
+from lightning_modules.core.files import readable
 from lightning_modules.core.validation import check_at_least, check_choice
 
 PARTS = ("source", "target", "source_val", "target_test")
@@ -108,8 +109,8 @@ class DomainFeatures(TwoDomains):
         self.label_paths = _expanded(labels or {})
         for key in self.label_paths:
             check_choice("data.labels", key, tuple(self.paths))
-        stems = (self.paths["source"].stem, self.paths["target"].stem)
-        self.domain_names = stems if len(set(stems)) == 2 else ("source", "target")
+        one, other = (readable(self.paths[key].stem) for key in PARTS[:2])
+        self.domain_names = (one, other) if one != other else ("source", "target")
         self.n_val, self.normalise, self.dense = n_val, normalise, dense
         self.zero_based, self.n_features = zero_based, n_features
 

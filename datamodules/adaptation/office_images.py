@@ -20,6 +20,7 @@ from datamodules.readers.images.domain_folder import (
     subfolder,
 )
 from datamodules.readers.images.folder import OnCorrupt
+from lightning_modules.core.files import readable
 from lightning_modules.core.validation import check_at_least, check_choice
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -59,6 +60,7 @@ class OfficeImages(TwoDomains):
             (the transductive protocol of most papers).
         on_corrupt: What to do with files that cannot be decoded: ``skip`` them with a
             warning that names them, or stop with an ``error``.
+        white_level: Value of white in grey images of 16 bits, as of `ImageFolder`.
         **options: Batches of `TwoDomains`.
 
     Attributes:
@@ -89,23 +91,26 @@ class OfficeImages(TwoDomains):
         val_share: float = 0.1,
         target_test_share: float = 0.0,
         on_corrupt: OnCorrupt = "skip",
+        white_level: int | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        check_at_least(1, "data.", image_size=image_size)
+        check_at_least(1, "data.", image_size=image_size, white_level=white_level)
         check_at_least(0, "data.", crop=crop)
         check_share("val_share", val_share)
         check_share("target_test_share", target_test_share)
         check_choice("data.normalise", normalise, ("symmetric", "imagenet"))
-        self.root, self.domain_names = Path(root).expanduser(), (source, target)
+        self.root, self.names = Path(root).expanduser(), (source, target)
+        self.domain_names = (readable(source), readable(target))
         self.shape = (3, image_size, image_size)
         self.crop, self.flip, self.normalise = crop, flip, normalise
         self.shares, self.on_corrupt = (val_share, target_test_share), on_corrupt
+        self.white_level = white_level
 
     @override
     def find(self) -> None:
         """Looks for images of both domains, in folders of the same classes."""
-        names = zip(("source", "target"), self.domain_names, strict=True)
+        names = zip(("source", "target"), self.names, strict=True)
         self.folders = [self._folder(key, name) for key, name in names]
         check_classes(self.folders, [folder.found_classes() for folder in self.folders])
 
@@ -115,7 +120,7 @@ class OfficeImages(TwoDomains):
         source_folder, target_folder = (folder.read() for folder in self.folders)
         # once more: a class of which no image can be decoded is gone
         check_classes(self.folders, [source_folder.classes, target_folder.classes])
-        self.class_names = tuple(source_folder.classes)
+        self.class_names = tuple(map(readable, source_folder.classes))
         self.num_classes = len(self.class_names)
         self.skipped_files = source_folder.n_skipped + target_folder.n_skipped
         rows, target_rows = (
@@ -134,8 +139,8 @@ class OfficeImages(TwoDomains):
     @override
     def row_columns(self) -> dict[str, list[str]]:
         """Where the images lie below ``root``."""
-        files = [path.relative_to(self.root).as_posix() for path in self.test_files]
-        return {"file": files}
+        below = [path.relative_to(self.root) for path in self.test_files]
+        return {"file": [readable(path.as_posix()) for path in below]}
 
     @override
     def to_model_scale(self, x: Tensor) -> Tensor:
@@ -169,6 +174,7 @@ class OfficeImages(TwoDomains):
             subfolder(key, self.root, name),
             size=self.shape[-1] + self.crop,
             on_corrupt=self.on_corrupt,
+            white_level=self.white_level,
             key=key,
             quiet=not self._is_first_process,
         ).inner()

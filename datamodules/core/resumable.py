@@ -11,6 +11,7 @@ from typing_extensions import override
 from datamodules.core.loader import BatchLoader, IndicesOfEpoch
 from datamodules.core.samplers import OrderedRows, TrainingRows
 from lightning_modules.core.distributed import data_ranks
+from lightning_modules.core.files import readable
 from lightning_modules.core.lightning_internals import (
     batches_in_flight,
     batches_trained,
@@ -40,7 +41,7 @@ class ResumableDataModule(LightningDataModule, ABC):
     levels: ClassVar[float] = 255.0
     """Value of a white pixel."""
     skipped_files: int = 0
-    """Files that could not be read and were left out."""
+    """Files that were left out: they could not be read, or are no images."""
 
     def __init__(self, batch_size: int, num_workers: int = 0, seed: int = 0) -> None:
         super().__init__()
@@ -71,7 +72,7 @@ class ResumableDataModule(LightningDataModule, ABC):
     def summary(self) -> str:
         """A line about the data: its class, its place, what was read or left out."""
         places = (vars(self).get(name) for name in ("root", "path", "table", "name"))
-        place = next((f" {place}" for place in places if place), "")
+        place = next((f" {readable(str(place))}" for place in places if place), "")
         skipped = f", {self.skipped_files:,} files skipped" * bool(self.skipped_files)
         contents = self.contents() if self._is_read else "nothing to read"
         return f"{type(self).__name__}{place}: {contents}{skipped}"

@@ -12,6 +12,7 @@ from datamodules.core.in_memory import InMemoryDataModule, Splits
 from datamodules.core.samplers import seeded_generator
 from datamodules.core.tensor_dataset import LabelledRows
 from datamodules.readers.images.folder import ImageTree, OnCorrupt
+from lightning_modules.core.files import readable
 from lightning_modules.core.validation import check_at_least, check_choice
 
 
@@ -32,6 +33,8 @@ class ImageFolder(InMemoryDataModule):
             on and serve for validation too.
         on_corrupt: What to do with files that cannot be decoded: ``skip`` them with a
             warning that names them, or stop with an ``error``.
+        white_level: Value of white in grey images of 16 bits, such as 4095 where only
+            12 are in use; None takes 65535, and refuses images that make it doubtful.
         **options: Options of `InMemoryDataModule`.
 
     Attributes:
@@ -39,8 +42,8 @@ class ImageFolder(InMemoryDataModule):
 
     Raises:
         FileNotFoundError: The folder does not exist or holds no image.
-        ValueError: A file is corrupt and ``on_corrupt`` is ``error``, or a number is
-            out of its range.
+        ValueError: A subfolder holds no image, a file is corrupt and ``on_corrupt`` is
+            ``error``, or a number is out of its range.
     """
 
     classes: list[str]
@@ -53,16 +56,18 @@ class ImageFolder(InMemoryDataModule):
         *,
         val_fraction: float = 0.1,
         on_corrupt: OnCorrupt = "skip",
+        white_level: int | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        check_at_least(1, "data.", image_size=image_size)
+        check_at_least(1, "data.", image_size=image_size, white_level=white_level)
         check_choice("data.channels", str(channels), ("1", "3"))
         check_share("val_fraction", val_fraction)
         self.root = Path(root).expanduser()
         self.shape = (channels, image_size, image_size)
         self.val_fraction = val_fraction
-        self._tree = ImageTree(self.root, image_size, channels, on_corrupt)
+        form = (image_size, channels, on_corrupt, white_level)
+        self._tree = ImageTree(self.root, *form)
 
     @property
     @override
@@ -77,8 +82,8 @@ class ImageFolder(InMemoryDataModule):
     def read(self) -> Splits:
         """Decodes all files and keeps a part for validation."""
         folder = replace(self._tree, quiet=not self._is_first_process).read()
-        self.classes, self.num_classes = folder.classes, len(folder.classes)
-        self.skipped_files = folder.n_skipped
+        self.classes = [*map(readable, folder.classes)]
+        self.num_classes, self.skipped_files = len(self.classes), folder.n_skipped
         pairs = LabelledRows(*folder.rows)
         n_val = round(self.val_fraction * len(pairs))
         if not n_val:

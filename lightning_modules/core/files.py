@@ -1,4 +1,4 @@
-"""Atomic writes of files, and whether what is read is what was written."""
+"""Atomic writes of files, checks of what is read, and names that can be shown."""
 
 import os
 import zipfile
@@ -92,3 +92,12 @@ def check_undamaged(path: PathLike) -> None:
             f"'{path}' is damaged or cut off ({reason}): use another checkpoint, such "
             "as last-previous.ckpt beside it."
         )
+
+
+def readable(name: PathLike) -> str:
+    r"""A name as it can be shown and written: bytes that are not UTF-8 as escapes.
+
+    >>> readable("caf\udce9.png")
+    'caf\\xe9.png'
+    """
+    return os.fsencode(name).decode(errors="backslashreplace")

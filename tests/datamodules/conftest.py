@@ -1,6 +1,8 @@
-"""A web server for what the data modules download."""
+"""A web server for what the data modules download, and a world without processes."""
 
 import functools
+import os
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -30,3 +32,15 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], str]]:
     for server in servers:
         server.shutdown()
         server.server_close()
+
+
+@pytest.fixture
+def no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever starts another program fails, and not by an error that readers catch."""
+
+    def refuse(*words: object, **_: object) -> None:
+        raise AssertionError(f"a process was started: {words}")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    for name in ("system", "fork", "posix_spawn", "execv", "execve"):
+        monkeypatch.setattr(os, name, refuse)

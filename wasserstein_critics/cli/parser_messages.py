@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 from itertools import pairwise
 from pydoc import locate
 
+from lightning_modules.core.files import readable
 from lightning_modules.core.public_names import accepted_names
 from wasserstein_critics.cli.config_messages import (
     explain_config,
@@ -49,7 +50,8 @@ def explain_parse_error(
     """
     args, text = list(args), _of_named_classes(str(error))
     return (
-        _explain_command(text, args)
+        _explain_name(args)
+        or _explain_command(text, args)
         or explain_config(text, args)
         or explain_key_beside_class(".".join(_keys_in(text)), args)
         or _explain_unknown_key(text)
@@ -58,6 +60,17 @@ def explain_parse_error(
         or _explain_class(text)
         or _explain_value(text)
         or " ".join(text.split())
+    )
+
+
+def _explain_name(args: Iterable[str]) -> str | None:
+    """What to say of a word that no config can hold: the name of an odd file."""
+    odd = next((word for word in args if readable(word) != word), None)
+    if odd is None:
+        return None
+    return (
+        f"'{readable(odd)}' on the command line is not UTF-8: rename the file or "
+        "folder, or name a link to it."
     )
 
 

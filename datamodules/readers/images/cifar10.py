@@ -12,6 +12,7 @@ from torchvision import datasets
 from typing_extensions import override
 
 from datamodules.readers.images.archives import Archives, ImageFiles, Images
+from datamodules.readers.images.decode import FORMATS
 
 LABELS = "labels.json"
 FIRST_TEST_STRIP = 50
@@ -113,7 +114,7 @@ def _joined(root: Path, numbers: list[int], labels: np.ndarray) -> Images:
 def _strip(path: Path) -> np.ndarray:
     """The images of one strip, uint8 (n, 32, 32, 3)."""
     try:
-        with Image.open(path) as file:
+        with Image.open(path, formats=FORMATS) as file:
             rows = np.asarray(file.convert("RGB"))
     except (OSError, SyntaxError, ValueError) as error:
         raise ValueError(

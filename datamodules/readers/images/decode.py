@@ -1,7 +1,7 @@
 """Decoding of untrusted image files to one size."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,6 +11,15 @@ from PIL import ExifTags, Image, ImageOps
 from rich.progress import track
 from torch import Tensor
 
+from datamodules.readers.images.convert import (
+    UnknownWhiteError,
+    eight_bits,
+    stored_bits,
+)
+from lightning_modules.core.files import readable
+
+FORMATS = ("PNG", "JPEG", "PPM", "BMP", "DIB", "TIFF", "GIF", "WEBP", "AVIF")
+"""Formats of Pillow that are tried: none of them starts another program."""
 NOT_AN_IMAGE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 TURNED = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -24,26 +33,35 @@ TURNED = {
 """What makes an image upright, by the orientation tag that cameras write."""
 
 
+Decoded = tuple[list[tuple[Path, Tensor]], list[str]]
+"""The files that can be decoded, in their order, with their images, uint8 (channels,
+size, size); and what is wrong with the others."""
+
+
 def decode_all(
-    files: Sequence[Path], channels: int, size: int, progress: str | None = None
-) -> tuple[list[tuple[Path, Tensor]], list[str]]:
+    files: Sequence[Path],
+    channels: int,
+    size: int,
+    progress: str | None = None,
+    white_level: int | None = None,
+) -> Decoded:
     """Decodes files in parallel.
 
     Args:
-        files: In any format of Pillow.
+        files: In one of ``FORMATS``; of several frames the first counts.
         channels: 3 for colour, 1 for grey.
         size: Height and width of the result, see `to_square`.
         progress: Title of a progress bar; None shows none.
+        white_level: See `to_square`.
 
-    Returns:
-        The files that can be decoded, in their order, with their images, uint8
-        (channels, size, size); and what is wrong with the others.
+    Raises:
+        UnknownWhiteError: The white level of an image is uncertain.
     """
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         decoded = list(
             track(
-                pool.map(lambda path: _decode(path, channels, size), files),
-                progress or "",
+                pool.map(lambda p: _decode(p, channels, size, white_level), files),
+                readable(progress or ""),
                 len(files),
                 transient=True,
                 disable=progress is None,
@@ -54,56 +72,57 @@ def decode_all(
     return images, [fault for fault in decoded if isinstance(fault, str)]
 
 
-def _decode(path: Path, channels: int, size: int) -> Tensor | str:
+def _decode(
+    path: Path, channels: int, size: int, white_level: int | None
+) -> Tensor | str:
     """The image in a file, or what is wrong with it."""
     try:
-        with Image.open(path) as file:
-            return to_square(file, channels, size)
+        with Image.open(path, formats=FORMATS) as file:
+            return to_square(file, channels, size, white_level)
+    except UnknownWhiteError as error:
+        raise UnknownWhiteError(f"{readable(path)} {error}") from None
     except NOT_AN_IMAGE as error:
-        return f"{path} ({error})"
+        return f"{readable(path)} ({readable(str(error))})"
 
 
-def walk(root: Path) -> Iterator[Path]:
-    """A folder and all below it, links to folders too, each once; none that is hidden.
-
-    What is hidden has a name that begins with a dot.
-    """
-    seen: set[Path] = set()
-    waiting = [root]
-    while waiting:
-        folder = waiting.pop()
-        if folder.resolve() in seen:
-            continue  # a link to a folder that was visited
-        seen.add(folder.resolve())
-        yield folder
-        waiting += (
-            path
-            for path in sorted(folder.iterdir(), reverse=True)
-            if path.is_dir() and not path.name.startswith(".")
-        )
-
-
-def upright(image: Image.Image) -> Image.Image:
+def upright(image: Image.Image, tagged: Image.Image | None = None) -> Image.Image:
     """The image turned by its orientation tag; as it is, if no tag can be read.
 
     Pillow's ``exif_transpose`` rewrites all tags, which fails for odd ones that have
     nothing to do with rotation.
+
+    Args:
+        image: Pixels.
+        tagged: The image that has the tags, if that is another.
     """
     try:
-        how = TURNED.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+        tags = (tagged or image).getexif()
+        how = TURNED.get(tags.get(ExifTags.Base.Orientation, 1))
     except Exception:  # broken tags leave the pixels intact
         how = None
     return image if how is None else image.transpose(how)
 
 
-def to_square(image: Image.Image, channels: int, size: int) -> Tensor:
+def to_square(
+    image: Image.Image, channels: int, size: int, white_level: int | None = None
+) -> Tensor:
     """The central square of an image, uint8 (channels, size, size).
 
+    Args:
+        image: Pixels; what is transparent becomes white.
+        channels: 3 for colour, 1 for grey.
+        size: Height and width.
+        white_level: Value of white in grey images of 16 bits; None takes 65535, and
+            refuses images that stay so far below it that it is uncertain.
+
     Raises:
-        ValueError: Its pixels have 32 bits, which have no defined white level.
+        ValueError: Its pixels have 32 bits, which have no defined white level, or its
+            colours more than Pillow reads.
+        UnknownWhiteError: The white level is uncertain.
     """
+    bits = stored_bits(image)
     image.load()  # here, where a file that is cut off is not taken for a broken tag
-    image = _eight_bits(upright(image), image.format)
+    image = upright(eight_bits(image, bits, white_level), tagged=image)
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")
@@ -112,16 +131,3 @@ def to_square(image: Image.Image, channels: int, size: int) -> Tensor:
     square = ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
     pixels = torch.from_numpy(np.array(square)).view(size, size, channels)
     return pixels.permute(2, 0, 1).contiguous()
-
-
-def _eight_bits(image: Image.Image, file_format: str | None) -> Image.Image:
-    """The image with 16 bits scaled to 8; Pillow's conversion would clip them."""
-    deep = image.mode == "I" and file_format in ("PNG", "PPM")  # 16 bits in 32
-    if deep or image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    if image.mode in ("I", "F"):
-        raise ValueError(
-            f"mode {image.mode}: 32-bit images have no defined white level; save it "
-            "with 8 or 16 bits"
-        )
-    return image

@@ -12,6 +12,8 @@ from typing_extensions import override
 
 from datamodules.readers.images.archives import Images
 from datamodules.readers.images.folder import DecodedFolder, ImageTree
+from datamodules.readers.images.listing import subfolders
+from lightning_modules.core.files import readable
 
 NO_CLASS = ""
 """The class of images that lie in the folder itself."""
@@ -25,8 +27,7 @@ class DomainFolder(ImageTree):
         """The folder ``images`` in its place, if that is its only subfolder."""
         if not self.root.is_dir():
             return self
-        folders = [path.name for path in self.root.iterdir() if path.is_dir()]
-        shown = [name for name in folders if not name.startswith(".")]
+        shown = [path.name for path in subfolders(self.root)]
         return replace(self, root=self.root / "images") if shown == ["images"] else self
 
     def found_classes(self) -> list[str]:
@@ -45,7 +46,7 @@ class DomainFolder(ImageTree):
         if folder.classes == [NO_CLASS]:
             rows.y.fill_(-1)
         files = [folder.files[row] for row in order.tolist()]
-        return DecodedFolder(rows, folder.classes, files)
+        return replace(folder, rows=rows, files=files)
 
 
 def check_classes(
@@ -70,7 +71,7 @@ def check_classes(
     if target == [NO_CLASS] or source == target:
         return
     missing, extra = (
-        ", ".join(sorted(set(one) - set(other)))
+        ", ".join(map(readable, sorted(set(one) - set(other))))
         for one, other in ((source, target), (target, source))
     )
     faults = [f"no images of {missing}"] * bool(missing)
@@ -90,7 +91,7 @@ def subfolder(key: str, root: Path, name: str) -> Path:
     path = root / name
     if path.is_dir():
         return path
-    existing = ", ".join(sorted(p.name for p in root.glob("*/")))
+    existing = ", ".join(sorted(readable(p.name) for p in root.glob("*/")))
     hint = f"choose from {existing}" if existing else "set data.root"
     raise FileNotFoundError(f"data.{key}: there is no folder {path}; {hint}.")
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import polars as pl
 
+from lightning_modules.core.files import readable
+
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 PARQUET = (".parquet", ".pq")
 ENDINGS = ", ".join((*SEPARATORS, *PARQUET))
@@ -51,10 +53,15 @@ class Table:
 
         Raises:
             FileNotFoundError: There is no such file.
-            ValueError: Its ending is unknown.
+            ValueError: Its ending is unknown, or its name not UTF-8.
         """
         if not self.path.is_file():
             raise FileNotFoundError(f"{self.named} does not exist; name a file.")
+        if readable(self.path) != str(self.path):
+            raise ValueError(
+                f"data.{self.key}: the name {readable(self.path)} is not UTF-8; rename "
+                "the file, or name a link to it."
+            )
         is_readable = self.is_parquet or self.separator or self._ending in SEPARATORS
         if not is_readable:
             raise ValueError(

@@ -26,7 +26,7 @@ class Steps(Callback):
     def __init__(self) -> None:
         self.seen: list[int] = []
 
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_validation_end(self, trainer: Trainer, _: LightningModule) -> None:
         self.seen.append(trainer.global_step)
 
 

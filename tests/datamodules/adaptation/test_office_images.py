@@ -10,6 +10,10 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2.functional import center_crop, normalize
 
+from callbacks.adaptation.confusion_matrix import confusion_matrix
+from callbacks.adaptation.label_table import label_table
+from callbacks.plotting.feature_plots import Labelled, feature_map
+from callbacks.predictions.prediction_table import write_table
 from datamodules.adaptation.office_images import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -244,3 +248,22 @@ def test_normalising_for_imagenet_is_that_of_torchvision(root: Path) -> None:
         )
         assert torch.allclose(seen, expected, atol=1e-6)
     assert torch.equal(y, batch[1])
+
+
+def test_names_that_are_not_utf_8_are_shown_by_their_bytes(tmp_path: Path) -> None:
+    names = ("ph\udcf6tos", "sk\udce9tches")
+    for domain in names:
+        write(tmp_path, domain, classes=["caf\udce9", "mug"])
+    data = office(tmp_path, source=names[0], target=names[1])
+    data.setup()
+    y = data.domains.target_test.y
+    assert data.class_names == (r"caf\xe9", "mug")
+    assert data.domain_names == (r"ph\xf6tos", r"sk\xe9tches")
+    rows, shares = torch.arange(len(y)), torch.ones(len(y), 2)
+    table = label_table(rows, shares, data.class_names, data.row_columns)
+    for name in ("labels.csv", "labels.parquet"):
+        write_table(table, tmp_path / name)
+    assert r"sk\xe9tches/caf\xe9/frame_0.png" in table["file"].to_list()
+    confusion_matrix(torch.eye(2).long(), data.class_names, "title")
+    known = Labelled(y, 0 * y, data.class_names, data.domain_names)
+    feature_map({"plane": shares}, known, "title")

@@ -46,6 +46,11 @@ MISTAKES: list[Mistake] = [
         "--model.critic_scheduler LinearLR --model.critic_scheduler.start_factor x",
         ["model.critic_scheduler.start_factor must be a number, but is 'x'"],
     ),
+    (
+        "name of a file that no config can hold",
+        "--data ImageFolder --data.root caf\udce9",
+        [r"'caf\xe9' on the command line is not UTF-8: rename"],
+    ),
     ("number for a list", "--model.critic.hidden 3", ["model.critic.hidden", "a list"]),
     (
         "word that is no choice",

@@ -6,6 +6,9 @@ import pytest
 import torch
 
 from datamodules import ImageFolder
+from datamodules.readers.images.folder import ImageTree
+from tests.odd_files.images import IMAGES
+from tests.odd_files.odd_file import OddFile
 from tests.support.small_images import save
 
 
@@ -15,8 +18,10 @@ def test_images_in_any_nesting_are_found_and_everything_else_is_left(
     for name in ("a.png", "b/c.JPG", "b/d/e/f.bmp"):
         save(tmp_path / name)
     (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / ".hidden").write_text("nor this")
     data = ImageFolder(str(tmp_path), image_size=8, val_fraction=0)
-    x = data.real("train")
+    with pytest.warns(UserWarning, match=r"Left out 1 files .*1 \.txt, .*notes\.txt"):
+        x = data.real("train")
     assert x.shape == (3, 3, 8, 8)
     assert torch.allclose(x[:, 0], torch.ones(3, 8, 8), atol=0.03)
     assert torch.allclose(x[:, 1:], -torch.ones(3, 2, 8, 8), atol=0.03)
@@ -59,3 +64,44 @@ def test_a_folder_that_is_missing_or_without_images_is_named(tmp_path: Path) -> 
         ImageFolder(str(tmp_path / "nowhere")).prepare_data()
     with pytest.raises(FileNotFoundError, match=r"data\.root: no image below"):
         ImageFolder(str(tmp_path)).prepare_data()
+
+
+def colour(tree: ImageTree) -> torch.Tensor:
+    """That of a pixel in the middle of the first image."""
+    tree.find()
+    return tree.read().rows.x[0, :, 4, 4].int()
+
+
+@pytest.mark.usefixtures("no_process")
+@pytest.mark.parametrize("odd", IMAGES, ids=lambda odd: ascii(odd.name))
+def test_an_odd_image_is_read_right_or_refused(tmp_path: Path, odd: OddFile) -> None:
+    odd.write(tmp_path)
+    tree = ImageTree(tmp_path, 8, on_corrupt="error", **odd.options)
+    if odd.error is None:
+        assert (colour(tree) - torch.tensor(odd.expected)).abs().max() <= 2
+        return
+    with pytest.raises((ValueError, FileNotFoundError), match=odd.error) as error:
+        colour(tree)
+    assert str(error.value).startswith("data.root: ")
+    assert "\n" not in str(error.value)
+
+
+def test_a_class_of_which_nothing_can_be_decoded_is_refused(tmp_path: Path) -> None:
+    save(tmp_path / "dogs/1.png")
+    (tmp_path / "cats").mkdir()
+    (tmp_path / "cats/1.png").symlink_to("gone.png")
+    data = ImageFolder(str(tmp_path))
+    with (
+        pytest.warns(UserWarning, match=r"Skipped 1 files .*cats/1\.png"),
+        pytest.raises(ValueError, match=r"data\.root: no file in .*cats is a readable"),
+    ):
+        data.setup("fit")
+
+
+def test_what_is_skipped_is_counted_and_not_all_of_it_is_named(tmp_path: Path) -> None:
+    save(tmp_path / "good.png")
+    for number in range(20):
+        (tmp_path / f"{number:02}.png").write_bytes(b"")
+    data = ImageFolder(str(tmp_path), val_fraction=0)
+    with pytest.warns(UserWarning, match=r"Skipped 20 files .*09\.png .*; and 10 more"):
+        data.setup("fit")

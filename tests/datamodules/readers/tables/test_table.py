@@ -71,3 +71,11 @@ def test_bytes_that_are_no_table_are_refused(
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=f"data.path: .*{says}"):
         interactions(tmp_path / name)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_name_that_is_not_utf_8_is_refused(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"caf\udce9.{ending}"
+    path.write_bytes(b"user,item\n1,2\n")
+    with pytest.raises(ValueError, match=r"data\.path: .*caf\\xe9.* is not UTF-8; ren"):
+        interactions(path)
