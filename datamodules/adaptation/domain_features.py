@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-import torch
 from typing_extensions import override
 
 from datamodules.adaptation.base import Domains, TwoDomains
@@ -27,6 +26,7 @@ from datamodules.readers.features.scaling import (
     check_scaling,
     filled,
     fit_scaling,
+    precision,
 )
 from datamodules.readers.features.svmlight import ZeroBased
 from lightning_modules.core.files import readable
@@ -80,6 +80,8 @@ class DomainFeatures(TwoDomains):
     """What is written for each class, sorted; None if the source has to tell."""
     file_key: ClassVar[str | None] = None
     """The key of the command line that says where files are, if each has none."""
+    exact: ClassVar[tuple[Normalisation, ...]] = DENSE
+    """Normalisations whose statistics are those of float64."""
 
     def __init__(
         self,
@@ -155,8 +157,7 @@ class DomainFeatures(TwoDomains):
             self.zero_based,
             self.n_features,
             self.file_key,
-            # a column may vary less than float32 can tell apart
-            torch.float64 if self.normalise == "zscore" else torch.float32,
+            precision(self.normalise, self.exact),
         )
         if self.dense:
             files = {part: filled(file) for part, file in files.items()}

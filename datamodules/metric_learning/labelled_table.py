@@ -1,5 +1,6 @@
 """Labelled rows of scikit-learn, or of the user's own file."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,7 +18,12 @@ from datamodules.core.loader import BatchLoader
 from datamodules.core.tensor_dataset import LabelledRows
 from datamodules.readers.features.arrays import Labels
 from datamodules.readers.features.files import find_features, read_features
-from datamodules.readers.features.scaling import Normalisation, fit_scaling
+from datamodules.readers.features.scaling import (
+    Normalisation,
+    check_scaling,
+    fit_scaling,
+    precision,
+)
 from lightning_modules.core.validation import check_at_least, check_seed
 from lightning_modules.data_contracts.contracts import DataKind
 
@@ -135,17 +141,20 @@ class LabelledTable(InMemoryDataModule):
         return self._in_order(LabelledRows(self.test_set.x, self.test_rows))
 
     def _rows(self) -> tuple[Tensor, Labels]:
+        dtype = precision(self.normalise)
         if self.table in EMBEDDED:
             x, y = EMBEDDED[self.table](return_X_y=True)
-            return torch.from_numpy(x).float(), y.astype(np.int64)
+            return torch.from_numpy(x).to(dtype), y.astype(np.int64)
         beside = Path(self.labels) if self.labels else None
-        file = read_features(Path(self.table), labels=beside, key="table")
+        file = read_features(self.table, labels=beside, key="table", dtype=dtype)
         if file.y is None:
             raise ValueError(
                 f"data.table: {self.table} has no labels; add them to the file, or "
                 "name them in data.labels."
             )
-        return file.x if isinstance(file.x, Tensor) else file.x.to_dense(), file.y
+        x = file.x if isinstance(file.x, Tensor) else file.x.to_dense()
+        check_scaling(self.normalise, replace(file, x=x))
+        return x, file.y
 
     def _split(self, y: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         val, test = self.shares

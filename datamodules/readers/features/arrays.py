@@ -1,5 +1,6 @@
 """Validation of arrays as features and labels."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,11 @@ Labels = NDArray[np.int64] | NDArray[np.str_]
 Written = tuple[int, ...] | tuple[str, ...]
 """What is written for each class, sorted."""
 
+LEAST_STEPS = 1_000
+"""Steps of float32 that a column has to go through, or its values are merged."""
+NOISE = 1e-12
+"""Relative spread of a column that is constant but for the rounding of float64."""
+
 Found = tuple[list[str], dict[str, Any]]
 """Names of all that is in a file, and the arrays that may be features or labels."""
 
@@ -23,16 +29,23 @@ class OtherFormError(ValueError):
     """A sound file whose form isn't read; it says what follows the file's name."""
 
 
-def as_rows(name: str, array: Any, dtype: torch.dtype = torch.float32) -> Rows:
+def as_rows(
+    name: str,
+    array: Any,
+    dtype: torch.dtype = torch.float32,
+    columns: Sequence[str] = (),
+) -> Rows:
     """A matrix (n, d) of numbers as float32 or float64, sparse if it was.
 
     Args:
         name: What the sentence begins with if there is something wrong.
         array: Of NumPy, or sparse of SciPy.
         dtype: float32 or float64; what is too large for float32 is infinite in both.
+        columns: Names of the columns; they are numbered from 1 by default.
 
     Raises:
-        ValueError: It is not a matrix of finite numbers, or has no rows or no columns.
+        ValueError: It is not a matrix of finite numbers, has no rows or no columns, or
+            one whose values float32 can't tell apart.
 
     >>> as_rows("few", np.array([[1, 2]], dtype=np.uint8))
     tensor([[1., 2.]])
@@ -55,7 +68,28 @@ def as_rows(name: str, array: Any, dtype: torch.dtype = torch.float32) -> Rows:
             f"{name} has a NaN or infinite feature in row {_first_row(rows, ~finite)} "
             f"of {len(rows)}; correct it or leave out that row."
         )
+    if dtype == torch.float32 and not sparse.issparse(array):
+        _check_resolution(name, array, columns)
     return rows
+
+
+def _check_resolution(name: str, array: np.ndarray, columns: Sequence[str]) -> None:
+    """Refuses a column that varies less than float32 can tell apart at its size."""
+    if np.can_cast(array.dtype, np.float32):
+        return
+    low, high = (x.astype(np.float64) for x in (array.min(0), array.max(0)))
+    size = np.maximum(np.abs(low), np.abs(high))
+    steps = (high - low) / np.spacing(size.astype(np.float32))
+    merged = (steps < LEAST_STEPS) & (high - low > NOISE * size)
+    for column in np.flatnonzero(merged).tolist():
+        values = array[:, column]
+        if (values.astype(np.float32) != values).any():
+            which = f"'{columns[column]}'" if columns else column + 1
+            raise ValueError(
+                f"{name} has a column ({which}, from {low[column]:.17g} to "
+                f"{high[column]:.17g}) whose values float32 can't tell apart; set "
+                "data.normalise to zscore, or subtract what they have in common."
+            )
 
 
 def _floats(array: np.ndarray, dtype: torch.dtype) -> Tensor:

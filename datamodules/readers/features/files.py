@@ -50,6 +50,7 @@ def read_features(
     labels: Path | None = None,
     zero_based: ZeroBased = "auto",
     key: str = "path",
+    dtype: torch.dtype = torch.float32,
 ) -> FeatureFile:
     r"""Reads one file; `read_together` explains the arguments.
 
@@ -65,7 +66,7 @@ def read_features(
     paths = {key: Path(path)}
     beside = {key: labels} if labels else {}
     find_features(paths, beside)
-    return read_together(paths, beside, zero_based, n_features)[key]
+    return read_together(paths, beside, zero_based, n_features, dtype=dtype)[key]
 
 
 def find_features(paths: Paths, labels: Paths | None = None) -> None:

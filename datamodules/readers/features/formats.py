@@ -20,6 +20,13 @@ LABELS = ("y", "labels", "label", "target")
 """Names of labels in files, likewise."""
 
 
+MATLAB_CLASSES = (
+    *("double", "single", "logical", "char", "cell", "struct"),
+    *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
+)
+"""What MATLAB 7.3 writes as plain arrays; cells and structs are refused later."""
+
+
 def first_of(keys: Iterable[str], names: Iterable[str]) -> str | None:
     """The first of the keys that is among the names, as it is written; or None.
 
@@ -61,23 +68,63 @@ def read_hdf5(path: Path, is_matlab: bool = False) -> Found:
     """Data sets at the top of a file; MATLAB writes them transposed."""
     with h5py.File(path, "r") as file:
         names = list(file)
-        return names, {key: _item(file[key], is_matlab) for key in _used(names)}
+        return names, {key: _item(own(file, key), is_matlab) for key in _used(names)}
+
+
+def own(group: Any, name: str) -> Any:
+    """What HDF5 has under a name, if it lies in the file itself.
+
+    Raises:
+        KeyError: There is nothing.
+        OtherFormError: It lies, or may lie, in another file, which whoever made this
+            one chose.
+    """
+    link = group.get(name, getlink=True)
+    if link is None:
+        raise KeyError(f"there is no {name}")
+    item = group[name] if isinstance(link, h5py.HardLink) else None
+    stored = isinstance(item, h5py.Dataset)
+    if item is None or (stored and (item.is_virtual or item.external)):
+        raise OtherFormError(
+            f"holds '{name}' as a link, or in another file; store the array itself."
+        )
+    return item
 
 
 def _item(item: Any, is_matlab: bool) -> Any:
     """An array, or a sparse matrix, which MATLAB writes as a group of arrays."""
     if isinstance(item, h5py.Dataset):
-        text = item.dtype.kind == "O" and h5py.check_string_dtype(item.dtype)
-        array = item.asstr("utf-8")[()].astype(np.str_) if text else item[()]
-        return array.T if is_matlab else array
+        return _matlab_array(item) if is_matlab else _array(item)
     if "MATLAB_sparse" not in item.attrs:
         return np.array(list(item))  # names, which are no features
-    starts = item["jc"][()].astype(np.int64)
+    starts = own(item, "jc")[()].astype(np.int64)
     shape = (int(item.attrs["MATLAB_sparse"]), len(starts) - 1)
     if "data" not in item:
         return sparse.csc_array(shape)  # no entries
-    entries = (item["data"][()], item["ir"][()].astype(np.int64), starts)
+    entries = (own(item, "data")[()], own(item, "ir")[()].astype(np.int64), starts)
     return _sound(sparse.csc_array(entries, shape=shape))
+
+
+def _array(item: Any) -> Any:
+    text = item.dtype.kind == "O" and h5py.check_string_dtype(item.dtype)
+    return item.asstr("utf-8")[()].astype(np.str_) if text else item[()]
+
+
+def _matlab_array(item: Any) -> Any:
+    """An array as MATLAB shows it; of letters, which it stores as numbers, the rows."""
+    kind = np.bytes_(item.attrs.get("MATLAB_class", b"double")).decode()
+    if kind not in MATLAB_CLASSES:
+        raise OtherFormError(
+            f"holds '{item.name[1:]}' as {kind}, which only MATLAB reads; save numbers "
+            "or a char matrix."
+        )
+    if item.attrs.get("MATLAB_empty"):
+        return np.zeros((0, 0))  # in the place of which its shape is written
+    array = _array(item).T
+    if kind != "char":
+        return array
+    codes = np.ascontiguousarray(array, dtype="<u2")
+    return np.array([row.tobytes().decode("utf-16-le") for row in codes])
 
 
 def _sound(array: Any) -> Any:

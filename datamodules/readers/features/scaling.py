@@ -1,6 +1,6 @@
 """Features of files in one form, and the normalisations that the literature uses."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Literal, get_args
 
@@ -8,13 +8,29 @@ import torch
 from torch import Tensor
 
 from datamodules.readers.features.files import FeatureFile
+from lightning_modules.core.validation import check_choice
 from lightning_modules.data_contracts.sparse_rows import Rows, SparseRows
 
 Normalisation = Literal["none", "l1-zscore", "zscore", "l2", "binary", "log1p"]
 NORMALISATIONS: tuple[Normalisation, ...] = get_args(Normalisation)
-DENSE = ("zscore", "l1-zscore")
+DENSE: tuple[Normalisation, ...] = ("zscore", "l1-zscore")
 EPS = torch.finfo(torch.float64).eps
 COUNTS = ("log1p", "l1-zscore")
+
+
+def precision(
+    how: Normalisation, exact: Collection[Normalisation] = DENSE
+) -> torch.dtype:
+    """The type to read features in: float64 where columns may need it.
+
+    They may vary less than float32 can tell apart; a score spreads them, so that
+    float32 is enough afterwards.
+
+    Args:
+        how: What is done to the features.
+        exact: Normalisations before which float64 is used.
+    """
+    return torch.float64 if how in exact else torch.float32
 
 
 def filled(file: FeatureFile) -> FeatureFile:
@@ -102,13 +118,17 @@ def fit_scaling(how: Normalisation, rows: Rows) -> Callable[[Rows], Rows]:
 
     Args:
         how: One of these.
-        rows: Training rows (n, d), float32 or float64; only ``zscore`` and
-            ``l1-zscore`` look.
+        rows: Training rows (n, d), in `precision`; only ``zscore`` and ``l1-zscore``
+            look.
+
+    Raises:
+        ValueError: There is no such normalisation.
 
     >>> scale = fit_scaling("zscore", torch.tensor([[0.0, 7.0], [2.0, 7.0]]))
     >>> scale(torch.tensor([[3.0, 8.0]]))
     tensor([[2., 1.]])
     """
+    check_choice("data.normalise", how, NORMALISATIONS)
     if how not in DENSE:
         return lambda x: _row_by_row(how, x)
     first: Normalisation = "l1-zscore" if how == "l1-zscore" else "none"

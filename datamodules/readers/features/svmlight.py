@@ -1,5 +1,6 @@
 """Text files in the format svmlight, whose columns count from 0 or from 1."""
 
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,18 +19,23 @@ Texts = Mapping[str, SparseRows]
 
 def read_text(path: Path) -> Found:
     """Lines ``label column:value ...``, with columns as they are written."""
-    try:
-        x, y = load_svmlight_file(str(path), zero_based=True)
-    except ValueError as error:
-        if odd := _without_label(path):
-            raise odd from error
-        raise
+    with path.open("rb") as file:
+        head = file.read(len(BOM_UTF8))
+        if head.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+            raise OtherFormError("is UTF-16 text; save it as UTF-8.")
+        file.seek(len(BOM_UTF8) if head == BOM_UTF8 else 0)
+        try:
+            x, y = load_svmlight_file(file, zero_based=True)
+        except ValueError as error:
+            if odd := _without_label(path):
+                raise odd from error
+            raise
     return ["features", "labels"], {"features": x, "labels": y}
 
 
 def _without_label(path: Path) -> OtherFormError | None:
     """What to say of the first line of text that begins with no number, if any does."""
-    with path.open(errors="replace") as lines:
+    with path.open(encoding="utf-8-sig", errors="replace") as lines:
         for number, line in enumerate(lines, 1):
             words = line.split("#")[0].split()
             if not words or _is_number(words[0]):

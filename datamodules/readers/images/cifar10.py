@@ -76,7 +76,9 @@ def read_strips(root: Path) -> tuple[Images, Images]:
         ValueError: A file is cut off or damaged.
     """
     try:
-        labels = np.array(json.loads((root / LABELS).read_text()), dtype=np.int64)
+        labels = np.array(
+            json.loads((root / LABELS).read_text("utf-8-sig")), dtype=np.int64
+        )
     except ValueError as error:
         raise ValueError(
             f"data.root: {root / LABELS} is not a list of whole numbers ({error}); "

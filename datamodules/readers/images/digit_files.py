@@ -10,6 +10,7 @@ from sklearn.datasets import load_digits
 from torchvision import datasets
 from typing_extensions import override
 
+from datamodules.readers.features.formats import own
 from datamodules.readers.images.archives import Archives, ImageFiles, Images, home
 from lightning_modules.core.random import seed_of
 
@@ -126,8 +127,8 @@ def read_hdf5(path: Path) -> tuple[Images, Images]:
     try:
         with h5py.File(path, "r") as file:
             train, test = (
-                _pairs(file[f"{part}/data"][()], file[f"{part}/target"][()])
-                for part in ("train", "test")
+                _pairs(own(group, "data")[()], own(group, "target")[()])
+                for group in (own(file, part) for part in ("train", "test"))
             )
     except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(

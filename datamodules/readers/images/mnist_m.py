@@ -90,7 +90,8 @@ def read_list(path: Path) -> Images:
     """
     folder = path.with_name(path.name.removesuffix(LISTS))
     files, labels = [], []
-    for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
+    text = path.read_text("utf-8-sig", errors="surrogateescape")
+    for number, line in enumerate(text.splitlines(), 1):
         name, _, label = line.rpartition(" ")
         if not name or not label.isdecimal():
             raise ValueError(

@@ -9,6 +9,7 @@ import torch
 from sklearn.datasets import load_wine
 
 from datamodules import LabelledTable
+from tests.support.feature_sets import write
 
 
 def test_every_row_is_in_one_part_and_every_class_in_all() -> None:
@@ -105,3 +106,33 @@ def test_a_file_without_labels_is_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "own.npy", np.ones((9, 2)))
     with pytest.raises(ValueError, match=r"own.npy has no labels; add them"):
         LabelledTable(str(tmp_path / "own.npy")).setup()
+
+
+@pytest.mark.parametrize("ending", [".npz", ".mat"])
+def test_a_z_score_is_that_of_float64(tmp_path: Path, ending: str) -> None:
+    near = np.random.default_rng(0).normal(size=(90, 3))
+    y = np.arange(90) % 3
+    scores = []
+    for name, x in (("near", near), ("far", near + 1e8)):  # float32 tells 8 apart
+        data = LabelledTable(str(write(tmp_path / f"{name}{ending}", x, y)))
+        data.setup()
+        assert data.train_set.x.dtype == torch.float32
+        scores.append(data.train_set.x)
+    torch.testing.assert_close(*scores, atol=1e-5, rtol=0)
+
+
+def test_what_float32_would_merge_is_refused_unless_it_is_scored(
+    tmp_path: Path,
+) -> None:
+    x = 1e8 + np.random.default_rng(0).normal(size=(90, 3))
+    path = str(write(tmp_path / "own.npz", x, np.arange(90) % 3))
+    with pytest.raises(
+        ValueError, match=r"data.table: .*own.npz: fts has a column .1,"
+    ):
+        LabelledTable(path, normalise="none").setup()
+
+
+def test_logarithms_of_negative_features_are_refused(tmp_path: Path) -> None:
+    path = str(write(tmp_path / "own.npz", -np.ones((9, 2)), np.arange(9) % 3))
+    with pytest.raises(ValueError, match=r"data.normalise: log1p is for counts, but"):
+        LabelledTable(path, normalise="log1p").setup()

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 from datamodules.readers.features.files import read_features
+from tests.odd_files.features import FEATURES
+from tests.odd_files.odd_file import OddFile
 from tests.support.feature_sets import (
     DENSE,
     X,
     Y,
+    filled,
     same,
     write,
 )
@@ -55,6 +58,21 @@ def test_an_unknown_ending_and_a_missing_file_are_told_apart(tmp_path: Path) -> 
         read_features(path, labels=tmp_path / "few.csv")
     with pytest.raises(FileNotFoundError, match=r"gone\.npy does not exist"):
         read_features(path, labels=tmp_path / "gone.npy")
+
+
+@pytest.mark.usefixtures("no_process")
+@pytest.mark.parametrize("odd", FEATURES, ids=lambda odd: odd.name)
+def test_an_odd_file_is_read_right_or_refused(tmp_path: Path, odd: OddFile) -> None:
+    path = odd.write(tmp_path)
+    if odd.error is None:
+        found = read_features(path, **odd.options)
+        assert np.array_equal(filled(found.x), np.array(odd.expected[0], np.float32))
+        assert (None if found.y is None else found.y.tolist()) == odd.expected[1]
+        return
+    with pytest.raises(ValueError, match=odd.error) as error:
+        read_features(path, **odd.options)
+    assert str(error.value).startswith(f"data.path: {path}")
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.data

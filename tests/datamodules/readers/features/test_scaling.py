@@ -1,6 +1,7 @@
 """Normalisations of features."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from sklearn.preprocessing import Normalizer, StandardScaler
 from torch import Tensor
 
 from datamodules.adaptation.domain_features import DomainFeatures
-from datamodules.readers.features.scaling import NORMALISATIONS
+from datamodules.readers.features.scaling import NORMALISATIONS, fit_scaling
 from lightning_modules.data_contracts.sparse_rows import SparseRows
 from tests.support.dense_domains import parts
 from tests.support.feature_sets import (
@@ -58,15 +59,17 @@ def test_scales_are_those_of_other_libraries_in_each_domain(
         assert torch.allclose(x, torch.from_numpy(expected).float(), atol=1e-5), part
 
 
+@pytest.mark.parametrize("how", ["zscore", "l1-zscore"])
 @pytest.mark.parametrize("ending", [".npz", ".svm"])
 def test_columns_that_vary_little_far_from_zero_have_a_score(
-    tmp_path: Path, ending: str
+    tmp_path: Path, ending: str, how: Any
 ) -> None:
-    data = domains(tmp_path, ending=ending, normalise="zscore", dense=True)
+    data = domains(tmp_path, ending=ending, normalise=how, dense=True)
     for part in ("source", "target"):
         x, y = arrays(part)
         write(tmp_path / f"{part}{ending}", x + 1e9, y)  # float32 tells 64 apart
-    expected = StandardScaler().fit_transform(arrays("target")[0])
+    x = arrays("target")[0] + 1e9
+    expected = by_definition(how, x, x)
     found = parts(data).target
     assert found.dtype == torch.float32
     assert torch.allclose(found, torch.from_numpy(expected).float(), atol=1e-5)
@@ -153,3 +156,8 @@ def test_a_stray_column_that_fills_the_memory_is_refused(tmp_path: Path) -> None
     with (tmp_path / "source.svm").open("a") as file:  # 859 TB, more than anybody has
         file.write("3 0:1 2147483646:1\n" * 10**5)
     refused(data, r"^data\.dense: 100024 rows of 2147483647 columns .*source\.svm")
+
+
+def test_an_unknown_normalisation_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"data.normalise must be one of none, l1-zsc"):
+        fit_scaling("z-score", torch.ones(2, 2))  # type: ignore[arg-type]
