@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from .divergence import exact
 from .transport import optimal_transport
 
 RBF_WIDTHS = (
@@ -109,15 +110,17 @@ def coral_distance(
     """
     if min(len(source), len(target)) < 2:
         raise ValueError("A covariance needs at least two rows of each domain.")
-    full = torch.promote_types(source.dtype, torch.float32)  # fourth powers overflow
+    full = torch.promote_types(source.dtype, torch.float32)
     with torch.autocast(source.device.type, enabled=False):
-        rows = source.to(full), target.to(full)
+        # Fourth powers overflow, and of near domains they nearly cancel.
+        rows = exact(source.to(full)), exact(target.to(full))
         parts = [(x - x.mean(0)) / (len(x) - 1) ** 0.5 for x in rows]
         signs = rows[0].new_ones(len(source) + len(target))
         signs[len(source) :] = -1
         products = torch.cat(parts)
         products = (products @ products.T).square()
-        return (signs @ products @ signs).clamp_min(0) / (4 * source.shape[1] ** 2)
+        distance = (signs @ products @ signs).clamp_min(0) / (4 * source.shape[1] ** 2)
+        return distance.to(full)
 
 
 class _Reversal(torch.autograd.Function):

@@ -151,6 +151,8 @@ def sliced_wasserstein_distance(
     refuse_order(p)
     refuse_empty(x, y)
     rows, cols, weights = _joint_quantiles(len(x), len(y), x.device)
+    dtype = torch.promote_types(torch.promote_types(x.dtype, y.dtype), torch.float32)
+    x, y, directions = x.to(dtype), y.to(dtype), directions.to(dtype)
     quantiles_x = (directions @ x.T).sort(dim=1).values[:, rows]
     quantiles_y = (directions @ y.T).sort(dim=1).values[:, cols]
     gaps = (quantiles_x - quantiles_y).abs() ** p

@@ -75,9 +75,11 @@ def kl_divergence(
     >>> kl_divergence(torch.tensor([1.0, 0.0]), torch.tensor([0.5, 0.5]))
     tensor(0.6931)
     """
-    # With - p + q each term is at least 0, and so is the sum, rounding included.
+    # With - p + q each term is at least 0, and so is the sum, rounding included. Those
+    # of near laws are far smaller than what they are differences of: hence `exact`.
+    dtype, (p, q) = torch.promote_types(p.dtype, q.dtype), (exact(p), exact(q))
     terms = torch.xlogy(p, p) - torch.xlogy(p, q) - p + q
-    return terms.clamp_min(0).sum(-1)
+    return terms.clamp_min(0).sum(-1).to(dtype)
 
 
 def js_divergence(
@@ -98,8 +100,14 @@ def js_divergence(
     >>> js_divergence(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]))  # log 2
     tensor(0.6931)
     """
+    dtype, (p, q) = torch.promote_types(p.dtype, q.dtype), (exact(p), exact(q))
     middle = (p + q) / 2
-    return (kl_divergence(p, middle) + kl_divergence(q, middle)) / 2
+    return ((kl_divergence(p, middle) + kl_divergence(q, middle)) / 2).to(dtype)
+
+
+def exact(x: Tensor) -> Tensor:
+    """The same numbers in float64, where the device has that."""
+    return x if x.device.type == "mps" else x.double()
 
 
 def kl_from_logits(logits: Float[Tensor, " n"]) -> Float[Tensor, ""]:

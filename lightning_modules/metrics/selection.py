@@ -169,6 +169,7 @@ class SoftNeighbourhoodDensity(Metric):
 
     logits: list[Tensor]
     keys: list[Tensor]
+    seen: list[Tensor]
 
     def __init__(
         self,
@@ -182,6 +183,7 @@ class SoftNeighbourhoodDensity(Metric):
         self.temperature, self.max_samples = temperature, max_samples
         for state in ("logits", "keys"):
             self.add_state(state, [], dist_reduce_fx="cat")
+        self.add_state("seen", [], dist_reduce_fx=None)
 
     def update(self, logits: Tensor) -> None:
         """Add rows of logits (n, k).
@@ -194,7 +196,7 @@ class SoftNeighbourhoodDensity(Metric):
             probabilities(rows)  # refuses NaN and infinity
         logits, keys = thin(
             torch.cat([*self.logits, rows]),
-            torch.cat([*self.keys, row_keys(rows)]),
+            torch.cat([*self.keys, row_keys(rows, self.seen)]),
             self.max_samples,
         )
         self.logits[:], self.keys[:] = [logits], [keys]

@@ -8,14 +8,16 @@ _STEP = -7046029254386353131
 _MIX = (-4658895280553007687, -7723592293110705685)
 
 
-def row_keys(rows: Tensor) -> Tensor:
+def row_keys(rows: Tensor, seen: list[Tensor] | None = None) -> Tensor:
     """Pseudo-random key of each row, a function of its values alone.
 
     The key is a hash of the row's bits, so it is independent of the row's position in
-    space. Equal rows get different keys, by their count in this call.
+    space. Equal rows get different keys, by their count in all calls with ``seen``.
 
     Args:
         rows: Float32, shape (n, d).
+        seen: Hashes of the rows of earlier calls, int64, to which these are added; None
+            counts in this call alone.
 
     Returns:
         Float64 in [0, 1), shape (n,).
@@ -28,7 +30,7 @@ def row_keys(rows: Tensor) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     factors = torch.randint(-(2**62), 2**62, (rows.shape[1],), generator=generator)
     sums = (bits * (2 * factors + 1).to(rows.device)).sum(1)  # modulo 2^64
-    mixed = sums + _equal_before(sums) * _STEP
+    mixed = sums + (_equal_before(sums) + _equal_among(sums, seen)) * _STEP
     for factor in _MIX:
         mixed = (mixed ^ (mixed >> 31)) * factor
     return (mixed ^ (mixed >> 31)).bitwise_and(2**53 - 1).double() / 2**53
@@ -43,6 +45,24 @@ def _equal_before(values: Tensor) -> Tensor:
     place = torch.arange(len(values), device=values.device)
     start = torch.where(first, place, 0).cummax(0).values if len(values) else place
     return torch.empty_like(place).scatter_(0, order, place - start)
+
+
+def _equal_among(values: Tensor, seen: list[Tensor] | None) -> Tensor:
+    """Number of equal values in earlier calls, shape (n,), which then hold these too.
+
+    Sorted parts of growing size are merged with their equals, so that all calls
+    together cost no more than one sort of all values, up to a logarithm.
+    """
+    count = torch.zeros_like(values)
+    if seen is None:
+        return count
+    for part in seen:
+        count += torch.searchsorted(part, values, right=True)
+        count -= torch.searchsorted(part, values)
+    seen.append(values.sort().values)
+    while len(seen) > 1 and len(seen[-2]) <= len(seen[-1]):
+        seen[-2:] = [torch.cat(seen[-2:]).sort().values]
+    return count
 
 
 def thin(rows: Tensor, keys: Tensor, size: int | None) -> tuple[Tensor, Tensor]:

@@ -28,6 +28,8 @@ class TwoSampleMetric(Metric):
     fake: list[Tensor]
     real_keys: list[Tensor]
     fake_keys: list[Tensor]
+    real_seen: list[Tensor]
+    fake_seen: list[Tensor]
 
     def __init__(self, max_samples: int | None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -35,6 +37,8 @@ class TwoSampleMetric(Metric):
         self.max_samples = max_samples
         for state in ("real", "fake", "real_keys", "fake_keys"):
             self.add_state(state, [], dist_reduce_fx="cat")
+        for state in ("real_seen", "fake_seen"):
+            self.add_state(state, [], dist_reduce_fx=None)
 
     def update(self, x: Tensor, real: bool) -> None:
         """Add samples.
@@ -58,7 +62,9 @@ class TwoSampleMetric(Metric):
         samples, keys = self._states(real)
         thinned = thin(
             torch.cat([*samples, rows]),
-            torch.cat([*keys, row_keys(rows)]),
+            torch.cat(
+                [*keys, row_keys(rows, self.real_seen if real else self.fake_seen)]
+            ),
             self.max_samples,
         )
         samples[:], keys[:] = ([part] for part in thinned)

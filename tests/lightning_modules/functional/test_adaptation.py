@@ -141,3 +141,14 @@ def test_covariances_of_half_precision_features_do_not_overflow() -> None:
         assert float(coral_distance(x, 2 * x)) == exact
     half = x.half()
     assert float(coral_distance(half, 2 * half)) == pytest.approx(exact, rel=1e-2)
+
+
+@pytest.mark.parametrize("apart", [1e-2, 1e-4])
+def test_coral_of_near_domains_in_float32_is_that_in_float64(apart: float) -> None:
+    g = torch.Generator().manual_seed(0)
+    source = torch.randn(64, 10, generator=g)
+    target = source + apart * torch.randn(64, 10, generator=g)
+    precise = coral_distance(source.double(), target.double())
+    rounded = coral_distance(source, target)
+    assert rounded.dtype == torch.float32
+    torch.testing.assert_close(rounded.double(), precise, rtol=1e-5, atol=0)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lightning_modules.functional.closed_forms import (
     gaussian_wasserstein,
+    random_directions,
     sliced_wasserstein_distance,
     wasserstein_1d,
 )
@@ -129,3 +130,15 @@ def test_high_orders_come_near_the_longest_way() -> None:
 def test_an_empty_set_has_no_distance() -> None:
     with pytest.raises(ValueError, match="empty"):
         wasserstein_1d(torch.zeros(0), torch.zeros(2))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_sliced_distances_take_samples_of_any_precision(dtype: torch.dtype) -> None:
+    g = torch.Generator().manual_seed(0)
+    x, y = torch.randn(2, 9, 3, generator=g)
+    directions = random_directions(7, 3, g)
+    distance = sliced_wasserstein_distance(x.to(dtype), y.to(dtype), directions)
+    precise = sliced_wasserstein_distance(
+        x.to(dtype).double(), y.to(dtype).double(), directions.double()
+    )
+    torch.testing.assert_close(distance.double(), precise, rtol=1e-5, atol=0)

@@ -212,3 +212,15 @@ def test_samples_through_the_optimal_logits_give_the_divergences() -> None:
 def test_a_point_that_neither_law_knows_is_undecided() -> None:
     nothing = torch.zeros(2)
     assert optimal_discriminator(nothing, nothing).tolist() == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("apart", [1e-2, 1e-3, 1e-4])
+def test_divergences_of_near_laws_in_float32_are_those_in_float64(apart: float) -> None:
+    g = torch.Generator().manual_seed(0)
+    p = torch.softmax(torch.randn(50, generator=g), 0)
+    q = p * (1 + apart * torch.randn(50, generator=g))
+    q = q / q.sum()
+    for divergence in (js_divergence, kl_divergence):
+        rounded, precise = divergence(p, q), divergence(p.double(), q.double())
+        assert rounded.dtype == torch.float32
+        torch.testing.assert_close(rounded.double(), precise, rtol=1e-6, atol=0)

@@ -245,3 +245,25 @@ def test_the_penalty_of_a_compiled_critic_is_that_of_the_plain_one() -> None:
     assert len(found) == len(expected)
     for mine, its in zip(found, expected, strict=True):
         torch.testing.assert_close(mine, its)
+
+
+def test_the_penalty_of_numbers_is_that_of_points_on_a_line() -> None:
+    x, y, epsilon = torch.randn(3, 5)
+    on_a_line = gradient_penalty(
+        lambda z: z[:, 0].square(), x[:, None], y[:, None], epsilon.abs()
+    )
+    numbers = gradient_penalty(lambda z: z.square(), x, y, epsilon.abs())
+    assert torch.equal(numbers, on_a_line)
+
+
+@pytest.mark.parametrize("bound", [0.01, 0.3])
+def test_a_clipped_critic_is_lipschitz(bound: float) -> None:
+    """Eq. 33: the slope is at most the product of the layers' spectral norms."""
+    critic = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 1), nn.Flatten(0))
+    with torch.no_grad():
+        clip_weights_(critic.parameters(), bound)
+    k = bound * 24**0.5 * bound * 8**0.5  # norms of matrices of entries up to the bound
+    x, y = torch.randn(2, 200, 3, dtype=torch.float64)
+    with torch.no_grad():
+        rise = (critic.double()(x) - critic(y)).abs()
+    assert (rise <= (1 + 1e-6) * k * (x - y).norm(dim=1)).all()

@@ -175,6 +175,19 @@ def test_a_place_where_many_samples_sit_keeps_its_share(
     assert float(share) == pytest.approx(0.5, abs=0.2)
 
 
+def test_equal_rows_of_different_updates_are_kept_or_dropped_one_by_one() -> None:
+    shares = []
+    for seed in range(60):
+        rows = torch.randn(400, 2, generator=torch.Generator().manual_seed(seed))
+        rows[::2] = float(seed)  # one place, spread over all updates
+        metric = WassersteinDistance(100)
+        filled(metric, rows[1:2], rows, batch=10)
+        shares.append((metric.fake[0] == seed).all(1).float().mean())
+    spread = torch.stack(shares).std()
+    independent = (0.25 / 100 * 0.75) ** 0.5  # without replacement, 100 of 400
+    assert float(spread) < 1.5 * independent
+
+
 def test_zero_and_minus_zero_are_one_value() -> None:
     zeros = torch.tensor([[0.0, -0.0], [-0.0, 0.0]])
     one, other = (row_keys(row[None]) for row in zeros)
