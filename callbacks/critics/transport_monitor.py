@@ -18,11 +18,11 @@ from lightning_modules.core.alternating import evaluating
 from lightning_modules.core.lightning_internals import state_key
 from lightning_modules.core.random import RandomStream
 from lightning_modules.core.validation import check_at_least, check_seed
+from lightning_modules.data_contracts.batches import samples_of
 from lightning_modules.data_contracts.contracts import (
     ComparesSamples,
     RandomRows,
     data_of,
-    samples_of,
 )
 from lightning_modules.data_contracts.sparse_rows import SparseRows
 from lightning_modules.functional.slope import PlanEstimate, estimate_on_plan

@@ -10,11 +10,11 @@ from typing_extensions import override
 from callbacks.generative.sampling import SampleMetrics, shares, stage_of
 from lightning_modules.core.recipe import recipe_of
 from lightning_modules.core.validation import check_at_least, check_seed
+from lightning_modules.data_contracts.batches import samples_of
 from lightning_modules.data_contracts.contracts import (
     DrawsSamples,
     SampleShape,
     data_of,
-    samples_of,
 )
 from lightning_modules.metrics import (
     ClassShares,

@@ -12,7 +12,8 @@ from callbacks.plotting.images import Pixels, image_grid, log_picture
 from callbacks.plotting.plots import scatter, subject
 from callbacks.runs.ema import averaged_network
 from lightning_modules.core.validation import check_at_least, check_seed
-from lightning_modules.data_contracts.contracts import SampleSource, data_of, samples_of
+from lightning_modules.data_contracts.batches import samples_of
+from lightning_modules.data_contracts.contracts import SampleSource, data_of
 
 IMAGES = 64
 POINTS = 2000

@@ -23,6 +23,7 @@ from lightning_modules.core.validation import (
     check_choice,
     check_nonnegative,
 )
+from lightning_modules.data_contracts.batches import domains_of
 from lightning_modules.data_contracts.contracts import DataKind
 from lightning_modules.data_contracts.sparse_rows import Rows, join
 from lightning_modules.optim.paper_defaults import AdaptationAdam
@@ -142,7 +143,7 @@ class AdaptationModule(AlternatingModule):
     @override
     def prepare(self, batch: Any) -> Features:
         """Features of both domains from one pass, for all updates of the batch."""
-        source, labels, target = batch
+        source, labels, target = domains_of(batch)
         if not self.uses_target:
             features = self.features(source)
             return Features(features, labels, features[:0])

@@ -82,12 +82,6 @@ class InteractionBatch(NamedTuple):
     items: Tensor
 
 
-def samples_of(batch: Any) -> Tensor:
-    """The samples of a batch ``x`` or ``(x, ...)``."""
-    samples: Tensor = batch if isinstance(batch, Tensor) else batch[0]
-    return samples
-
-
 # Data modules -------------------------------------------------------------------------
 
 

@@ -14,10 +14,10 @@ from lightning_modules.core.module import AlternatingModule
 from lightning_modules.core.optimisation import Learner, OptimizerSpec, check_specs
 from lightning_modules.core.penalty import GradientPenalty, check_penalised
 from lightning_modules.core.random import RandomStream
+from lightning_modules.data_contracts.batches import samples_of
 from lightning_modules.data_contracts.contracts import (
     HasLatents,
     SampleShape,
-    samples_of,
 )
 from lightning_modules.generative.evaluation import GenerativeEvaluator
 from lightning_modules.generative.shapes import check_shapes

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from lightning_modules.core.evaluation import Evaluator, Values
 from lightning_modules.core.random import RandomStream
-from lightning_modules.data_contracts.contracts import samples_of
+from lightning_modules.data_contracts.batches import samples_of
 from lightning_modules.metrics import SlicedWassersteinDistance, WassersteinDistance
 
 

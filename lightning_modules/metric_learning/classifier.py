@@ -15,6 +15,7 @@ from lightning_modules.core.evaluation import Evaluator, Values
 from lightning_modules.core.module import AlternatingModule
 from lightning_modules.core.optimisation import Learner, OptimizerSpec
 from lightning_modules.core.validation import check_at_least, check_positive
+from lightning_modules.data_contracts.batches import labelled_of
 from lightning_modules.optim.schedules import OneCycle
 
 
@@ -105,7 +106,7 @@ class Classifier(AlternatingModule):
 
     def objective(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         """Cross-entropy of the shifted batch."""
-        x, y = batch
+        x, y = labelled_of(batch)
         if self.shift:
             offsets = self.noise.uniform(2, len(x)) * (2 * self.shift + 1)
             down, right = (offsets.long() - self.shift).to(x.device)
@@ -140,7 +141,7 @@ class ClassificationEvaluator(Evaluator[Classifier]):
 
     @override
     def update(self, stage: str, batch: Any, loader: int) -> None:
-        x, y = batch
+        x, y = labelled_of(batch)
         logits = self.module(x)
         self.accuracy.update(logits, y)
         self.loss.update(F.cross_entropy(logits, y), len(y))

@@ -14,6 +14,7 @@ from lightning_modules.core.evaluation import Evaluator, Values
 from lightning_modules.core.module import AlternatingModule
 from lightning_modules.core.optimisation import Learner, OptimizerSpec
 from lightning_modules.core.validation import check_choice, check_positive
+from lightning_modules.data_contracts.batches import labelled_of
 from lightning_modules.data_contracts.contracts import DataKind, ReferenceRows
 from lightning_modules.functional import metric_learning as F
 from lightning_modules.functional.distance import cosine_distance, pairwise
@@ -116,7 +117,7 @@ class MetricLearner(AlternatingModule):
     def objective(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         """Loss of the batches (x, y) of all processes."""
         x, labels = (joined_rows(part) for part in batch)
-        z = joined_rows(self(batch[0]))
+        z = joined_rows(self(labelled_of(batch).x))
         distances = self._pairwise_distances(z)
         loss = (
             self._lmnn(x, distances, labels)
@@ -195,7 +196,7 @@ class NeighbourEvaluator(Evaluator[MetricLearner]):
 
     @override
     def update(self, stage: str, batch: Any, loader: int) -> None:
-        x, labels = batch
+        x, labels = labelled_of(batch)
         self.after.update(self.module(x), labels, reference=loader == 0)
         if stage == "test" or self._before_of_val is None:
             self.before.update(x.flatten(1), labels, reference=loader == 0)

@@ -120,15 +120,19 @@ class RankingEvaluator(Evaluator[Any]):
         if not isinstance(data, InteractionSource):
             raise ValueError(
                 f"{type(self.module).__name__} ranks items for users, but "
-                f"{type(data).__name__} has no users and items: set data to "
-                "Interactions, SplitFiles, CiteULike, MovieLens or PlantedInteractions."
+                f"{'a loader' if data is None else type(data).__name__} has no users "
+                "and items: set data to Interactions, SplitFiles, CiteULike, MovieLens "
+                "or PlantedInteractions."
             )
 
     @override
     def setup(self) -> None:
         """Make tables and networks of the data's sizes, unless a checkpoint did."""
         self._forget()
-        if not isinstance(data_of(self.module.trainer), InteractionSource):
+        given = data_of(self.module.trainer)
+        if not isinstance(given, InteractionSource):
+            if not self.n_items:  # and so no tables
+                self.check_data(given)
             return
         data = self._data
         features = data.catalogue.features

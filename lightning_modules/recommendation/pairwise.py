@@ -11,6 +11,7 @@ from lightning_modules.core.distributed import rows_of_all_ranks
 from lightning_modules.core.optimisation import Learner, OptimizerSpec
 from lightning_modules.core.random import RandomStream
 from lightning_modules.core.validation import check_at_least
+from lightning_modules.data_contracts.batches import interactions_of
 from lightning_modules.recommendation.embedding_table import EmbeddingTable
 from lightning_modules.recommendation.evaluation import RankingEvaluator, Sizes
 from lightning_modules.recommendation.negatives import Negatives
@@ -121,7 +122,7 @@ class PairTraining:
 
     def prepare(self, batch: tuple[Tensor, Tensor]) -> PairBatch:
         """Interactions (users, items) with their candidates."""
-        users, items = batch
+        users, items = interactions_of(batch)
         train = self.module.evaluator.interactions("train")
         candidates = self.negatives(users, items, train, self.module.noise)
         return PairBatch(users, items, *candidates)

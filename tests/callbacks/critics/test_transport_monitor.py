@@ -17,7 +17,8 @@ from lightning_modules import (
     MLPCritic,
 )
 from lightning_modules.core.alternating import evaluating
-from lightning_modules.data_contracts.contracts import TwoDomainBatch, samples_of
+from lightning_modules.data_contracts.batches import samples_of
+from lightning_modules.data_contracts.contracts import TwoDomainBatch
 from lightning_modules.functional.slope import estimate_on_plan
 from lightning_modules.functional.transport import wasserstein_distance
 from tests.support.games import Game, fit, logged, make

@@ -15,7 +15,7 @@ from lightning_modules import GANAdam, MLPCritic, MLPExtractor, MLPGenerator
 from lightning_modules.core.alternating import trainable
 from lightning_modules.core.optimisation import Learner, OptimizerSpec
 from lightning_modules.core.random import RandomStream
-from lightning_modules.data_contracts.contracts import samples_of
+from lightning_modules.data_contracts.batches import samples_of
 from lightning_modules.generative.base import GenerativeModule
 from tests.support.games import keep_batches
 from tests.support.trainers import QUIET_TRAINER

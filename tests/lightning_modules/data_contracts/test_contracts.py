@@ -11,6 +11,7 @@ import datamodules
 from datamodules import Digits, LabelledTable, PlantedInteractions, PointClouds
 from lightning_modules import WGANGP, Classifier, MLPCritic, MLPGenerator
 from lightning_modules.core.module import AlternatingModule
+from lightning_modules.data_contracts.batches import samples_of
 from lightning_modules.data_contracts.contracts import (
     DESCRIPTIONS,
     HasPoints,
@@ -20,7 +21,6 @@ from lightning_modules.data_contracts.contracts import (
     RandomRows,
     SampleSource,
     check_kind,
-    samples_of,
 )
 from tests.support.shipped import METHODS, topic_of
 
