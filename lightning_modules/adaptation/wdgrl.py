@@ -16,6 +16,7 @@ from lightning_modules.core.lightning_internals import (
 from lightning_modules.core.optimisation import Learner, OptimizerSpec, check_specs
 from lightning_modules.core.penalty import GradientPenalty, check_penalised
 from lightning_modules.core.validation import check_at_least
+from lightning_modules.data_contracts.batches import domains_of
 from lightning_modules.data_contracts.sparse_rows import join
 from lightning_modules.functional import adversarial as F
 from lightning_modules.functional.lipschitz import penalising, scores_and_slopes
@@ -106,12 +107,13 @@ class WDGRL(AdaptationModule):
     @override
     def prepare(self, batch: Any) -> Features:
         """Features with their graph; those of the critic are kept beside them."""
+        batch = domains_of(batch)
         features = super().prepare(batch)
         source, labels, target = features
         both = torch.cat([source, target])
         if self._extractor_varies:
             with torch.no_grad(), evaluating(self.extractor):
-                both = self.features(join(batch[0], batch[-1]))
+                both = self.features(join(batch.source, batch.target))
         # half precision would lose the penalty
         both = both.detach().to(torch.promote_types(both.dtype, torch.float32))
         self._fixed = Features(both[: len(labels)], labels, both[len(labels) :])

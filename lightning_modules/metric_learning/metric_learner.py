@@ -116,8 +116,9 @@ class MetricLearner(AlternatingModule):
 
     def objective(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         """Loss of the batches (x, y) of all processes."""
-        x, labels = (joined_rows(part) for part in batch)
-        z = joined_rows(self(labelled_of(batch).x))
+        own = labelled_of(batch)
+        x, labels = (joined_rows(part) for part in own)
+        z = joined_rows(self(own.x))
         distances = self._pairwise_distances(z)
         loss = (
             self._lmnn(x, distances, labels)
