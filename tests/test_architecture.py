@@ -49,7 +49,7 @@ FOREIGN: Mapping[str, set[str]] = {
 """What files may ask objects of other libraries for by ``hasattr`` or ``getattr``."""
 LIMIT = 750
 TESTED_WITH: Mapping[str, Mapping[str, str]] = {
-    "wasserstein_critics/cli": {"continuation": "checkpoints"},
+    "wasserstein_critics/cli": {"continuation": "checkpoints", "flags": "checks"},
     "lightning_modules/adaptation": {
         **dict.fromkeys(("coral", "dann", "deep_jdot", "mmd", "source_only"), "base"),
         "scores": "evaluation",

@@ -140,7 +140,7 @@ def test_cold_start_items_are_ranked_on_request_and_harm_nobody() -> None:
     for which, sold in (("all", False), ("new", True)):
         asked = ["--ckpt_path", str(run / "checkpoints/last.ckpt"), *SHOP, *FEATURES]
         assert app.main(["predict", *asked, f"--data.predict_items={which}"]) == 0
-        (path,) = run.parent.glob("*/predictions/items.parquet")
+        (path,) = run.parent.rglob("predictions*/items.parquet")
         items = set(polars.read_parquet(path)["item"].to_list())
         assert (items <= new) == sold
         assert (items & new != set()) == sold

@@ -71,7 +71,7 @@ def _check_budget(trainer: Namespace) -> None:
 
 
 def _check_devices(trainer: Namespace) -> None:
-    """Refuse an impossible number of processes, where there are no devices to name."""
+    """On a CPU, refuse all but a number of processes or ``auto``."""
     devices = trainer.devices
     on_cpu = trainer.accelerator == "cpu"
     on_cpu |= trainer.accelerator == "auto" and not has_gpu()

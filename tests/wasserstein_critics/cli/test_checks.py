@@ -1,10 +1,13 @@
 import inspect
 import re
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from jsonargparse import dict_to_namespace
+from lightning.pytorch import Trainer
 
 import callbacks
 import datamodules
@@ -18,6 +21,8 @@ from tests.support.command_line import (
     each_of,
     traces,
 )
+from wasserstein_critics.cli.errors import UsageError
+from wasserstein_critics.cli.flags import check_values
 
 pytestmark = QUIET
 
@@ -166,6 +171,19 @@ def test_a_value_out_of_range_ends_in_one_sentence_and_leaves_nothing(
     assert code == 2
     assert re.search(says.replace("(8)", r"\(8\)"), sentence)
     assert traces() == []
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_devices_are_numbered_where_there_are_some(
+    there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wasserstein_critics.cli.flags.has_gpu", lambda: there)
+    flags = dict.fromkeys(inspect.signature(Trainer).parameters, 1)
+    trainer = flags | {"accelerator": "auto", "devices": "-1"}
+    config = dict_to_namespace({"seed_everything": 0, "trainer": trainer})
+    refused = pytest.raises(UsageError, match=r"trainer\.devices on a CPU must be")
+    with nullcontext() if there else refused:
+        check_values(config, "fit")
 
 
 SEEDED = [
