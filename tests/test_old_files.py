@@ -33,6 +33,8 @@ EXPORTED = [
 pytestmark = pytest.mark.filterwarnings(
     # these fits have nothing to validate
     "ignore:You defined a `validation_step` but have no `val_dataloader`",
+    # of these runs only the last checkpoint was kept
+    "ignore:best-.*, the best checkpoint until now",
 )
 
 

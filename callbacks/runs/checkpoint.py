@@ -3,13 +3,13 @@
 import os
 import shutil
 import time
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from weakref import proxy
 
 from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, tensor
 from typing_extensions import override
 
@@ -49,7 +49,8 @@ class Checkpoint(OpenCheckpoint):
     """
 
     _steps = 0
-    _source: Path | None = None  # where the checkpoint lies to go on from
+    _source: Path | None = None  # where the checkpoint lies that is loaded
+    _goes_on = False  # training does, from that checkpoint
     _after_validation = False
     _ranking_due = False
     _validated = False  # since the last batch
@@ -61,6 +62,7 @@ class Checkpoint(OpenCheckpoint):
         """Remember where the checkpoint lies: `load_state_dict` comes next."""
         path = Path(trainer.ckpt_path or "")
         self._source = path.parent if self.is_local and path.is_file() else None
+        self._goes_on = is_fitting(trainer)
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -178,12 +180,12 @@ class Checkpoint(OpenCheckpoint):
         """
         best, here = state["best_model_path"], Path(str(self.dirpath))
         if best and not (source / Path(best).name).is_file():
-            if (score := state["best_model_score"]) is not None:
-                warnings.warn(
+            score = state["best_model_score"]
+            if self._goes_on and score is not None:
+                rank_zero_warn(
                     f"{Path(best).name}, the best checkpoint until now ({self.monitor} "
                     f"{float(score):.6g}), is not in '{source}': the best of this run "
-                    "is looked for from here on.",
-                    stacklevel=2,
+                    "is looked for from here on."
                 )
             best = ""
         kept = {

@@ -65,6 +65,7 @@ class RunConfig(SaveConfigCallback):
     run_folder: Path | None = None
     _rows: int | None = None
     _start = 0.0
+    _session: Mapping[str, Any] = {}
 
     def __init__(
         self,
@@ -73,7 +74,6 @@ class RunConfig(SaveConfigCallback):
         config_filename: str = "config.yaml",
     ) -> None:
         super().__init__(parser, config, config_filename)
-        self._session: dict[str, Any] = {}
 
     @property
     def resolved(self) -> dict[str, Any]:
@@ -135,7 +135,8 @@ class RunConfig(SaveConfigCallback):
             sys.stderr.write(f"run: {nothing_to_do(trainer)}\n")
             return
         seconds = time.monotonic() - self._start
-        self._session |= {
+        self._session = {
+            **self._session,
             "last_step": trainer.global_step,
             "seconds": round(seconds, 3),
             "best": best_checkpoints(trainer, folder),
@@ -223,10 +224,11 @@ def ending(session: Mapping[str, Any]) -> str:
 
 def nothing_to_do(trainer: Trainer) -> str:
     """Why a fit made no step, in a sentence."""
-    limit = "max_steps" if trainer.max_steps > 0 else "max_epochs"
+    steps = trainer.max_steps, "max_steps"
+    limit, name = steps if trainer.max_steps > 0 else (trainer.max_epochs, "max_epochs")
     return (
         f"nothing was trained, for the checkpoint is of step {trainer.global_step} and "
-        f"trainer.{limit} is {getattr(trainer, limit)}: raise it to go on."
+        f"trainer.{name} is {limit}: raise it to go on."
     )
 
 

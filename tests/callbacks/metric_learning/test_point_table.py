@@ -87,7 +87,7 @@ def test_predict_from_the_command_line_writes_the_points(
     config = repository / "configs/metric_learner/wine.yaml"
     words = ["--config", str(config), "--trainer.default_root_dir", str(tmp_path)]
     assert app.main(["predict", *words, "--trainer.logger", "false"]) == 0
-    table = read(tmp_path / "predictions/points.parquet")
+    table = read(tmp_path / "version_0/predictions/points.parquet")
     assert table.columns == ["row", *(f"z_{i}" for i in range(13))]
     assert len(table) == 36
 
