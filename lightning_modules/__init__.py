@@ -6,6 +6,7 @@ from lightning_modules.adaptation.deep_jdot import DeepJDOT
 from lightning_modules.adaptation.mmd import MMD
 from lightning_modules.adaptation.source_only import SourceOnly
 from lightning_modules.adaptation.wdgrl import WDGRL
+from lightning_modules.core.lightning_internals import silence_tips
 from lightning_modules.core.recipe import load_network, remembers, save_network
 from lightning_modules.generative.gan import GAN
 from lightning_modules.generative.wgan import WGAN
@@ -45,6 +46,8 @@ from lightning_modules.recommendation.implicit_baselines import (
 from lightning_modules.recommendation.popularity import Popularity
 from lightning_modules.recommendation.smooth_cml import SmoothCML
 from lightning_modules.recommendation.warp import WARP
+
+silence_tips()
 
 __all__ = [
     "BPR",

@@ -8,6 +8,7 @@ tested in the same place: ``nn.Module.to`` goes through ``_apply`` (metrics.feat
 and torch is compiling only once ``torch._dynamo`` is loaded (functional.lipschitz).
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,6 +80,12 @@ def attached_trainer(module: pl.LightningModule) -> pl.Trainer | None:
 def real_loggers(trainer: pl.Trainer) -> list[Logger]:
     """The loggers, without the one that stands in for none under ``fast_dev_run``."""
     return [one for one in trainer.loggers if not isinstance(one, DummyLogger)]
+
+
+def silence_tips() -> None:
+    """Keep Lightning from advertising other packages whenever a trainer is made."""
+    logger = logging.getLogger("lightning.pytorch.utilities.rank_zero")
+    logger.addFilter(lambda record: "💡" not in record.getMessage())
 
 
 def set_logger_step(trainer: pl.Trainer, step: int) -> None:

@@ -4,7 +4,6 @@ python train.py fit --config configs/wgan_gp/digits.yaml
 python train.py predict --config configs/wgan_gp/digits.yaml --ckpt_path last.ckpt
 """
 
-import logging
 import os
 import sys
 import warnings
@@ -125,13 +124,6 @@ def silence() -> None:
         "(?s).*Grad strides do not match bucket.*",  # copies, harmless
     ):
         warnings.filterwarnings("ignore", message)
-    logger = logging.getLogger("lightning.pytorch.utilities.rank_zero")
-    logger.addFilter(is_not_tip)
-
-
-def is_not_tip(record: logging.LogRecord) -> bool:
-    """False for Lightning's tips to install something else."""
-    return "💡" not in record.getMessage()
 
 
 def command_line(

@@ -407,6 +407,14 @@ def test_a_state_key_tells_settings_apart() -> None:
         assert all(key.startswith("Watch") for key in keys)
 
 
+def test_a_trainer_gives_no_tips(caplog: pytest.LogCaptureFixture) -> None:
+    with register(internals.silence_tips, "lightning_modules/__init__.py"):
+        caplog.set_level("INFO")
+        Trainer(**QUIET_TRAINER)
+        assert "GPU available" in caplog.text
+        assert "Tip" not in caplog.text
+
+
 def test_the_step_of_the_loggers_can_be_set(tmp_path: Path) -> None:
     class Stepped(BoringModel):
         def on_train_batch_end(self, *_: Any) -> None:
