@@ -1,6 +1,7 @@
 """Interactions of users and items from a file of the user's own."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -44,7 +45,8 @@ class Interactions(SplitTable):
             ``keep_cold_items``, and features of items that have no row are 0.
         name_column: Column of the items' names for display, in ``features``, or in
             ``path`` without that; None shows ids.
-        feature_columns: Columns of features; None takes all others of ``features``.
+        feature_columns: Columns of features; None takes all others of ``features``, but
+            for text of which nearly every value is of one item only.
         normalise: What is done with features, see `fit_scaling`.
         keep_cold_items: Whether items of ``features`` that are in no pair are kept,
             for models that place them by their features.
@@ -126,7 +128,9 @@ class Interactions(SplitTable):
         """The pairs, with cold-start items where they are kept, and the catalogue."""
         if self.keep_cold_items and self.item_table:
             table = table.with_more_items(self.item_table.ids(table.item_ids))
-        return table, catalogue_of(table, self.item_table)
+        quiet = not self._is_first_process
+        items = self.item_table and replace(self.item_table, quiet=quiet)
+        return table, catalogue_of(table, items)
 
     def _item_table(
         self,

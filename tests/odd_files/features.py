@@ -2,10 +2,13 @@
 
 import io
 from collections.abc import Callable
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
 
 import h5py
 import numpy as np
+import polars as pl
 
 from tests.odd_files.odd_file import OddFile
 
@@ -134,3 +137,127 @@ MAGNITUDES = [
     OddFile("wide.npz", _npz(x=1e6 * X + 0.1), ((1e6 * X + 0.1).tolist(), None)),
 ]
 FEATURES = [*TEXTS, *MATLAB, *LINKS, *MAGNITUDES]
+
+
+def items(**columns: Any) -> bytes:
+    """A Parquet table of the items a, b and c, unless it names others."""
+    buffer = io.BytesIO()
+    pl.DataFrame({"item": ["a", "b", "c"]} | columns).write_parquet(buffer)
+    return buffer.getvalue()
+
+
+def column(name: str, *values: Any, kind: Any = None, **expected: Any) -> OddFile:
+    """A column ``x`` of the items a, b and c, and what it is expected to become."""
+    x = pl.Series(values, dtype=kind)
+    return OddFile(f"{name}.parquet", items(x=x), **expected)
+
+
+def one_hot(*rows: str) -> tuple[list[str], list[list[float]]]:
+    """Names and rows of the words a and b."""
+    return ["x=a", "x=b"], [[float(w in row) for w in "ab"] for row in rows]
+
+
+def _vector(*rows: list[float]) -> tuple[list[str], list[list[float]]]:
+    return [f"x[{i}]" for i in range(len(rows[0]))], [*rows]
+
+
+PAIR = pl.Array(pl.Float32, 2)
+NOON = datetime(1970, 1, 2, 12, tzinfo=UTC)
+ITEM_COLUMNS = [
+    column("genres", ["a", "b"], ["b"], [], expected=one_hot("ab", "b", "")),
+    column(
+        "missing_genres",
+        ["a", None, ""],
+        None,
+        ["b", "b"],
+        expected=one_hot("a", "", "b"),
+    ),
+    column(
+        "kinds",
+        ["a"],
+        ["b"],
+        ["b"],
+        kind=pl.List(pl.Categorical),
+        expected=one_hot(*"abb"),
+    ),
+    column("kind", *"aba", kind=pl.Categorical, expected=one_hot(*"aba")),
+    column("choice", *"aba", kind=pl.Enum(["b", "a"]), expected=one_hot(*"aba")),
+    column(
+        "tags", [7, 12], [7], [], expected=(["x=12", "x=7"], [[1, 1], [0, 1], [0, 0]])
+    ),
+    column(
+        "words",
+        *[["a", "b"]] * 3,
+        kind=pl.Array(pl.String, 2),
+        expected=one_hot(*["ab"] * 3),
+    ),
+    column(
+        "vectors",
+        [1, 2],
+        [3, 4],
+        [5, 6],
+        kind=PAIR,
+        expected=_vector([1, 2], [3, 4], [5, 6]),
+    ),
+    column("fractions", [0.5], [1.0], [2.0], expected=(["x"], [[0.5], [1], [2]])),
+    column(
+        "ambiguous",
+        [1, 2],
+        [3, 4],
+        [5, 6],
+        error="lists of 2 whole numbers each, which may",
+    ),
+    column(
+        "ragged",
+        [0.5],
+        [1.0, 2.0],
+        [3.0],
+        error="lists of numbers of different lengths",
+    ),
+    column(
+        "nested",
+        [["a"]],
+        [["b"]],
+        [["c"]],
+        error=r"holds lists of List\(String\), which",
+    ),
+    column(
+        "hollow",
+        [1, 2],
+        None,
+        [3, 4],
+        kind=PAIR,
+        error="item 'b' has no 'x', nor have 1",
+    ),
+    column(
+        "holed", [1, 2], [3, None], [5, 6], kind=PAIR, error="item 'b' has no 'x', nor"
+    ),
+    column(
+        "prices",
+        *map(Decimal, ["1.25", "0", "7"]),
+        expected=(["x"], [[1.25], [0], [7]]),
+    ),
+    column(
+        "lengths",
+        *(timedelta(hours=12 * n) for n in range(3)),
+        expected=(["x"], [[0], [0.5], [1]]),
+    ),
+    column(
+        "dates",
+        *(date(1970, 1, n) for n in (1, 2, 9)),
+        expected=(["x"], [[0], [1], [8]]),
+    ),
+    column("moments", NOON, NOON, NOON, expected=(["x"], [[1.5]] * 3)),
+    column("clock", time(0), time(6), time(12), expected=(["x"], [[0], [0.25], [0.5]])),
+    column("truth", True, False, True, expected=(["x"], [[1], [0], [1]])),
+    column("bytes", b"a", b"b", b"a", error="'x' holds Binary, which are no features"),
+    column(
+        "records", *[{"a": 1}] * 3, error="'x' holds Struct.*, which are no features"
+    ),
+    column(
+        "empty", None, None, None, error=r"no column of features but 'x' \(it is empty"
+    ),
+    column(
+        "far", 1e9, 1e9 + 7, 1e9 + 14, error=r"has a column \('x', from 1000000000 to"
+    ),
+]

@@ -1,5 +1,6 @@
 """Names and features of items, from a table with a row for each."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,19 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from datamodules.readers.features.arrays import as_rows
-from datamodules.readers.features.scaling import DENSE, Normalisation, fit_scaling
+from datamodules.readers.features.scaling import (
+    DENSE,
+    Normalisation,
+    fit_scaling,
+    precision,
+)
+from datamodules.readers.tables.item_columns import (
+    Block,
+    named,
+    numbers,
+    why_no_category,
+    words,
+)
 from datamodules.readers.tables.pair_columns import clean_ids
 from datamodules.readers.tables.pair_table import numbered
 from datamodules.readers.tables.table import Table
@@ -23,10 +36,12 @@ WIDE, FILLED = 100, 0.1  # wider, and with a smaller share of entries, is held s
 class ItemTable:
     """Ids, names and features of items in the columns of a table.
 
-    A column of numbers, or mostly of numbers, is a feature. One of text is split
-    at ``|``, and each word that occurs is a feature, 1 for the items that have it.
-    Matrices of more than 100 columns are held sparse where less than a tenth of the
-    entries is not 0.
+    A column of numbers, or mostly of numbers, is a feature; dates and times are days.
+    Arrays, and lists of fractions, are vectors of features. Text is split at ``|``, and
+    each word that occurs, or stands in a list, is a feature, 1 for the items that have
+    it. A column whose words nearly all occur once is no category: it is left out with a
+    warning, unless ``feature_columns`` names it. Matrices of more than 100 columns are
+    held sparse where less than a tenth of the entries is not 0.
 
     Args:
         table: A row for each item.
@@ -35,6 +50,7 @@ class ItemTable:
         feature_columns: Columns of features; None takes all others.
         normalise: See `fit_scaling`.
         once: Whether an item may have one row only; otherwise its first counts.
+        quiet: No warnings, as in all processes but the first.
     """
 
     table: Table
@@ -43,6 +59,7 @@ class ItemTable:
     feature_columns: Sequence[str] | None = None
     normalise: Normalisation = "none"
     once: bool = True
+    quiet: bool = False
 
     def read(
         self, item_ids: pl.Series
@@ -53,7 +70,8 @@ class ItemTable:
         its features are 0.
 
         Raises:
-            ValueError: An item has two rows, none has one, or an entry is missing.
+            ValueError: An item has two rows, none has one, an entry is missing, or a
+                column can't be a feature.
         """
         columns_of_features = self._wanted()
         names = [self.name_column] if self.name_column else []
@@ -64,10 +82,10 @@ class ItemTable:
         shown = self._names(frame, rows, item_ids) if self.name_column else ()
         if not columns_of_features:
             return shown, None, ()
-        blocks = [self._features(frame, column) for column in columns_of_features]
+        blocks = self._blocks(frame, columns_of_features)
         joined = sparse.csr_array(sparse.hstack([block for block, _ in blocks]))
-        features = self._scaled(joined)
         columns = [name for _, named in blocks for name in named]
+        features = self._scaled(joined, columns)
         return shown, _spread(features, rows, len(item_ids)), columns
 
     def ids(self, like: pl.Series) -> pl.Series:
@@ -124,55 +142,55 @@ class ItemTable:
             names[row] = names[row] if name is None else name
         return names
 
-    def _features(
-        self, frame: pl.DataFrame, name: str
-    ) -> tuple[sparse.csr_array, list[str]]:
-        """The features in one column, (n, width), and their names."""
-        numbers = _numbers(frame[name])
-        if numbers is None:
-            return words(frame[name])
-        if numbers.null_count():
-            item = frame[self.id_column][numbers.is_null().arg_max() or 0]
+    def _blocks(self, frame: pl.DataFrame, columns: Sequence[str]) -> list[Block]:
+        """Features of the columns, without those that are no category."""
+        blocks, left_out = [], {}
+        for name in columns:
+            values = self._numbers(frame, name)
+            block = words(frame[name]) if values is None else named(values, name)
+            why = why_no_category(block) if values is None else None
+            if why and self.feature_columns is None:
+                left_out[name] = why
+            else:
+                blocks.append(block)
+        reasons = ", ".join(f"'{name}' ({why})" for name, why in left_out.items())
+        if not blocks:
+            raise ValueError(
+                f"{self.table.named} has no column of features but {reasons}; name "
+                "those to be used in data.feature_columns."
+            )
+        if left_out and not self.quiet:
+            warnings.warn(
+                f"{self.table.named}: left out {reasons}; name columns to be used in "
+                "data.feature_columns.",
+                stacklevel=2,
+            )
+        return blocks
+
+    def _numbers(self, frame: pl.DataFrame, name: str) -> NDArray[np.float64] | None:
+        """A column of numbers (n, width), none missing; None is one of words."""
+        try:
+            values = numbers(frame[name])
+        except ValueError as error:
+            raise ValueError(
+                f"{self.table.named}: '{name}' {error} (data.feature_columns)."
+            ) from None
+        missing = np.isnan(values).any(1) if values is not None else np.zeros(1, bool)
+        if missing.any():
+            item = frame[self.id_column][int(missing.argmax())]
             raise ValueError(
                 f"{self.table.named}: the item '{item}' has no '{name}', nor have "
-                f"{numbers.null_count()} in all; fill them in, or leave the column out "
+                f"{missing.sum()} in all; fill them in, or leave the column out "
                 "(data.feature_columns)."
             )
-        return sparse.csr_array(numbers.to_numpy()[:, None]), [name]
+        return values
 
-    def _scaled(self, matrix: sparse.csr_array) -> Rows:
+    def _scaled(self, matrix: sparse.csr_array, names: Sequence[str]) -> Rows:
         wide = matrix.shape[1] > WIDE and self.normalise not in DENSE
         is_sparse = wide and matrix.nnz < FILLED * np.prod(matrix.shape)
-        rows = as_rows(self.table.named, matrix if is_sparse else matrix.toarray())
+        array = matrix if is_sparse else matrix.toarray()
+        rows = as_rows(self.table.named, array, precision(self.normalise), names)
         return fit_scaling(self.normalise, rows)(rows)
-
-
-def _numbers(column: pl.Series) -> pl.Series | None:
-    """A column of numbers, of which some may be null; None is one of words."""
-    if column.dtype.is_numeric() or column.dtype == pl.Boolean:
-        return column.cast(pl.Float64).fill_nan(None)
-    text = column.cast(pl.String).str.strip_chars()
-    numbers = text.cast(pl.Float64, strict=False)
-    mostly = 2 * numbers.count() > text.count()
-    return numbers.fill_nan(None) if mostly else None
-
-
-def words(column: pl.Series) -> tuple[sparse.csr_array, list[str]]:
-    """Which words, separated by ``|``, are in each entry: zeros and ones (n, width).
-
-    >>> matrix, names = words(pl.Series("genres", ["War|Drama", None, "War"]))
-    >>> names, matrix.toarray().tolist()
-    (['genres=Drama', 'genres=War'], [[1.0, 1.0], [0.0, 0.0], [0.0, 1.0]])
-    """
-    entries = pl.DataFrame({"word": column.cast(pl.String)}).with_row_index("row")
-    entries = entries.with_columns(pl.col("word").str.split("|")).explode("word")
-    entries = entries.with_columns(pl.col("word").str.strip_chars())
-    entries = entries.filter(pl.col("word").str.len_bytes() > 0).unique()
-    vocabulary = entries["word"].unique().sort()
-    place = entries["row"].to_numpy(), numbered(entries["word"], vocabulary).to_numpy()
-    ones = np.ones(len(entries), dtype=np.float32)
-    matrix = sparse.csr_array((ones, place), shape=(len(column), len(vocabulary)))
-    return matrix, [f"{column.name}={word}" for word in vocabulary]
 
 
 def _spread(features: Rows, rows: NDArray[np.int64], n_items: int) -> Rows:

@@ -23,8 +23,10 @@ def spoil(path: Path) -> None:
 
 def test_corrupt_files_are_skipped_with_a_warning_or_refused(root: Path) -> None:
     spoil(root / "dslr/mug/frame_2.png")
+    data = office(root)
     with pytest.warns(UserWarning, match=r"Skipped 1 files .*mug/frame_2\.png"):
-        assert len(parts(office(root)).target) == 2 * PER_CLASS - 1
+        assert len(parts(data).target) == 2 * PER_CLASS - 1
+    assert data.skipped_files == 1
     with pytest.raises(ValueError, match=r"data\.target: 1 of 12 .*mug/frame_2\.png"):
         office(root, on_corrupt="error").setup()
 

@@ -3,12 +3,20 @@
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 from datamodules import Interactions
+from datamodules.readers.tables.item_columns import words
+from datamodules.readers.tables.item_table import ItemTable
+from datamodules.readers.tables.table import Table
 from lightning_modules.data_contracts.sparse_rows import SparseRows
+from tests.odd_files.features import ITEM_COLUMNS, items
+from tests.odd_files.odd_file import OddFile
 from tests.support.pair_files import PARTS, interactions, pairs, written
 
 
@@ -142,3 +150,68 @@ def test_new_items_need_a_file_that_names_them(tmp_path: Path) -> None:
         interactions(path, keep_cold_items=True)
     with pytest.raises(ValueError, match=r"data.predict_items must be one of all, new"):
         interactions(path, predict_items="old")
+
+
+# Columns of all types -----------------------------------------------------------------
+
+
+def features(path: Path, n: int = 3, **options: Any) -> tuple[Any, list[list[float]]]:
+    """Names and rows of the features of the first n of the items a, b, ..."""
+    table = ItemTable(Table(path, "features"), "item", **options)
+    _, rows, names = table.read(pl.Series(list("abcdefghijklmnopqrst")[:n]))
+    assert isinstance(rows, Tensor)
+    assert rows.dtype == torch.float32
+    return names, rows.tolist()
+
+
+@pytest.mark.parametrize("odd", ITEM_COLUMNS, ids=lambda odd: odd.name)
+def test_an_odd_column_becomes_features_or_is_refused(
+    tmp_path: Path, odd: OddFile
+) -> None:
+    path = odd.write(tmp_path)
+    if odd.error is None:
+        assert features(path) == odd.expected
+        return
+    with pytest.raises(ValueError, match=odd.error) as error:
+        features(path)
+    assert str(error.value).startswith(f"data.features: {path}")
+    assert "\n" not in str(error.value)
+
+
+@settings(max_examples=40)
+@given(st.lists(st.lists(st.sampled_from(["War", "Drama", "", " "])), min_size=1))
+def test_a_list_in_a_typed_file_is_the_words_of_a_line(rows: list[list[str]]) -> None:
+    lists = pl.Series("genres", rows, dtype=pl.List(pl.String))
+    (one, names), (other, same) = words(lists), words(lists.list.join("|"))
+    assert names == same
+    assert one.toarray().tolist() == other.toarray().tolist()
+
+
+def test_twenty_times_stay_twenty_values_after_a_z_score(tmp_path: Path) -> None:
+    ids, times = list("abcdefghijklmnopqrst"), range(1_700_000_000, 1_700_000_800, 40)
+    path = tmp_path / "own.parquet"
+    path.write_bytes(items(item=ids, time=times))
+    _, rows = features(path, 20, normalise="zscore")
+    expected = torch.arange(20.0) - 9.5
+    expected /= expected.std(correction=0)
+    torch.testing.assert_close(torch.tensor(rows)[:, 0], expected)
+    with pytest.raises(ValueError, match=r"float32 can't .* set data.normalise to zsc"):
+        features(path, 20)
+
+
+def test_names_that_are_all_different_are_no_category_unless_they_are_asked_for(
+    tmp_path: Path,
+) -> None:
+    ids = list("abcdefghijklmnopqrst")
+    path = tmp_path / "own.parquet"
+    path.write_bytes(items(item=ids, title=[f"the {i}" for i in ids], x=range(20)))
+    says = r"left out 'title' \(nearly every value is of one item only\); name columns"
+    with pytest.warns(UserWarning, match=says):
+        assert features(path, 20)[0] == ["x"]
+    assert features(path, 20, quiet=True)[0] == ["x"]
+    assert len(features(path, 20, feature_columns=["title"])[0]) == 20
+    path.write_bytes(items(item=ids, title=ids))
+    with pytest.raises(ValueError, match=r"no column of features but 'title' .nearly"):
+        features(path, 20)
+    path.write_bytes(items(item=ids, maker=["a", "b"] * 10))
+    assert features(path, 20)[0] == ["maker=a", "maker=b"]
