@@ -100,5 +100,6 @@ def _check_networks(module: Adapts, rows: Rows) -> None:
 def _call_or_raise(call: Callable[[], Tensor], problem: str, hint: str) -> Tensor:
     try:
         return call()
-    except (RuntimeError, TypeError, AttributeError) as error:
-        raise ValueError(f"{problem}: {hint} fit ({error}).") from error
+    except (RuntimeError, TypeError, AttributeError, ValueError) as error:
+        why = str(error).rstrip(".")
+        raise ValueError(f"{problem}: {hint} fit ({why}).") from error

@@ -1,11 +1,12 @@
 """Schedule of alternating optimisation, and frozen networks."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from lightning_modules.core.validation import check_at_least
 
@@ -96,6 +97,41 @@ def evaluating(network: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes.items():
             module.training = training
+
+
+@torch.no_grad()
+def outputs_of_two(
+    network: nn.Module, shape: Sequence[int], device: torch.device
+) -> Tensor:
+    """What a network in eval mode makes of two samples of the data's shape.
+
+    Args:
+        network: Argument ``network`` of a method; maps samples (n, ...) to (n, ...).
+        shape: Shape of a sample.
+        device: Device of the weights.
+
+    Raises:
+        ValueError: It does not accept them, or makes no row of each.
+
+    >>> outputs_of_two(nn.Linear(5, 3), (5,), torch.device("cpu")).shape
+    torch.Size([2, 3])
+    """
+    written = f"[{','.join(map(str, shape))}]"
+    try:
+        with evaluating(network):
+            outputs: Tensor = network(torch.zeros(2, *shape, device=device))
+    except (RuntimeError, IndexError, TypeError, ValueError) as error:
+        why = " ".join(str(error).split()).rstrip(".")
+        raise ValueError(
+            f"The network does not accept the data's samples of shape {written}: set "
+            f"--model.network.shape {written} ({why})."
+        ) from error
+    if outputs.ndim != 2 or len(outputs) != 2:
+        raise ValueError(
+            f"The network makes {list(outputs.shape)} of two samples where two rows "
+            "[2, d] are required: end it in a linear layer."
+        )
+    return outputs
 
 
 def trainable(network: nn.Module) -> list[nn.Parameter]:

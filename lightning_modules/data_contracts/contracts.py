@@ -112,6 +112,13 @@ class SampleShape(Protocol):
 
 
 @runtime_checkable
+class CountedClasses(Protocol):
+    """Data with labels 0 ... num_classes - 1; None where that is not known."""
+
+    num_classes: int | None
+
+
+@runtime_checkable
 class SampleSource(Protocol):
     """Source of real samples, (n, *shape) on the model's scale, on the CPU."""
 

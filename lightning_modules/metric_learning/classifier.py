@@ -10,12 +10,13 @@ from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 from typing_extensions import override
 
-from lightning_modules.core.alternating import trainable
+from lightning_modules.core.alternating import outputs_of_two, trainable
 from lightning_modules.core.evaluation import Evaluator, Values
 from lightning_modules.core.module import AlternatingModule
 from lightning_modules.core.optimisation import Learner, OptimizerSpec
 from lightning_modules.core.validation import check_at_least, check_positive
 from lightning_modules.data_contracts.batches import labelled_of
+from lightning_modules.data_contracts.contracts import CountedClasses, SampleShape
 from lightning_modules.optim.schedules import OneCycle
 
 
@@ -83,7 +84,7 @@ class Classifier(AlternatingModule):
         check_at_least(2, n_classes=n_classes)
         super().__init__(ClassificationEvaluator(n_classes))
         self.save_hyperparameters()
-        self.network = network
+        self.network, self.n_classes = network, n_classes
         self.shift = shift
         self._optimizer_factory, self.clip_norm = optimizer, clip_norm
 
@@ -103,6 +104,24 @@ class Classifier(AlternatingModule):
             self.clip_norm,
         )
         return [Learner("network", self.objective, [spec], waits=True, counts=True)]
+
+    @override
+    def check_data(self, data: Any) -> None:
+        super().check_data(data)
+        n = self.n_classes
+        if isinstance(data, SampleShape):
+            logits = outputs_of_two(self.network, data.shape, self.device)
+            if logits.shape[1] != n:
+                raise ValueError(
+                    f"The network gives {logits.shape[1]} logits for {n} classes: set "
+                    f"--model.network.n_classes {n}, or model.n_classes."
+                )
+        if isinstance(data, CountedClasses) and (data.num_classes or 0) > n:
+            k = data.num_classes
+            raise ValueError(
+                f"model.n_classes is {n}, but the data has {k} classes: set "
+                f"--model.n_classes {k} --model.network.n_classes {k}."
+            )
 
     def objective(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         """Cross-entropy of the shifted batch."""

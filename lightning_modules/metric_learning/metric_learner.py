@@ -9,13 +9,18 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 from typing_extensions import override
 
+from lightning_modules.core.alternating import outputs_of_two
 from lightning_modules.core.distributed import joined_rows
 from lightning_modules.core.evaluation import Evaluator, Values
 from lightning_modules.core.module import AlternatingModule
 from lightning_modules.core.optimisation import Learner, OptimizerSpec
 from lightning_modules.core.validation import check_choice, check_positive
 from lightning_modules.data_contracts.batches import labelled_of
-from lightning_modules.data_contracts.contracts import DataKind, ReferenceRows
+from lightning_modules.data_contracts.contracts import (
+    DataKind,
+    ReferenceRows,
+    SampleShape,
+)
 from lightning_modules.functional import metric_learning as F
 from lightning_modules.functional.distance import cosine_distance, pairwise
 from lightning_modules.functional.mining import Mining, mine_triplets, pairs
@@ -113,6 +118,12 @@ class MetricLearner(AlternatingModule):
         weights = list(self.network.parameters())
         spec = OptimizerSpec("", weights, *self._factories)
         return [Learner("network", self.objective, [spec], waits=True, counts=True)]
+
+    @override
+    def check_data(self, data: Any) -> None:
+        super().check_data(data)
+        if isinstance(data, SampleShape):
+            outputs_of_two(self.network, data.shape, self.device)
 
     def objective(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         """Loss of the batches (x, y) of all processes."""

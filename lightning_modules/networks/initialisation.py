@@ -35,8 +35,7 @@ class RowLinear(nn.Module):
         if rows.shape[1] != len(self.weight):
             raise ValueError(
                 f"Samples of {rows.shape[1]} numbers don't fit a layer for "
-                f"{len(self.weight)}: set the shape of the network "
-                "(--model.extractor.shape) to the data's."
+                f"{len(self.weight)}: set the shape of the network to theirs."
             )
         if isinstance(rows, Tensor):
             return torch.addmm(self.bias, rows, self.weight)

@@ -145,7 +145,17 @@ class RankingEvaluator(Evaluator[Any]):
                 f"the data {data.n_users} and {data.n_items}: use the data that it was "
                 "trained on."
             )
+        self._check_width(self.sizes.width, width)
         self._check_fingerprints()
+
+    def _check_width(self, trained: int, found: int) -> None:
+        """Refuse other item features than the model was trained with."""
+        if self.ranks_cold_items and 0 < found != trained:
+            raise ValueError(
+                f"The model was trained with {trained} item features, but the data has "
+                f"{found}: use the same data.features and data.feature_columns, as in "
+                "its run's config.yaml."
+            )
 
     def _make(self, sizes: Sizes) -> None:
         self.sizes = sizes
@@ -187,6 +197,7 @@ class RankingEvaluator(Evaluator[Any]):
     def load(self, checkpoint: dict[str, Any]) -> None:
         if not self.n_items:
             self._make(Sizes(*checkpoint["sizes"]))
+        self._check_width(Sizes(*checkpoint["sizes"]).width, self.sizes.width)
         self._trained_on = checkpoint.get("trained_on", {})
         self._check_fingerprints()
 

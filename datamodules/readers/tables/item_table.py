@@ -137,7 +137,13 @@ class ItemTable:
         self, frame: pl.DataFrame, rows: NDArray[np.int64], item_ids: pl.Series
     ) -> list[str]:
         names: list[str] = item_ids.cast(pl.String).to_list()
-        written = frame[self.name_column].cast(pl.String).to_list()  # type: ignore[index]
+        column = frame[self.name_column or ""]
+        if column.dtype.is_nested():
+            raise ValueError(
+                f"{self.table.named}: '{column.name}' holds {column.dtype}, which "
+                "can't be names; choose another column (data.name_column)."
+            )
+        written = column.cast(pl.String).to_list()
         for row, name in zip(rows.tolist(), written, strict=True):
             names[row] = names[row] if name is None else name
         return names

@@ -39,6 +39,12 @@ def rows(n: int = 9) -> tuple[Tensor, Tensor]:
     return x, torch.arange(n) % 3
 
 
+def test_a_network_of_another_width_is_refused_by_the_option_that_fits_it() -> None:
+    says = r"shape \[4\]: set --model.network.shape \[4\] \(.*mat1"
+    with pytest.raises(ValueError, match=says):
+        trainer(max_steps=1).fit(MetricLearner(LinearMap((13,))), LabelledTable("iris"))
+
+
 def loss_of(module: MetricLearner) -> Tensor:
     return module.objective(rows())
 

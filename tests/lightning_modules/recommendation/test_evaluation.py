@@ -104,6 +104,20 @@ def test_data_without_the_features_of_the_model_is_refused(tmp_path: Path) -> No
         trainer().test(again, Given(train, test), verbose=False)
 
 
+def test_data_with_other_features_than_the_model_is_refused(tmp_path: Path) -> None:
+    model, given = CML(dim=3, feature_weight=0.5), featured()
+    trained(model, 2, given).save_checkpoint(tmp_path / "one.ckpt")
+    train, test, features = given.given
+    assert isinstance(features, torch.Tensor)
+    other = Given(train, test, features[:, :3])
+    again = CML.load_from_checkpoint(tmp_path / "one.ckpt", weights_only=True)
+    with pytest.raises(ValueError, match=r"trained with 4 item features.* has 3: use"):
+        trainer().test(again, other, verbose=False)
+    fresh, path = CML(dim=3, feature_weight=0.5), tmp_path / "one.ckpt"
+    with pytest.raises(ValueError, match=r"trained with 4 item features.* has 3: use"):
+        trainer().predict(fresh, other, ckpt_path=path, weights_only=True)
+
+
 @pytest.mark.parametrize("weight", [0.0, 0.5])
 def test_a_kept_model_is_asked_in_another_precision(
     weight: float, tmp_path: Path

@@ -125,6 +125,41 @@ MISTAKES: list[Mistake] = [
         "--model.network.shape [1,8,8] --model.optimizer Adam --model.optimizer.lr -1",
         ["model.optimizer", "learning rate", "-1.0"],
     ),
+    (
+        "samples of another width for a generator",
+        "--data Digits",
+        ["generator", "data has shape [1, 8, 8]", "model.generator's shape"],
+    ),
+    (
+        "rows of another width for a metric",
+        "--model MetricLearner --model.network LinearMap --model.network.shape [13] "
+        "--data LabelledTable --data.table iris",
+        ["samples of shape [4]", "set --model.network.shape [4]"],
+    ),
+    (
+        "rows of another width for an extractor",
+        DOMAINS.split("--data ")[0].replace("shape [2]", "shape [3]")
+        + "--data ShiftedBlobs",
+        ["extractor", "samples of shape [2]", "make the shape of model.extractor fit"],
+    ),
+    (
+        "images of another size for a classifier",
+        "--model Classifier --model.network ConvClassifier --data Digits "
+        "--model.network.shape [1,28,28]",
+        ["samples of shape [1,8,8]", "set --model.network.shape [1,8,8]"],
+    ),
+    (
+        "more classes than a classifier has",
+        "--model Classifier --model.network ConvClassifier --data Digits "
+        "--model.network.shape [1,8,8] --model.network.n_classes 4 --model.n_classes 4",
+        ["model.n_classes is 4", "the data has 10", "--model.network.n_classes 10"],
+    ),
+    (
+        "fewer logits than classes",
+        "--model Classifier --model.network ConvClassifier --data Digits "
+        "--model.network.shape [1,8,8] --model.network.n_classes 4",
+        ["gives 4 logits for 10 classes", "--model.network.n_classes 10"],
+    ),
     ("unknown strategy", "--trainer.strategy nonsense", ["strategy", "nonsense"]),
 ]
 

@@ -178,6 +178,13 @@ def test_an_odd_column_becomes_features_or_is_refused(
     assert "\n" not in str(error.value)
 
 
+def test_lists_are_no_names(tmp_path: Path) -> None:
+    path = tmp_path / "own.parquet"
+    path.write_bytes(items(title=[["a"], ["b"], ["c"]]))
+    with pytest.raises(ValueError, match=r"'title' holds List.String., which can't be"):
+        features(path, name_column="title")
+
+
 @settings(max_examples=40)
 @given(st.lists(st.lists(st.sampled_from(["War", "Drama", "", " "])), min_size=1))
 def test_a_list_in_a_typed_file_is_the_words_of_a_line(rows: list[list[str]]) -> None:
