@@ -26,6 +26,8 @@ class PlantedInteractions(InteractionData):
         n_taken: Items each user takes, at least 5.
         dim: Coordinates of the positions.
         reach: t, in units of the ball.
+        draw_order: Whether the items that were drawn first, which are nearer, are those
+            to train on, as in version 0.1, whose checkpoints need it.
         **options: Batches of `InteractionData`, except ``mask_val``, which is true.
 
     Attributes:
@@ -43,6 +45,7 @@ class PlantedInteractions(InteractionData):
         n_taken: int = 50,
         dim: int = 2,
         reach: float = 0.15,
+        draw_order: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(mask_val=True, **options)
@@ -52,6 +55,7 @@ class PlantedInteractions(InteractionData):
         check_positive(**{"data.reach": reach})
         self.sizes = (n_users, n_items)
         self.n_taken, self.dim, self.reach = n_taken, dim, reach
+        self.draw_order = draw_order
 
     @override
     def read(self) -> SplitPairs:
@@ -64,9 +68,9 @@ class PlantedInteractions(InteractionData):
         logits = (-squared / (2 * self.reach**2)).double()
         weights = (logits - logits.amax(1, keepdim=True)).exp().clamp_min(1e-30)
         items = torch.multinomial(weights, self.n_taken, generator=generator)
-        # The first that are drawn are nearer: the parts would not be alike.
-        order = torch.rand(items.shape, generator=generator).argsort(1)
-        items = items.gather(1, order)
+        if not self.draw_order:  # which would make the parts unlike each other
+            order = torch.rand(items.shape, generator=generator).argsort(1)
+            items = items.gather(1, order)
         fifth = self.n_taken // 5
         sizes = [self.n_taken - 2 * fifth, fifth, fifth]
         parts = torch.split(items, sizes, dim=1)

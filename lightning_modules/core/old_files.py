@@ -19,6 +19,14 @@ RETIRED = {
     "warmup",
 }
 """Options that methods without a critic or a warm-up had in 0.1, and did not use."""
+FORMER: Mapping[str, tuple[set[str], dict[str, Any]]] = {
+    "PlantedInteractions": (
+        {"n_users", "n_items", "n_taken", "dim", "reach", "seed", "num_workers"},
+        {"draw_order": True},
+    )
+}
+"""Data modules: arguments that all stand in a config which a run of 0.1 wrote, and new
+ones with the values that they had in effect then."""
 
 
 def upgraded(cls: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -43,6 +51,9 @@ def upgraded_config(node: Any) -> Any:
     if not isinstance(node, dict):
         return public_path(node) if isinstance(node, str) else node
     new = {key: upgraded_config(value) for key, value in node.items()}
+    written, former = FORMER.get(str(new.get("class_path")).split(".")[-1], (set(), {}))
+    if former and written <= (given := new.get("init_args") or {}).keys():
+        new["init_args"] = former | given
     cls, arguments = public_class(str(new.get("class_path"))), new.get("init_args")
     if cls is not None and isinstance(arguments, dict):
         unknown = RETIRED - accepted_names(cls)
