@@ -86,7 +86,7 @@ def test_other_subcommands_take_config_and_checkpoint(
 CASES: dict[str, tuple[type[pl.LightningModule], Callable[[Path], Any]]] = {
     "python-wgan_gp": (WGANGP, lambda _: PointClouds("ring8", batch_size=16)),
     "python-wdgrl": (WDGRL, lambda _: ShiftedBlobs(batch_size=16)),
-    "python-cml": (CML, lambda _: PlantedInteractions(batch_size=512)),
+    "python-cml": (CML, lambda _: PlantedInteractions(draw_order=True, batch_size=512)),
     "python-cml-features": (
         CML,
         lambda folder: Interactions(

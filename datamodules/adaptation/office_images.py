@@ -91,6 +91,7 @@ class OfficeImages(TwoDomains):
         val_share: float = 0.1,
         target_test_share: float = 0.0,
         on_corrupt: OnCorrupt = "skip",
+        *,
         white_level: int | None = None,
         **options: Any,
     ) -> None:
