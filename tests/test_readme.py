@@ -1,7 +1,12 @@
 """What the README says works."""
 
+import json
 import re
 import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
 from itertools import compress
 from pathlib import Path
 
@@ -11,6 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
+from callbacks.runs.wandb_run import finish_open_run
 from datamodules import MovieLens, PlantedInteractions
 from wasserstein_critics.cli import app
 
@@ -52,17 +58,6 @@ def test_the_quick_start_is_ten_lines() -> None:
     assert len([line for line in blocks("python")[0].splitlines() if line]) <= 10
 
 
-@pytest.mark.parametrize("command", commands())
-def test_every_command_is_understood(
-    command: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(REPOSITORY)  # nothing is written: the config is printed
-    subcommand, *words = shlex.split(command)
-    with pytest.raises(SystemExit) as end:
-        app.main([subcommand, *words, "--print_config"])
-    assert end.value.code in (0, None)
-
-
 def write_two_domains() -> None:
     """Images and features as the README names them."""
     random = np.random.default_rng(0)
@@ -77,21 +72,71 @@ def write_two_domains() -> None:
         np.savez(f"{domain}.npz", x=x, y=np.arange(36) % 3)
 
 
-@pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
-def test_domain_adaptation_runs_as_written() -> None:
+def script() -> Iterator[list[str]]:
+    """The words of each line of the README's shell commands."""
+    run = ""
+    for line in "".join(blocks("bash")).splitlines():
+        words = shlex.split(line.replace("$RUN", run), comments=True)
+        if words[0].startswith("RUN="):
+            run = words.pop(0).removeprefix("RUN=")
+        elif words[0] == "WANDB_MODE=offline":  # as every test has it
+            words.pop(0)
+        if words:
+            yield words
+
+
+def execute(words: list[str]) -> None:
+    """Run one command; training is cut short, and goes on for two steps."""
+    match words:
+        case ["python", "train.py", subcommand, *options]:
+            steps = 4 if "--ckpt_path" in options else 2
+            short = ["--trainer.enable_progress_bar=false"]
+            short += [f"--trainer.max_steps={steps}"] if subcommand == "fit" else []
+            short += ["--data.batch_size=8"] if "ImageFolder" in options else []
+            assert app.main([subcommand, *options, *short]) == 0, words
+        case ["wandb", "leet", "inspect", *options]:
+            finish_open_run()
+            command = [sys.executable, "-m", "wandb", "leet", "inspect", *options]
+            done = subprocess.run(command, capture_output=True, timeout=60, check=True)
+            assert "val/sliced_wasserstein" in json.loads(done.stdout)["summary"]
+        case ["wandb", "leet" | "sync", path]:  # a terminal; an upload
+            assert list(Path().glob(path)), words
+        case _:
+            assert words[0] == "make", words  # see below
+
+
+FOLDER = "wgan_gp-digits/version_0"
+WRITTEN = (
+    f"{FOLDER}/config.yaml",
+    f"{FOLDER}/run.json",
+    f"{FOLDER}/metrics.csv",
+    f"{FOLDER}/generator.safetensors",
+    f"{FOLDER}/checkpoints/last.ckpt",
+    f"{FOLDER}/checkpoints/last-previous.ckpt",
+    f"{FOLDER}/test-last/metrics.csv",
+    f"{FOLDER}/predict-last/predictions/samples.pt",
+    f"{FOLDER}/predict-last/predictions/samples.npz",
+    f"{FOLDER}/predict-last/predictions/*/*.png",
+    "wdgrl-digits_shift/version_0/images/features/*.png",
+    "wdgrl-digits_shift/version_0/predict-last/predictions/labels.csv",
+    "cml-planted/version_0/predict-last/predictions/items.parquet",
+    "wgan_gp-ring8/version_0/wandb/offline-run-*/*.wandb",
+)
+
+
+def test_all_commands_run_as_written_and_what_they_name_is_there() -> None:
     Path("configs").symlink_to(REPOSITORY / "configs")
     write_two_domains()
-    part = README.split("**Domain adaptation**")[1].split("**Metric learning**")[0]
-    short = ["--trainer.max_steps=2", "--trainer.val_check_interval=2"]
-    lines = [line for line in part.splitlines() if line.startswith("python train.py")]
-    assert len(lines) == 4
-    (run,) = re.findall(r"^RUN=(.*)$", part, re.MULTILINE)
-    for line in lines:
-        _, _, subcommand, *words = shlex.split(line.replace("$RUN", run), comments=True)
-        options = [*short, "--trainer.enable_progress_bar=false"]
-        assert app.main([subcommand, *words, *options]) == 0, line
-    assert list(Path(run).glob("images/features/*.png"))
-    assert list(Path(run).parent.glob("*/predictions/labels.csv"))
+    shutil.copytree("my_folder/photos/bike", "my_images")
+    write_shop()
+    before = {path.name for path in Path().iterdir()}
+    for words in script():
+        execute(words)
+    assert {path.name for path in Path().iterdir()} - before == {"runs"}
+    for name in WRITTEN:
+        assert list(Path("runs").glob(name)), name
+    told = json.loads(Path("runs/wgan_gp-digits/version_0/run.json").read_text())
+    assert (told["first_step"], told["last_step"]) == (2, 4)
 
 
 SHOP = shlex.split(next(line for line in commands() if "orders.csv" in line))[1:]
@@ -140,7 +185,7 @@ def test_cold_start_items_are_ranked_on_request_and_harm_nobody() -> None:
     for which, sold in (("all", False), ("new", True)):
         asked = ["--ckpt_path", str(run / "checkpoints/last.ckpt"), *SHOP, *FEATURES]
         assert app.main(["predict", *asked, f"--data.predict_items={which}"]) == 0
-        (path,) = run.parent.rglob("predictions*/items.parquet")
+        (path,) = run.glob("predict-*/predictions/items.parquet")
         items = set(polars.read_parquet(path)["item"].to_list())
         assert (items <= new) == sold
         assert (items & new != set()) == sold

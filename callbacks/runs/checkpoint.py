@@ -93,6 +93,7 @@ class Checkpoint(OpenCheckpoint):
         if due or self._is_last_step(trainer):
             if validation_follows(trainer):
                 self._after_validation = True
+                self._ranking_due |= self.monitor is not None  # also the last step
             else:
                 self._save(trainer)
 

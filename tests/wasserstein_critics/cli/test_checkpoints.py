@@ -267,7 +267,8 @@ def test_budget_logging_and_callbacks_of_a_run_may_change(
 def test_a_file_in_a_directory_that_was_moved_is_the_same() -> None:
     def changes(here: str, there: str) -> list[Any]:
         data = {"class_path": "Interactions", "init_args": {"path": here}}
-        config = Namespace(model=Namespace(class_path="CML"), data=Namespace(data))
+        config = Namespace()  # type: ignore[no-untyped-call, unused-ignore]
+        config.model, config.data = {"class_path": "CML"}, data
         init_args = {"path": there, "root": "elsewhere"}
         settings = {"data": {"class_path": "Interactions", "init_args": init_args}}
         return list(changed_settings(config, {"run": {"settings": settings}}, {}))

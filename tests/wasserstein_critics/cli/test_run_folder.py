@@ -62,11 +62,16 @@ class Killer(Callback):
 
 def validated(**trainer: Any) -> Path:
     """A config whose runs of 8 steps are validated after every second."""
-    intervals = {"val_check_interval": 4, "check_val_every_n_epoch": None}
-    steps = {"max_steps": 8, "max_epochs": -1, "log_every_n_steps": 1}
-    quiet = {"num_sanity_val_steps": 0}
-    config = tiny(**intervals, **steps, **quiet, **{"callbacks": [BEST]} | trainer)
-    return write(config, Path("validated.yaml"))
+    settings: dict[str, Any] = {
+        "max_steps": 8,
+        "max_epochs": -1,
+        "val_check_interval": 4,
+        "check_val_every_n_epoch": None,
+        "num_sanity_val_steps": 0,
+        "log_every_n_steps": 1,
+        "callbacks": [BEST],
+    }
+    return write(tiny(**settings | trainer), Path("validated.yaml"))
 
 
 def fit(*words: str | Path, kill: int = 0) -> app.CLI:
