@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Literal, get_args
 
+from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from lightning_modules.core.lightning_internals import mixes_rows
 from lightning_modules.core.random import RandomStream
@@ -53,9 +55,14 @@ class GradientPenalty:
         norm_order: Order p of the gradient's norm: 2, any p >= 1, or ``inf``.
         every: Apply the penalty on every k-th critic update only, with k times the
             weight (lazy regularisation, Karras et al. 2020, arXiv:1912.04958).
+        rescale: Multiply the critic's learning rate by c = k / (k + 1) and raise its
+            betas to the power c, as that paper's appendix B does. There the penalty is
+            an update of its own, so that k updates become k + 1; here it is a part of
+            every k-th, and their number stays.
 
     Raises:
-        ValueError: If an argument is out of its range, named as the methods' argument.
+        ValueError: If an argument is out of its range, named as the methods' argument,
+            or ``rescale`` is set while every update is penalised.
 
     >>> import torch
     >>> penalty = GradientPenalty(slope=1.0)
@@ -72,14 +79,28 @@ class GradientPenalty:
         one_sided: bool = False,
         norm_order: float = 2.0,
         every: int = 1,
+        rescale: bool = False,
     ) -> None:
         check_nonnegative(penalty_weight=weight, slope=slope)
         check_choice("penalty_where", where, get_args(Where))
         check_at_least(1, penalty_every=every)
         if not norm_order >= 1:
             raise ValueError(f"norm_order must be at least 1, got {norm_order}.")
-        self.weight, self.where, self.every = weight, where, every
+        if rescale and every == 1:
+            raise ValueError(
+                "penalty_rescale is for a penalty on every k-th critic update: set "
+                "penalty_every above 1, or remove penalty_rescale."
+            )
+        self.weight, self.where = weight, where
+        self.every, self.rescale = every, rescale
         self.slope, self.one_sided, self.norm_order = slope, one_sided, norm_order
+
+    def rescaled(self, factory: OptimizerCallable) -> OptimizerCallable:
+        """Factory of the critic's optimizer, with ``rescale`` if that is set."""
+        if not self.rescale:
+            return factory
+        share = self.every / (self.every + 1)
+        return lambda parameters: _rescaled(factory(parameters), share)
 
     def due(self, update: int) -> bool:
         """Whether an update of the critic, numbered from 1, is penalised."""
@@ -120,6 +141,19 @@ class GradientPenalty:
     def added_to(self, loss: Tensor, penalty: Tensor) -> Tensor:
         """The critic's loss plus the weighted penalty."""
         return loss + self.weight * self.every * penalty
+
+
+def _rescaled(optimizer: Optimizer, share: float) -> Optimizer:
+    for group in optimizer.param_groups:
+        if "betas" not in group:
+            raise ValueError(
+                "penalty_rescale changes Adam's betas, which "
+                f"{type(optimizer).__name__} lacks: set critic_optimizer to WGANGPAdam "
+                "or another Adam, or remove penalty_rescale."
+            )
+        group["lr"] *= share
+        group["betas"] = tuple(beta**share for beta in group["betas"])
+    return optimizer
 
 
 def check_penalised(critic: nn.Module) -> None:

@@ -106,6 +106,8 @@ class GenerativeModule(AlternatingModule):
         """
         check_penalised(self.critic)
         self.penalty = penalty
+        optimizer = penalty.rescaled(self.critic_spec.optimizer)
+        self.critic_spec = self.critic_spec._replace(optimizer=optimizer)
 
     # What a method defines ----------------------------------------------------------
 

@@ -31,6 +31,8 @@ class GAN(GenerativeModule):
         penalty_where: Points at which the slope is penalised, see `GradientPenalty`.
         slope: Target of the gradient's norm.
         penalty_every: Apply it on every k-th discriminator update only.
+        penalty_rescale: Rescale the discriminator's Adam to that, see
+            `GradientPenalty`.
         **options: Schedules and gradient clipping of `GenerativeModule`.
 
     Example:
@@ -51,6 +53,7 @@ class GAN(GenerativeModule):
         penalty_where: Where = "data",
         slope: float = 0.0,
         penalty_every: int = 1,
+        penalty_rescale: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(
@@ -61,9 +64,8 @@ class GAN(GenerativeModule):
             generator_optimizer=generator_optimizer,
             **options,
         )
-        penalty = GradientPenalty(
-            penalty_weight, penalty_where, slope, every=penalty_every
-        )
+        lazy = {"every": penalty_every, "rescale": penalty_rescale}
+        penalty = GradientPenalty(penalty_weight, penalty_where, slope, **lazy)
         if penalty_weight:
             self.penalise(penalty)
         check_choice("loss", loss, get_args(Loss))

@@ -26,6 +26,7 @@ class WGANGP(GenerativeModule):
         norm_order: Order p of the gradient's norm: 2, any p >= 1, or ``inf``.
         penalty_every: Apply the penalty on every k-th critic update only, with k times
             the weight (lazy regularisation, Karras et al. 2020, arXiv:1912.04958).
+        penalty_rescale: Rescale the critic's Adam to that, see `GradientPenalty`.
         n_critic: Critic updates per generator update.
         critic_optimizer: Makes the critic's optimizer.
         generator_optimizer: Makes the generator's optimizer.
@@ -61,6 +62,7 @@ class WGANGP(GenerativeModule):
         critic_optimizer: OptimizerCallable = lambda p: WGANGPAdam(p),
         generator_optimizer: OptimizerCallable = lambda p: WGANGPAdam(p),
         penalty_where: Where = "lines",
+        penalty_rescale: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(
@@ -71,8 +73,9 @@ class WGANGP(GenerativeModule):
             generator_optimizer=generator_optimizer,
             **options,
         )
-        kind = penalty_where, slope, one_sided, norm_order, penalty_every
-        self.penalise(GradientPenalty(penalty_weight, *kind))
+        kind = penalty_where, slope, one_sided, norm_order
+        lazy = penalty_every, penalty_rescale
+        self.penalise(GradientPenalty(penalty_weight, *kind, *lazy))
         self.save_hyperparameters()
 
     @override

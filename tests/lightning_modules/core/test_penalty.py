@@ -100,6 +100,7 @@ def test_every_kth_update_pays_k_times_the_weight() -> None:
         ({"where": "lanes"}, "penalty_where must be one of lines, data, around_data"),
         ({"every": 0}, "penalty_every must be at least 1, got 0"),
         ({"norm_order": 0.5}, "norm_order must be at least 1, got 0.5"),
+        ({"rescale": True}, "penalty_rescale is for a penalty on every k-th critic up"),
     ],
 )
 def test_what_is_out_of_range_is_named_as_the_methods_name_it(
@@ -107,6 +108,19 @@ def test_what_is_out_of_range_is_named_as_the_methods_name_it(
 ) -> None:
     with pytest.raises(ValueError, match=sentence):
         GradientPenalty(**options)
+
+
+def test_an_optimizer_without_betas_is_not_rescaled() -> None:
+    lazy, weights = GradientPenalty(every=4, rescale=True), [nn.Parameter(WEIGHTS)]
+    with pytest.raises(ValueError, match="Adam's betas, which RMSprop lacks"):
+        lazy.rescaled(torch.optim.RMSprop)(weights)
+
+
+def test_a_schedule_starts_from_the_rescaled_rate() -> None:
+    lazy = GradientPenalty(every=4, rescale=True)
+    adam = lazy.rescaled(torch.optim.Adam)([nn.Parameter(WEIGHTS)])
+    schedule = torch.optim.lr_scheduler.ConstantLR(adam, factor=1.0)
+    assert schedule.get_last_lr() == [0.8 * 1e-3]
 
 
 def test_a_critic_that_mixes_the_samples_of_a_batch_is_refused() -> None:

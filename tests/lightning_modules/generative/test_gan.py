@@ -67,6 +67,7 @@ def by_hand(
     penalty_where: str = "",
     slope: float = 0.0,
     penalty_every: int = 1,
+    penalty_rescale: bool = False,
 ) -> dict[str, Tensor]:
     """The published algorithm in plain PyTorch, without any of our functions."""
     g, f = networks()
@@ -77,6 +78,11 @@ def by_hand(
         "wgan_gp": lambda p: torch.optim.Adam(p, 1e-4, (0.0, 0.9)),
     }[method]
     opt_f, opt_g = made(f.parameters()), made(g.parameters())
+    if penalty_rescale:
+        c = penalty_every / (penalty_every + 1)
+        (group,) = opt_f.param_groups
+        (one, other), lr = group["betas"], group["lr"]
+        group |= {"lr": c * lr, "betas": (one**c, other**c)}
     for update in range(updates):
         for i in range(n_critic):
             fake = g(noise.normal(N, 3)).detach()
@@ -124,11 +130,18 @@ PENALTIES: dict[str, dict[str, Any]] = {
             "gan",
             GAN,
             1,
+            {"penalty_weight": 5.0, "penalty_every": 2, "penalty_rescale": True},
+        ),
+        (
+            "gan",
+            GAN,
+            1,
             {"penalty_weight": 5.0, "penalty_where": "lines", "slope": 1.0},
         ),
         ("wgan", WGAN, 5, {}),
         ("wgan_gp", WGANGP, 5, {}),
         ("wgan_gp", WGANGP, 5, {"penalty_every": 3}),
+        ("wgan_gp", WGANGP, 5, {"penalty_every": 3, "penalty_rescale": True}),
         ("wgan_gp", WGANGP, 5, {"penalty_where": "around_data"}),
         ("wgan_gp", WGANGP, 5, {"penalty_where": "data", "slope": 0.5}),
     ],
