@@ -1,5 +1,6 @@
 """Untrusted image files of all sorts are decoded to one form."""
 
+import re
 import struct
 from io import BytesIO
 from pathlib import Path
@@ -10,7 +11,7 @@ import torch
 from PIL import Image, ImageOps
 
 from datamodules import ImageFolder
-from datamodules.readers.images.decode import to_square, upright
+from datamodules.readers.images.decode import FORMATS, to_square, upright
 from tests.support.small_images import save
 
 
@@ -56,6 +57,16 @@ def test_pixels_of_32_bits_are_refused_by_name_and_mode(
         ImageFolder(str(tmp_path), on_corrupt="error").setup("fit")
     with pytest.warns(UserWarning, match=rf"Skipped 1 files .*mode {mode}"):
         ImageFolder(str(tmp_path), val_fraction=0).setup("fit")
+
+
+def test_every_reader_opens_images_by_the_formats_that_start_nothing(
+    repository: Path,
+) -> None:
+    sources = [path.read_text() for path in (repository / "datamodules").rglob("*.py")]
+    opened = re.findall(r"Image\.open\(.*", "\n".join(sources))
+    assert len(opened) == 3
+    assert all("formats=FORMATS" in call for call in opened)
+    assert not {"EPS", "WMF", "FITS"} & set(FORMATS)
 
 
 def patches() -> Image.Image:
