@@ -64,7 +64,7 @@ class GAN(GenerativeModule):
             generator_optimizer=generator_optimizer,
             **options,
         )
-        lazy = {"every": penalty_every, "rescale": penalty_rescale}
+        lazy: Any = {"every": penalty_every, "rescale": penalty_rescale}
         penalty = GradientPenalty(penalty_weight, penalty_where, slope, **lazy)
         if penalty_weight:
             self.penalise(penalty)

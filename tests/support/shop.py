@@ -53,7 +53,7 @@ class Warehouse(PlantedInteractions):
     """Data without any ids, where every user takes all items but three."""
 
     def __init__(self, **options: Any) -> None:
-        sizes = {"n_users": 6, "n_items": 20, "n_taken": 17, "seed": 1}
+        sizes: Any = {"n_users": 6, "n_items": 20, "n_taken": 17, "seed": 1}
         super().__init__(batch_size=8, **sizes, **options)
 
 
