@@ -13,7 +13,8 @@ class ProxyADistance(TwoSampleMetric):
     """Proxy A-distance between the features of two domains: 0 alike, 2 separable.
 
     Of more than ``max_samples`` rows of a domain a fixed subset is used (see
-    `thinning`). Five folds, or as many as the smaller domain has rows; NaN for a
+    `thinning`): another one where features differ in their last bits, as they may where
+    another number of processes computes them in other batches. Five folds, or as many as the smaller domain has rows; NaN for a
     single row.
 
     Args:

@@ -165,7 +165,8 @@ class SoftNeighbourhoodDensity(Metric):
 
     is_differentiable = False
     higher_is_better = True
-    full_state_update: bool = False
+    full_state_update: bool = True
+    """`row_keys` counts equal rows over all updates."""
 
     logits: list[Tensor]
     keys: list[Tensor]
@@ -181,9 +182,8 @@ class SoftNeighbourhoodDensity(Metric):
         check_positive(temperature=temperature)
         check_at_least(2, max_samples=max_samples)
         self.temperature, self.max_samples = temperature, max_samples
-        for state in ("logits", "keys"):
+        for state in ("logits", "keys", "seen"):
             self.add_state(state, [], dist_reduce_fx="cat")
-        self.add_state("seen", [], dist_reduce_fx=None)
 
     def update(self, logits: Tensor) -> None:
         """Add rows of logits (n, k).

@@ -1,7 +1,7 @@
 """Reproducible random subsets of rows, independent of their order."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 
 # Odd, so that multiplying by them loses nothing modulo 2^64 (splitmix64's constants).
 _STEP = -7046029254386353131
@@ -12,7 +12,9 @@ def row_keys(rows: Tensor, seen: list[Tensor] | None = None) -> Tensor:
     """Pseudo-random key of each row, a function of its values alone.
 
     The key is a hash of the row's bits, so it is independent of the row's position in
-    space. Equal rows get different keys, by their count in all calls with ``seen``.
+    space; a row that differs in its last bit has another key. Equal rows get different
+    keys, by their count in all calls with ``seen``; on several processes only the first
+    of each process shares its key with those of the others.
 
     Args:
         rows: Float32, shape (n, d).
@@ -30,7 +32,8 @@ def row_keys(rows: Tensor, seen: list[Tensor] | None = None) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     factors = torch.randint(-(2**62), 2**62, (rows.shape[1],), generator=generator)
     sums = (bits * (2 * factors + 1).to(rows.device)).sum(1)  # modulo 2^64
-    mixed = sums + (_equal_before(sums) + _equal_among(sums, seen)) * _STEP
+    copies = _equal_before(sums) + _equal_among(sums, seen)
+    mixed = sums + _numbers_of_copies(copies) * _STEP
     for factor in _MIX:
         mixed = (mixed ^ (mixed >> 31)) * factor
     return (mixed ^ (mixed >> 31)).bitwise_and(2**53 - 1).double() / 2**53
@@ -50,8 +53,8 @@ def _equal_before(values: Tensor) -> Tensor:
 def _equal_among(values: Tensor, seen: list[Tensor] | None) -> Tensor:
     """Number of equal values in earlier calls, shape (n,), which then hold these too.
 
-    Sorted parts of growing size are merged with their equals, so that all calls
-    together cost no more than one sort of all values, up to a logarithm.
+    Sorted parts are merged with smaller ones, so that all calls together cost no more
+    than one sort of all values, up to a logarithm.
     """
     count = torch.zeros_like(values)
     if seen is None:
@@ -65,11 +68,19 @@ def _equal_among(values: Tensor, seen: list[Tensor] | None) -> Tensor:
     return count
 
 
+def _numbers_of_copies(copies: Tensor) -> Tensor:
+    """Number of each copy among those of all processes: 0 for the first of each."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return copies
+    rank, ranks = distributed.get_rank(), distributed.get_world_size()
+    return torch.where(copies > 0, (copies - 1) * ranks + rank + 1, 0)
+
+
 def thin(rows: Tensor, keys: Tensor, size: int | None) -> tuple[Tensor, Tensor]:
     """The rows with the smallest keys, in the keys' order, and their keys.
 
-    The subset depends neither on the order of the rows nor on how they are divided
-    among processes, and the subset of a union is that of the union of the subsets of
+    The subset of different rows depends neither on their order nor on how they are
+    divided among processes, and the subset of a union is that of the union of the subsets of
     its parts: a metric may thin out at every update.
 
     Args:

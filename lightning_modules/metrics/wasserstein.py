@@ -35,23 +35,22 @@ class TwoSampleMetric(Metric):
         super().__init__(**kwargs)
         check_at_least(1, max_samples=max_samples)
         self.max_samples = max_samples
-        for state in ("real", "fake", "real_keys", "fake_keys"):
-            self.add_state(state, [], dist_reduce_fx="cat")
-        for state in ("real_seen", "fake_seen"):
-            self.add_state(state, [], dist_reduce_fx=None)
+        for side in ("real", "fake"):
+            for state in (side, f"{side}_keys", f"{side}_seen"):
+                self.add_state(state, [], dist_reduce_fx="cat")
 
     def update(self, x: Tensor, real: bool) -> None:
         """Add samples.
 
         Args:
-            x: Shape (n, ...); all axes but the first are one point.
+            x: Shape (n, ...); all axes but the first are one point, (n,) are numbers.
             real: True for data, False for generated samples, as in torchmetrics' FID.
 
         Raises:
             ValueError: If earlier points had another size, or a coordinate is NaN or
                 infinite.
         """
-        rows = x.detach().flatten(1).float()
+        rows = x.detach()[:, None].flatten(1).float()
         for earlier in (*self.real, *self.fake):
             if earlier.shape[1] != rows.shape[1]:
                 raise ValueError(
@@ -59,20 +58,18 @@ class TwoSampleMetric(Metric):
                     f"{earlier.shape[1]}: real and fake must have the same shape."
                 )
         refuse_diverged(rows)
-        samples, keys = self._states(real)
+        samples, keys, seen = self._states(real)
         thinned = thin(
             torch.cat([*samples, rows]),
-            torch.cat(
-                [*keys, row_keys(rows, self.real_seen if real else self.fake_seen)]
-            ),
+            torch.cat([*keys, row_keys(rows, seen)]),
             self.max_samples,
         )
         samples[:], keys[:] = ([part] for part in thinned)
 
-    def _states(self, real: bool) -> tuple[list[Tensor], list[Tensor]]:
+    def _states(self, real: bool) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
         if real:
-            return self.real, self.real_keys
-        return self.fake, self.fake_keys
+            return self.real, self.real_keys, self.real_seen
+        return self.fake, self.fake_keys, self.fake_seen
 
     def _sets(self) -> tuple[Tensor, Tensor]:
         if len(self.real) == 0 or len(self.fake) == 0:
@@ -80,7 +77,7 @@ class TwoSampleMetric(Metric):
                 f"{type(self).__name__} needs real and fake samples: call update with "
                 "real=True and with real=False before compute."
             )
-        states = (self._states(side) for side in (True, False))
+        states = (self._states(side)[:2] for side in (True, False))
         pairs = ((dim_zero_cat(rows), dim_zero_cat(keys)) for rows, keys in states)
         real, fake = (thin(*pair, self.max_samples)[0] for pair in pairs)
         return real, fake

@@ -12,10 +12,12 @@ from torchmetrics import Metric
 from lightning_modules.metrics import (
     ClassShares,
     ModeCoverage,
+    ProxyADistance,
     SlicedWassersteinDistance,
     WassersteinDistance,
     feature_scores,
 )
+from lightning_modules.metrics.thinning import row_keys
 from tests.support.processes import on_two_ranks
 
 MODES = torch.tensor([[0.0, 0.0], [1.0, 0.0]])
@@ -26,9 +28,22 @@ Measure = Callable[[Tensor, Tensor], Any]
 
 
 def distance(metric: Metric, x: Tensor, y: Tensor) -> float:
-    metric.update(x, real=True)
-    metric.update(y, real=False)
+    """In several updates, whose number differs between processes."""
+    for rows, real in ((x, True), (y, False)):
+        for part in rows.split(7):  # type: ignore[no-untyped-call]
+            metric.update(part, real=real)
     return float(metric.compute())
+
+
+def rounded(*sets: Tensor) -> list[Tensor]:
+    """Features as another batch size rounds them."""
+    noise = torch.Generator().manual_seed(len(sets[0]))
+    return [x * (1 + 1e-7 * torch.randn(x.shape, generator=noise)) for x in sets]
+
+
+def keys_of_copies(rank: int) -> Tensor:
+    del rank
+    return row_keys(torch.zeros(5, 2))
 
 
 def measures(x: Tensor, y: Tensor) -> dict[str, float]:
@@ -40,6 +55,7 @@ def measures(x: Tensor, y: Tensor) -> dict[str, float]:
         "exact": distance(WassersteinDistance(), x, y),
         "thinned": distance(WassersteinDistance(max_samples=15), x, y),
         "sliced": distance(SlicedWassersteinDistance(), x, y),
+        "separable": distance(ProxyADistance(), *rounded(x, y)),
         **{name: float(value) for name, value in coverage.compute().items()},
         "share": float(shares.compute()[0]),
         "fid": float(scores["fid"]),
@@ -60,3 +76,12 @@ def test_two_processes_measure_what_one_measures_on_everything(
     expected = measures(X, Y)
     for found in on_two_ranks(own, tmp_path):
         assert found == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:This process.*multi-threaded:DeprecationWarning")
+def test_copies_of_a_row_on_two_processes_share_the_key_of_the_first_alone(
+    tmp_path: Path,
+) -> None:
+    one, other = (set(keys.tolist()) for keys in on_two_ranks(keys_of_copies, tmp_path))
+    assert len(one) == len(other) == 5
+    assert one & other == set(row_keys(torch.zeros(1, 2)).tolist())

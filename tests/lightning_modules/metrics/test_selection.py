@@ -106,6 +106,14 @@ def test_density_of_many_rows_is_that_of_a_fixed_choice(batch: int) -> None:
     )
 
 
+def test_equal_rows_of_different_calls_are_kept_or_dropped_one_by_one() -> None:
+    metric = SoftNeighbourhoodDensity(max_samples=50)
+    for _ in range(10):
+        metric(torch.zeros(10, 4))
+    (keys,) = metric.keys
+    assert len(set(keys.tolist())) == 50
+
+
 def values(x: Tensor) -> dict[str, float]:
     thinned = SoftNeighbourhoodDensity(max_samples=15)
     metrics = [*(make() for make, _ in PAIRS), thinned]

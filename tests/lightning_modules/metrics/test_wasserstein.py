@@ -188,6 +188,13 @@ def test_equal_rows_of_different_updates_are_kept_or_dropped_one_by_one() -> Non
     assert float(spread) < 1.5 * independent
 
 
+@both_metrics
+def test_numbers_are_points_on_a_line(metric: Metric) -> None:
+    x, y = images(9, 0)[:, 0, 0, 0], images(8, 1)[:, 0, 0, 0]
+    of_points = filled(metric, x[:, None], y[:, None], 9).compute()
+    assert torch.equal(filled(metric, x, y, 9).compute(), of_points)
+
+
 def test_zero_and_minus_zero_are_one_value() -> None:
     zeros = torch.tensor([[0.0, -0.0], [-0.0, 0.0]])
     one, other = (row_keys(row[None]) for row in zeros)
