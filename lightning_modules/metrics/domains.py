@@ -14,8 +14,8 @@ class ProxyADistance(TwoSampleMetric):
 
     Of more than ``max_samples`` rows of a domain a fixed subset is used (see
     `thinning`): another one where features differ in their last bits, as they may where
-    another number of processes computes them in other batches. Five folds, or as many as the smaller domain has rows; NaN for a
-    single row.
+    another number of processes computes them in other batches. Five folds, or as many
+    as the smaller domain has rows; NaN for a single row.
 
     Args:
         max_samples: Rows kept of each domain; None keeps all.

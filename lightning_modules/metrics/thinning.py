@@ -80,8 +80,8 @@ def thin(rows: Tensor, keys: Tensor, size: int | None) -> tuple[Tensor, Tensor]:
     """The rows with the smallest keys, in the keys' order, and their keys.
 
     The subset of different rows depends neither on their order nor on how they are
-    divided among processes, and the subset of a union is that of the union of the subsets of
-    its parts: a metric may thin out at every update.
+    divided among processes, and the subset of a union is that of the union of the
+    subsets of its parts: a metric may thin out at every update.
 
     Args:
         rows: Shape (n, d).
