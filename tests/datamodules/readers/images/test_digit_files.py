@@ -134,3 +134,16 @@ def test_a_missing_part_is_named(
     (tmp_path / "svhn/test_32x32.mat").unlink()
     with pytest.raises(FileNotFoundError, match=r"SVHN needs .*test_32x32\.mat"):
         SVHNFiles(tmp_path, download=False).find()
+
+
+def test_usps_is_not_read_out_of_another_file(tmp_path: Path) -> None:
+    sets.write_usps(tmp_path)
+    path = tmp_path / "usps/usps.h5"
+    path.rename(path.with_name("other.h5"))
+    with h5py.File(path, "w") as file:
+        for part in sets.PARTS:
+            file[part] = h5py.ExternalLink("other.h5", part)
+    with pytest.raises(
+        ValueError, match=r"usps\.h5 .*\(holds 'train' as a link, or in"
+    ):
+        sets.read("usps", tmp_path)
