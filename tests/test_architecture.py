@@ -51,7 +51,10 @@ LIMIT = 750
 TESTED_WITH: Mapping[str, Mapping[str, str]] = {
     "wasserstein_critics/cli": {"continuation": "checkpoints", "flags": "checks"},
     "datamodules/readers/images": {"listing": "folder"},
-    "datamodules/readers/tables": {"item_columns": "item_table"},
+    "datamodules/readers/tables": {
+        "item_columns": "item_table",
+        "times": "pair_columns",
+    },
     "lightning_modules/adaptation": {
         **dict.fromkeys(("coral", "dann", "deep_jdot", "mmd", "source_only"), "base"),
         "scores": "evaluation",
