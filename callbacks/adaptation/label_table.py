@@ -16,6 +16,7 @@ from callbacks.predictions.prediction_table import (
     TableFormat,
     data_frame,
 )
+from lightning_modules.core.files import readable
 
 RowColumns = Mapping[str, Sequence[int | str]]
 """What is known of all rows, by the name of the column."""
@@ -92,10 +93,12 @@ def label_table(
     >>> label_table(one, p, ["a", "b"], {"file": ["x.png", "y.png"]}).rows()
     [(1, 'y.png', 'b', 0.25, 0.75)]
     """
+    class_names = [readable(name) for name in class_names]
     labels = [class_names[label] for label in probabilities.argmax(dim=1).tolist()]
     columns: dict[str, Any] = {"row": numbers.numpy()}
     for name, values in (known or {}).items():
-        columns[name] = [values[number] for number in numbers.tolist()]
+        own = (values[number] for number in numbers.tolist())
+        columns[name] = [readable(v) if isinstance(v, str) else v for v in own]
     columns["label"] = [*map(int, labels)] if _are_numbers(class_names) else labels
     shares = probabilities.float().T.numpy()
     columns |= {f"p_{name}": p for name, p in zip(class_names, shares, strict=True)}

@@ -20,6 +20,7 @@ from callbacks.plotting.plots import (
     legend_below,
     rasterise,
 )
+from lightning_modules.core.files import readable
 
 COLOURS = (
     *("#0072b2", "#e69f00", "#009e73", "#d55e00", "#ffb0e0"),
@@ -160,11 +161,12 @@ def short(name: str) -> str:
 
 
 def short_names(names: Sequence[str]) -> list[str]:
-    """Names that fit into a legend, as distinct as they were.
+    """Names that fit into a legend and can be drawn, as distinct as they were.
 
     >>> short_names(["a", "desktop_computer_1", "desktop_computer_2"])
     ['a', 'desktop…mputer_1', 'desktop…mputer_2']
     """
+    names = [readable(name) for name in names]
     for cut in (short, _both_ends):
         cut_names = [cut(name) for name in names]
         if len(set(cut_names)) == len(set(names)):

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from callbacks.plotting.images import Pixels
+from lightning_modules.core.files import readable
 from lightning_modules.data_contracts.contracts import Summarised, data_of
 
 GREY, RED, BLUE = "#9aa3ad", "#d1495b", "#30638e"
@@ -26,7 +27,7 @@ def subject(trainer: Trainer, module: LightningModule) -> str:
     data = data_of(trainer)
     of = data.title if isinstance(data, Summarised) else type(data).__name__
     method = type(module).__name__
-    return method if data is None else f"{method} on {of}"
+    return method if data is None else f"{method} on {readable(of)}"
 
 
 def scatter(real: Tensor, generated: Tensor, title: str) -> Pixels:

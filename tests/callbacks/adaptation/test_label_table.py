@@ -10,7 +10,8 @@ from torch import Tensor
 from typing_extensions import override
 
 from callbacks.adaptation import label_table as module_under_test
-from callbacks.adaptation.label_table import LabelTable
+from callbacks.adaptation.label_table import LabelTable, label_table
+from callbacks.predictions.prediction_table import write_table
 from datamodules import Digits
 from lightning_modules import Classifier, ConvClassifier
 from lightning_modules.core.alternating import evaluating
@@ -224,3 +225,11 @@ def test_other_formats_are_refused() -> None:
         ValueError, match="format must be one of csv, parquet, got 'xlsx'"
     ):
         LabelTable("xlsx")  # type: ignore[arg-type]
+
+
+def test_names_that_are_not_utf_8_are_written_by_their_bytes(tmp_path: Path) -> None:
+    names, files = ["caf\udce9", "mug"], {"file": ["n\udce9.png"]}
+    table = label_table(torch.tensor([0]), torch.tensor([[0.75, 0.25]]), names, files)
+    assert table.columns[-2:] == [r"p_caf\xe9", "p_mug"]
+    assert table.rows()[0][:3] == (0, r"n\xe9.png", r"caf\xe9")
+    write_table(table, tmp_path / "labels.csv")

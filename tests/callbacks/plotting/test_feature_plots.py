@@ -136,3 +136,7 @@ def test_a_hundred_classes_look_different_and_ten_differ_in_colour_and_marker() 
     looks = [look(label) for label in range(-1, 100)]
     assert len(set(looks)) == 101
     assert all(len(set(part)) == 11 for part in zip(*looks[:11], strict=True))
+
+
+def test_names_that_are_not_utf_8_are_drawn_by_their_bytes() -> None:
+    assert short_names(["caf\udce9", "mug"]) == [r"caf\xe9", "mug"]

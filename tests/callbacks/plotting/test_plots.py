@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch import LightningModule, Trainer
 
 from callbacks.plotting.images import Pixels
-from callbacks.plotting.plots import finite, histogram, scatter
+from callbacks.plotting.plots import finite, histogram, scatter, subject
+from datamodules import ImageFolder
+from tests.support.trainers import QUIET_TRAINER
 
 
 def reddish(picture: Pixels) -> int:
@@ -54,3 +57,11 @@ def test_marks_and_broken_values_do_not_stop_a_histogram() -> None:
     plain = histogram(values, "t", "w")
     marked = histogram(values, "t", "w", marks=(0.5,))
     assert reddish(marked) > reddish(plain) + 50
+
+
+def test_a_title_names_a_folder_that_is_not_utf_8_by_its_bytes() -> None:
+    trainer = Trainer(**QUIET_TRAINER)
+    trainer.datamodule = ImageFolder("caf\udce9")  # type: ignore[attr-defined]
+    title = subject(trainer, LightningModule())
+    assert title == r"LightningModule on ImageFolder caf\xe9"
+    histogram(torch.zeros(2), title, "weight")
