@@ -102,8 +102,9 @@ class LabelledTable(InMemoryDataModule):
     @override
     def find(self) -> None:
         if self.table not in EMBEDDED:
-            paths = {"table": Path(self.table)}
-            find_features(paths, {"table": Path(self.labels)} if self.labels else {})
+            paths = {"table": Path(self.table).expanduser()}
+            labels = {"table": Path(self.labels).expanduser()} if self.labels else {}
+            find_features(paths, labels)
 
     @override
     def read(self) -> Splits:
@@ -145,8 +146,9 @@ class LabelledTable(InMemoryDataModule):
         if self.table in EMBEDDED:
             x, y = EMBEDDED[self.table](return_X_y=True)
             return torch.from_numpy(x).to(dtype), y.astype(np.int64)
-        beside = Path(self.labels) if self.labels else None
-        file = read_features(self.table, labels=beside, key="table", dtype=dtype)
+        path = Path(self.table).expanduser()
+        beside = Path(self.labels).expanduser() if self.labels else None
+        file = read_features(path, labels=beside, key="table", dtype=dtype)
         if file.y is None:
             raise ValueError(
                 f"data.table: {self.table} has no labels; add them to the file, or "

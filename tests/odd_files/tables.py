@@ -131,6 +131,7 @@ FORMS = [
     OddFile("bom.csv", b"\xef\xbb\xbf" + HEAD + b"1,2\n", {(1, 2)}),
     OddFile("wide.csv", "user,item\n1,2\n".encode("utf-16"), error="UTF-16 text; save"),
     OddFile("mac.csv", b"user,item\r1,2\r", error="carriage returns alone"),
+    OddFile("packed.csv", b"\x1f\x8b\x08\x00" + HEAD, error="is packed; unpack it"),
     OddFile("dos.csv", b"user,item\r\n1,2\r\n3,4\r\n", {(1, 2), (3, 4)}),
 ]
 TIMES = [
@@ -157,6 +158,32 @@ TIMES = [
         _times("03/05/2021 10:00", "04/05/2021 09:00", "05/04/2021 11:00"),
         [2, 0, 1],
         options=TIMED | {"time_format": "%d/%m/%Y %H:%M"},
+    ),
+    OddFile(
+        "digits.csv",
+        _times("15032021", "16032021", "05042021"),
+        error="row 1 is not a time .an exact number or ISO 8601",
+        options=TIMED,
+    ),
+    OddFile(
+        "named_digits.csv",
+        _times("15032021", "16032021", "05042021"),
+        [0, 1, 2],
+        options=TIMED | {"time_format": "%d%m%Y"},
+    ),
+    OddFile(
+        "merged.csv",
+        _times("1614938400000000003", "1614938400000000001.5"),
+        error="row 1 is not a time",
+        options=TIMED,
+    ),
+    OddFile(
+        "float32.parquet",
+        _parquet(
+            user=[1, 1], item=[0, 1], t=pl.Series([1.6e9, 1.7e9], dtype=pl.Float32)
+        ),
+        error="row 1 is not a time",
+        options=TIMED,
     ),
     OddFile(
         "nanoseconds.csv",

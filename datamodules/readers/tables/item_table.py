@@ -1,5 +1,6 @@
 """Names and features of items, from a table with a row for each."""
 
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from datamodules.readers.tables.pair_table import numbered
 from datamodules.readers.tables.table import Table
 from lightning_modules.data_contracts.sparse_rows import Rows, SparseRows, join
 
+INDEX = re.compile(r"|__index_level_\d+__|Unnamed: 0")
+"""Names that pandas writes for its row numbers."""
 WIDE, FILLED = 100, 0.1  # wider, and with a smaller share of entries, is held sparse
 
 
@@ -106,7 +109,8 @@ class ItemTable:
         if self.feature_columns is not None:
             return list(self.feature_columns)
         others = {self.id_column, self.name_column}
-        return [name for name in self.table.columns() if name not in others]
+        names = [name for name in self.table.columns() if name not in others]
+        return [name for name in names if not INDEX.fullmatch(name)]
 
     def _matched(
         self, frame: pl.DataFrame, item_ids: pl.Series

@@ -1,15 +1,11 @@
 """Validation of columns as ids, ratings and times."""
 
-from collections.abc import Mapping
-
 import polars as pl
 
 from datamodules.readers.tables.pair_table import PairTable
 from datamodules.readers.tables.table import Table
-from datamodules.readers.tables.times import has_zone, ordered_times
+from datamodules.readers.tables.times import EXACT, has_zone, ordered_times
 
-EXACT: Mapping[type[pl.DataType], int] = {pl.Float32: 2**24, pl.Float64: 2**53}
-"""From here on, two whole numbers may be one float."""
 TEXT = (pl.String, pl.Categorical, pl.Enum)
 
 
@@ -36,7 +32,8 @@ def read_pairs(
             is rated so highly.
     """
     used = [user, item, *([rating[0]] if rating else []), *([time] if time else [])]
-    frame = table.read(used, ids=(user, item))
+    as_written = (user, item, *([time] if time else []))
+    frame = table.read(used, as_written)
     columns = {name: clean_ids(table, frame[name]) for name in (user, item)}
     if time:
         columns[time] = _times(table, frame[time], time_format)
@@ -129,8 +126,8 @@ def _numbers(table: Table, column: pl.Series) -> pl.Series:
         numbers = text.cast(pl.Float64, strict=False)
     else:
         numbers = column
-    if numbers.dtype.is_float():
-        numbers = numbers.set(~numbers.is_finite(), None)
+    numbers = numbers.cast(pl.Float64, strict=False)
+    numbers = pl.select(pl.when(numbers.is_finite()).then(numbers)).to_series()
     _refuse(table, column, numbers.is_null(), "not a number")
     return numbers
 
@@ -138,7 +135,7 @@ def _numbers(table: Table, column: pl.Series) -> pl.Series:
 def _times(table: Table, column: pl.Series, time_format: str | None) -> pl.Series:
     """Times as numbers whose order is theirs."""
     times = ordered_times(column, time_format)
-    form = "a number or ISO 8601" if time_format is None else f"'{time_format}'"
+    form = "an exact number or ISO 8601" if time_format is None else f"'{time_format}'"
     remedy = "; name their form in data.time_format, such as '%d/%m/%Y'"
     _refuse(table, column, times.is_null(), f"not a time ({form})", remedy)
     if column.dtype == pl.String and time_format is None:

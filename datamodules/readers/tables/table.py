@@ -14,6 +14,7 @@ SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 PARQUET = (".parquet", ".pq")
 ENDINGS = ", ".join((*SEPARATORS, *PARQUET))
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+PACKED = (b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
 HEAD = 2**16  # bytes that tell what kind of text a file is
 Types = dict[str, type[pl.String]]
 
@@ -55,6 +56,8 @@ class Table:
             FileNotFoundError: There is no such file.
             ValueError: Its ending is unknown, or its name not UTF-8.
         """
+        if self.path.is_dir():
+            raise FileNotFoundError(f"{self.named} is a folder; name one file.")
         if not self.path.is_file():
             raise FileNotFoundError(f"{self.named} does not exist; name a file.")
         if readable(self.path) != str(self.path):
@@ -169,6 +172,8 @@ class Table:
         """Refuses a file that would be read as another text than it holds."""
         with self.path.open("rb") as file:
             head = file.read(HEAD)
+        if head.startswith(PACKED):
+            raise ValueError(f"{self.named} is packed; unpack it.")
         if head.startswith(UTF_16):
             raise ValueError(f"{self.named} is UTF-16 text; save it as UTF-8.")
         if b"\r" in head and b"\n" not in head:

@@ -1,5 +1,7 @@
 """Times of interactions: numbers, dates of typed files, and ISO 8601 text."""
 
+from collections.abc import Mapping
+
 import polars as pl
 
 _ISO = (
@@ -8,13 +10,17 @@ _ISO = (
     r"(?P<zone>Z|[+-]\d{2}:?\d{2})?)?$"
 )
 
+EXACT: Mapping[type[pl.DataType], int] = {pl.Float32: 2**24, pl.Float64: 2**53}
+"""From here on, two whole numbers may be one float."""
+
 
 def ordered_times(column: pl.Series, time_format: str | None = None) -> pl.Series:
     """Times as numbers in the same order; null where an entry has none.
 
     Args:
-        column: Numbers, dates, times, or text: numbers, or ISO 8601 dates with or
-            without a time of day, a fraction of up to nine digits, and an offset.
+        column: Numbers that a float of their type tells apart, dates, times, or text:
+            numbers, or ISO 8601 dates with or without a time of day, a fraction of up
+            to nine digits, and an offset.
         time_format: Of text that is neither, as `strftime` writes it.
 
     >>> text = pl.Series(["2021-03-05", "2021-03-05T00:00:00.000000001"])
@@ -23,10 +29,8 @@ def ordered_times(column: pl.Series, time_format: str | None = None) -> pl.Serie
     """
     if column.dtype in (pl.Date, pl.Datetime):
         return column.to_physical()
-    if column.dtype.is_float():
-        return column.fill_nan(None)
-    if column.dtype.is_numeric():
-        return column
+    if column.dtype.is_numeric() and time_format is None:
+        return _distinct(column)
     if column.dtype != pl.String:
         return pl.Series(column.name, [None] * len(column), pl.Int64)
     text = column.str.strip_chars()
@@ -43,11 +47,21 @@ def has_zone(column: pl.Series) -> pl.Series:
 
 
 def _numbers(text: pl.Series) -> pl.Series:
+    if text.str.contains(r"^[-+]?0\d").any():  # such as 05032021, a date
+        return pl.Series(text.name, [None] * len(text), pl.Int64)
     whole = text.cast(pl.Int64, strict=False)
-    if not whole.null_count():
-        return whole
-    numbers = text.cast(pl.Float64, strict=False)
-    return pl.select(pl.when(numbers.is_finite()).then(numbers)).to_series()
+    return (
+        _distinct(text.cast(pl.Float64, strict=False)) if whole.null_count() else whole
+    )
+
+
+def _distinct(numbers: pl.Series) -> pl.Series:
+    """The same numbers; null where a float may merge two moments."""
+    bound = EXACT.get(type(numbers.dtype))
+    if bound is None:
+        return numbers
+    is_exact = numbers.is_finite() & (numbers.abs() < bound)
+    return pl.select(pl.when(is_exact).then(numbers)).to_series()
 
 
 def _moments(text: pl.Series, time_format: str) -> pl.Series:
