@@ -117,9 +117,12 @@ def outputs_of_two(
     torch.Size([2, 3])
     """
     written = f"[{','.join(map(str, shape))}]"
+    dtype = next((weight.dtype for weight in network.parameters()), None)
     try:
         with evaluating(network):
-            outputs: Tensor = network(torch.zeros(2, *shape, device=device))
+            outputs: Tensor = network(
+                torch.zeros(2, *shape, device=device, dtype=dtype)
+            )
     except (RuntimeError, IndexError, TypeError, ValueError) as error:
         why = " ".join(str(error).split()).rstrip(".")
         raise ValueError(
