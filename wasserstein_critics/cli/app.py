@@ -33,7 +33,7 @@ from wasserstein_critics.cli.class_changes import dropped_settings
 from wasserstein_critics.cli.config_files import ConfigParser
 from wasserstein_critics.cli.errors import UsageError, explain, usage_error
 from wasserstein_critics.cli.parser_messages import explain_parse_error
-from wasserstein_critics.cli.run_folder import run_folder
+from wasserstein_critics.cli.run_folder import expand_directories, run_folder
 
 DESCRIPTION = "Train, evaluate and run Wasserstein-critic models."
 SUBCOMMANDS = {
@@ -70,6 +70,7 @@ class CLI(ConfigDecides):
         for note in notes:
             sys.stderr.write(f"note: {note}\n")
         subcommand = self.config.subcommand
+        expand_directories(self.config[subcommand])
         check_config(self.config[subcommand], subcommand)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:

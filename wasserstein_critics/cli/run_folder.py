@@ -47,6 +47,25 @@ def home_of(checkpoint: str | os.PathLike[str] | None) -> Path | None:
     return folder if is_run else None
 
 
+def expand_directories(config: Namespace) -> None:
+    """Replace ``~`` and variables of the environment in the places of runs and files.
+
+    Loggers would make folders of that name, or half of them.
+    """
+    for node, key in _directories(config):
+        if isinstance(path := node.get(key), str):
+            node[key] = os.path.expandvars(Path(path).expanduser())
+
+
+def _directories(config: Namespace) -> Iterator[tuple[Namespace, str]]:
+    yield config, "ckpt_path"
+    yield config.trainer, "default_root_dir"
+    loggers = config.trainer.logger
+    for logger in loggers if isinstance(loggers, list) else [loggers]:
+        if isinstance(logger, Namespace) and logger.get("init_args"):
+            yield logger.init_args, "save_dir"
+
+
 def parent_of_runs(config: Namespace) -> Path:
     """The directory in which new runs of a config get their numbered folders."""
     trainer = config.trainer

@@ -358,3 +358,18 @@ def test_a_checkpoint_has_a_home_only_beside_a_config(tmp_path: Path) -> None:
     assert home_of(path) is None
     (tmp_path / "config.yaml").touch()
     assert home_of(path) == tmp_path
+
+
+@pytest.mark.parametrize("place", ["~/runs", "$HOME/runs"])
+def test_a_home_directory_is_expanded(
+    run: Run, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    write(tiny())
+    save_dir = f"--trainer.logger.save_dir={place}"
+    assert run("fit", "--config", "tiny.yaml", save_dir)[0] == 0
+    last = tmp_path / "home/runs/tiny/version_0/checkpoints/last.ckpt"
+    assert last.is_file()
+    path = f"--ckpt_path={place}/tiny/version_0/checkpoints/last.ckpt"
+    assert run("test", "--config", "tiny.yaml", path, save_dir)[0] == 0
+    assert (tmp_path / "home/runs/tiny/version_0/test-last").is_dir()
