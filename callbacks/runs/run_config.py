@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -25,6 +26,7 @@ import lightning_modules
 from callbacks.core.loggers import keep_rows_until, rows_logged, run_directory
 from lightning_modules.core.files import free_name, write_whole
 from lightning_modules.core.lightning_internals import is_fitting
+from lightning_modules.data_contracts.contracts import Summarised, data_of
 
 KEY = "run"  # in a checkpoint
 FILE = "run.json"
@@ -52,6 +54,9 @@ class RunConfig(SaveConfigCallback):
     what the run had saved after the checkpoint (checkpoints and rows of
     ``metrics.csv``) in ``after-step-<n>``. A checkpoint holds the settings of model and
     data, so that the run can't be continued with others unnoticed.
+
+    Raises:
+        ValueError: If a run goes on with data of other sizes.
 
     Args:
         parser: The CLI's parser.
@@ -116,14 +121,19 @@ class RunConfig(SaveConfigCallback):
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        self._rows = checkpoint.get(KEY, {}).get("rows")
+        saved = checkpoint.get(KEY, {})
+        self._rows = saved.get("rows")
+        if is_fitting(trainer):
+            _check_same_data(saved.get("summary"), summary_of_data(trainer))
 
     @override
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         rows = rows_logged(trainer) if trainer.is_global_zero else None
-        checkpoint[KEY] = {"settings": self._settings, "rows": rows}
+        summary = summary_of_data(trainer)
+        settings = {"settings": self._settings, "summary": summary}
+        checkpoint[KEY] = {**settings, "rows": rows}
 
     @override
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -179,6 +189,24 @@ class RunConfig(SaveConfigCallback):
                 other.rename(target)
         metrics = "metrics.csv"
         keep_rows_until(folder / metrics, step, self._rows, apart / metrics)
+
+
+def summary_of_data(trainer: Trainer) -> str | None:
+    """What the data module says of its rows, or None."""
+    data = data_of(trainer)
+    return data.summary() if isinstance(data, Summarised) else None
+
+
+def _check_same_data(before: str | None, now: str | None) -> None:
+    """Refuse to go on with other numbers of rows (ValueError)."""
+    # what comes before the first colon is the place, which may be another
+    texts = [(text or "").partition(": ")[2] for text in (before, now)]
+    numbers = [re.findall(r"\d[\d,]*", text) for text in texts]
+    if len(numbers[0]) == len(numbers[1]) and numbers[0] != numbers[1]:
+        raise ValueError(
+            f"ckpt_path goes on with a run on {texts[0]}, but data has {texts[1]}: "
+            "give the data of that run, or leave ckpt_path out to start a new run."
+        )
 
 
 def step_of(checkpoint: Path) -> float:

@@ -4,6 +4,7 @@ import functools
 import inspect
 import json
 import os
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from lightning_modules.core.files import write_whole
 from lightning_modules.core.public_names import class_path, public_path
 
+CHECKSUM = "crc32"
 Recipe = dict[str, Any]
 Network = TypeVar("Network", bound=type[nn.Module])
 _remembering: list[type[nn.Module]] = []
@@ -123,9 +125,23 @@ def save_network(network: nn.Module, path: str | os.PathLike[str]) -> Path:
     Raises:
         ValueError: If the network can't be built from a file, see `check_savable`.
     """
-    recipe = check_savable(network)
-    content = save(_tensors(network), metadata={"recipe": json.dumps(recipe)})
-    return write_whole(path, content)
+    recipe, tensors = check_savable(network), _tensors(network)
+    # One entry: safetensors writes several in an order that differs from run to run.
+    checked = {**recipe, CHECKSUM: checksum(recipe, tensors)}
+    return write_whole(path, save(tensors, metadata={"recipe": json.dumps(checked)}))
+
+
+def checksum(recipe: Recipe, tensors: Mapping[str, Tensor]) -> str:
+    """CRC-32 of a recipe and of tensors on the CPU, with their names and shapes.
+
+    >>> checksum({}, {"x": torch.tensor(1.0)}) == checksum({}, {"x": torch.ones(1)})
+    False
+    """
+    value = zlib.crc32(json.dumps(recipe).encode())
+    for name, tensor in sorted(tensors.items()):
+        value = zlib.crc32(f"{name} {tensor.dtype} {[*tensor.shape]}".encode(), value)
+        value = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy(), value)
+    return f"{value:08x}"
 
 
 def save_weights(network: nn.Module, path: str | os.PathLike[str]) -> Path:
@@ -156,7 +172,7 @@ def load_network(path: str | os.PathLike[str]) -> nn.Module:
         with safe_open(str(path), framework="pt") as file:
             recipe = json.loads((file.metadata() or {}).get("recipe", "null"))
             tensors: dict[str, Tensor] = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
+    except (SafetensorError, json.JSONDecodeError) as error:
         raise ValueError(
             f"'{path}' is not a valid safetensors file: {error}."
         ) from None
@@ -164,6 +180,12 @@ def load_network(path: str | os.PathLike[str]) -> nn.Module:
         raise ValueError(
             f"'{path}' holds weights without a recipe: build the network yourself and "
             "give them to its load_state_dict, as safetensors.torch.load_file(path)."
+        )
+    written = recipe.pop(CHECKSUM, None)  # None in files of earlier versions
+    if written not in (None, checksum(recipe, tensors)):
+        raise ValueError(
+            f"'{path}' is damaged, for its checksum is another: copy it again, or "
+            "export the network from a checkpoint."
         )
     with torch.random.fork_rng(devices=[]):
         network = build(recipe)

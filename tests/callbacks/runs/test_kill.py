@@ -1,4 +1,3 @@
-import csv
 import os
 import random
 import signal
@@ -39,18 +38,14 @@ def command(config: Path, directory: Path, *arguments: str) -> list[str]:
         "enable_progress_bar": False,
         "logger": {
             "class_path": "CSVLogger",
-            "init_args": {"save_dir": str(directory)},
+            "init_args": {"save_dir": str(directory), "name": "killed"},
         },
         "callbacks": [
             {"class_path": "killer.Killer"},
             {"class_path": "callbacks.WeightEMA"},
             {
                 "class_path": "callbacks.Checkpoint",
-                "init_args": {
-                    "dirpath": str(directory),
-                    "every_n_train_steps": EVERY,
-                    "save_last": True,
-                },
+                "init_args": {"every_n_train_steps": EVERY, "save_last": True},
             },
         ],
     }
@@ -70,20 +65,12 @@ def run(words: list[str], directory: Path, kill_at: int = -1) -> int:
     ).returncode
 
 
-def final_state(directory: Path) -> dict[str, Any]:
-    state: dict[str, Any] = torch.load(directory / "last.ckpt", weights_only=True)
+def final_state(folder: Path) -> dict[str, Any]:
+    path = folder / "checkpoints/last.ckpt"
+    state: dict[str, Any] = torch.load(path, weights_only=True)
     assert state["global_step"] == STEPS
     state["callbacks"] = state["callbacks"]["WeightEMA"]
     return {key: value for key, value in state.items() if key != "loops"}
-
-
-def last_values(directory: Path) -> dict[tuple[str, str], str]:
-    values = {}
-    for path in sorted(directory.glob("**/metrics.csv")):
-        with path.open() as file:
-            for row in csv.DictReader(file):
-                values.update({(row["step"], k): v for k, v in row.items() if v})
-    return values
 
 
 @pytest.mark.slow
@@ -97,13 +84,16 @@ def test_a_killed_and_resumed_run_equals_the_uninterrupted_one(
     settings = (f"--data.num_workers={workers}", f"--trainer.devices={devices}")
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert run(command(config, whole, *settings), whole) == 0
-    words, last = command(config, killed, *settings), killed / "last.ckpt"
+    words, run_folder = command(config, killed, *settings), "killed/version_0"
+    last = killed / run_folder / "checkpoints/last.ckpt"
     step = random.randint(EVERY + 1, STEPS - 1)
     assert run(words, killed, step) == -signal.SIGKILL, f"player update {step}"
     saved = (step - 1) // EVERY * EVERY  # the killer comes before Checkpoint
     assert torch.load(last, weights_only=True)["global_step"] == saved
     assert run([*words, f"--ckpt_path={last}"], killed) == 0
-    first, second = final_state(whole), final_state(killed)
+    first, second = final_state(whole / run_folder), final_state(killed / run_folder)
     different = [key for key in first if not same(first[key], second[key])]
     assert different == [], f"killed at player update {step}"
-    assert last_values(whole) == last_values(killed)
+    assert not (killed / "killed" / "version_1").exists()
+    metrics = [home / run_folder / "metrics.csv" for home in (whole, killed)]
+    assert metrics[0].read_bytes() == metrics[1].read_bytes()

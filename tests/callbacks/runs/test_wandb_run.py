@@ -195,6 +195,30 @@ def test_without_export_callback_the_generator_is_written_and_uploaded(
     assert f"generator-{logger.version}" in json.dumps(inspect(tmp_path))
 
 
+class Seed(FakeRunConfig):
+    """The config of a run with another seed."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    @property
+    def resolved(self) -> dict[str, Any]:
+        return {"seed_everything": self.seed}
+
+
+@pytest.mark.filterwarnings("ignore:There is a wandb run already in progress")
+def test_two_runs_of_a_process_have_an_id_and_a_config_each(tmp_path: Path) -> None:
+    ids = []
+    for seed in (3, 4):
+        logger = WandbLogger(project="tests", save_dir=tmp_path / str(seed))
+        fit(tmp_path / str(seed), logger, Seed(seed), steps=1)
+        ids.append(logger.version)
+    assert ids[0] != ids[1]
+    for seed in (3, 4):
+        (found,) = inspect(tmp_path / str(seed), "--summary")
+        assert found["config"]["seed_everything"] == seed
+
+
 def test_a_resumed_run_continues_the_run_of_its_checkpoint(tmp_path: Path) -> None:
     first = WandbLogger(project="tests", save_dir=tmp_path / "a")
     fit(tmp_path, first, ExactResume(), steps=2)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from lightning.pytorch import Trainer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -30,6 +32,7 @@ from lightning_modules.core.recipe import (
     remembers,
     save_network,
 )
+from tests.support.trainers import same
 
 ALL = [
     MLPGenerator(3, (1, 8, 8), hidden=(8,), output="tanh"),
@@ -111,6 +114,23 @@ def test_bad_network_files_get_a_sentence(tmp_path: Path) -> None:
     save_file({"x": torch.zeros(1)}, tmp_path / "bare.safetensors")
     with pytest.raises(ValueError, match="weights without a recipe"):
         load_network(tmp_path / "bare.safetensors")
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.floats(0, 1, exclude_max=True), st.integers(0, 7))
+def test_a_network_file_with_a_flipped_bit_is_refused_or_equal(
+    position: float, bit: int
+) -> None:
+    content = bytearray(save_network(ALL[1], "whole.safetensors").read_bytes())
+    content[int(position * len(content))] ^= 1 << bit
+    Path("flipped.safetensors").write_bytes(content)
+    try:
+        again = load_network("flipped.safetensors")
+    except ValueError as error:
+        assert "flipped.safetensors" in str(error)  # noqa: PT017
+    else:
+        assert same(again.state_dict(), ALL[1].state_dict())
+        assert recipe_of(again) == recipe_of(ALL[1])
 
 
 # Networks that hold networks ----------------------------------------------------------

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonargparse import Namespace
+from PIL import Image
 
 from tests.support.command_line import (
     QUIET,
@@ -277,6 +278,26 @@ def test_a_file_in_a_directory_that_was_moved_is_the_same() -> None:
     assert changes("orders.csv", "others.csv") == [
         ("data.path", "orders.csv", "others.csv")
     ]
+
+
+def test_a_run_does_not_go_on_with_data_of_another_size(run: Run) -> None:
+    for name, count in (("few", 12), ("many", 13)):
+        for i in range(count):
+            path = Path("images.yaml", name, f"{i}.png")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (8, 8), (i, i, i)).save(path)
+    small = ["--model.generator.shape=[3,8,8]", "--model.critic.shape=[3,8,8]"]
+    words = ["fit", "--config", "tiny.yaml", *small, "--data=ImageFolder"]
+    words += ["--data.image_size=8", "--data.batch_size=4", "--data.root"]
+    assert run(*words, "images.yaml/few") == (0, "")
+    going_on = ["--ckpt_path", "runs/tiny/version_0/checkpoints/last.ckpt"]
+    longer = [*going_on, "--trainer.max_steps=3"]
+    code, sentence = run(*words, "images.yaml/many", *longer)
+    assert code == 2
+    assert "goes on with a run on 12 images of 3 x 8 x 8" in sentence
+    assert "but data has 13 images" in sentence
+    Path("images.yaml/few").rename("images.yaml/moved")
+    assert run(*words, "images.yaml/moved", *longer) == (0, "")
 
 
 def damaged(path: Path, position: float, bit: int) -> bytes:
