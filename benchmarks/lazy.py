@@ -74,7 +74,8 @@ def quality() -> list[Row]:
 
 def _compared(records: Sequence[Record], methods: dict[str, str]) -> Iterator[Row]:
     each = ({r["seed"] for r in records if r["method"] == method} for method in methods)
-    shared = set.intersection(*filter(None, each))  # of those that have been run
+    run = [seeds for seeds in each if seeds]
+    shared = set.intersection(*run) if run else set()
     for method, label in methods.items():
         own = [r for r in records if r["method"] == method and r["seed"] in shared]
         if len(own) < 2:

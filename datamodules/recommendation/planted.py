@@ -45,6 +45,7 @@ class PlantedInteractions(InteractionData):
         n_taken: int = 50,
         dim: int = 2,
         reach: float = 0.15,
+        *,
         draw_order: bool = False,
         **options: Any,
     ) -> None:

@@ -140,7 +140,7 @@ def checksum(recipe: Recipe, tensors: Mapping[str, Tensor]) -> str:
     value = zlib.crc32(json.dumps(recipe).encode())
     for name, tensor in sorted(tensors.items()):
         value = zlib.crc32(f"{name} {tensor.dtype} {[*tensor.shape]}".encode(), value)
-        value = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy(), value)
+        value = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy().data, value)
     return f"{value:08x}"
 
 
