@@ -18,6 +18,10 @@ class DANN(AdaptationModule):
     the discriminator minimises the cross-entropy of the domain, and the gradient that
     reaches the extractor is reversed and multiplied by lambda.
 
+    The domain loss is the mean over the rows of both domains. Eq. 9 of the JMLR version
+    (17:59) adds the means of the two domains, which is twice as much: its lambda of 1
+    is one of 2 here.
+
     Args:
         extractor: Maps samples (n, ...) to features (n, d).
         classifier: Maps features (n, d) to logits (n, n_classes).
