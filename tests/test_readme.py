@@ -94,10 +94,20 @@ def execute(words: list[str]) -> None:
             short += [f"--trainer.max_steps={steps}"] if subcommand == "fit" else []
             short += ["--data.batch_size=8"] if "ImageFolder" in options else []
             assert app.main([subcommand, *options, *short]) == 0, words
-        case ["wandb", "leet", "inspect", *options]:
+        case ["wandb", "leet", "inspect", *options, pattern]:
             finish_open_run()
-            command = [sys.executable, "-m", "wandb", "leet", "inspect", *options]
-            done = subprocess.run(command, capture_output=True, timeout=60, check=True)
+            (path,) = Path().glob(pattern)
+            command = [
+                sys.executable,
+                "-m",
+                "wandb",
+                "leet",
+                "inspect",
+                *options,
+                str(path),
+            ]
+            done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+            assert done.returncode == 0, done.stderr
             assert "val/sliced_wasserstein" in json.loads(done.stdout)["summary"]
         case ["wandb", "leet" | "sync", path]:  # a terminal; an upload
             assert list(Path().glob(path)), words

@@ -178,7 +178,7 @@ class RunConfig(SaveConfigCallback):
         """Move away what the run had saved after the step from which it goes on."""
         folder = run_directory(trainer)
         path = Path(trainer.ckpt_path or "")
-        if not path.is_file() or path.resolve().parents[1] != folder.resolve():
+        if path.parent.resolve() != (folder / "checkpoints").resolve():
             return
         step = trainer.global_step
         apart = free_name(folder / f"after-step-{step}")

@@ -8,6 +8,7 @@ their checkpoint: ``version_0/test-last``. docs/decisions/0020 says why.
 import fcntl
 import os
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -137,6 +138,7 @@ def run_folder(
         _lead(trainer, config, folder)
         if goes_on:
             open_to_append(trainer)
+            sys.stderr.write(f"note: the run goes on in its folder, {folder}.\n")
         yield
 
 

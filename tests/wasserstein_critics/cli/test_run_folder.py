@@ -130,6 +130,20 @@ def test_a_killed_and_resumed_run_leaves_the_folder_of_an_uninterrupted_one() ->
     assert record(second)["earlier"][0]["first_step"] == 0
 
 
+def test_two_processes_go_on_in_one_folder() -> None:
+    validated()
+    forked = ("--trainer.devices=2", "--trainer.strategy=ddp_fork")
+    fit(*forked)
+    fit(*forked, "--trainer.max_steps=4")
+    second = Path("runs/tiny/version_1")
+    fit(*forked, "--ckpt_path", second / LAST.relative_to(FIRST))
+    metrics = [(folder / "metrics.csv").read_bytes() for folder in (FIRST, second)]
+    assert metrics[0] == metrics[1]
+    assert record(second)["best"] == record(FIRST)["best"] != []
+    assert [record(f)["last_step"] for f in (FIRST, second)] == [8, 8]
+    assert len(list(FIRST.parent.iterdir())) == 2
+
+
 def test_what_a_run_had_made_after_its_checkpoint_is_kept_apart() -> None:
     validated(callbacks=[{**BEST, "init_args": BEST["init_args"] | {"save_top_k": -1}}])
     fit()
