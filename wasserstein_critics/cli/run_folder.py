@@ -54,7 +54,7 @@ def expand_directories(config: Namespace) -> None:
     Loggers would make folders of that name, or half of them.
     """
     for node, key in _directories(config):
-        if isinstance(path := node.get(key), str):
+        if isinstance(path := node.get(key), str) and path:
             node[key] = os.path.expandvars(Path(path).expanduser())
 
 
