@@ -45,7 +45,7 @@ def test_a_block_costs_time_and_memory() -> None:
     with spending(spent):
         held = bytearray(b"x" * 2**26)
         start = time.process_time()
-        while time.process_time() < start + 0.02:  # the clock has its own steps
+        while time.process_time() < start + 0.1:  # the clock has its own steps
             pass
     assert 2**25 < spent.memory < 2**28
     assert spent.wall >= spent.cpu * 0.5 > 0
