@@ -30,6 +30,7 @@ from lightning_modules.data_contracts.contracts import Summarised, data_of
 
 KEY = "run"  # in a checkpoint
 FILE = "run.json"
+CHECKPOINTS = "checkpoints"
 SETTINGS = ("seed_everything", "model", "data")
 
 PACKAGES = (
@@ -178,12 +179,13 @@ class RunConfig(SaveConfigCallback):
         """Move away what the run had saved after the step from which it goes on."""
         folder = run_directory(trainer)
         path = Path(trainer.ckpt_path or "")
-        if path.parent.resolve() != (folder / "checkpoints").resolve():
+        if not path.name or path.parent.resolve() != (folder / CHECKPOINTS).resolve():
             return
         step = trainer.global_step
         apart = free_name(folder / f"after-step-{step}")
         for other in path.parent.glob("*.ckpt"):
-            if not other.samefile(path) and step_of(other) > step:
+            same = other.exists() and other.samefile(path)
+            if not same and step_of(other) > step:
                 target = apart / path.parent.name / other.name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 other.rename(target)

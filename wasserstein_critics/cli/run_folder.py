@@ -26,11 +26,11 @@ from lightning.pytorch.loggers import (
 
 from callbacks import RunConfig
 from callbacks.core.loggers import open_to_append
+from callbacks.runs.run_config import CHECKPOINTS
 from callbacks.runs.wandb_run import finish_open_run
 from lightning_modules.core.lightning_internals import set_root_directory
 from wasserstein_critics.cli.errors import UsageError, explain
 
-CHECKPOINTS = "checkpoints"
 CONFIG = "config.yaml"
 
 
