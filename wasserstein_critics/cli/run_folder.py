@@ -250,7 +250,8 @@ def _placed(
             place = {"save_dir": folder.parent, "name": "", "version": folder.name}
         elif kind is WandbLogger:
             finish_open_run()
-            place = {"save_dir": folder}
+            # its service has a working directory of its own, that of the first run
+            place = {"save_dir": folder.absolute()}
         if not place or kind in placed:
             yield logger
             continue

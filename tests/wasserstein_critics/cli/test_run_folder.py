@@ -353,6 +353,18 @@ def test_each_wandb_run_of_a_process_is_its_own_and_goes_on() -> None:
     assert len(list(FIRST.parent.iterdir())) == 2
 
 
+def test_wandb_files_are_in_the_folder_whatever_the_working_directory_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        validated()
+        fit(*with_wandb(), "--trainer.max_steps=2")
+        finish_open_run()
+        assert list(FIRST.glob("wandb/offline-run-*/*.wandb"))
+
+
 def test_tensorboard_writes_into_the_folder_and_goes_on_there() -> None:
     validated()
     board = ["--trainer.logger=TensorBoardLogger"]
