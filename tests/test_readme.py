@@ -16,6 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
+from callbacks.runs.wandb_run import finish_open_run
 from datamodules import MovieLens, PlantedInteractions
 from wasserstein_critics.cli import app
 
@@ -92,13 +93,9 @@ def execute(words: list[str]) -> None:
             short = ["--trainer.enable_progress_bar=false"]
             short += [f"--trainer.max_steps={steps}"] if subcommand == "fit" else []
             short += ["--data.batch_size=8"] if "ImageFolder" in options else []
-            if "configs/wandb.yaml" in options:
-                # W&B's service survives no fork, and other tests have forked
-                program = [sys.executable, "-m", "wasserstein_critics", subcommand]
-                subprocess.run([*program, *options, *short], check=True, timeout=200)
-                return
             assert app.main([subcommand, *options, *short]) == 0, words
         case ["wandb", "leet", "inspect", *options, pattern]:
+            finish_open_run()
             (path,) = Path().glob(pattern)
             command = [
                 sys.executable,
