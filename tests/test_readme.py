@@ -4,8 +4,6 @@ import json
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from itertools import compress
 from pathlib import Path
@@ -18,6 +16,7 @@ from PIL import Image
 
 from callbacks.runs.wandb_run import finish_open_run
 from datamodules import MovieLens, PlantedInteractions
+from tests.support.command_line import inspect_wandb_run
 from wasserstein_critics.cli import app
 
 REPOSITORY = Path(__file__).parents[1]
@@ -97,16 +96,7 @@ def execute(words: list[str]) -> None:
         case ["wandb", "leet", "inspect", *options, pattern]:
             finish_open_run()
             (path,) = Path().glob(pattern)
-            command = [
-                sys.executable,
-                "-m",
-                "wandb",
-                "leet",
-                "inspect",
-                *options,
-                str(path),
-            ]
-            done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+            done = inspect_wandb_run(path, *options)
             assert done.returncode == 0, done.stderr
             assert "val/sliced_wasserstein" in json.loads(done.stdout)["summary"]
         case ["wandb", "leet" | "sync", path]:  # a terminal; an upload

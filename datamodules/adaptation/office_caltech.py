@@ -78,9 +78,8 @@ class OfficeCaltech(DomainFeatures):
     )
     written_labels = tuple(range(1, 11))
     file_key = "root"
-    exact: ClassVar[tuple[Normalisation, ...]] = (
-        "zscore",
-    )  # float32 tells shares of histograms apart
+    # float32 tells shares of histograms apart
+    exact: ClassVar[tuple[Normalisation, ...]] = ("zscore",)
     test_rows: Tensor
 
     def __init__(

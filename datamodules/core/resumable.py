@@ -1,6 +1,7 @@
 """Data in memory, sliced by whole batches, resumed at the very next one."""
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import Any, ClassVar
 
 from lightning import LightningDataModule
@@ -74,8 +75,12 @@ class ResumableDataModule(LightningDataModule, ABC):
         places = (vars(self).get(name) for name in ("root", "path", "table", "name"))
         place = next((f" {readable(str(place))}" for place in places if place), "")
         skipped = f", {self.skipped_files:,} files skipped" * bool(self.skipped_files)
-        contents = self.contents() if self._is_read else "nothing to read"
+        contents = self._contents if self._is_read else "nothing to read"
         return f"{type(self).__name__}{place}: {contents}{skipped}"
+
+    @cached_property
+    def _contents(self) -> str:
+        return self.contents()  # once: every checkpoint asks
 
     @override
     def prepare_data(self) -> None:

@@ -47,9 +47,8 @@ def check_domains(module: Adapts, data: Any) -> None:
             f"--model.classifier.n_classes {data.num_classes}."
         )
     batch = data.random_rows("train", 1, torch.Generator())
-    both = (batch[0].to(module.device), batch[-1].to(module.device))
-    rows = join(*both)
-    _check_networks(module, rows.to(module.dtype) if isinstance(rows, Tensor) else rows)
+    rows = join(batch[0], batch[-1]).to(module.device)
+    _check_networks(module, rows.to(module.dtype))
 
 
 def check_rows(module: Adapts) -> None:

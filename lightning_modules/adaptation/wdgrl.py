@@ -107,13 +107,13 @@ class WDGRL(AdaptationModule):
     @override
     def prepare(self, batch: Any) -> Features:
         """Features with their graph; those of the critic are kept beside them."""
-        batch = domains_of(batch)
         features = super().prepare(batch)
         source, labels, target = features
         both = torch.cat([source, target])
         if self._extractor_varies:
+            rows = domains_of(batch)
             with torch.no_grad(), evaluating(self.extractor):
-                both = self.features(join(batch.source, batch.target))
+                both = self.features(join(rows.source, rows.target))
         # half precision would lose the penalty
         both = both.detach().to(torch.promote_types(both.dtype, torch.float32))
         self._fixed = Features(both[: len(labels)], labels, both[len(labels) :])

@@ -1,6 +1,6 @@
 """Callbacks of Lightning that can't work with manual optimisation, refused by name."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import (
@@ -37,25 +37,23 @@ def refuse_callbacks(
     Raises:
         ValueError: Naming a callback, and what to do.
     """
-    for callback, reason in _refused(callbacks, has_weights):
-        raise ValueError(
-            f"{type(callback).__name__} does not work with manual optimisation: "
-            f"{reason} from trainer.callbacks."
-        )
-
-
-def _refused(
-    callbacks: Sequence[Callback], has_weights: bool
-) -> Iterator[tuple[Callback, str]]:
     for callback in callbacks:
-        for kind, reason in _REASONS.items():
-            if isinstance(callback, kind):
-                yield callback, reason
-        if isinstance(callback, _NEEDS_WEIGHTS) and not has_weights:
-            yield callback, "embeddings are made when the data is known: remove it"
-        if isinstance(callback, ModelCheckpoint) and saves_by_the_clock(callback):
-            yield (
-                callback,
-                "its train_time_interval never passes: use callbacks.Checkpoint and "
-                "remove it",
+        if reason := _reason_against(callback, has_weights):
+            raise ValueError(
+                f"{type(callback).__name__} does not work with manual optimisation: "
+                f"{reason} from trainer.callbacks."
             )
+
+
+def _reason_against(callback: Callback, has_weights: bool) -> str | None:
+    for kind, reason in _REASONS.items():
+        if isinstance(callback, kind):
+            return reason
+    if isinstance(callback, _NEEDS_WEIGHTS) and not has_weights:
+        return "embeddings are made when the data is known: remove it"
+    if isinstance(callback, ModelCheckpoint) and saves_by_the_clock(callback):
+        return (
+            "its train_time_interval never passes: use callbacks.Checkpoint and "
+            "remove it"
+        )
+    return None

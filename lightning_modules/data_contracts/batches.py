@@ -35,10 +35,8 @@ def labelled_of(batch: Any) -> LabelledBatch[Any]:
     Raises:
         ValueError: It is another batch.
     """
-    parts = _parts(batch)
-    if len(parts) != 2 or not all(isinstance(part, _ROWS) for part in parts):
-        raise _refusal("(x, y), with samples x (n, ...) and labels y (n,)", batch)
-    return LabelledBatch(*parts)
+    wanted = "(x, y), with samples x (n, ...) and labels y (n,)"
+    return LabelledBatch(*_checked(_parts(batch), 2, _ROWS, wanted, batch))
 
 
 def domains_of(batch: Any) -> TwoDomainBatch:
@@ -55,10 +53,8 @@ def domains_of(batch: Any) -> TwoDomainBatch:
         parts = [*source, target if isinstance(target, _ROWS) else samples_of(target)]
     else:
         parts = _parts(batch)
-    if len(parts) != 3 or not all(isinstance(part, _ROWS) for part in parts):
-        wanted = "(source, labels, target) or {'source': (x, y), 'target': x}"
-        raise _refusal(wanted, batch)
-    return TwoDomainBatch(*parts)
+    wanted = "(source, labels, target) or {'source': (x, y), 'target': x}"
+    return TwoDomainBatch(*_checked(parts, 3, _ROWS, wanted, batch))
 
 
 def interactions_of(batch: Any) -> InteractionBatch:
@@ -67,14 +63,21 @@ def interactions_of(batch: Any) -> InteractionBatch:
     Raises:
         ValueError: It is another batch.
     """
-    parts = _parts(batch)
-    if len(parts) != 2 or not all(isinstance(part, Tensor) for part in parts):
-        raise _refusal("(users, items), int64 (n,) each", batch)
-    return InteractionBatch(*parts)
+    wanted = "(users, items), int64 (n,) each"
+    return InteractionBatch(*_checked(_parts(batch), 2, (Tensor,), wanted, batch))
 
 
 def _parts(batch: Any) -> list[Any]:
     return list(batch) if isinstance(batch, tuple | list) else []
+
+
+def _checked(
+    parts: list[Any], n: int, kinds: tuple[type, ...], wanted: str, batch: Any
+) -> list[Any]:
+    """The same parts of a batch, if they are n of these types."""
+    if len(parts) != n or not all(isinstance(part, kinds) for part in parts):
+        raise _refusal(wanted, batch)
+    return parts
 
 
 def _refusal(wanted: str, batch: Any) -> ValueError:

@@ -64,8 +64,13 @@ class GAN(GenerativeModule):
             generator_optimizer=generator_optimizer,
             **options,
         )
-        lazy: Any = {"every": penalty_every, "rescale": penalty_rescale}
-        penalty = GradientPenalty(penalty_weight, penalty_where, slope, **lazy)
+        penalty = GradientPenalty(
+            penalty_weight,
+            penalty_where,
+            slope,
+            every=penalty_every,
+            rescale=penalty_rescale,
+        )
         if penalty_weight:
             self.penalise(penalty)
         check_choice("loss", loss, get_args(Loss))

@@ -1,5 +1,7 @@
 """The command line on a tiny experiment, and what a mistake must end in."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,14 @@ QUIET = [
     pytest.mark.filterwarnings("ignore:.*use of fork.*may lead to deadlocks"),
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded"),
 ]
+
+
+def inspect_wandb_run(run: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """What W&B's own command reads from an offline run."""
+    command = [sys.executable, "-m", "wandb", "leet", "inspect", *options, str(run)]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 def tiny(method: str = "WGANGP", **trainer: Any) -> dict[str, Any]:

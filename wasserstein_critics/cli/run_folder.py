@@ -175,15 +175,17 @@ def _new_folder(
 def _asked_for(config: Namespace) -> str | None:
     """The folder's name that the logger's ``version`` asks for."""
     logger = _specification(config.trainer.logger)
-    arguments = {} if logger is None else logger.get("init_args") or {}
-    version = arguments.get("version")
-    if version is None or logger is None or logger.class_path.endswith("WandbLogger"):
+    if logger is None or logger.class_path.endswith("WandbLogger"):
+        return None
+    version = (logger.get("init_args") or {}).get("version")
+    if version is None:
         return None
     name = version if isinstance(version, str) else f"version_{version}"
-    if (parent_of_runs(config) / name).exists():
+    folder = parent_of_runs(config) / name
+    if folder.exists():
         raise UsageError(
-            f"trainer.logger.version {version} names {parent_of_runs(config) / name}, "
-            "which exists: leave it out for the next free number, or name another."
+            f"trainer.logger.version {version} names {folder}, which exists: leave it "
+            "out for the next free number, or name another."
         )
     return name
 

@@ -13,16 +13,20 @@ import yaml
 from jsonargparse import get_loader, set_dumper, set_loader
 
 _TAG = "tag:yaml.org,2002:"
-_FLOAT = re.compile(
+_FLOAT = (
     r"[-+]?([0-9]+\.[0-9]*([eE][-+]?[0-9]+)?|\.[0-9]+([eE][-+]?[0-9]+)?"
     r"|[0-9]+[eE][-+]?[0-9]+)|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
 )
 _VALUES = {
-    "null": (re.compile(r"~|null|Null|NULL|"), [*"~nN", ""]),
-    "bool": (re.compile(r"true|True|TRUE|false|False|FALSE"), "tTfF"),
-    "int": (re.compile(r"0|-?[1-9][0-9]*"), "-0123456789"),
-    "float": (_FLOAT, "-+.0123456789"),
-    "merge": (re.compile(r"<<"), "<"),
+    "null": (r"~|null|Null|NULL|", [*"~nN", ""]),
+    "bool": (r"true|True|TRUE|false|False|FALSE", [*"tTfF"]),
+    "int": (r"0|-?[1-9][0-9]*", [*"-0123456789"]),
+    "float": (_FLOAT, [*"-+.0123456789"]),
+    "merge": (r"<<", ["<"]),
+}
+_RESOLVERS = {
+    _TAG + name: (re.compile(f"^(?:{pattern})$"), first)
+    for name, (pattern, first) in _VALUES.items()
 }
 _read_yaml_1_1 = get_loader("yaml")
 
@@ -53,12 +57,9 @@ class _Dumper(yaml.SafeDumper):
     """Puts text in quotes that YAML 1.1 or this loader would take for another value."""
 
 
-for _name, (_pattern, _first) in _VALUES.items():
-    _whole = re.compile(f"^(?:{_pattern.pattern})$")
-    _Loader.add_implicit_resolver(_TAG + _name, _whole, list(_first))
-_Dumper.add_implicit_resolver(
-    _TAG + "float", re.compile(f"^(?:{_FLOAT.pattern})$"), list("-+.0123456789")
-)
+for _tag, _resolver in _RESOLVERS.items():
+    _Loader.add_implicit_resolver(_tag, *_resolver)
+_Dumper.add_implicit_resolver(_TAG + "float", *_RESOLVERS[_TAG + "float"])
 
 
 def load_yaml(text: str) -> Any:

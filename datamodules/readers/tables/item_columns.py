@@ -7,12 +7,12 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy import sparse
 
+from datamodules.readers.tables.pair_columns import TEXT
 from datamodules.readers.tables.pair_table import numbered
 
 Block = tuple[sparse.csr_array, list[str]]
 """Features (n, width) of a column, and their names."""
 DAY = {"ms": 86_400 * 10**3, "us": 86_400 * 10**6, "ns": 86_400 * 10**9}
-TEXT = (pl.String, pl.Categorical, pl.Enum)
 MANY, ALONE = 10, 0.9  # of more words than this, and this share of them used once
 
 

@@ -72,13 +72,8 @@ def clean_ids(table: Table, column: pl.Series) -> pl.Series:
     if column.dtype in TEXT:
         return _written(table, column.cast(pl.String))
     _refuse(table, column, column < 0, "negative")
-    return (
-        column.cast(pl.Int64, strict=False) if _fits(column) else column.cast(pl.String)
-    )
-
-
-def _fits(column: pl.Series) -> bool:
-    return not column.cast(pl.Int64, strict=False).null_count()
+    numbers = column.cast(pl.Int64, strict=False)
+    return column.cast(pl.String) if numbers.null_count() else numbers
 
 
 def _whole(table: Table, column: pl.Series) -> pl.Series:
@@ -121,13 +116,11 @@ def _distinct(table: Table, text: pl.Series) -> pl.Series:
 
 def _numbers(table: Table, column: pl.Series) -> pl.Series:
     """Ratings as numbers."""
+    written = column
     if not column.dtype.is_numeric():
-        text = column.cast(pl.String, strict=False).str.strip_chars()
-        numbers = text.cast(pl.Float64, strict=False)
-    else:
-        numbers = column
-    numbers = numbers.cast(pl.Float64, strict=False)
-    numbers = pl.select(pl.when(numbers.is_finite()).then(numbers)).to_series()
+        written = column.cast(pl.String, strict=False).str.strip_chars()
+    numbers = written.cast(pl.Float64, strict=False)
+    numbers = numbers.set(~numbers.is_finite(), None)
     _refuse(table, column, numbers.is_null(), "not a number")
     return numbers
 

@@ -61,7 +61,7 @@ def _distinct(numbers: pl.Series) -> pl.Series:
     if bound is None:
         return numbers
     is_exact = numbers.is_finite() & (numbers.abs() < bound)
-    return pl.select(pl.when(is_exact).then(numbers)).to_series()
+    return numbers.set(~is_exact, None)
 
 
 def _moments(text: pl.Series, time_format: str) -> pl.Series:

@@ -1,8 +1,6 @@
 """What an offline W&B run really holds, read back from its file."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -30,6 +28,7 @@ from callbacks.runs.wandb_run import (
 from datamodules import Digits
 from lightning_modules import WGAN, MLPCritic, MLPGenerator
 from lightning_modules.core.recipe import load_network
+from tests.support.command_line import inspect_wandb_run
 
 Record = dict[str, Any]
 
@@ -51,17 +50,7 @@ def inspect(folder: Path, *options: str) -> list[Record]:
     """The records of the newest offline run."""
     wandb.finish()
     (run,) = folder.glob("wandb/offline-run-*")
-    command = [
-        sys.executable,
-        "-m",
-        "wandb",
-        "leet",
-        "inspect",
-        "--json",
-        *options,
-        str(run),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = inspect_wandb_run(run, "--json", *options)
     if done.returncode != 0:
         pytest.skip(f"this wandb cannot read its own files: {done.stderr[:200]}")
     if "--summary" in options:
