@@ -175,14 +175,19 @@ def at_least(least: int) -> Callable[[str], int]:
 def exit_status(work: Callable[[], int], next_time: str) -> int:
     """Do the work, which returns how many jobs failed: an exit status.
 
-    A signal that ends the process is an exception here, so that ``finally`` runs.
+    While it works, a signal that ends the process is an exception, so that ``finally``
+    runs.
 
     Args:
         work: What to do.
         next_time: Command that goes on after an interruption.
     """
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
+
+    def leave(number: int, _: object) -> None:
+        sys.exit(128 + number)
+
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, leave) for number in numbers}
     try:
         return 1 if work() else 0
     except BusyError as error:
@@ -191,3 +196,6 @@ def exit_status(work: Callable[[], int], next_time: str) -> int:
     except KeyboardInterrupt:
         sys.stderr.write(f"stopped; `{next_time}` goes on with what is missing.\n")
         return 128 + signal.SIGINT
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

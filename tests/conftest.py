@@ -1,6 +1,7 @@
 """Fixtures and switches that every test shares."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,11 +9,16 @@ from pathlib import Path
 # and tensors as small as the tests' are fastest on one.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+import hypothesis
 import pytest
 from jaxtyping import install_import_hook
 
 # Shapes written in signatures are checked while tests run, and only then.
 install_import_hook("lightning_modules.functional", "beartype.beartype")
+
+# A busy machine is no fault of what is tested; pytest-timeout ends what hangs.
+hypothesis.settings.register_profile("wasserstein", deadline=None)
+hypothesis.settings.load_profile("wasserstein")
 
 # Lightning 2.6 uses parts of jsonargparse 4 that version 5 drops (hence our bound).
 os.environ["JSONARGPARSE_DEPRECATION_WARNINGS"] = "off"
@@ -72,3 +78,16 @@ def _leave_seeds_alone() -> Iterator[None]:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
+
+
+@pytest.fixture(autouse=True)
+def _leave_signals_alone() -> Iterator[None]:
+    """A handler that stays would reach a forked rank of another test, in the worst case
+    while it ends, and the rank would go on as a second copy of the test process."""
+    numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    after = [signal.getsignal(number) for number in numbers]
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+    assert after == before, "a test or what it called left a signal handler behind"

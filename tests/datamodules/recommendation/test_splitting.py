@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from datamodules.recommendation.splitting import TEST, TRAIN, VAL, PairSplit, Split
@@ -24,7 +24,6 @@ def test_one_user_with_everything_is_cut_by_shares(tmp_path: Path) -> None:
     assert [len(part) for part in of_user(data, 1)] == [7, 1, 2]
 
 
-@settings(deadline=None)
 @given(
     TABLES,
     st.sampled_from(["ratio", "leave_one_out"]),
@@ -48,7 +47,6 @@ def test_each_user_keeps_a_training_pair_and_gives_the_shares(
             assert own[VAL] <= val * n + 0.5 + 1e-9
 
 
-@settings(deadline=None)
 @given(TABLES, st.floats(0, 0.49), st.floats(0.01, 0.5), st.booleans())
 def test_no_test_pair_is_as_early_as_a_training_pair(
     rows: list[tuple[int, int, int]], val: float, test: float, cold: bool

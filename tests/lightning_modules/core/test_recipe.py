@@ -116,7 +116,7 @@ def test_bad_network_files_get_a_sentence(tmp_path: Path) -> None:
         load_network(tmp_path / "bare.safetensors")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.floats(0, 1, exclude_max=True), st.integers(0, 7))
 def test_a_network_file_with_a_flipped_bit_is_refused_or_equal(
     position: float, bit: int

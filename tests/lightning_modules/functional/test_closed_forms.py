@@ -15,7 +15,7 @@ from lightning_modules.functional.closed_forms import (
 )
 from lightning_modules.functional.transport import wasserstein_distance
 
-quick = settings(max_examples=25, deadline=None)
+quick = settings(max_examples=25)
 problems = given(
     n=st.integers(1, 12),
     m=st.integers(1, 12),

@@ -101,7 +101,7 @@ def test_jensen_shannon_sees_small_differences_in_float32() -> None:
 
 @metrics
 @laws_of_points
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_metric_obeys_the_four_axioms(
     name: str, distance: Distance, seed: int, spread: float, shift: float
 ) -> None:

@@ -25,7 +25,7 @@ from lightning_modules.functional.divergence import (
 )
 
 laws = given(k=st.integers(2, 30), seed=st.integers(0, 2**31))
-quick = settings(max_examples=50, deadline=None)
+quick = settings(max_examples=50)
 LOG2 = math.log(2)
 
 

@@ -36,7 +36,7 @@ problems = given(
     d=st.integers(1, 4),
     seed=st.integers(0, 2**31),
 )
-quick = settings(max_examples=25, deadline=None)
+quick = settings(max_examples=25)
 
 
 def problem(n: int, m: int, d: int, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -43,7 +43,7 @@ distances = pytest.mark.parametrize("distance", [wasserstein_distance, sliced])
 
 @distances
 @given(n=sizes, m=sizes, d=dimensions, seed=seeds)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_distance_is_symmetric(
     distance: Distance, n: int, m: int, d: int, seed: int
 ) -> None:
@@ -53,7 +53,7 @@ def test_distance_is_symmetric(
 
 @distances
 @given(n=sizes, d=dimensions, seed=seeds)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_distance_of_a_set_to_itself_in_another_order_is_zero(
     distance: Distance, n: int, d: int, seed: int
 ) -> None:
@@ -63,7 +63,7 @@ def test_distance_of_a_set_to_itself_in_another_order_is_zero(
 
 @distances
 @given(n=sizes, m=sizes, k=sizes, d=dimensions, seed=seeds)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_triangle_inequality(
     distance: Distance, n: int, m: int, k: int, d: int, seed: int
 ) -> None:
@@ -73,7 +73,7 @@ def test_triangle_inequality(
 
 @distances
 @given(n=sizes, m=sizes, d=dimensions, seed=seeds, scale=st.floats(0.01, 100))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_distance_scales_with_the_samples(
     distance: Distance, n: int, m: int, d: int, seed: int, scale: float
 ) -> None:
@@ -82,7 +82,7 @@ def test_distance_scales_with_the_samples(
 
 
 @given(n=sizes, d=dimensions, seed=seeds)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_exact_distance_of_a_translation_is_its_length(
     n: int, d: int, seed: int
 ) -> None:
@@ -91,7 +91,7 @@ def test_exact_distance_of_a_translation_is_its_length(
 
 
 @given(n=sizes, d=dimensions, seed=seeds)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_sliced_distance_of_a_translation_is_its_mean_projection(
     n: int, d: int, seed: int
 ) -> None:
@@ -101,7 +101,7 @@ def test_sliced_distance_of_a_translation_is_its_mean_projection(
 
 
 @given(n=sizes, m=sizes, d=dimensions, seed=seeds)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_sliced_distance_is_at_most_the_exact_one(
     n: int, m: int, d: int, seed: int
 ) -> None:

@@ -18,7 +18,7 @@ from lightning_modules import (
 from lightning_modules.networks.mlp import ACTIVATIONS
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(5, 65), st.integers(1, 3))
 def test_the_conv_pair_takes_pictures_of_any_side(side: int, channels: int) -> None:
     shape = (channels, side, side)

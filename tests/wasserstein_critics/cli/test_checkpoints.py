@@ -306,7 +306,7 @@ def damaged(path: Path, position: float, bit: int) -> bytes:
     return bytes(content)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.floats(0, 1, exclude_max=True), st.integers(0, 7))
 def test_a_checkpoint_with_a_flipped_bit_is_refused_or_equal(
     wgan_gp: tuple[Path, Path], position: float, bit: int
@@ -318,7 +318,7 @@ def test_a_checkpoint_with_a_flipped_bit_is_refused_or_equal(
         assert same(read_checkpoint(Path("flipped.ckpt")), whole)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.floats(0, 1, exclude_max=True))
 def test_a_checkpoint_that_is_cut_off_is_refused(
     wgan_gp: tuple[Path, Path], share: float

@@ -1,6 +1,6 @@
 """Pairs as columns of numbers, and their k-core."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.pair_files import (
@@ -9,7 +9,6 @@ from tests.support.pair_files import (
 )
 
 
-@settings(deadline=None)
 @given(TABLES)
 def test_ids_come_back_and_duplicates_keep_the_earliest_time(
     rows: list[tuple[int, int, int]],
@@ -22,7 +21,6 @@ def test_ids_come_back_and_duplicates_keep_the_earliest_time(
     assert list(found) == sorted((u, i, t) for (u, i), t in first.items())
 
 
-@settings(deadline=None)
 @given(TABLES, st.integers(1, 4))
 def test_a_core_is_the_largest_set_in_which_all_have_enough(
     rows: list[tuple[int, int, int]], k: int
