@@ -1,7 +1,7 @@
 """ReLU and leaky ReLU whose zero second derivatives are skipped."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -80,7 +80,11 @@ def _bend(x: Tensor, negative_slope: float) -> Tensor:
     """
     if x.device.type == "cpu":
         right = torch.sign(x.detach()).clamp_min(0)
+        if not negative_slope:  # 0 times minus infinity would be NaN
+            return x.clamp_min(torch.finfo(x.dtype).min) * right
         return x * (right + negative_slope * (1 - right))
+    if not negative_slope:
+        return cast(Tensor, torch.ops.aten.threshold_backward(x, x.detach(), 0))
     bent = F.leaky_relu(x.detach(), negative_slope)
     sloped: Tensor = torch.ops.aten.leaky_relu_backward(x, bent, negative_slope, True)
     return sloped

@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from lightning_modules import ConvCritic, MLPCritic, ResNetCritic
 from lightning_modules.functional.lipschitz import scores_and_slopes
-from lightning_modules.functional.piecewise import PiecewiseLinear
+from lightning_modules.functional.piecewise import PiecewiseLinear, _bend
 
 Layer = Callable[[Tensor], Tensor]
 
@@ -118,6 +118,17 @@ def test_zeros_are_not_carried_back_through_the_layers(
     # (the first is a constant, as is the width of the points).
     assert work[our_penalty] == 4 + 4 + 4 + 3
     assert work[plain_penalty] > work[our_penalty] + 4
+
+
+@pytest.mark.parametrize("negative_slope", [0.0, 0.2])
+def test_what_is_compiled_is_a_relu_at_infinity_too(negative_slope: float) -> None:
+    x = torch.tensor([-torch.inf, -1.0, -0.0, 0.0, 2.0, torch.inf], requires_grad=True)
+    found = []
+    for unit in (F.leaky_relu, _bend):
+        value = unit(x, negative_slope) if negative_slope or unit is _bend else x.relu()
+        (slope,) = torch.autograd.grad(value.sum(), x)
+        found.append((value, slope))
+    torch.testing.assert_close(*found, rtol=0, atol=0)
 
 
 def test_third_derivatives_are_zero_and_not_an_error() -> None:
