@@ -7,6 +7,7 @@ from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from lightning_modules.core.distributed import joined_rows
 from lightning_modules.core.lightning_internals import mixes_rows
 from lightning_modules.core.random import RandomStream
 from lightning_modules.core.validation import (
@@ -107,27 +108,32 @@ class GradientPenalty:
         return update % self.every == 0
 
     def draw(self, real: Tensor, stream: RandomStream) -> Tensor:
-        """Uniform random numbers that `points` needs for samples (n, ...)."""
+        """What `points` needs for samples (n, ...); call it on all ranks.
+
+        Uniform random numbers for points on lines, and the points ``around_data``
+        themselves, whose distance from the samples is that of the batch of all ranks.
+        """
         if self.where == "around_data":
-            return stream.uniform(*real.shape)
+            uniform = stream.uniform(*real.shape)
+            return surroundings(real, uniform, batch=joined_rows(real.detach()))
         return stream.uniform(len(real) if self.where == "lines" else 0)
 
-    def points(self, real: Tensor, fake: Tensor, uniform: Tensor) -> Tensor:
+    def points(self, real: Tensor, fake: Tensor, drawn: Tensor) -> Tensor:
         """Points (n, ...) at which the slope is penalised, for samples (n, ...)."""
         if self.where == "lines":
-            return interpolate(real, fake, uniform)
-        return surroundings(real, uniform) if len(uniform) else real.detach()
+            return interpolate(real, fake, drawn)
+        return drawn if self.where == "around_data" else real.detach()
 
     def __call__(
         self,
         critic: Callable[[Tensor], Tensor],
         real: Tensor,
         fake: Tensor,
-        uniform: Tensor,
+        drawn: Tensor,
     ) -> Tensor:
         """Unweighted penalty, a scalar."""
         with penalising(real.device):
-            points = self.points(real, fake, uniform)
+            points = self.points(real, fake, drawn)
             return self.excess(
                 gradient_norm(
                     critic, points, norm_order=self.norm_order, create_graph=True

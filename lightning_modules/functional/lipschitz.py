@@ -221,6 +221,7 @@ def surroundings(
     data: Float[Tensor, "n ..."],
     uniform: Float[Tensor, "n ..."],
     spread: float = 0.5,
+    batch: Float[Tensor, "m ..."] | None = None,
 ) -> Float[Tensor, "n ..."]:
     r"""Random points around the data, where DRAGAN penalises the slope.
 
@@ -230,6 +231,7 @@ def surroundings(
         data: Samples, shape (n, ...).
         uniform: u, numbers in [0, 1], of the same shape.
         spread: c, in units of the standard deviation of all entries of the batch.
+        batch: The batch, where the samples are a part of it; None: the samples.
 
     Returns:
         Points of the shape of ``data``, detached from any graph.
@@ -241,7 +243,8 @@ def surroundings(
     tensor([0.5000, 2.5000])
     """
     data = data.detach()
-    return data + spread * data.std(correction=0) * uniform.to(data.dtype)
+    deviation = (data if batch is None else batch.detach()).std(correction=0)
+    return data + spread * deviation * uniform.to(data.dtype)
 
 
 @contextmanager

@@ -201,14 +201,14 @@ class GenerativeModule(AlternatingModule):
         penalty, update = self.penalty, self.turns.updates["critic"] + 1
         if penalty is None or not penalty.due(update):
             return *self.compiled(self.score_pair)(real, fake), None
-        uniform = penalty.draw(real, self.noise)
-        return self.compiled(self._scores_and_penalty)(real, fake, uniform)
+        drawn = penalty.draw(real, self.noise)
+        return self.compiled(self._scores_and_penalty)(real, fake, drawn)
 
     def _scores_and_penalty(
-        self, real: Tensor, fake: Tensor, uniform: Tensor
+        self, real: Tensor, fake: Tensor, drawn: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         assert self.penalty is not None
-        penalty = self.penalty(self.critic, real, fake, uniform)
+        penalty = self.penalty(self.critic, real, fake, drawn)
         return *self.score_pair(real, fake), penalty
 
     def score_pair(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:

@@ -14,7 +14,7 @@ from lightning.pytorch import Trainer
 from torch import Tensor, nn
 from torch.multiprocessing.spawn import ProcessRaisedException
 
-from lightning_modules import BPR, CML, WARP, Classifier
+from lightning_modules import BPR, CML, GAN, WARP, Classifier
 from lightning_modules.core.random import RandomStream
 from lightning_modules.recommendation.evaluation import Sizes
 from lightning_modules.recommendation.fitted import FittedRanker
@@ -41,6 +41,7 @@ SOLVED = [cls for cls in METHODS if issubclass(cls, FittedRanker)]
 CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     **{cls.__name__: (cls, OWN.get(cls, {})) for cls in METHODS if cls not in SOLVED},
     **{f"{cls.__name__}-decay": (cls, TERMS["decay"]) for cls in (BPR, WARP)},
+    "GAN-around": (GAN, {"penalty_weight": 5.0, "penalty_where": "around_data"}),
     # SmoothCML's candidates are shared by the rows of a process: terms over all rows of
     # two processes have them twice.
     **{f"CML-{term}": (CML, TERMS[term]) for term in ("covariance", "features", "all")},

@@ -31,8 +31,8 @@ def samples() -> tuple[Tensor, Tensor]:
 
 def penalty(critic: Any, **options: Any) -> float:
     one, (real, fake) = GradientPenalty(**options), samples()
-    uniform = one.draw(real, RandomStream(0, 0, "train"))
-    return one(critic, real, fake, uniform).item()
+    drawn = one.draw(real, RandomStream(0, 0, "train"))
+    return one(critic, real, fake, drawn).item()
 
 
 @pytest.mark.parametrize("where", EVERYWHERE)
@@ -76,8 +76,8 @@ def test_around_the_data_each_number_moves_by_up_to_half_the_spread_of_all() -> 
 @pytest.mark.parametrize("where", EVERYWHERE)
 def test_generated_samples_matter_on_lines_alone(where: Any) -> None:
     one, (real, fake) = GradientPenalty(where=where), samples()
-    uniform = one.draw(real, RandomStream(0, 0, "train"))
-    points = [one.points(real, other, uniform) for other in (fake, fake + 1)]
+    drawn = one.draw(real, RandomStream(0, 0, "train"))
+    points = [one.points(real, other, drawn) for other in (fake, fake + 1)]
     assert torch.equal(*points) == (where != "lines")
     assert not any(x.requires_grad for x in points)
 
