@@ -36,6 +36,9 @@ def squared_mmd(
     .. math:: E k(s, s') + E k(t, t') - 2 E k(s, t), \qquad
               k(x, y) = \sum_w e^{-\lVert x - y \rVert^2 / (2 w)}
 
+    In float32 the value of near domains has an absolute error of about 1e-7 for each
+    width, 5e-6 for the 19; its gradient has float32's relative error.
+
     Args:
         source: Features of the source.
         target: Features of the target.

@@ -102,11 +102,17 @@ def cosine_distance(x: Float[Tensor, "... d"], y: Float[Tensor, "... d"]) -> Ten
     >>> cosine_distance(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 5.0]))
     tensor(1.)
     """
-    x, y = (
-        z / z.abs().amax(-1, keepdim=True).clamp_min(torch.finfo(z.dtype).tiny)
-        for z in (x, y)
-    )  # the angle of tiny vectors is that of large ones
-    return 1 - torch.nn.functional.cosine_similarity(x, y, dim=-1)
+    (u, at_origin), (v, other_at_origin) = _direction(x), _direction(y)
+    # Half the squared chord: 1 - cos would lose the digits of small angles.
+    chord = (u - v).square().sum(-1)
+    return torch.where(at_origin | other_at_origin, 1, chord / 2)
+
+
+def _direction(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Unit vectors, 0 for points at the origin, and a mask of these."""
+    largest = x.abs().amax(-1, keepdim=True)
+    scaled = x / largest.clamp_min(torch.finfo(x.dtype).tiny)  # squares don't vanish
+    return torch.nn.functional.normalize(scaled, dim=-1), largest[..., 0] == 0
 
 
 def mahalanobis(

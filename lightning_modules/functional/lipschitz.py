@@ -108,9 +108,8 @@ def scores_and_slopes(
     with torch.enable_grad():
         scores, slope = _differentiate(critic, points.detach(), create_graph)
         # Squares of half-precision gradients would overflow or vanish.
-        flat = slope.reshape(len(slope), -1).to(
-            torch.promote_types(slope.dtype, torch.float32)
-        )
+        flat = slope[:, None].flatten(1)
+        flat = flat.to(torch.promote_types(flat.dtype, torch.float32))
         if create_graph:
             return scores, _smooth_norm(flat, norm_order)
         norms: Tensor = torch.linalg.vector_norm(flat.double(), norm_order, dim=1)

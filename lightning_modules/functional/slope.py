@@ -108,10 +108,10 @@ def estimate_on_plan(
             "The exact assignment pairs samples one to one: real has shape "
             f"{tuple(real.shape)}, fake {tuple(fake.shape)}."
         )
-    rows, cols = optimal_pairs(real.flatten(1), fake.flatten(1))
+    rows, cols = optimal_pairs(*(x[:, None].flatten(1) for x in (real, fake)))
     exact = torch.promote_types(real.dtype, torch.float32)  # half loses the slopes
     real, fake = real[rows].to(exact), fake[cols].to(exact)
-    lengths = (real - fake).flatten(1).norm(dim=1)
+    lengths = (real - fake)[:, None].flatten(1).norm(dim=1)
     lines = lengths > 0  # matched samples that coincide define no slope
     with torch.autocast(real.device.type, enabled=False), torch.no_grad():
         norms = gradient_norm(critic, interpolate(real, fake, epsilon))

@@ -1,5 +1,6 @@
 """Distances against SciPy's, and which of them are metrics."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -124,6 +125,16 @@ def test_the_cosine_breaks_two_axioms() -> None:
     x, y, z = (torch.tensor(v) for v in ([1.0, 0.0], [1.0, 1.0], [0.0, 1.0]))
     assert cosine_distance(x, z) > cosine_distance(x, y) + cosine_distance(y, z)
     assert cosine_distance(x, 2 * x) == 0  # and yet x is not 2x
+
+
+@pytest.mark.parametrize("angle", [1e-2, 1e-4, 1e-6])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_cosine_of_a_small_angle_keeps_its_digits(
+    angle: float, dtype: torch.dtype
+) -> None:
+    x, y = torch.tensor([[1.0, 0.0], [1.0, angle]], dtype=dtype)
+    expected = 1 - 1 / math.hypot(1.0, angle) if angle > 1e-3 else angle**2 / 2
+    assert float(cosine_distance(5 * x, y)) == pytest.approx(expected, 1e-4, 0)
 
 
 @pytest.mark.parametrize(

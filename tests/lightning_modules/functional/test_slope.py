@@ -122,3 +122,12 @@ def test_samples_of_different_shape_are_refused() -> None:
     # Sets of different size don't even pass the shapes of the signature here.
     with pytest.raises(ValueError, match=r"real has shape \(3, 2\), fake \(3, 1\)"):
         estimate_on_plan(lambda x: x[:, 0], numbers(3, 2), numbers(3, 1), torch.rand(3))
+
+
+def test_numbers_are_points_on_a_line() -> None:
+    real, fake, epsilon = torch.rand(3, 6)
+    numbers = estimate_on_plan(lambda x: x**2, real, fake + 1, epsilon)
+    points = estimate_on_plan(
+        lambda x: x[:, 0] ** 2, real[:, None], fake[:, None] + 1, epsilon
+    )
+    torch.testing.assert_close(numbers, points)
