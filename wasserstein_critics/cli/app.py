@@ -29,7 +29,7 @@ from lightning_modules.core.lightning_internals import (
 )
 from lightning_modules.data_contracts.contracts import Summarised
 from wasserstein_critics.cli.checks import check_config, check_run
-from wasserstein_critics.cli.class_changes import dropped_settings
+from wasserstein_critics.cli.class_changes import dropped_settings, replaced_settings
 from wasserstein_critics.cli.config_files import ConfigParser
 from wasserstein_critics.cli.errors import UsageError, explain, usage_error
 from wasserstein_critics.cli.parser_messages import explain_parse_error
@@ -67,9 +67,10 @@ class CLI(ConfigDecides):
                 raise mistake from error
             sentence = explain_parse_error(error, words, self.option_names)
             raise UsageError(sentence) from error
+        subcommand = self.config.subcommand
+        notes += replaced_settings(words, self.config[subcommand])
         for note in notes:
             sys.stderr.write(f"note: {note}\n")
-        subcommand = self.config.subcommand
         expand_directories(self.config[subcommand])
         check_config(self.config[subcommand], subcommand)
 
@@ -78,8 +79,9 @@ class CLI(ConfigDecides):
         assert self.subcommand is not None
         flags = self.config_init[self.subcommand].trainer
         shown = flags.enable_progress_bar is not False
-        bars = [c for c in flags.callbacks or [] if isinstance(c, ProgressBar)]
-        if self.subcommand == "fit" and shown and not bars:
+        listed = flags.callbacks if isinstance(flags.callbacks, list) else []
+        has_bar = any(isinstance(c, ProgressBar) for c in (flags.callbacks, *listed))
+        if self.subcommand == "fit" and shown and not has_bar:
             kwargs["enable_progress_bar"] = False
             self.trainer_defaults["callbacks"].append(UpdateProgress())
         return super().instantiate_trainer(**kwargs)

@@ -1,20 +1,24 @@
-"""What becomes of settings when another class takes the place of one.
+"""What becomes of settings when a later class, list or config takes their place.
 
 ``--data ImageFolder`` after a config whose data is CIFAR10 must not read the images of
 CIFAR10, although both classes have an argument ``root``.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from pydoc import locate
 from typing import Any
 
+from jsonargparse import Namespace
 from lightning.pytorch import LightningModule
 from lightning.pytorch.loggers import Logger
 from torch import nn
 
 from lightning_modules.core.lightning_internals import watched_class_changes
 from lightning_modules.core.public_names import declarations
+from wasserstein_critics.cli.config_files import read_config
+from wasserstein_critics.cli.yaml_values import load_yaml
 
 
 def is_kept(name: str, old: type, new: type) -> bool:
@@ -58,3 +62,76 @@ def dropped_settings() -> Iterator[list[str]]:
 
     with watched_class_changes(changed):
         yield notes
+
+
+def replaced_settings(words: Sequence[str], config: Namespace) -> Iterator[str]:
+    """A sentence for each setting that a later one undid and that may be missed.
+
+    That a later option wins is what everybody expects of ``--config x --key value``. It
+    is easily missed where the config comes last, and where a list of callbacks replaces
+    one instead of adding to it.
+
+    Args:
+        words: The command line, with the subcommand.
+        config: What the parser made of it, for that subcommand.
+    """
+    options: dict[str, str] = {}
+    callbacks: dict[str, None] = {}
+    for key, value in _settings(words):
+        if key != "config":
+            options[key] = value
+            continue
+        content = read_config(Path(value))
+        for name, new in _flat(content):
+            old = options.pop(name, None)
+            if old is not None and not _same(old, new):
+                yield (
+                    f"--{name} {old} stands before --config {value}, which sets {new}: "
+                    "the later one wins, so let the option come last."
+                )
+        trainer = content.get("trainer") or {}
+        for name in ("callbacks", "callbacks+"):
+            callbacks |= dict.fromkeys(_class_names(trainer.get(name)))
+    kept = set(_class_names(config.trainer.callbacks))
+    if lost := [name for name in callbacks if name not in kept]:
+        yield (
+            "a later list of trainer.callbacks replaces the one before, so "
+            f"{', '.join(lost)} won't run: write callbacks+ to add to a list."
+        )
+
+
+def _settings(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Keys and values of a command line, of configs that are files."""
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        key, equals, value = word.partition("=")
+        value = value if equals else following
+        if key in ("-c", "--config"):
+            if Path(value).is_file():
+                yield "config", value
+        elif key.startswith("--"):
+            yield key[2:], value
+
+
+def _same(option: str, value: Any) -> bool:
+    """Whether an option says what a config does, perhaps by another name of a class."""
+    if isinstance(value, str) and f".{value}".endswith(f".{option}"):
+        return True
+    return bool(load_yaml(option) == value)
+
+
+def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Values of a config under the names that options have."""
+    for key, value in content.items():
+        name = prefix.removesuffix(".") if key == "init_args" else f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{name}.")
+        else:
+            yield name.removesuffix(".class_path"), value
+
+
+def _class_names(specifications: Any) -> Iterator[str]:
+    """Names of the classes of a list, or of a single one, without the packages."""
+    for one in specifications if isinstance(specifications, list) else [specifications]:
+        if one is not None:
+            path = one if isinstance(one, str) else one.get("class_path", "")
+            yield str(path).rpartition(".")[2]

@@ -1,6 +1,7 @@
 """Which exceptions are a user's mistake, told in one sentence, and which are bugs."""
 
 import dis
+import errno
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,13 @@ _FLAG_CHECKS = tuple(
     str(Path(lightning.pytorch.__file__).parent / part)
     for part in ("trainer", "loops/fit_loop.py")
 )
+_DISK = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the quota of the disk is used up",
+    errno.EFBIG: "a file would be larger than allowed",
+    errno.EROFS: "the disk is read-only",
+    errno.EIO: "the disk does not answer",
+}
 _CALLBACKS = str(Path(lightning.pytorch.__file__).parent / "callbacks")
 
 
@@ -37,14 +45,25 @@ def explain(error: BaseException) -> str | None:
     A mistake of the user is a `UsageError`, a configuration that Lightning refuses, a
     file or directory that may not be opened, and a ``ValueError`` or
     ``OSError`` that one of our packages or a check of Lightning's trainer
-    raises on purpose, or what a callback of Lightning refuses. The same errors from
-    elsewhere, or from a statement that was not meant to raise, are bugs.
+    raises on purpose, or what a callback of Lightning refuses, or a disk that takes
+    nothing more. The same errors from elsewhere, or from a statement that was not meant
+    to raise, are bugs.
     """
     if isinstance(error, ProcessRaisedException):
         return _explain_process(str(error))
     for cause in _causes(error):
         if _is_mistake(cause):
             return _owner(cause) + " ".join(str(cause).split())
+    problem = disk_problem(error)
+    return f"{problem}." if problem else None
+
+
+def disk_problem(error: BaseException) -> str | None:
+    """The start of a sentence about a disk that can't be written to, or None."""
+    for cause in _causes(error):
+        if isinstance(cause, OSError) and cause.errno in _DISK:
+            file = f", at '{cause.filename}'" if cause.filename else ""
+            return _DISK[cause.errno] + file
     return None
 
 

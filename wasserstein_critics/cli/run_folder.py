@@ -29,7 +29,7 @@ from callbacks.core.loggers import open_to_append
 from callbacks.runs.run_config import CHECKPOINTS
 from callbacks.runs.wandb_run import finish_open_run
 from lightning_modules.core.lightning_internals import set_root_directory
-from wasserstein_critics.cli.errors import UsageError, explain
+from wasserstein_critics.cli.errors import UsageError, disk_problem, explain
 
 CONFIG = "config.yaml"
 
@@ -139,7 +139,24 @@ def run_folder(
         if goes_on:
             open_to_append(trainer)
             sys.stderr.write(f"note: the run goes on in its folder, {folder}.\n")
+        with _disk_problems_told(folder):
+            yield
+
+
+@contextmanager
+def _disk_problems_told(folder: Path) -> Iterator[None]:
+    """Say what remains of a run whose disk takes nothing more."""
+    try:
         yield
+    except Exception as error:
+        problem = disk_problem(error)
+        if problem is None:
+            raise
+        last = folder / CHECKPOINTS / "last.ckpt"
+        then = f"go on with --ckpt_path {last}" if last.is_file() else "start again"
+        raise UsageError(
+            f"{problem}, while '{folder}' was written: make room, then {then}."
+        ) from error
 
 
 @contextmanager

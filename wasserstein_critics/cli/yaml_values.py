@@ -7,6 +7,7 @@ float or bool is converted by that.
 """
 
 import re
+from enum import Enum
 from typing import Any
 
 import yaml
@@ -60,6 +61,7 @@ class _Dumper(yaml.SafeDumper):
 for _tag, _resolver in _RESOLVERS.items():
     _Loader.add_implicit_resolver(_tag, *_resolver)
 _Dumper.add_implicit_resolver(_TAG + "float", *_RESOLVERS[_TAG + "float"])
+_Dumper.add_multi_representer(Enum, lambda dumper, one: dumper.represent_str(one.name))
 
 
 def load_yaml(text: str) -> Any:

@@ -118,3 +118,74 @@ def test_what_is_dropped_is_said_once(capsys: pytest.CaptureFixture[str]) -> Non
         "note: Digits takes the place of PointClouds, so what was set for it is "
         "dropped: batch_size, n_predict, n_test, n_train, n_val, name."
     ]
+
+
+def notes_of(capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
+    """What a fit of two steps says of settings that others undid."""
+    capsys.readouterr()
+    assert app.main(["fit", *words]) == 0
+    begins = ("note: --", "note: a later list")
+    return [n for n in capsys.readouterr().err.splitlines() if n.startswith(begins)]
+
+
+LISTED = {"trainer": {"callbacks": [{"class_path": "callbacks.WeightEMA"}]}}
+
+
+@pytest.mark.parametrize(
+    ("key", "option", "value", "said"),
+    [
+        ("trainer.max_steps", "1", 2, True),
+        ("trainer.max_steps", "2", 2, False),
+        ("trainer.limit_val_batches", "5e-1", 0.5, False),
+        ("data", "PointClouds", "datamodules.PointClouds", False),
+        ("data.batch_size", "8", 4, True),
+        ("model.critic.hidden", "[8]", [9], True),
+    ],
+)
+def test_an_option_that_a_later_config_undoes_is_named(
+    key: str, option: str, value: Any, said: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    section, *names = key.split(".")
+    content: Any = value
+    for name in reversed(names):
+        nested = {name: content}
+        content = nested if section == "trainer" else {"init_args": nested}
+    if not names:
+        content = {"class_path": value}
+    write(tiny())
+    write({section: content}, Path("later.yaml"))
+    words = ["--config", "tiny.yaml", f"--{key}", option, "--config=later.yaml"]
+    sentence = (
+        f"note: --{key} {option} stands before --config later.yaml, which sets "
+        f"{value}: the later one wins, so let the option come last."
+    )
+    assert notes_of(capsys, *words) == [sentence] * said
+
+
+def test_an_option_that_comes_last_undoes_a_config_without_a_word(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write(tiny())
+    assert notes_of(capsys, "--config", "tiny.yaml", "--trainer.max_steps", "1") == []
+
+
+@pytest.mark.parametrize(
+    ("words", "lost"),
+    [
+        (["--config", "more.yaml"], True),
+        (["--trainer.callbacks", "callbacks.WeightEMA"], True),
+        (["--trainer.callbacks", "[callbacks.WeightEMA]"], True),
+        (["--trainer.callbacks+=callbacks.WeightEMA"], False),
+        (["--config", "tiny.yaml"], False),
+    ],
+)
+def test_callbacks_that_a_later_list_drops_are_named(
+    words: list[str], lost: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tiny())
+    write(LISTED, Path("more.yaml"))
+    sentence = (
+        "note: a later list of trainer.callbacks replaces the one before, so "
+        "Checkpoint won't run: write callbacks+ to add to a list."
+    )
+    assert notes_of(capsys, "--config", "tiny.yaml", *words) == [sentence] * lost

@@ -1,11 +1,14 @@
 """Everything about a run stands in its folder (docs/decisions/0020)."""
 
 import csv
+import errno
 import json
+import resource
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ from lightning.pytorch import Callback, Trainer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from callbacks.runs.wandb_run import finish_open_run
+from lightning_modules.core.files import damage
 from tests.support.command_line import QUIET, Run, tiny, traces, write
 from tests.support.trainers import same
 from wasserstein_critics.cli import app
@@ -399,3 +403,55 @@ def test_a_home_directory_is_expanded(
     path = f"--ckpt_path={place}/tiny/version_0/checkpoints/last.ckpt"
     assert run("test", "--config", "tiny.yaml", path, save_dir)[0] == 0
     assert (tmp_path / "home/runs/tiny/version_0/test-last").is_dir()
+
+
+@pytest.fixture
+def limited_files() -> Iterator[Callable[[int], None]]:
+    """Sets the size beyond which this process may write no file."""
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    before, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (before, hard))
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+@pytest.mark.parametrize("size", [700, 3_000, 6_000, 12_000])
+def test_a_disk_that_takes_no_more_is_told_and_leaves_whole_files(
+    size: int, run: Run, limited_files: Callable[[int], None]
+) -> None:
+    limited_files(size)
+    code, said = run("fit", "--config", "tiny.yaml")
+    assert code == 2
+    assert "a file would be larger than allowed, " in said
+    assert not [path for path in Path("runs").rglob("*") if "part" in path.name]
+    for path in Path("runs").rglob("*.ckpt"):
+        assert damage(path) is None
+
+
+def test_a_run_whose_disk_was_full_goes_on_from_its_last_checkpoint(
+    run: Run, limited_files: Callable[[int], None]
+) -> None:
+    assert run("fit", "--config", "tiny.yaml") == (0, "")
+    (last,) = Path("runs").rglob("last.ckpt")
+    limited_files(3_000)
+    words = ["fit", "--config", "tiny.yaml", "--ckpt_path", str(last)]
+    code, said = run(*words, "--trainer.max_steps", "4")
+    assert (code, said.rpartition("make room")[2]) == (
+        2,
+        f", then go on with --ckpt_path {last}.",
+    )
+    limited_files(resource.RLIM_INFINITY)
+    assert run(*words, "--trainer.max_steps", "4") == (0, "")
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+def test_every_error_of_a_disk_names_the_folder(
+    code: int, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(code, "no")
+
+    monkeypatch.setattr(Trainer, "save_checkpoint", refuse)
+    exit_code, said = run("fit", "--config", "tiny.yaml")
+    assert exit_code == 2
+    assert said.endswith("version_0' was written: make room, then start again.")

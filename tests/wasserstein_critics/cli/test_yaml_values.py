@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,3 +48,13 @@ def test_numbers_and_truth_values_mean_what_they_meant(run: Run) -> None:
     assert config["data"]["init_args"]["batch_size"] == 4
     assert config["data"]["init_args"]["n_val"] == 16
     assert config["trainer"]["enable_progress_bar"] is False
+
+
+def test_an_enum_is_written_as_its_name(run: Run) -> None:
+    """Lightning's `Timer` has one as a default: its config could not be written."""
+    words = ("--trainer.callbacks+=lightning.pytorch.callbacks.Timer",)
+    assert run("fit", "--config", "tiny.yaml", *words) == (0, "")
+    (config,) = Path().rglob("config.yaml")
+    timer = yaml.safe_load(config.read_text())["trainer"]["callbacks"][-1]
+    assert timer["init_args"]["interval"] == "step"
+    assert run("fit", "--config", str(config)) == (0, "")
