@@ -1,7 +1,8 @@
 """Hyper-parameters of checkpoints, without pickled code."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -9,10 +10,50 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from lightning_modules.core.lightning_internals import classes_alone
 from lightning_modules.core.public_names import class_path
-from lightning_modules.core.recipe import recipe_of
+from lightning_modules.core.recipe import recipe_of, remembered_classes
 
 INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
+TRUSTED = ("lightning_modules", "torch.nn", "torch.optim", "torchvision", "timm")
+"""Packages whose classes a checkpoint may name: it may be untrusted."""
+
+
+@contextmanager
+def building(cls: type, file: object, trusted: Sequence[str]) -> Iterator[None]:
+    """Build what a checkpoint names, if this program or the caller trusts it.
+
+    Args:
+        cls: The module that is built; its subclasses are trusted, too.
+        file: The checkpoint, for the sentence.
+        trusted: Packages, modules or classes that the caller trusts.
+
+    Raises:
+        ValueError: If the file names something else; nothing of it was imported.
+    """
+    own = [class_path(one) for one in (*_family(cls), *remembered_classes())]
+    with classes_alone([*TRUSTED, *trusted, *filter(_is_importable, own)]) as refused:
+        try:
+            yield
+        except Exception as error:
+            if not refused:
+                raise
+            raise ValueError(
+                f"'{file}' names '{refused[0]}', which might run code, as it is not a "
+                f"class of {', '.join(TRUSTED)}: where it is a class that you trust, "
+                f"give trusted=['{refused[0]}'] to load_from_checkpoint."
+            ) from error
+
+
+def _family(cls: type[Any]) -> Iterator[type[Any]]:
+    yield cls
+    for subclass in cls.__subclasses__():
+        yield from _family(subclass)
+
+
+def _is_importable(path: str) -> bool:
+    """Whether a class has a path at all: one inside of a function has none."""
+    return all(part.isidentifier() for part in path.split("."))
 
 
 def plain_arguments(cls: type, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ tested in the same place: ``nn.Module.to`` goes through ``_apply`` (metrics.feat
 and torch is compiling only once ``torch._dynamo`` is loaded (functional.lipschitz).
 """
 
+import inspect
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from jsonargparse import _typehints
+from jsonargparse import _actions, _common, _typehints, _util, set_parsing_settings
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.core.mixins import hparams_mixin
@@ -257,6 +258,45 @@ def watched_class_changes(
         yield
     finally:
         _typehints.discard_init_args_on_class_path_change = original
+
+
+@contextmanager
+def classes_alone(allowed: list[str] | None = None) -> Iterator[list[str]]:
+    """Let values that jsonargparse parses name classes, and nothing else, for a while.
+
+    It would also call a function whose annotation says that it returns what is needed,
+    and import whatever a value names.
+
+    Args:
+        allowed: Packages, modules or classes that values may name; None: all but those
+            that jsonargparse knows to be dangerous (``os``, ``subprocess`` and so on).
+
+    Yields:
+        The names that were refused until now.
+    """
+    refused: list[str] = []
+    settings, original = dict(_common.parsing_settings), _util.import_object
+
+    def import_class(name: str, check_path: bool = True) -> Any:
+        try:
+            found = original(name, check_path)
+            if check_path and callable(found) and not inspect.isclass(found):
+                raise _common.ImportDenied(f"{name} is a function and not a class.")
+        except _common.ImportDenied:
+            refused.append(name)
+            raise
+        return found
+
+    denied = [] if allowed is None else ["*"]
+    set_parsing_settings(import_path_denylist=denied, import_path_allowlist=allowed)
+    for module in (_actions, _typehints):
+        module.import_object = import_class  # type: ignore[attr-defined]
+    try:
+        yield refused
+    finally:
+        _common.parsing_settings.update(settings)
+        for module in (_actions, _typehints):
+            module.import_object = original  # type: ignore[attr-defined]
 
 
 def given_wandb_id(logger: WandbLogger) -> str | None:

@@ -19,7 +19,7 @@ from lightning_modules.core.compiled import Compiler, P, R
 from lightning_modules.core.distributed import data_ranks, rows_of_all_ranks
 from lightning_modules.core.evaluation import Evaluator, Values
 from lightning_modules.core.files import check_undamaged
-from lightning_modules.core.hparams import plain_arguments
+from lightning_modules.core.hparams import building, plain_arguments
 from lightning_modules.core.lightning_internals import (
     attached_trainer,
     built_by_cli,
@@ -379,11 +379,30 @@ class AlternatingModule(LightningModule):
 
     @classmethod
     def load_from_checkpoint(
-        cls, checkpoint_path: Any, *args: Any, **kwargs: Any
+        cls,
+        checkpoint_path: Any,
+        *args: Any,
+        trusted: Sequence[str] = (),
+        **kwargs: Any,
     ) -> Self:
-        """Lightning's, with ``weights_only=True``: nothing in the file is unpickled."""
+        """Lightning's, with ``weights_only=True``: nothing in the file is unpickled.
+
+        Args:
+            checkpoint_path: A file, which may be untrusted.
+            *args: Lightning's ``map_location`` and so on.
+            trusted: Packages, modules or classes that the file may name beside those of
+                this library, torch, torchvision and timm.
+            **kwargs: Arguments of the module that win over those of the file.
+
+        Raises:
+            ValueError: If the file is damaged, or names what is not trusted; nothing of
+                that was imported.
+        """
         kwargs.setdefault("weights_only", True)
-        with warnings.catch_warnings():
+        with (
+            warnings.catch_warnings(),
+            building(cls, checkpoint_path, trusted),
+        ):
             # Lightning 2.6 calls jsonargparse by a name that is going away.
             for text in ("instantiate_classes", "JSONARGPARSE_DEPRECATION_WARNINGS"):
                 warnings.filterwarnings("ignore", f"(?s).*{text}")

@@ -47,6 +47,11 @@ def remembers(cls: Network) -> Network:
     return cls
 
 
+def remembered_classes() -> tuple[type[nn.Module], ...]:
+    """The classes that this program has decorated with `remembers`."""
+    return tuple(_remembering)
+
+
 def recipe_of(network: nn.Module) -> Recipe | None:
     """Recipe of a network, or None if it has none, see `check_savable`."""
     try:

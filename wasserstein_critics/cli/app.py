@@ -25,6 +25,7 @@ from callbacks import ExactResume, FinalValidation, RunConfig, UpdateProgress
 from callbacks.runs.wandb_run import continue_wandb_run
 from lightning_modules.core.lightning_internals import (
     ConfigDecides,
+    classes_alone,
     describe_subcommands,
 )
 from lightning_modules.data_contracts.contracts import Summarised
@@ -60,11 +61,16 @@ class CLI(ConfigDecides):
         """Parse, and report what is wrong in one sentence."""
         words = list(map(str, args if isinstance(args, list) else sys.argv[1:]))
         try:
-            with dropped_settings() as notes:
+            with dropped_settings() as notes, classes_alone() as refused:
                 self.config = parser.parse_args(words)
         except (ArgumentError, UnicodeDecodeError) as error:
             if mistake := usage_error(error):
                 raise mistake from error
+            if refused:
+                raise UsageError(
+                    f"'{refused[0]}' is not built: a config names classes, no function "
+                    "and nothing that runs programs; name a class."
+                ) from error
             sentence = explain_parse_error(error, words, self.option_names)
             raise UsageError(sentence) from error
         subcommand = self.config.subcommand

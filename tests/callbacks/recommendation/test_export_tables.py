@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from callbacks import ExportTables, ItemMap, TopItems
+from callbacks.recommendation.neighbour_index import build_index
 from lightning_modules import BPR, CML, Popularity
 from tests.support.shop import ITEMS, NAMES, USERS, Launch, fit
 
@@ -95,3 +96,18 @@ def test_without_faiss_one_sentence_says_how_to_get_it(
     monkeypatch.setitem(__import__("sys").modules, "faiss", None)
     with pytest.raises(ValueError, match="pip install"):
         fit(tmp_path, ExportTables("flat"))
+
+
+def test_a_flat_index_is_exact_and_the_others_miss_little() -> None:
+    generator = torch.Generator().manual_seed(0)
+    centres = torch.randn(30, 8, generator=generator)
+    rows = centres[torch.randint(30, (4000,), generator=generator)]
+    rows = rows + 0.3 * torch.randn(4000, 8, generator=generator)
+    queries = rows[:200] + 0.1
+    exact = torch.cdist(queries, rows).topk(10, largest=False).indices
+    for kind, least in (("flat", 1.0), ("hnsw", 0.99), ("ivf", 0.99)):
+        index = build_index(rows, kind, queries=queries)  # type: ignore[arg-type]
+        _, found = index.search(queries.numpy(), 10)
+        pairs = zip(found.tolist(), exact.tolist(), strict=True)
+        recall = sum(len(set(a) & set(b)) for a, b in pairs) / exact.numel()
+        assert recall >= least, kind

@@ -12,7 +12,7 @@ from typing import Any
 import lightning.pytorch as pl
 import pytest
 import torch
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentError, ArgumentParser
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.demos.boring_classes import BoringModel
@@ -376,6 +376,33 @@ def test_settings_of_a_class_that_is_replaced_can_be_dropped() -> None:
         assert ("Dropout", "Dropout2d", {"p": 0.1, "inplace": True}) in changes
         assert found == {"p": 0.5, "inplace": True}
         assert parser.parse_args(words).net.init_args.p == 0.1
+
+
+def network_of_a_function() -> nn.Module:
+    """What jsonargparse calls where a network is wanted."""
+    return nn.Linear(1, 1)
+
+
+def test_values_of_a_parser_name_classes_alone() -> None:
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--net", type=nn.Module)
+    function = f"--net={__name__}.network_of_a_function"
+    dropout, linear = "--net=torch.nn.Dropout", "--net=torch.ao.nn.qat.Linear"
+    with register(internals.classes_alone):
+        assert parser.parse_args([function])
+        with internals.classes_alone() as refused:
+            assert parser.parse_args([dropout])
+            with pytest.raises(ArgumentError):
+                parser.parse_args([function])
+            with pytest.raises(ArgumentError):
+                parser.parse_args(["--net=os.system"])
+        assert set(refused) == {function[6:], "os.system"}
+        with internals.classes_alone(["torch.nn"]) as refused:
+            assert parser.parse_args([dropout])
+            with pytest.raises(ArgumentError):
+                parser.parse_args([linear])
+        assert set(refused) == {linear[6:]}
+        assert parser.parse_args([function])
 
 
 def test_a_wandb_run_is_continued_by_its_id(tmp_path: Path) -> None:

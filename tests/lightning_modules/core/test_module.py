@@ -1,12 +1,18 @@
 """The base of every method: checkpoints, records, arguments, strategies."""
 
+import contextlib
 import math
-from collections.abc import Callable
+import sys
+from argparse import ArgumentError
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import lightning
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from lightning.pytorch.core.mixins import hparams_mixin
 from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy
 from torch import nn
@@ -15,10 +21,15 @@ from torch.optim.lr_scheduler import LambdaLR, LinearLR
 
 from lightning_modules import (
     GAN,
+    WDGRL,
     WGAN,
     WGANGP,
+    LinearMap,
+    MetricLearner,
+    MLPCritic,
 )
 from lightning_modules.core.hparams import plain_arguments
+from lightning_modules.core.module import AlternatingModule
 from lightning_modules.core.recipe import recipe_of
 from lightning_modules.core.records import Records
 from lightning_modules.core.strategies import prepare_strategy
@@ -251,3 +262,152 @@ def test_a_number_or_word_out_of_its_range_is_refused_by_its_key(
     for value in refused:
         with pytest.raises(ValueError, match=rf"^x must be .*, got '?{value}'?\.$"):
             check(value)
+
+
+# Untrusted files ----------------------------------------------------------------------
+
+CALLED: list[str] = []
+
+
+def made_by_a_function(code: str = "") -> nn.Module:
+    """What a file may name, for its annotation promises a network."""
+    CALLED.append(code)
+    return nn.Linear(2, 2)
+
+
+class OwnCritic(nn.Linear):
+    """A network that the program has not decorated with `remembers`."""
+
+
+HERE = __name__
+HOSTILE = [
+    f"{HERE}.made_by_a_function",
+    "evilmod.Critic",
+    "evilmod",
+    "os.system",
+    "os._exit",
+    "builtins.exec",
+    "subprocess.Popen",
+    "functools.partial",
+    "torch.load",
+    "torch.hub.load",
+    "torch.fx.graph_module.reduce_graph_module",
+    "torch.nn.modules.module.functools.partial",
+    "torch.nn.utils.spectral_norm",
+    "lightning_modules.core.module.os.system",
+    "lightning_modules.load_network",
+    "lightning_modules.core.recipe.build",
+    "lightning.pytorch.cli.instantiate_module",
+    "jsonargparse.set_parsing_settings",
+]
+ARGUMENTS = st.fixed_dictionaries(
+    {},
+    optional={
+        name: st.sampled_from(["x", "echo x > ran", 1]) for name in ("code", "args")
+    },
+)
+TREES = st.builds(
+    lambda path, arguments, how: {
+        "path": path,
+        "spec": {"class_path": path, "init_args": arguments},
+        "kwargs": {"class_path": path, "dict_kwargs": arguments},
+        "schedule": {
+            "class_path": "torch.optim.lr_scheduler.LambdaLR",
+            "init_args": {"lr_lambda": path},
+        },
+        "inside": {
+            "class_path": "torch.nn.Sequential",
+            "dict_kwargs": {"args": [{"class_path": path, "init_args": arguments}]},
+        },
+    }[how],
+    st.sampled_from(HOSTILE),
+    ARGUMENTS,
+    st.sampled_from(["path", "spec", "kwargs", "schedule", "inside"]),
+)
+
+
+@pytest.fixture(scope="module")
+def checkpoints() -> dict[type, dict[str, Any]]:
+    """What checkpoints hold of methods that build networks from arguments."""
+    modules: list[AlternatingModule] = [
+        WGANGP(*networks()),
+        WDGRL(LinearMap((2,)), LinearMap((2,)), MLPCritic((2,)), n_classes=2),
+        MetricLearner(LinearMap((2,))),
+    ]
+    return {
+        type(module): {
+            "pytorch-lightning_version": lightning.__version__,
+            "state_dict": module.state_dict(),
+            "hyper_parameters": dict(module.hparams),
+            "schedule": module.turns.state(),
+        }
+        for module in modules
+    }
+
+
+@pytest.fixture(scope="module")
+def evil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A module on the path that leaves a file where it is imported."""
+    folder = tmp_path_factory.mktemp("evil")
+    mark = folder / "imported"
+    code = (
+        f"open({str(mark)!r}, 'w')\nfrom torch import nn\nclass Critic(nn.Linear): ..."
+    )
+    (folder / "evilmod.py").write_text(code)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder))
+        yield mark
+
+
+@given(cls=st.sampled_from([WGANGP, WDGRL, MetricLearner]), data=st.data())
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_nothing_that_an_untrusted_checkpoint_names_is_imported_or_called(
+    cls: type[AlternatingModule],
+    data: st.DataObject,
+    checkpoints: dict[type, dict[str, Any]],
+    evil: Path,
+    tmp_path: Path,
+) -> None:
+    content = checkpoints[cls]
+    arguments = dict(content["hyper_parameters"])
+    key = data.draw(st.sampled_from(sorted(arguments)))
+    arguments[key] = data.draw(TREES)
+    torch.save({**content, "hyper_parameters": arguments}, tmp_path / "x.ckpt")
+    with contextlib.suppress(ValueError, TypeError, RuntimeError, ArgumentError):
+        cls.load_from_checkpoint(tmp_path / "x.ckpt")
+    assert not CALLED
+    assert not evil.exists()
+    assert "evilmod" not in sys.modules
+    assert not Path("ran").exists()
+
+
+@pytest.mark.parametrize("path", [path for path in HOSTILE if "." in path])
+def test_what_a_file_may_not_name_is_told_with_the_remedy(
+    path: str, checkpoints: dict[type, dict[str, Any]], tmp_path: Path
+) -> None:
+    critic = {"class_path": path, "init_args": {}}
+    arguments = checkpoints[WGANGP]["hyper_parameters"] | {"critic": critic}
+    content = checkpoints[WGANGP] | {"hyper_parameters": arguments}
+    torch.save(content, tmp_path / "x.ckpt")
+    with pytest.raises(ValueError, match=rf"x.ckpt' names '{path}'.*trusted="):
+        WGANGP.load_from_checkpoint(tmp_path / "x.ckpt")
+
+
+@pytest.mark.filterwarnings("ignore:Found keys that are")
+def test_a_class_that_the_caller_trusts_is_built(
+    checkpoints: dict[type, dict[str, Any]], tmp_path: Path
+) -> None:
+    path = f"{HERE}.OwnCritic"
+    critic = {"class_path": path, "init_args": {"in_features": 2, "out_features": 1}}
+    arguments = checkpoints[WGANGP]["hyper_parameters"] | {"critic": critic}
+    content = checkpoints[WGANGP] | {"hyper_parameters": arguments}
+    torch.save(content, tmp_path / "x.ckpt")
+    with pytest.raises(ValueError, match="trusted="):
+        WGANGP.load_from_checkpoint(tmp_path / "x.ckpt", strict=False)
+    for trusted in (path, HERE):
+        module = WGANGP.load_from_checkpoint(
+            tmp_path / "x.ckpt", trusted=[trusted], strict=False
+        )
+        assert isinstance(module.critic, OwnCritic)
+    with pytest.raises(ValueError, match="trusted="):  # and is forgotten
+        WGANGP.load_from_checkpoint(tmp_path / "x.ckpt", strict=False)

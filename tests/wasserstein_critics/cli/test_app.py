@@ -288,3 +288,33 @@ def test_two_devices_alone_start_two_processes(repository: Path) -> None:
     checkpoint = torch.load(last, weights_only=True)
     assert checkpoint["global_step"] == 2
     assert len(checkpoint["noise"]) == 2
+
+
+FUNCTIONS = [
+    ("model.init_args.critic", "torch.fx.graph_module.reduce_graph_module"),
+    ("model.init_args.generator", "torch.nn.utils.spectral_norm"),
+    ("model.init_args.critic_optimizer", "os._exit"),
+    ("data", "subprocess.Popen"),
+    ("trainer.callbacks", "torch.load"),
+]
+
+
+@pytest.mark.parametrize(("key", "path"), FUNCTIONS)
+@pytest.mark.parametrize("form", ["spec", "list", "path"])
+def test_a_config_names_classes_and_calls_no_function(
+    key: str, path: str, form: str, run: Run
+) -> None:
+    config: Any = tiny()
+    *nodes, last = key.split(".")
+    node = config
+    for name in nodes:
+        node = node[name]
+    one = {"class_path": path, "init_args": {"body": {}, "import_block": "1"}}
+    node[last] = {"spec": one, "list": [one], "path": path}[form]
+    write(config)
+    code, sentence = run("fit", "--config", "tiny.yaml")
+    assert code == 2
+    assert len(sentence) < 320
+    assert traces() == []
+    if form == "spec" and key != "trainer.callbacks":
+        assert f"'{path}' is not built" in sentence
