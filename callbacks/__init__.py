@@ -25,6 +25,7 @@ from callbacks.runs.export_network import ExportNetwork
 from callbacks.runs.final_validation import FinalValidation
 from callbacks.runs.progress_bar import UpdateProgress
 from callbacks.runs.run_config import RunConfig
+from callbacks.runs.stop_on_signal import StopOnSignal
 from callbacks.runs.wandb_run import WandbRun, continue_wandb_run, wandb_run_id
 from lightning_modules.core.files import write_whole
 
@@ -47,6 +48,7 @@ __all__ = [
     "RunConfig",
     "SampleGrid",
     "SampleWriter",
+    "StopOnSignal",
     "TopItems",
     "TransportMonitor",
     "UpdateProgress",

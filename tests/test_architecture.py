@@ -50,6 +50,8 @@ FOREIGN: Mapping[str, set[str]] = {
 LIMIT = 750
 TESTED_WITH: Mapping[str, Mapping[str, str]] = {
     "wasserstein_critics/cli": {"continuation": "checkpoints", "flags": "checks"},
+    "datamodules/core": {"loader": "resumable"},
+    "callbacks/runs": {"stop_on_signal": "kill"},
     "callbacks/recommendation": {"neighbour_index": "export_tables"},
     "datamodules/recommendation": {"catalogue": "interactions"},
     "datamodules/readers/images": {"listing": "folder"},

@@ -90,7 +90,7 @@ class Checkpoint(OpenCheckpoint):
         if not self.may_save(trainer):
             return
         self._ranking_due |= due
-        if due or self._is_last_step(trainer):
+        if due or self._is_last_step(trainer) or _is_stopped(trainer):
             if validation_follows(trainer):
                 self._after_validation = True
                 self._ranking_due |= self.monitor is not None  # also the last step
@@ -106,7 +106,8 @@ class Checkpoint(OpenCheckpoint):
         self._validated = True
         if not self.saves_before_validation(trainer):
             self._ranking_due |= self._epoch_is_due(trainer)
-        if self._after_validation or self._ranking_due:
+        stops = _is_stopped(trainer) and self.may_save(trainer)
+        if self._after_validation or self._ranking_due or stops:
             self._after_validation = False
             self._save(trainer)
 
@@ -233,6 +234,11 @@ class Checkpoint(OpenCheckpoint):
         if trainer.is_global_zero:
             for logger in trainer.loggers:
                 logger.after_save_checkpoint(proxy(self))
+
+
+def _is_stopped(trainer: Trainer) -> bool:
+    """Whether a signal ends the run; several processes don't hear it at one batch."""
+    return trainer.world_size == 1 and trainer.received_sigterm
 
 
 def keep_previous(path: Path) -> None:

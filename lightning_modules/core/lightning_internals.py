@@ -54,6 +54,11 @@ def is_fitting(trainer: pl.Trainer) -> bool:
     return trainer.state.fn == TrainerFn.FITTING
 
 
+def request_stop(trainer: pl.Trainer) -> None:
+    """Let the loops end as after SIGTERM: with an exception, when a batch is over."""
+    trainer._signal_connector.received_sigterm = True
+
+
 def validation_follows(trainer: pl.Trainer) -> bool:
     """Whether a validation comes right after the training batch that just ended."""
     loop = trainer.fit_loop

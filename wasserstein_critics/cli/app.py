@@ -5,6 +5,7 @@ python train.py predict --config configs/wgan_gp/digits.yaml --ckpt_path last.ck
 """
 
 import os
+import signal
 import sys
 import warnings
 from argparse import ArgumentError
@@ -21,7 +22,13 @@ from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser
 
 import datamodules  # noqa: F401  its classes get short names by being imported
-from callbacks import ExactResume, FinalValidation, RunConfig, UpdateProgress
+from callbacks import (
+    ExactResume,
+    FinalValidation,
+    RunConfig,
+    StopOnSignal,
+    UpdateProgress,
+)
 from callbacks.runs.wandb_run import continue_wandb_run
 from lightning_modules.core.lightning_internals import (
     ConfigDecides,
@@ -32,7 +39,7 @@ from lightning_modules.data_contracts.contracts import Summarised
 from wasserstein_critics.cli.checks import check_config, check_run
 from wasserstein_critics.cli.class_changes import dropped_settings, replaced_settings
 from wasserstein_critics.cli.config_files import ConfigParser
-from wasserstein_critics.cli.errors import UsageError, explain, usage_error
+from wasserstein_critics.cli.errors import Stopped, UsageError, explain, usage_error
 from wasserstein_critics.cli.parser_messages import explain_parse_error
 from wasserstein_critics.cli.run_folder import expand_directories, run_folder
 
@@ -152,7 +159,14 @@ def command_line(
         LightningModule,
         LightningDataModule,
         save_config_callback=RunConfig,
-        trainer_defaults={"callbacks": [ExactResume(), FinalValidation(), *callbacks]},
+        trainer_defaults={
+            "callbacks": [
+                ExactResume(),
+                FinalValidation(),
+                StopOnSignal(),
+                *callbacks,
+            ]
+        },
         parser_class=ConfigParser,
         seed_everything_default=0,
         parser_kwargs={
@@ -177,11 +191,17 @@ def main(args: list[str] | None = None) -> int:
 
     Returns:
         Exit code: 0, or 2 after a mistake of the user, which stderr gives in one
-        sentence.
+        sentence, or 130 and 143 after Ctrl-C and SIGTERM.
         ``WASSERSTEIN_TRACEBACK=1`` in the environment shows the traceback instead.
     """
     try:
         command_line(args)
+    except Stopped as stop:
+        sys.stderr.write(f"{stop}\n")
+        return stop.code
+    except KeyboardInterrupt:  # before a trainer was there to catch it
+        sys.stderr.write("stopped by SIGINT.\n")
+        return 128 + signal.SIGINT
     except Exception as error:
         sentence = explain(error)
         if sentence is None or os.environ.get("WASSERSTEIN_TRACEBACK"):

@@ -39,6 +39,14 @@ class UsageError(ValueError):
     """A user's mistake, in one sentence that names the key and the remedy."""
 
 
+class Stopped(Exception):  # noqa: N818  it is no error
+    """A signal ended the command; the text says how to go on."""
+
+    def __init__(self, number: int, text: str) -> None:
+        super().__init__(text)
+        self.code = 128 + number
+
+
 def explain(error: BaseException) -> str | None:
     """The sentence to show instead of a traceback; None for a bug.
 

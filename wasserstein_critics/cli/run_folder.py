@@ -8,6 +8,7 @@ their checkpoint: ``version_0/test-last``. docs/decisions/0020 says why.
 import fcntl
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -27,9 +28,10 @@ from lightning.pytorch.loggers import (
 from callbacks import RunConfig
 from callbacks.core.loggers import open_to_append
 from callbacks.runs.run_config import CHECKPOINTS
+from callbacks.runs.stop_on_signal import stopping_signal
 from callbacks.runs.wandb_run import finish_open_run
 from lightning_modules.core.lightning_internals import set_root_directory
-from wasserstein_critics.cli.errors import UsageError, disk_problem, explain
+from wasserstein_critics.cli.errors import Stopped, UsageError, disk_problem, explain
 
 CONFIG = "config.yaml"
 
@@ -123,7 +125,8 @@ def run_folder(
         UsageError: If another process trains in the folder.
     """
     if trainer.fast_dev_run or not trainer.is_global_zero:  # type: ignore[attr-defined]
-        yield
+        with _ending_told(trainer, None):
+            yield
         return
     home = home_of(checkpoint)
     goes_on = subcommand == "fit" and home is not None
@@ -139,20 +142,31 @@ def run_folder(
         if goes_on:
             open_to_append(trainer)
             sys.stderr.write(f"note: the run goes on in its folder, {folder}.\n")
-        with _disk_problems_told(folder):
+        with _ending_told(trainer, folder):
             yield
 
 
 @contextmanager
-def _disk_problems_told(folder: Path) -> Iterator[None]:
-    """Say what remains of a run whose disk takes nothing more."""
+def _ending_told(trainer: Trainer, folder: Path | None) -> Iterator[None]:
+    """Say what remains of a run that a signal or a full disk ends."""
+    last = folder / CHECKPOINTS / "last.ckpt" if folder else Path()
     try:
         yield
+    except SystemExit as error:
+        number = stopping_signal(trainer, error)
+        if number is None:
+            raise
+        name = signal.Signals(number).name
+        if last.is_file():
+            config = last.parents[1] / CONFIG
+            then = f"python train.py fit --config {config} --ckpt_path {last} goes on"
+        else:
+            then = "no checkpoint was saved"
+        raise Stopped(number, f"stopped by {name}; {then}.") from error
     except Exception as error:
         problem = disk_problem(error)
-        if problem is None:
+        if problem is None or folder is None:
             raise
-        last = folder / CHECKPOINTS / "last.ckpt"
         then = f"go on with --ckpt_path {last}" if last.is_file() else "start again"
         raise UsageError(
             f"{problem}, while '{folder}' was written: make room, then {then}."

@@ -29,6 +29,7 @@ _RESOLVERS = {
     _TAG + name: (re.compile(f"^(?:{pattern})$"), first)
     for name, (pattern, first) in _VALUES.items()
 }
+_LINE_BREAKS = {"\x85", "\u2028", "\u2029"}
 _read_yaml_1_1 = get_loader("yaml")
 
 
@@ -58,9 +59,16 @@ class _Dumper(yaml.SafeDumper):
     """Puts text in quotes that YAML 1.1 or this loader would take for another value."""
 
 
+def _represent(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    """Text; with line breaks of Unicode only as escapes, or they would become blanks."""
+    style = '"' if _LINE_BREAKS.intersection(value) else None
+    return dumper.represent_scalar(_TAG + "str", value, style)
+
+
 for _tag, _resolver in _RESOLVERS.items():
     _Loader.add_implicit_resolver(_tag, *_resolver)
 _Dumper.add_implicit_resolver(_TAG + "float", *_RESOLVERS[_TAG + "float"])
+_Dumper.add_representer(str, _represent)
 _Dumper.add_multi_representer(Enum, lambda dumper, one: dumper.represent_str(one.name))
 
 

@@ -1,5 +1,6 @@
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -9,9 +10,17 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from lightning.pytorch import Callback
 
+from callbacks import StopOnSignal
+from tests.support.command_line import QUIET, tiny, write
 from tests.support.trainers import same
+from wasserstein_critics.cli import app
+from wasserstein_critics.cli.app import command_line
 from wasserstein_critics.cli.config_files import read_config
+from wasserstein_critics.cli.errors import Stopped
+
+pytestmark = QUIET
 
 STEPS, EVERY = 120, 10
 KILLER = """
@@ -97,3 +106,98 @@ def test_a_killed_and_resumed_run_equals_the_uninterrupted_one(
     assert not (killed / "killed" / "version_1").exists()
     metrics = [home / run_folder / "metrics.csv" for home in (whole, killed)]
     assert metrics[0].read_bytes() == metrics[1].read_bytes()
+
+
+class Signaller(Callback):
+    """Sends this process a signal, once, from a hook of a batch."""
+
+    def __init__(self, number: int, hook: str, batch: int) -> None:
+        self.number, self.batches = number, batch
+        setattr(self, hook, self.send)
+
+    def send(self, *_: Any) -> None:
+        self.batches -= 1
+        if self.batches == 0:
+            os.kill(os.getpid(), self.number)
+
+
+FIT = ["fit", "--config", "tiny.yaml", "--trainer.max_steps=9"]
+FIRST = Path("runs/tiny/version_0")
+
+
+@pytest.fixture
+def experiment() -> dict[str, Any]:
+    config = tiny(val_check_interval=5, check_val_every_n_epoch=None)
+    config["trainer"]["log_every_n_steps"] = 1
+    config["trainer"]["callbacks"][0]["init_args"]["every_n_train_steps"] = 4
+    config["trainer"]["callbacks"].append({"class_path": "callbacks.WeightEMA"})
+    write(config)
+    return config
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("hook", "batch"),
+    [
+        ("on_train_batch_start", 3),
+        ("on_train_batch_end", 4),
+        ("on_train_batch_start", 5),  # a validation follows
+        ("on_validation_batch_end", 3),  # the first after the sanity check
+        ("on_train_batch_end", 8),  # the last of an epoch
+        ("on_train_epoch_end", 1),
+        ("on_train_batch_start", 13),
+    ],
+)
+@pytest.mark.usefixtures("experiment")
+def test_a_run_that_a_signal_stopped_goes_on_as_if_it_had_not(
+    number: signal.Signals, hook: str, batch: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command_line(FIT)
+    capsys.readouterr()
+    with pytest.raises(Stopped, match=f"stopped by {number.name}; .* goes on") as stop:
+        command_line(FIT, [Signaller(number, hook, batch)])
+    assert stop.value.code == 128 + number
+    words = re.split(r"python train.py | goes on", str(stop.value))[1].split()
+    assert app.main([*words, "--trainer.max_steps=9"]) == 0
+    folders = [FIRST, FIRST.with_name("version_1")]
+    states = [
+        torch.load(folder / "checkpoints/last.ckpt", weights_only=True)
+        for folder in folders
+    ]
+    assert same(
+        *({k: s[k] for k in ("state_dict", "schedule", "noise")} for s in states)
+    )
+    rows = [(folder / "metrics.csv").read_text() for folder in folders]
+    assert rows[0] == rows[1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_the_process_at_once(number: signal.Signals) -> None:
+    callback, killed = StopOnSignal(), []
+    before = signal.getsignal(number)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "kill", lambda pid, number: killed.append((pid, number)))
+        for _ in range(2):
+            assert killed == []
+            callback._receive(number, None)
+        assert signal.getsignal(number) == signal.SIG_DFL
+    signal.signal(number, before)
+    assert killed == [(os.getpid(), number)]
+
+
+@pytest.mark.usefixtures("experiment")
+def test_a_stopped_run_without_a_checkpoint_says_so() -> None:
+    step_0 = Signaller(signal.SIGTERM, "on_train_start", 1)
+    with pytest.raises(Stopped, match="; no checkpoint was saved"):
+        command_line(FIT, [step_0])
+    words = [*FIT, "--trainer.callbacks", "null"]
+    with pytest.raises(Stopped, match="; no checkpoint was saved"):
+        command_line(words, [Signaller(signal.SIGTERM, "on_train_batch_end", 3)])
+
+
+@pytest.mark.usefixtures("experiment")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_mean_what_they_meant_after_a_fit(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    command_line(FIT)
+    assert signal.getsignal(number) == before

@@ -15,8 +15,10 @@ from torch import Tensor, nn
 import datamodules
 from datamodules import ImageFolder
 from datamodules.core.in_memory import InMemoryDataModule, Splits
+from datamodules.core.loader import BatchLoader
 from datamodules.core.tensor_dataset import LabelledRows
 from tests.support import small_data
+from tests.support.small_images import small_images
 from tests.support.trainers import QUIET_TRAINER
 
 DATA = [
@@ -364,3 +366,14 @@ def test_the_global_random_numbers_are_left_alone(workers: int) -> None:
     assert torch.equal(
         torch.rand(1), torch.rand(1, generator=torch.Generator().manual_seed(0))
     )
+
+
+def test_the_length_of_the_loader_is_that_of_a_whole_epoch() -> None:
+    data = small_images()
+    data.load_state_dict({"epoch": 2, "batch": 2})
+    loader = data.train_dataloader()
+    assert isinstance(loader, BatchLoader)
+    assert len(loader) == 3
+    assert len(list(loader)) == 1
+    assert len(list(loader)) == 3
+    assert loader.state_dict() == {}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.support.command_line import Run, tiny, write
@@ -16,6 +16,7 @@ VALUES = IDS | st.integers() | st.floats(allow_nan=False) | st.booleans() | st.n
 
 
 @given(st.lists(VALUES))
+@example(["\x85", "a\u2028b", "\u2029"])
 def test_what_is_dumped_is_loaded(values: list[object]) -> None:
     config = {"data": {"predict_users": values}}
     assert load_yaml(dump_yaml(config)) == config
