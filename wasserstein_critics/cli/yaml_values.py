@@ -60,7 +60,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _represent(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-    """Text; with line breaks of Unicode only as escapes, or they would become blanks."""
+    """Text, its line breaks of Unicode as escapes, or they would become blanks."""
     style = '"' if _LINE_BREAKS.intersection(value) else None
     return dumper.represent_scalar(_TAG + "str", value, style)
 
