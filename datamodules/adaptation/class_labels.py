@@ -9,7 +9,7 @@ from torch import Tensor
 
 from datamodules.core.samplers import seeded_generator
 from datamodules.core.tensor_dataset import LabelledRows
-from datamodules.readers.features.arrays import Written
+from datamodules.readers.features.arrays import Written, check_unknown
 from datamodules.readers.features.files import FeatureFile
 from lightning_modules.core.validation import check_at_least
 
@@ -21,7 +21,7 @@ def distinct_labels(file: FeatureFile) -> Written:
     """The labels that occur in the file of a source, sorted.
 
     Raises:
-        ValueError: There are none, or all are the same.
+        ValueError: There are none, or all are the same, or -1 may mean unknown.
 
     >>> from pathlib import Path
     >>> few = FeatureFile(torch.zeros(3, 2), np.array([8, -1, 8]), Path("few.npy"))
@@ -40,6 +40,7 @@ def distinct_labels(file: FeatureFile) -> Written:
             f"{file.name} has the label {labels[0]} only; at least two classes are "
             "required."
         )
+    check_unknown(file.name, labels)
     return tuple(labels)
 
 

@@ -47,7 +47,8 @@ class DomainFeatures(TwoDomains):
     keeps, and the target can't have others. Those in ``target`` are used only for
     accuracy and plots, and only without ``target_test``; where there are none, they
     are -1, unknown. So is the label -1 of a target row, unless the source has it as a
-    class.
+    class, as of -1 and 1; beside 0 ... k - 1 it may mean unknown there too, and is
+    refused.
 
     Args:
         source: File with features and labels.

@@ -177,6 +177,7 @@ class OfficeImages(TwoDomains):
             on_corrupt=self.on_corrupt,
             white_level=self.white_level,
             key=key,
+            relative_to=self.root,
             quiet=not self._is_first_process,
         ).inner()
         folder.find()

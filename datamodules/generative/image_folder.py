@@ -11,7 +11,7 @@ from datamodules.core.hold_out import check_share
 from datamodules.core.in_memory import InMemoryDataModule, Splits
 from datamodules.core.samplers import seeded_generator
 from datamodules.core.tensor_dataset import LabelledRows
-from datamodules.readers.images.folder import ImageTree, OnCorrupt
+from datamodules.readers.images.folder import SHOWN, ImageTree, OnCorrupt
 from lightning_modules.core.files import readable
 from lightning_modules.core.validation import check_at_least, check_choice
 
@@ -73,6 +73,11 @@ class ImageFolder(InMemoryDataModule):
     @override
     def title(self) -> str:
         return f"{super().title} {self.root.name}"
+
+    @override
+    def contents(self) -> str:
+        shown = ", ".join(self.classes[:SHOWN]) + " ..." * (len(self.classes) > SHOWN)
+        return super().contents() + f", classes {shown}" * (len(self.classes) > 1)
 
     @override
     def find(self) -> None:

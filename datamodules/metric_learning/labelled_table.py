@@ -16,7 +16,7 @@ from datamodules.core.hold_out import check_rest, check_share
 from datamodules.core.in_memory import InMemoryDataModule, Splits
 from datamodules.core.loader import BatchLoader
 from datamodules.core.tensor_dataset import LabelledRows
-from datamodules.readers.features.arrays import Labels
+from datamodules.readers.features.arrays import Labels, check_unknown
 from datamodules.readers.features.files import find_features, read_features
 from datamodules.readers.features.scaling import (
     Normalisation,
@@ -156,6 +156,7 @@ class LabelledTable(InMemoryDataModule):
             )
         x = file.x if isinstance(file.x, Tensor) else file.x.to_dense()
         check_scaling(self.normalise, replace(file, x=x))
+        check_unknown(file.name, np.unique(file.y).tolist())
         return x, file.y
 
     def _split(self, y: NDArray[np.int64]) -> list[NDArray[np.int64]]:

@@ -157,3 +157,27 @@ def _names(name: str, array: np.ndarray) -> NDArray[np.str_]:
             f"{name} has labels that are no UTF-8; write them so, or number them."
         ) from error
     return np.char.strip(decoded)
+
+
+def check_unknown(name: str, written: Sequence[Any]) -> None:
+    """Refuses classes of which -1 looks like the label of unknown rows.
+
+    Args:
+        name: What the sentence begins with.
+        written: What is written for each class, sorted.
+
+    Raises:
+        ValueError: -1 stands beside 0 ... k - 1 or 1 ... k, with k at least 2.
+
+    >>> check_unknown("two classes", (-1, 1)), check_unknown("gaps", (-1, 3, 8))
+    (None, None)
+    """
+    rest = list(written[1:])
+    if len(rest) < 2 or written[0] != -1 or rest[0] not in (0, 1):
+        return
+    if rest == list(range(rest[0], rest[0] + len(rest))):
+        raise ValueError(
+            f"{name} has the label -1 beside {rest[0]} ... {rest[-1]}, where it may "
+            "mean an unknown class; leave out its rows, or write another number if it "
+            "is a class."
+        )

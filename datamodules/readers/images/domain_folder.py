@@ -91,9 +91,13 @@ def subfolder(key: str, root: Path, name: str) -> Path:
     path = root / name
     if path.is_dir():
         return path
-    existing = ", ".join(sorted(readable(p.name) for p in root.glob("*/")))
+    existing = ", ".join(sorted(readable(p.name) for p in _folders(root)))
     hint = f"choose from {existing}" if existing else "set data.root"
     raise FileNotFoundError(f"data.{key}: there is no folder {path}; {hint}.")
+
+
+def _folders(root: Path) -> list[Path]:
+    return subfolders(root) if root.is_dir() else []
 
 
 def by_content(x: Tensor) -> Tensor:

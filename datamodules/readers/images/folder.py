@@ -1,5 +1,6 @@
 """Folders of images, with a subfolder for each class or without."""
 
+import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from datamodules.readers.images.decode import Decoded, decode_all
 from datamodules.readers.images.listing import (
     ENDINGS,
     and_found,
+    check_classes_are_meant,
     listing,
     subfolders,
 )
@@ -47,7 +49,8 @@ class ImageTree:
     white; orientation tags of cameras are applied; of several frames the first counts.
     The class of an image is the first-level subfolder, in alphabetical order; that of
     images directly in ``root`` is named "" and comes first. Images are known by their
-    ending, or without one by their first bytes. Other files are left out with a warning
+    ending, or without one by their first bytes. Other files, and those in folders that
+    programs make for themselves (``@eaDir``, ``__MACOSX``), are left out with a warning
     that names them, hidden ones (with a dot first) without.
 
     Args:
@@ -58,6 +61,7 @@ class ImageTree:
             them, or stop with an ``error``.
         white_level: Value of white in grey images of 16 bits, see `to_square`.
         key: The key of the command line that says where the images are.
+        relative_to: Folder that the value of this key is relative to, or None.
         quiet: Neither progress nor warnings, as in all processes but the first.
     """
 
@@ -68,20 +72,22 @@ class ImageTree:
     white_level: int | None = None
     key: str = "root"
     quiet: bool = False
+    relative_to: Path | None = None
 
     def find(self) -> None:
         """Checks that there are images, in each of the classes.
 
         Raises:
             FileNotFoundError: The folder does not exist or holds no image.
-            ValueError: A subfolder holds none, so that its class would be missing.
+            ValueError: A subfolder holds none, so that its class would be missing; or
+                the subfolders are no classes, see `check_classes_are_meant`.
         """
         if not self.root.is_dir():
             raise FileNotFoundError(
                 f"data.{self.key}: the folder {self.root} does not exist; name one "
                 "with images in it."
             )
-        images, others = listing(self.root)
+        images, others, _ = listing(self.root)
         if not images:
             raise FileNotFoundError(
                 f"data.{self.key}: no image below {self.root} (looked for "
@@ -96,10 +102,14 @@ class ImageTree:
                     f"data.{self.key}: no image in the class folder {folder}"
                     f"{and_found(lost)}; add some, or remove the folder."
                 )
+        value = self.root
+        if self.relative_to is not None:
+            value = Path(os.path.relpath(self.root, self.relative_to))
+        check_classes_are_meant(self.root, images, self.key, value)
 
     def files(self) -> list[Path]:
         """Files of images, hidden ones left out."""
-        return listing(self.root)[0]
+        return listing(self.root).images
 
     def class_of(self, path: Path) -> str:
         """Name of the class of a file."""
@@ -112,7 +122,7 @@ class ImageTree:
             ValueError: No file of a class can be decoded, or one cannot and
                 ``on_corrupt`` is ``error``, or a white level is uncertain.
         """
-        files, others = listing(self.root)
+        files, others, passed_over = listing(self.root)
         images, faults = self._decoded(files)
         if faults:
             self._report(faults, len(files))
@@ -121,13 +131,20 @@ class ImageTree:
                 f"Left out {len(others)} files below {self.root} that are not "
                 f"images by their ending{and_found(others)}."
             )
+        if passed_over:
+            self._warn(
+                f"Left out {len(passed_over)} files in folders that programs make for "
+                f"themselves{and_found(passed_over)}; rename such a folder if its "
+                "images are yours."
+            )
         names = [self.class_of(path) for path, _ in images]
         classes = sorted({self.class_of(path) for path in files})
         self._check_classes(classes, names, faults)
         labels = torch.tensor([classes.index(name) for name in names])
         rows = Images(torch.stack([image for _, image in images]), labels)
         kept = [path for path, _ in images]
-        return DecodedFolder(rows, classes, kept, len(faults) + len(others))
+        n_skipped = len(faults) + len(others) + len(passed_over)
+        return DecodedFolder(rows, classes, kept, n_skipped)
 
     def _decoded(self, files: list[Path]) -> Decoded:
         progress = None if self.quiet else f"Reading {self.root}"

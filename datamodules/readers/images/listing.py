@@ -1,9 +1,11 @@
 """Which files below a folder are images."""
 
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -16,20 +18,109 @@ ENDINGS = (
 )
 """Endings of images, in capitals or not."""
 MOST = 5  # endings that a sentence names
+NOT_OF_USERS = {
+    *("@eaDir", "#recycle", "#snapshot", "@Recycle", "@Recently-Snapshot"),
+    *("$RECYCLE.BIN", "$Recycle.Bin", "System Volume Information", "lost+found"),
+    *("__MACOSX", "Thumbs", "__pycache__"),
+}
+"""Folders that storage devices, systems and viewers make."""
+SPLIT = re.compile(
+    r"(?P<part>train|val|dev|eval|test)(ing|id|idation|uation)?"
+    r"[-_ ]*(sets?|splits?|data|images?|imgs?)?[-_ ]*(\d*|[ab])",
+    re.IGNORECASE,
+)
+"""Names of folders that are parts of a split."""
 
 
-def listing(root: Path) -> tuple[list[Path], list[Path]]:
-    """Images below a folder, and all other files that are not hidden, in their order.
+class Listing(NamedTuple):
+    """Files below a folder that are not hidden, each kind in its order.
 
-    An image is known by its ending, or without one by its first bytes.
+    Attributes:
+        images: Known by their ending, or without one by their first bytes.
+        others: All other files.
+        passed_over: Files in folders that are passed over, see `is_passed_over`.
     """
+
+    images: list[Path]
+    others: list[Path]
+    passed_over: list[Path]
+
+
+def listing(root: Path) -> Listing:
+    """Images and other files below a folder."""
     images: list[Path] = []
     others: list[Path] = []
+    passed_over: list[Path] = []
     for folder in walk(root):
         for path in folder.iterdir():
-            if not path.name.startswith(".") and _is_file(path):
+            if path.name.startswith("."):
+                continue
+            if _is_file(path):
                 (images if _is_named_image(path) else others).append(path)
-    return sorted(images), sorted(others)
+            elif is_passed_over(path):
+                passed_over += _files_below(path)
+    return Listing(sorted(images), sorted(others), sorted(passed_over))
+
+
+def is_passed_over(folder: Path) -> bool:
+    """Whether a folder is hidden, or one that programs make for themselves.
+
+    What is hidden has a name that begins with a dot.
+
+    >>> [is_passed_over(Path(name)) for name in ("a/.git", "a/@eaDir", "a/eagle")]
+    [True, True, False]
+    """
+    return folder.name.startswith(".") or folder.name in NOT_OF_USERS
+
+
+def _files_below(folder: Path) -> list[Path]:
+    below = (path for path in folder.rglob("*") if not path.name.startswith("."))
+    return [path for path in below if _is_file(path)]
+
+
+def check_classes_are_meant(
+    root: Path, images: Sequence[Path], key: str, value: Path
+) -> None:
+    """Refuses folders that are parts of a split, or lie around the class folders.
+
+    Args:
+        root: Folder whose subfolders are classes.
+        images: Those below it.
+        key: The key of the command line that names ``root``.
+        value: What it is set to; the remedy names a folder below.
+
+    Raises:
+        ValueError: All classes would be parts of a split, of two kinds at least, or
+            the only one would be a folder that holds several folders of images.
+    """
+    place, names = root, _class_folders(root, images)
+    while len(names) == 1:
+        place /= names[0]
+        names = _class_folders(place, images)
+    inside = place.relative_to(root)
+    splits = [SPLIT.fullmatch(name) for name in names]
+    kinds = {split["part"].lower() for split in splits if split}
+    shown = ", ".join(map(readable, names[:MOST]))
+    if len(kinds) > 1 and all(splits):
+        best = next((n for n in names if n.lower().startswith("train")), names[0])
+        raise ValueError(
+            f"data.{key}: {readable(place)} holds parts of a split ({shown}), which "
+            f"are no classes; set it to one, such as {readable(value / inside / best)}."
+        )
+    if names and place != root:
+        raise ValueError(
+            f"data.{key}: {readable(root / inside.parts[0])} would be the only class, "
+            f"but holds the folders {shown}; set it to {readable(value / inside)}, or "
+            "put the images of one class into one folder."
+        )
+
+
+def _class_folders(root: Path, images: Sequence[Path]) -> list[str]:
+    """Folders with images below; none where images lie in the root itself."""
+    below = [path.relative_to(root) for path in images if path.is_relative_to(root)]
+    if any(len(path.parts) == 1 for path in below):
+        return []
+    return sorted({path.parts[0] for path in below})
 
 
 def _is_file(path: Path) -> bool:
@@ -67,18 +158,18 @@ def _is_image(path: Path) -> bool:
 
 
 def subfolders(root: Path) -> list[Path]:
-    """Folders in a folder and links to such, without hidden ones, in their order."""
-    return [
-        path
-        for path in sorted(root.iterdir())
-        if path.is_dir() and not path.name.startswith(".")
-    ]
+    """Folders in a folder and links to such, in their order.
+
+    Those that are passed over are left out.
+    """
+    inside = sorted(root.iterdir())
+    return [path for path in inside if path.is_dir() and not is_passed_over(path)]
 
 
 def walk(root: Path) -> Iterator[Path]:
-    """A folder and all below it, links to folders too, each once; none that is hidden.
+    """A folder and all below it, links to folders too, each once.
 
-    What is hidden has a name that begins with a dot.
+    Those that are passed over are left out.
     """
     seen: set[Path] = set()
     waiting = [root]

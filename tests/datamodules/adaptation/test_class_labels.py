@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from datamodules.adaptation.class_labels import hold_out_of_classes
 from datamodules.adaptation.domain_features import DomainFeatures
 from datamodules.core.tensor_dataset import LabelledRows
+from datamodules.metric_learning.labelled_table import LabelledTable
 from tests.support.dense_domains import batches, equal, parts
 from tests.support.feature_sets import (
     D,
@@ -31,6 +32,7 @@ from tests.support.feature_sets import (
 def test_any_whole_numbers_are_labels(
     tmp_path_factory: pytest.TempPathFactory, written: list[int]
 ) -> None:
+    assume(-1 not in written or not {0, 1} & {*written} or len(written) < 3)
     root = tmp_path_factory.mktemp("rows")
     y = np.array([*written, *written])
     path = write(root / "few.npz", counts(len(y), D), y)
@@ -159,3 +161,26 @@ def test_a_validation_part_that_leaves_a_class_empty_is_refused(
     tmp_path: Path, n_val: int, sentence: str
 ) -> None:
     refused(domains(tmp_path, n_val=n_val), sentence)
+
+
+@pytest.mark.parametrize("classes", [(-1, 0, 1), (-1, 0, 1, 2), (-1, 1, 2)])
+@pytest.mark.parametrize("kind", [DomainFeatures, LabelledTable])
+def test_minus_1_beside_numbered_classes_is_asked_about(
+    tmp_path: Path, classes: tuple[int, ...], kind: Any
+) -> None:
+    y = np.tile(classes, 12)
+    path = str(write(tmp_path / "own.npz", counts(len(y), D), y))
+    says = rf"^data\.\w+: .*own\.npz has the label -1 beside .* {classes[-1]}, where"
+    with pytest.raises(ValueError, match=says):
+        kind(*[path] * (2 if kind is DomainFeatures else 1)).setup()
+
+
+@pytest.mark.parametrize("classes", [(-1, 1), (-1, 0), (-1, 2, 3), (-2, -1, 0, 1)])
+def test_minus_1_is_a_class_where_it_can_only_be_one(
+    tmp_path: Path, classes: tuple[int, ...]
+) -> None:
+    y = np.tile(classes, 12)
+    path = str(write(tmp_path / "own.npz", counts(len(y), D), y))
+    for data in (DomainFeatures(path, path), LabelledTable(path)):
+        data.setup()
+        assert data.class_names == tuple(map(str, classes))

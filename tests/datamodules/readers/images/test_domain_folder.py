@@ -105,3 +105,37 @@ def test_a_domain_without_images_is_refused(root: Path) -> None:
     says = r"data\.target: no image below .*webcam"
     with pytest.raises(FileNotFoundError, match=says):
         office(root, target="webcam").prepare_data()
+
+
+@pytest.mark.parametrize(
+    ("below", "remedy"),
+    [(("train", "test"), "amazon/train"), (("all",), "amazon/all")],
+)
+@pytest.mark.parametrize("images", ["", "images"])
+def test_splits_of_a_domain_and_a_folder_around_its_classes_are_no_classes(
+    tmp_path: Path, below: tuple[str, ...], remedy: str, images: str
+) -> None:
+    for domain in ("amazon", "dslr"):
+        for name in below:
+            write(tmp_path, domain, f"{images}/{name}".strip("/"))
+    remedy = remedy.replace("/", f"/{images}/" if images else "/")
+    with pytest.raises(
+        ValueError, match=rf"^data\.source: .*; set it to .*{remedy}[.,]"
+    ):
+        office(tmp_path).prepare_data()
+    right = office(tmp_path, source=remedy, target=remedy.replace("amazon", "dslr"))
+    right.setup()
+    assert right.class_names == ("bike", "mug")
+
+
+def test_folders_of_programs_are_neither_domains_nor_classes(root: Path) -> None:
+    write(root, "dslr/@eaDir")
+    write(root, "__MACOSX")
+    (root / "dslr/images").mkdir()
+    for name in ("bike", "mug"):
+        (root / "dslr" / name).rename(root / "dslr/images" / name)
+    with pytest.raises(FileNotFoundError, match=r"choose from amazon, dslr\.$"):
+        office(root, source="webcam").prepare_data()
+    data = office(root)
+    data.setup()
+    assert data.class_names == ("bike", "mug")

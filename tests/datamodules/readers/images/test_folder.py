@@ -1,5 +1,6 @@
 """Folders of images: what is found, and what is wrong with files."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,12 @@ from hypothesis import strategies as st
 
 from datamodules import ImageFolder
 from datamodules.readers.images.folder import ImageTree
-from datamodules.readers.images.listing import ENDINGS, and_found, listing
+from datamodules.readers.images.listing import (
+    ENDINGS,
+    NOT_OF_USERS,
+    and_found,
+    listing,
+)
 from tests.odd_files.images import IMAGES
 from tests.odd_files.odd_file import OddFile
 from tests.support.small_images import save
@@ -128,7 +134,8 @@ def test_every_file_that_is_not_hidden_is_an_image_or_named(
     for path in files:
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"?")
-    images, others = listing(root)
+    images, others, passed_over = listing(root)
+    assert not passed_over
     hidden = {
         path for path in files if "/." in path.relative_to(root.parent).as_posix()
     }
@@ -157,3 +164,72 @@ def test_a_class_that_would_become_empty_is_refused(tmp_path: Path, lost: str) -
         ValueError, match=r"data\.root: no image in the class fo.*/cats"
     ):
         ImageFolder(str(tmp_path)).prepare_data()
+
+
+# Which folders are classes ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(NOT_OF_USERS))
+def test_folders_of_programs_are_passed_over_and_counted(
+    tmp_path: Path, name: str
+) -> None:
+    for path in ("a/1.png", "b/1.png", f"{name}/1.png/L.jpg", f"a/{name}/deep/1.png"):
+        save(tmp_path / path)
+    save(tmp_path / name / ".hidden.png")
+    data = ImageFolder(str(tmp_path), val_fraction=0)
+    with pytest.warns(UserWarning, match=r"Left out 2 files in folders .*; rename suc"):
+        data.setup("fit")
+    assert (data.classes, data.train_set.y.tolist()) == (["a", "b"], [0, 1])
+    assert data.summary().endswith(", classes a, b, 2 files skipped")
+
+
+def images_of(root: Path, *folders: str) -> ImageTree:
+    for folder in folders:
+        save(root / folder / "1.png")
+    return ImageTree(root, 8)
+
+
+@pytest.mark.parametrize(
+    ("folders", "remedy"),
+    [
+        (("train/a", "train/b", "val/a", "test/b"), "train"),
+        (("Training/a", "Testing/a"), "Training"),
+        (("train2017", "val2017"), "train2017"),
+        (("testA", "trainA", "testB", "trainB"), "trainA"),
+        (("valid", "test"), "test"),
+        (("all/train_set/a", "all/test_set/a"), "all/train_set"),
+        (("flowers/a", "flowers/b"), "flowers"),
+        (("x/y/a", "x/y/deep/b"), "x/y"),
+        (("train/a", "train/b"), "train"),
+    ],
+)
+def test_parts_of_a_split_and_a_folder_around_folders_are_no_classes(
+    tmp_path: Path, folders: tuple[str, ...], remedy: str
+) -> None:
+    with pytest.raises(ValueError, match=r"^data\.root: [^\n]*\.$") as error:
+        images_of(tmp_path, *folders).find()
+    assert re.search(rf" {re.escape(str(tmp_path / remedy))}[.,]", str(error.value))
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [
+        ("train", "plane"),
+        ("train", "test", "bus"),
+        ("test1", "test2"),
+        ("trainA", "trainB"),
+        ("valid", "invalid"),
+        ("train",),
+        ("dogs/all",),
+        ("dogs", "dogs/puppies", "dogs/old"),
+        ("val/a", "."),
+        ("trainers/a", "tests/a"),
+    ],
+)
+def test_other_folders_are_classes_whatever_their_names(
+    tmp_path: Path, folders: tuple[str, ...]
+) -> None:
+    tree = images_of(tmp_path, *folders)
+    tree.find()
+    names = {folder.partition("/")[0].strip(".") for folder in folders}
+    assert tree.read().classes == sorted(names)
