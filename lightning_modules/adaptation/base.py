@@ -23,7 +23,12 @@ from lightning_modules.core.validation import (
     check_choice,
     check_nonnegative,
 )
-from lightning_modules.data_contracts.batches import domains_of
+from lightning_modules.data_contracts.batches import (
+    check_classes,
+    domains_of,
+    explained,
+    numbered_of,
+)
 from lightning_modules.data_contracts.contracts import DataKind
 from lightning_modules.data_contracts.sparse_rows import Rows, join
 from lightning_modules.optim.paper_defaults import AdaptationAdam
@@ -144,6 +149,7 @@ class AdaptationModule(AlternatingModule):
     def prepare(self, batch: Any) -> Features:
         """Features of both domains from one pass, for all updates of the batch."""
         source, labels, target = domains_of(batch)
+        check_classes(labels, self.n_classes, look=self.begins)
         if not self.uses_target:
             features = self.features(source)
             return Features(features, labels, features[:0])
@@ -222,6 +228,11 @@ class AdaptationModule(AlternatingModule):
 
     @override
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
-        """Probabilities (n, n_classes) of a batch ``(numbers, x)``."""
-        probabilities: Tensor = self(batch[1]).softmax(1)
+        """Probabilities (n, n_classes) of a batch ``(numbers, x)``.
+
+        Raises:
+            ValueError: The batch is another.
+        """
+        with explained(batch, self):
+            probabilities: Tensor = self(numbered_of(batch)).softmax(1)
         return probabilities

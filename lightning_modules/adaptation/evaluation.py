@@ -10,6 +10,11 @@ from typing_extensions import override
 from lightning_modules.adaptation.scores import DomainScores, Selection
 from lightning_modules.core.evaluation import Evaluator, Values
 from lightning_modules.core.lightning_internals import is_fitting
+from lightning_modules.data_contracts.batches import (
+    check_classes,
+    labelled_of,
+    rows_of,
+)
 from lightning_modules.data_contracts.contracts import KnownClasses, data_of
 from lightning_modules.data_contracts.sparse_rows import Rows
 
@@ -52,6 +57,7 @@ class DomainEvaluator(Evaluator[DomainClassifier]):
     """
 
     def __init__(self, n_classes: int, selection: Selection) -> None:
+        self.n_classes = n_classes
         self.scores = DomainScores(n_classes, selection)
         self.class_names: tuple[str, ...] = ()
 
@@ -77,9 +83,13 @@ class DomainEvaluator(Evaluator[DomainClassifier]):
 
     @override
     def update(self, stage: str, batch: Any, loader: int) -> Tensor:
-        features = self.module.features(batch[0])
+        if loader == UNLABELLED:
+            x, labels = rows_of(batch), None
+        else:
+            x, labels = labelled_of(batch)
+            check_classes(labels, self.n_classes, look=False, ignored=-1)
+        features = self.module.features(x)
         logits: Tensor = self.module.classifier(features)
-        labels = None if loader == UNLABELLED else batch[1]
         self.scores.update(loader, logits, labels)
         if stage == "test":
             self.scores.update_distances(loader, features)

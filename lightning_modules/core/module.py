@@ -35,6 +35,7 @@ from lightning_modules.core.optimisation import (
     MANUAL_OPTIMISATION,
     Learner,
     OptimizerSpec,
+    check_trainable,
     clip_gradients,
     make_optimizers,
     steps_of_run,
@@ -43,6 +44,7 @@ from lightning_modules.core.random import RandomStream, own_state
 from lightning_modules.core.records import Records
 from lightning_modules.core.stock_callbacks import refuse_callbacks
 from lightning_modules.core.strategies import prepare_strategy
+from lightning_modules.data_contracts.batches import explained
 from lightning_modules.data_contracts.contracts import DataKind, check_kind, data_of
 
 
@@ -71,6 +73,8 @@ class AlternatingModule(LightningModule):
         noise: Random numbers of this rank for training, saved in the checkpoint.
         records: Values of the running step.
         step_ended: Whether the last batch ended a counted step.
+        begins: Whether no batch of this fit has ended: what waits for a device and is
+            told once belongs there.
         turns: The place in the schedule.
 
     Raises:
@@ -101,7 +105,7 @@ class AlternatingModule(LightningModule):
         self.automatic_optimization = False
         self.evaluator, evaluator.module = evaluator, self
         self.turns = Turns(batches_per_step, warmup)
-        self.records, self.step_ended = Records(self), False
+        self.records, self.step_ended, self.begins = Records(self), False, False
         self._compiler = Compiler(compile)
         self._noise_states: Tensor | None = None
         self._steps_loaded = 0
@@ -142,6 +146,11 @@ class AlternatingModule(LightningModule):
     @override
     def training_step(self, batch: Any, batch_idx: int) -> None:
         """One batch: a turn of each learner that is due."""
+        with explained(batch, self):
+            self._train(batch)
+        self.begins = False
+
+    def _train(self, batch: Any) -> None:
         due = self.turns.due(self.global_step)
         self.records.start(due=due)
         prepared = self.prepare(batch)
@@ -187,6 +196,8 @@ class AlternatingModule(LightningModule):
     def configure_optimizers(self) -> Any:
         """Optimizers and schedules of all learners, in their order."""
         self._learners = self.learners()
+        for learner in self._learners:
+            check_trainable(learner)
         self._specs = self.optimizer_specs()
         return make_optimizers(
             self._specs, lambda: steps_of_run(self.trainer, self.turns)
@@ -253,11 +264,13 @@ class AlternatingModule(LightningModule):
     def validation_step(
         self, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> Any:
-        return self.evaluator.update("val", batch, dataloader_idx)
+        with explained(batch, self):
+            return self.evaluator.update("val", batch, dataloader_idx)
 
     @override
     def test_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> Any:
-        return self.evaluator.update("test", batch, dataloader_idx)
+        with explained(batch, self):
+            return self.evaluator.update("test", batch, dataloader_idx)
 
     @override
     def predict_step(self, batch: Any, batch_idx: int) -> Any:
@@ -331,6 +344,7 @@ class AlternatingModule(LightningModule):
     @override
     def on_fit_start(self) -> None:
         """Start the schedule and this rank's noise, or go on from the checkpoint."""
+        self.begins = True
         if self.is_fresh_fit:
             self._noise_states = None
             self.turns.reset()

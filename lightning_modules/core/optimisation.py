@@ -85,6 +85,19 @@ def check_specs(specs: Sequence[OptimizerSpec]) -> None:
         check_positive(**{f"{spec.key}clip_norm": spec.clip_norm})
 
 
+def check_trainable(learner: Learner) -> None:
+    """Refuse a learner without a weight that requires gradients (ValueError)."""
+    parts: list[Any] = [part for spec in learner.optimizers for part in spec.parameters]
+    for part in parts:
+        weights = part["params"] if isinstance(part, dict) else [part]
+        if any(weight.requires_grad for weight in weights):
+            return
+    raise ValueError(
+        f"No weight of {learner.name} requires gradients: call .unfreeze() on the "
+        "model before fit, or requires_grad_() on the network."
+    )
+
+
 def make_optimizers(
     specs: Sequence[OptimizerSpec], n_steps: Callable[[], float]
 ) -> tuple[list[Optimizer], list[LRScheduler]]:

@@ -14,13 +14,13 @@ from lightning_modules.core.module import AlternatingModule
 from lightning_modules.core.optimisation import Learner, OptimizerSpec, check_specs
 from lightning_modules.core.penalty import GradientPenalty, check_penalised
 from lightning_modules.core.random import RandomStream
-from lightning_modules.data_contracts.batches import samples_of
+from lightning_modules.data_contracts.batches import numbers_of, samples_of
 from lightning_modules.data_contracts.contracts import (
     HasLatents,
     SampleShape,
 )
 from lightning_modules.generative.evaluation import GenerativeEvaluator
-from lightning_modules.generative.shapes import check_shapes
+from lightning_modules.generative.shapes import check_range, check_shapes
 
 CHUNK = 1024  # samples generated at once
 
@@ -167,6 +167,8 @@ class GenerativeModule(AlternatingModule):
     def critic_objective(self, batch: Any) -> Tensor:
         """Loss of the critic on a batch and fresh samples without gradients."""
         real = samples_of(batch)
+        if self.begins and self.trainer.is_global_zero:
+            check_range(real, self.generator)
         with torch.no_grad():
             latents = self.latents(len(real), self.noise, batch)
             fake = self.compiled(self.forward)(latents)
@@ -260,9 +262,13 @@ class GenerativeModule(AlternatingModule):
 
         Returns:
             Samples (n, ...).
+
+        Raises:
+            ValueError: The batch is another.
         """
         seed = torch.initial_seed()
-        streams = [RandomStream(seed, int(i), "predict") for i in batch]
+        numbers = numbers_of(batch, "sample numbers")
+        streams = [RandomStream(seed, number, "predict") for number in numbers]
         latents = _joined([self.latents(1, stream) for stream in streams])
         on_device = apply_to_collection(latents, Tensor, lambda t: t.to(self.device))
         return cast(Tensor, self(on_device))

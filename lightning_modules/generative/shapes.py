@@ -1,7 +1,30 @@
-"""Check of the sample shapes of generator, critic and data."""
+"""Checks of the shapes and the range of samples of generator, critic and data."""
+
+import warnings
 
 import torch
 from torch import Tensor, nn
+
+ROUNDING = 1e-3
+
+
+def check_range(real: Tensor, generator: nn.Module) -> None:
+    """Warn of images outside of [-1, 1] beside a generator that ends in a tanh.
+
+    Args:
+        real: A batch of data; only images (n, c, h, w) are looked at.
+        generator: Maps latents to samples.
+    """
+    *_, last = generator.modules()
+    if real.ndim != 4 or not isinstance(last, nn.Tanh):
+        return
+    low, high = map(float, real.aminmax())
+    if max(-low, high) > 1 + ROUNDING:
+        warnings.warn(
+            f"The first batch has images of {low:.4g} ... {high:.4g}, but the tanh of "
+            "the generator keeps its images in [-1, 1]: bring the data to that range.",
+            stacklevel=2,
+        )
 
 
 @torch.no_grad()

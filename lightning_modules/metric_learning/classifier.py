@@ -15,7 +15,7 @@ from lightning_modules.core.evaluation import Evaluator, Values
 from lightning_modules.core.module import AlternatingModule
 from lightning_modules.core.optimisation import Learner, OptimizerSpec
 from lightning_modules.core.validation import check_at_least, check_positive
-from lightning_modules.data_contracts.batches import labelled_of
+from lightning_modules.data_contracts.batches import check_classes, labelled_of
 from lightning_modules.data_contracts.contracts import CountedClasses, SampleShape
 from lightning_modules.optim.schedules import OneCycle
 
@@ -125,7 +125,8 @@ class Classifier(AlternatingModule):
 
     def objective(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         """Cross-entropy of the shifted batch."""
-        x, y = labelled_of(batch)
+        x, y = labelled_of(batch, soft=True)
+        check_classes(y, self.n_classes, look=self.begins)
         if self.shift:
             offsets = self.noise.uniform(2, len(x)) * (2 * self.shift + 1)
             down, right = (offsets.long() - self.shift).to(x.device)
@@ -150,6 +151,7 @@ class ClassificationEvaluator(Evaluator[Classifier]):
     """
 
     def __init__(self, n_classes: int) -> None:
+        self.n_classes = n_classes
         self.accuracy = MulticlassAccuracy(n_classes, average="micro")
         self.loss = MeanMetric()
 
@@ -160,7 +162,8 @@ class ClassificationEvaluator(Evaluator[Classifier]):
 
     @override
     def update(self, stage: str, batch: Any, loader: int) -> None:
-        x, y = labelled_of(batch)
+        x, y = labelled_of(batch, soft=True)
+        check_classes(y, self.n_classes, look=False)
         logits = self.module(x)
         self.accuracy.update(logits, y)
         self.loss.update(F.cross_entropy(logits, y), len(y))

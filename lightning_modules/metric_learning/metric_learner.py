@@ -15,7 +15,7 @@ from lightning_modules.core.evaluation import Evaluator, Values
 from lightning_modules.core.module import AlternatingModule
 from lightning_modules.core.optimisation import Learner, OptimizerSpec
 from lightning_modules.core.validation import check_choice, check_positive
-from lightning_modules.data_contracts.batches import labelled_of
+from lightning_modules.data_contracts.batches import explained, labelled_of, rows_of
 from lightning_modules.data_contracts.contracts import (
     DataKind,
     ReferenceRows,
@@ -165,8 +165,13 @@ class MetricLearner(AlternatingModule):
 
     @override
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
-        """Points (n, d) of the samples of a batch ``(x, ...)``."""
-        points: Tensor = self(batch[0])
+        """Points (n, d) of the samples of a batch ``x`` or ``(x, ...)``.
+
+        Raises:
+            ValueError: The batch is another.
+        """
+        with explained(batch, self):
+            points: Tensor = self(rows_of(batch))
         return points
 
 
