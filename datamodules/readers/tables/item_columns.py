@@ -82,8 +82,8 @@ def _refuse_prices(text: pl.Series) -> None:
     odd = prices.filter(prices.cast(pl.Float64, strict=False).is_null())
     if len(odd) and 2 * len(prices) > len(text):
         raise ValueError(
-            f"holds text such as '{odd.sort()[0]}', which may be numbers or words; write "
-            "numbers like 0.5, or names in place of words, or leave it out"
+            f"holds text such as '{odd.sort()[0]}', which may be numbers or words; "
+            "write numbers like 0.5 and words in letters, or leave it out"
         )
 
 

@@ -149,15 +149,12 @@ class ItemTable:
         """Items without a row, and rows without an item."""
         ids = clean_ids(self.table, frame[self.id_column])
         rows, items = ids.cast(pl.String), item_ids.cast(pl.String)
-        file, kind = (
-            self.table.path.name,
-            "name" if self._wanted() == [] else "features",
-        )
+        kind, file = "features" if self._wanted() else "name", self.table.path.name
+        bare = items.filter(~items.is_in(rows.implode()))
+        spare = rows.filter(~rows.is_in(items.implode()))
         found = {
-            f"items have no {kind} in {file}": items.filter(
-                ~items.is_in(rows.implode())
-            ),
-            f"rows of {file} have no item": rows.filter(~rows.is_in(items.implode())),
+            f"items have no {kind} in {file}": bare,
+            f"rows of {file} have no item": spare,
         }
         return [
             f"{len(ids):,} {what} ({_some(ids)})"
