@@ -197,7 +197,7 @@ def test_new_items_need_a_file_that_names_them(tmp_path: Path) -> None:
 def features(path: Path, n: int = 3, **options: Any) -> tuple[Any, list[list[float]]]:
     """Names and rows of the features of the first n of the items a, b, ..."""
     table = ItemTable(Table(path, "features"), "item", **options)
-    _, rows, names, _ = table.read(pl.Series(list("abcdefghijklmnopqrst")[:n]))
+    _, rows, names, *_ = table.read(pl.Series(list("abcdefghijklmnopqrst")[:n]))
     assert isinstance(rows, Tensor)
     assert rows.dtype == torch.float32
     return names, rows.tolist()
