@@ -154,7 +154,7 @@ class ItemTable:
         spare = rows.filter(~rows.is_in(items.implode()))
         found = {
             f"items have no {kind} in {file}": bare,
-            f"rows of {file} have no item": spare,
+            f"rows of {file} are of items in no pair": spare,
         }
         return [
             f"{len(ids):,} {what} ({_some(ids)})"

@@ -136,7 +136,7 @@ def test_the_summary_counts_what_has_no_features_and_what_says_it_is_missing(
     lines = ("item,tags", "b,War|NA", "zz,nan", "c,War")
     summary = described(tmp_path, *lines).summary()
     assert "2 items have no features in items.csv ('a', 'd')" in summary
-    assert "1 rows of items.csv have no item ('zz')" in summary
+    assert "1 rows of items.csv are of items in no pair ('zz')" in summary
     assert "2 rows say that 'tags' is missing ('War|NA')" in summary
     whole = described(tmp_path, "item,x", *(f"{item},1" for item in "abcd"))
     assert not whole.catalogue.remarks
@@ -148,7 +148,7 @@ def test_whole_floats_are_the_ids_that_they_are(tmp_path: Path) -> None:
     read = ItemTable(Table(path, "features"), "item").read(pl.Series([7, 8, 10]))
     assert read[3] == [
         "1 items have no features in own.parquet ('10')",
-        "1 rows of own.parquet have no item ('9')",
+        "1 rows of own.parquet are of items in no pair ('9')",
     ]
 
 
