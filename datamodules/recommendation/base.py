@@ -118,6 +118,11 @@ class InteractionData(ResumableDataModule):
 
     @override
     def contents(self) -> str:
+        remarks = [*self.catalogue.doubtful, *self.catalogue.remarks]
+        return ", ".join([self.amounts(), *remarks])
+
+    def amounts(self) -> str:
+        """How many pairs, users and items there are, for the summary."""
         sizes = {
             name: len(self.interactions(name)) for name in ("train", "val", "test")
         }

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from datamodules.readers.tables.pair_columns import MISSING
 from lightning_modules.data_contracts.sparse_rows import Rows
 
 
@@ -24,6 +25,7 @@ class Catalogue:
         item_names: Names of the items for display (n_items,); empty shows the ids.
         features: Of the items (n_items, width), dense or sparse; None has none.
         feature_names: Of the columns of ``features`` (width,); empty has none.
+        remarks: What the summary of the data says of the table of items.
     """
 
     user_ids: NDArray[Any] | None = None
@@ -31,6 +33,7 @@ class Catalogue:
     item_names: Sequence[str] = ()
     features: Rows | None = None
     feature_names: Sequence[str] = ()
+    remarks: Sequence[str] = ()
 
     def user_rows(self, user_ids: Sequence[str | int], n_users: int) -> Tensor:
         """Row numbers of the users with these ids, int64 (n,).
@@ -52,6 +55,25 @@ class Catalogue:
                 "another meaning for them, as for '1e2', '7.0', 'true' and 'null'."
             )
         return torch.tensor([rows[str(user)] for user in user_ids], dtype=torch.int64)
+
+    @property
+    def doubtful(self) -> list[str]:
+        """Ids that programs write where one is missing, in words.
+
+        >>> Catalogue(np.array(["NA", "b"]), np.arange(2)).doubtful
+        ["the user 'NA' is an id, as written"]
+        """
+        columns = {"user": self.user_ids, "item": self.item_ids}
+        text = {
+            k: ids
+            for k, ids in columns.items()
+            if ids is not None and ids.dtype.kind not in "iu"
+        }
+        return [
+            f"the {kind} '{word}' is an id, as written"
+            for kind, ids in text.items()
+            for word in sorted(set(MISSING).intersection(ids.tolist()))
+        ]
 
     def named(self, items: Sequence[int]) -> list[str]:
         """Names of these items for display, by their rows."""

@@ -25,7 +25,8 @@ class Interactions(SplitTable):
     not 100. Parquet has text or numbers. The model's rows are the ids in their order,
     that of numbers if all are plain whole numbers, and the catalogue keeps them. A pair
     in several rows counts once, with its earliest time; of its ratings one must reach
-    the threshold.
+    the threshold. The summary names ids such as ``NA``, items without features, and
+    rows of features without an item.
 
     `SplitTable` says how the pairs are split.
 
@@ -35,7 +36,7 @@ class Interactions(SplitTable):
         item_column: Column of the items' ids, in ``features`` too.
         rating_column: Column of ratings; None takes every row as a pair.
         rating_threshold: Least rating that makes a pair.
-        time_column: Column of times: numbers, dates, or ISO 8601 text.
+        time_column: Column of times: numbers of one unit, dates, or ISO 8601 text.
         time_format: Form of times that are other text, such as ``%d/%m/%Y %H:%M``, in
             the terms of `polars`' and `strftime`'s formats.
         quoted: Whether fields of text may stand in double quotes; None takes them so in

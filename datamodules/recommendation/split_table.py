@@ -82,8 +82,8 @@ class SplitTable(InteractionData):
         return split_pairs(*self.describe(table), parts, self.path)
 
     @override
-    def contents(self) -> str:
-        return f"{super().contents()}, of {self.n_found:,} pairs found"
+    def amounts(self) -> str:
+        return f"{super().amounts()}, of {self.n_found:,} pairs found"
 
 
 def catalogue_of(table: PairTable, items: ItemTable | None) -> Catalogue:

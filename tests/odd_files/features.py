@@ -161,6 +161,7 @@ def _vector(*rows: list[float]) -> tuple[list[str], list[list[float]]]:
     return [f"x[{i}]" for i in range(len(rows[0]))], [*rows]
 
 
+ONE_HOT = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
 PAIR = pl.Array(pl.Float32, 2)
 NOON = datetime(1970, 1, 2, 12, tzinfo=UTC)
 ITEM_COLUMNS = [
@@ -250,6 +251,40 @@ ITEM_COLUMNS = [
     column("moments", NOON, NOON, NOON, expected=(["x"], [[1.5]] * 3)),
     column("clock", time(0), time(6), time(12), expected=(["x"], [[0], [0.25], [0.5]])),
     column("truth", True, False, True, expected=(["x"], [[1], [0], [1]])),
+    *(
+        column(
+            f"form_{n}", "x|y", *prices, error=f"such as '{least}', which may be num"
+        )
+        for n, (least, *prices) in enumerate(
+            (
+                ("0,5", "0,5", "1,5"),
+                (".0.50", "$1.50", "$0.50"),
+                ("1,000", "7", "1,000"),
+                ("1%", "2 %", "1%"),
+                ("-1 EUR", "-1 EUR", "€ 2"),
+                ("1.163,74", "3.1", "1.163,74"),
+                ("1'000", "1'000", "2\u202f000"),
+                ("1 000,5", "1 000,5", "2"),
+            )
+        )
+    ),
+    *(
+        column(f"name_{n}", *values, expected=(sorted({f"x={v}" for v in values}), hot))
+        for n, (hot, *values) in enumerate(
+            (
+                (ONE_HOT, "007", "1", "8"),
+                (ONE_HOT, "1,2,3", "4", "5,6,7"),
+                (ONE_HOT, "16 GB", "18-24", "560 001"),
+                (ONE_HOT, "0.1.2", "0.2.0", "10:30"),
+            )
+        )
+    ),
+    column("padded", "00.5", "1", "-7", expected=(["x"], [[0.5], [1], [-7]])),
+    *(
+        column(f"absent_{n}", "a", f" {word} | b", word, expected=one_hot("a", "b", ""))
+        for n, word in enumerate(("NA", "nan", "None", "NULL", "\\N", "N/A", "#N/A"))
+    ),
+    column("gap", "1", "NA", "NA", error="item 'b' has no 'x', nor have 2 in all"),
     column("bytes", b"a", b"b", b"a", error="'x' holds Binary, which are no features"),
     column(
         "records", *[{"a": 1}] * 3, error="'x' holds Struct.*, which are no features"

@@ -54,6 +54,21 @@ TEXT_IDS = [
         error="'item' of row 2 is the id of other rows but for blanks around it",
     ),
     OddFile("spaced.csv", HEAD + b"u0, i1\nu1, i2\n", {("u0", " i1"), ("u1", " i2")}),
+    *(
+        OddFile(
+            f"alike_{n}.csv",
+            HEAD + f"José,1\nAnn,1\n{twin},2\n".encode(),
+            error=r"the 'user' '.*' and '.*' look the same, but for blanks, invisible",
+        )
+        for n, twin in enumerate(
+            ("Jose\u0301", "José\u200b", "\ufeffJosé", "Jo\u00adsé ", "José\u200d")
+        )
+    ),
+    OddFile(
+        "families.csv",
+        HEAD + "👨\u200d👩,1\n👨👩,1\nJose,1\nJosé,1\n".encode(),
+        {("👨\u200d👩", 1), ("👨👩", 1), ("Jose", 1), ("José", 1)},
+    ),
     OddFile("twice.csv", b"user,item,user\n1,2,3\n", error="two columns named 'user'"),
     OddFile(
         "lines.csv",
@@ -131,7 +146,9 @@ FORMS = [
     OddFile("bom.csv", b"\xef\xbb\xbf" + HEAD + b"1,2\n", {(1, 2)}),
     OddFile("wide.csv", "user,item\n1,2\n".encode("utf-16"), error="UTF-16 text; save"),
     OddFile("mac.csv", b"user,item\r1,2\r", error="carriage returns alone"),
-    OddFile("packed.csv", b"\x1f\x8b\x08\x00" + HEAD, error="is packed; unpack it"),
+    OddFile("packed.csv", b"\x1f\x8b\x08\x00" + HEAD, error="packed .gzip.; unpack"),
+    OddFile("zip.csv", b"PK\x03\x04\x14" + HEAD, error="packed .zip.; unpack it"),
+    OddFile("bz2.csv", b"BZh9\r1AY&SY\r", error="packed .bzip2.; unpack it"),
     OddFile("dos.csv", b"user,item\r\n1,2\r\n3,4\r\n", {(1, 2), (3, 4)}),
 ]
 TIMES = [
@@ -223,6 +240,36 @@ TIMES = [
         "impossible.csv",
         _times("2021-02-30", "2021-03-01"),
         error="row 1 is not a time",
+        options=TIMED,
+    ),
+]
+TIMES += [
+    OddFile(
+        "categories.parquet",
+        _parquet(
+            user=[1, 1],
+            item=[0, 1],
+            t=pl.Series(["03/05/2021", "04/04/2021"], dtype=pl.Categorical),
+        ),
+        [1, 0],
+        options=TIMED | {"time_format": "%d/%m/%Y"},
+    ),
+    OddFile(
+        "durations.parquet",
+        _parquet(user=[1, 1], item=[0, 1], t=[timedelta(1), timedelta(2)]),
+        error="'t' holds Duration.*, which can't be times; store numbers, dates or ISO",
+        options=TIMED,
+    ),
+    OddFile(
+        "clock.csv",
+        _times("1000000000", "5000000000", "3000000000000"),
+        [0, 1, 2],
+        options=TIMED,
+    ),
+    OddFile(
+        "default.csv",
+        _times("1970-01-15", "2021-01-01", "1970-01-16"),
+        [0, 2, 1],
         options=TIMED,
     ),
 ]

@@ -7,12 +7,26 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy import sparse
 
-from datamodules.readers.tables.pair_columns import TEXT
+from datamodules.readers.tables.pair_columns import MISSING, TEXT
 from datamodules.readers.tables.pair_table import numbered
 
 Block = tuple[sparse.csr_array, list[str]]
 """Features (n, width) of a column, and their names."""
 DAY = {"ms": 86_400 * 10**3, "us": 86_400 * 10**6, "ns": 86_400 * 10**9}
+_CURRENCY = r"\p{Sc}|(?i:USD|EUROS?|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|SEK|NOK|DKK|PLN)"
+_GROUPS = "|".join(
+    (
+        r"\d{1,3}(?:,\d{3})+(?:\.\d+)?",
+        r"\d{1,3}(?:\.\d{3})+(?:,\d+)?",
+        "\\d{1,3}(?:['\u2019\u00a0\u202f]\\d{3})+(?:[.,]\\d+)?",
+        r"\d{1,3}(?: \d{3})+[.,]\d+",
+    )
+)
+_PRICE = (
+    rf"^[-+\u2212]?(?:(?:{_CURRENCY})\s*)?[-+\u2212]?(?:\d+(?:[.,]\d+)?|[.,]\d+|"
+    rf"{_GROUPS})\s*(?:%|{_CURRENCY})?$"
+)
+"""A number as people write it, with a decimal comma, separators or a unit."""
 MANY, ALONE = 10, 0.9  # of more words than this, and this share of them used once
 
 
@@ -21,6 +35,7 @@ def numbers(column: pl.Series) -> NDArray[np.float64] | None:
 
     Numbers are those of typed files, of text most of whose entries are numbers, and of
     arrays and lists that are vectors. Dates and times are days, since 1970 or midnight.
+    Whole numbers of which one begins with a 0, such as ``007``, are codes: words.
 
     Raises:
         ValueError: Its type is none of features, or of two readings; it says what
@@ -37,14 +52,39 @@ def numbers(column: pl.Series) -> NDArray[np.float64] | None:
     if kind in (pl.Categorical, pl.Enum, pl.Null):
         return None
     if kind == pl.String:
-        text = column.str.strip_chars()
-        parsed = text.cast(pl.Float64, strict=False)
-        return _floats(parsed) if 2 * parsed.count() > text.count() else None
+        return _parsed(_present(column))
     if kind.is_temporal():
         return _floats(column.to_physical()) / _day(kind)
     if kind.is_numeric() or kind == pl.Boolean:
         return _floats(column)
     raise ValueError(f"holds {kind}, which are no features; leave it out")
+
+
+def _present(text: pl.Series) -> pl.Series:
+    """Text without blanks around it; null where something says that it is missing."""
+    bare = text.str.strip_chars()
+    return bare.set(bare.is_in(MISSING), None)
+
+
+def _parsed(text: pl.Series) -> NDArray[np.float64] | None:
+    """Text as numbers (n, 1); None is words."""
+    parsed = text.cast(pl.Float64, strict=False)
+    plain = text.filter(parsed.is_not_null())
+    if plain.str.contains(r"^0\d+$").any() and plain.str.contains(r"^\d+$").all():
+        return None
+    _refuse_prices(text.drop_nulls().unique())
+    return _floats(parsed) if 2 * parsed.count() > text.count() else None
+
+
+def _refuse_prices(text: pl.Series) -> None:
+    """Refuses text that is mostly numbers, but not all in the form of numbers."""
+    prices = text.filter(text.str.contains(_PRICE))
+    odd = prices.filter(prices.cast(pl.Float64, strict=False).is_null())
+    if len(odd) and 2 * len(prices) > len(text):
+        raise ValueError(
+            f"holds text such as '{odd.sort()[0]}', which may be numbers or words; "
+            "write numbers like 0.5 and words in letters, or leave it out"
+        )
 
 
 def _day(kind: pl.DataType) -> int:
@@ -97,7 +137,8 @@ def named(values: NDArray[np.float64], name: str) -> Block:
 def words(column: pl.Series) -> Block:
     """Which words are in each entry: zeros and ones (n, width).
 
-    Text is split at ``|``; a list has its words one by one.
+    Text is split at ``|``; a list has its words one by one. What says that an entry is
+    missing, such as ``NA``, is not a word.
 
     >>> matrix, names = words(pl.Series("genres", ["War|Drama", None, "War"]))
     >>> names, matrix.toarray().tolist()
@@ -120,7 +161,7 @@ def _entries(column: pl.Series) -> pl.DataFrame:
     else:
         lists = column.cast(pl.String).str.split("|")
     entries = pl.DataFrame({"word": lists}).with_row_index("row").explode("word")
-    entries = entries.with_columns(pl.col("word").str.strip_chars())
+    entries = entries.with_columns(_present(entries["word"]))
     return entries.filter(pl.col("word").str.len_bytes() > 0).unique()
 
 

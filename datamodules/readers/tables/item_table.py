@@ -25,13 +25,19 @@ from datamodules.readers.tables.item_columns import (
     why_no_category,
     words,
 )
-from datamodules.readers.tables.pair_columns import clean_ids
+from datamodules.readers.tables.pair_columns import (
+    MISSING,
+    TEXT,
+    clean_ids,
+    refuse_look_alikes,
+)
 from datamodules.readers.tables.pair_table import numbered
 from datamodules.readers.tables.table import Table
 from lightning_modules.data_contracts.sparse_rows import Rows, SparseRows, join
 
 INDEX = re.compile(r"|__index_level_\d+__|Unnamed: 0")
 """Names that pandas writes for its row numbers."""
+_SAYS_MISSING = rf"(?:^|\|)\s*(?:{'|'.join(map(re.escape, MISSING))})\s*(?:\||$)"
 WIDE, FILLED = 100, 0.1  # wider, and with a smaller share of entries, is held sparse
 
 
@@ -42,9 +48,11 @@ class ItemTable:
     A column of numbers, or mostly of numbers, is a feature; dates and times are days.
     Arrays, and lists of fractions, are vectors of features. Text is split at ``|``, and
     each word that occurs, or stands in a list, is a feature, 1 for the items that have
-    it. A column whose words nearly all occur once is no category: it is left out with a
-    warning, unless ``feature_columns`` names it. Matrices of more than 100 columns are
-    held sparse where less than a tenth of the entries is not 0.
+    it, but for ``NA`` and other words for what is missing. Whole numbers of which one
+    begins with a 0, such as ``007``, are words too. A column whose words nearly all
+    occur once is no category: it is left out with a warning, unless ``feature_columns``
+    names it. Matrices of more than 100 columns are held sparse where less than a tenth
+    of the entries is not 0.
 
     Args:
         table: A row for each item.
@@ -66,11 +74,12 @@ class ItemTable:
 
     def read(
         self, item_ids: pl.Series
-    ) -> tuple[Sequence[str], Rows | None, Sequence[str]]:
+    ) -> tuple[Sequence[str], Rows | None, Sequence[str], Sequence[str]]:
         """Names, features and names of the features of these items, in their order.
 
         Rows of other items are left out. An item without a row is named by its id, and
-        its features are 0.
+        its features are 0. Remarks say how many there are of both, and of entries that
+        say that they are missing.
 
         Raises:
             ValueError: An item has two rows, none has one, an entry is missing, or a
@@ -81,24 +90,30 @@ class ItemTable:
         frame = self.table.read(
             [self.id_column, *names, *columns_of_features], [self.id_column]
         )
+        frame = self._as_written(frame, columns_of_features)
+        remarks = self._missing(frame, columns_of_features)
+        if self.once:
+            remarks += self._unmatched(frame, item_ids)
         rows, frame = self._matched(frame, item_ids)
         shown = self._names(frame, rows, item_ids) if self.name_column else ()
         if not columns_of_features:
-            return shown, None, ()
+            return shown, None, (), remarks
         blocks = self._blocks(frame, columns_of_features)
         joined = sparse.csr_array(sparse.hstack([block for block, _ in blocks]))
         columns = [name for _, named in blocks for name in named]
         features = self._scaled(joined, columns)
-        return shown, _spread(features, rows, len(item_ids)), columns
+        return shown, _spread(features, rows, len(item_ids)), columns, remarks
 
     def ids(self, like: pl.Series) -> pl.Series:
         """Ids of the rows, in the type of the pairs' item ids."""
         column = [self.id_column]
         ids = clean_ids(self.table, self.table.read(column, column)[self.id_column])
+        if like.dtype == pl.String:
+            ids = ids.cast(pl.String)
+            both = pl.concat([ids, like.alias(ids.name)]).unique()
+            refuse_look_alikes(self.table, self.id_column, both)
         if ids.dtype == like.dtype:
             return ids
-        if like.dtype == pl.String:
-            return ids.cast(pl.String)
         raise ValueError(
             f"{self.table.named}: '{self.id_column}' are like '{ids[0]}', those of "
             f"the pairs like '{like[0]}'; make them the same to keep items that are in "
@@ -111,6 +126,41 @@ class ItemTable:
         others = {self.id_column, self.name_column}
         names = [name for name in self.table.columns() if name not in others]
         return [name for name in names if not INDEX.fullmatch(name)]
+
+    def _as_written(self, frame: pl.DataFrame, features: Sequence[str]) -> pl.DataFrame:
+        """The table, with whole numbers of a file of text as it has them."""
+        whole = [name for name in features if frame[name].dtype.is_integer()]
+        if self.table.is_parquet or not whole:
+            return frame
+        return frame.with_columns(self.table.read(whole, whole).get_columns())
+
+    def _missing(self, frame: pl.DataFrame, features: Sequence[str]) -> list[str]:
+        """Text of features that says that something is missing."""
+        columns = [frame[name] for name in features if frame[name].dtype in TEXT]
+        text = [column.cast(pl.String) for column in columns]
+        found = [column.filter(column.str.contains(_SAYS_MISSING)) for column in text]
+        return [
+            f"{len(said):,} rows say that '{said.name}' is missing ({said[0]!r})"
+            for said in found
+            if len(said)
+        ]
+
+    def _unmatched(self, frame: pl.DataFrame, item_ids: pl.Series) -> list[str]:
+        """Items without a row, and rows without an item."""
+        ids = clean_ids(self.table, frame[self.id_column])
+        rows, items = ids.cast(pl.String), item_ids.cast(pl.String)
+        kind, file = "features" if self._wanted() else "name", self.table.path.name
+        bare = items.filter(~items.is_in(rows.implode()))
+        spare = rows.filter(~rows.is_in(items.implode()))
+        found = {
+            f"items have no {kind} in {file}": bare,
+            f"rows of {file} are of items in no pair": spare,
+        }
+        return [
+            f"{len(ids):,} {what} ({_some(ids)})"
+            for what, ids in found.items()
+            if len(ids)
+        ]
 
     def _matched(
         self, frame: pl.DataFrame, item_ids: pl.Series
@@ -201,6 +251,12 @@ class ItemTable:
         array = matrix if is_sparse else matrix.toarray()
         rows = as_rows(self.table.named, array, precision(self.normalise), names)
         return fit_scaling(self.normalise, rows)(rows)
+
+
+def _some(ids: pl.Series) -> str:
+    """The first three of ids."""
+    shown = ", ".join(repr(one) for one in ids.head(3))
+    return shown + ", ..." * (len(ids) > 3)
 
 
 def _spread(features: Rows, rows: NDArray[np.int64], n_items: int) -> Rows:

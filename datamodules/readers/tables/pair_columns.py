@@ -4,9 +4,21 @@ import polars as pl
 
 from datamodules.readers.tables.pair_table import PairTable
 from datamodules.readers.tables.table import Table
-from datamodules.readers.tables.times import EXACT, has_zone, ordered_times
+from datamodules.readers.tables.times import (
+    EXACT,
+    has_zone,
+    mixed_units,
+    ordered_times,
+)
 
 TEXT = (pl.String, pl.Categorical, pl.Enum)
+MISSING = (
+    *("NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NaN", "nan", "None"),
+    *("NULL", "null", "\\N"),
+)
+"""What programs write for an entry that is missing."""
+INVISIBLE = "[\u00ad\u200b\u200e\u200f\u2060\ufeff]"
+JOINERS = r"^[\s\u200c\u200d]+|[\s\u200c\u200d]+$"  # within words, they are seen
 
 
 def read_pairs(
@@ -111,7 +123,28 @@ def _distinct(table: Table, text: pl.Series) -> pl.Series:
     blanks = ids.filter(bare.is_duplicated() & (ids != bare))
     what = "the id of other rows but for blanks around it"
     _refuse(table, text, text.is_in(blanks.implode()), what)
+    if (ids.str.len_bytes() != ids.str.len_chars()).any():
+        refuse_look_alikes(table, text.name, ids)
     return text
+
+
+def refuse_look_alikes(table: Table, name: str, ids: pl.Series) -> None:
+    """Refuses different ids that look the same.
+
+    Raises:
+        ValueError: Two differ only in Unicode's normal form (NFC), in characters that
+            have no width, or in blanks around them.
+    """
+    looks = ids.str.normalize("NFC").str.replace_all(INVISIBLE, "")
+    looks = looks.str.replace_all(JOINERS, "")
+    twice = looks.filter(looks.is_duplicated()).sort()
+    if len(twice):
+        one, other = ids.filter(looks == twice[0]).sort()[:2]
+        raise ValueError(
+            f"{table.named}: the '{name}' {one!a} and {other!a} look the same, but for "
+            "blanks, invisible characters or Unicode normalisation; make them one, or "
+            "tell them apart."
+        )
 
 
 def _numbers(table: Table, column: pl.Series) -> pl.Series:
@@ -127,6 +160,7 @@ def _numbers(table: Table, column: pl.Series) -> pl.Series:
 
 def _times(table: Table, column: pl.Series, time_format: str | None) -> pl.Series:
     """Times as numbers whose order is theirs."""
+    column = _timely(table, column, time_format)
     times = ordered_times(column, time_format)
     form = "an exact number or ISO 8601" if time_format is None else f"'{time_format}'"
     remedy = "; name their form in data.time_format, such as '%d/%m/%Y'"
@@ -136,7 +170,38 @@ def _times(table: Table, column: pl.Series, time_format: str | None) -> pl.Serie
         if zoned.any() and not zoned.all():
             what = "without an offset from UTC, which others have"
             _refuse(table, column, ~zoned, what)
+    mixed = mixed_units(times) if time_format is None and _is_plain(column) else None
+    if mixed is not None:
+        rows, unit, other = mixed
+        what = f"in {unit} since 1970 where others are in {other}"
+        _refuse(table, column, rows, what, "; write all in one unit")
     return times
+
+
+def _timely(table: Table, column: pl.Series, time_format: str | None) -> pl.Series:
+    """The same column, of a type that times can have; categories as text."""
+    kind = column.dtype
+    if kind in TEXT:
+        return column.cast(pl.String)
+    if not (kind.is_numeric() or kind in (pl.Date, pl.Datetime)):
+        raise ValueError(
+            f"{table.named}: '{column.name}' holds {kind}, which can't be times; store "
+            "numbers, dates or ISO 8601 text."
+        )
+    if kind.is_numeric() and time_format is not None:
+        raise ValueError(
+            f"data.time_format is for text, but '{column.name}' of {table.path} holds "
+            f"{kind}; leave it out, or store text."
+        )
+    return column
+
+
+def _is_plain(times: pl.Series) -> bool:
+    """Whether times, which are all of one form, are numbers."""
+    if times.dtype != pl.String:
+        return times.dtype.is_numeric()
+    first = times.head(1).str.strip_chars().cast(pl.Float64, strict=False)
+    return first.null_count() == 0
 
 
 def _refuse(

@@ -14,7 +14,13 @@ SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 PARQUET = (".parquet", ".pq")
 ENDINGS = ", ".join((*SEPARATORS, *PARQUET))
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-PACKED = (b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
+PACKED = {
+    b"\x1f\x8b": "gzip",
+    b"PK\x03\x04": "zip",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+}
 HEAD = 2**16  # bytes that tell what kind of text a file is
 Types = dict[str, type[pl.String]]
 
@@ -172,8 +178,11 @@ class Table:
         """Refuses a file that would be read as another text than it holds."""
         with self.path.open("rb") as file:
             head = file.read(HEAD)
-        if head.startswith(PACKED):
-            raise ValueError(f"{self.named} is packed; unpack it.")
+        packed = next(
+            (kind for start, kind in PACKED.items() if head.startswith(start)), None
+        )
+        if packed:
+            raise ValueError(f"{self.named} is packed ({packed}); unpack it.")
         if head.startswith(UTF_16):
             raise ValueError(f"{self.named} is UTF-16 text; save it as UTF-8.")
         if b"\r" in head and b"\n" not in head:

@@ -1,6 +1,7 @@
 """Times of interactions: numbers, dates of typed files, and ISO 8601 text."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 import polars as pl
 
@@ -12,6 +13,9 @@ _ISO = (
 
 EXACT: Mapping[type[pl.DataType], int] = {pl.Float32: 2**24, pl.Float64: 2**53}
 """From here on, two whole numbers may be one float."""
+UNITS = {name: 1000**n for n, name in enumerate(("s", "ms", "us", "ns"))}
+"""How many there are in a second."""
+EPOCHS = 631_152_000, 4_102_444_800  # 1990 and 2100, in seconds since 1970
 
 
 def ordered_times(column: pl.Series, time_format: str | None = None) -> pl.Series:
@@ -38,6 +42,29 @@ def ordered_times(column: pl.Series, time_format: str | None = None) -> pl.Serie
         return _moments(text, time_format)
     numbers = _numbers(text)
     return _iso(text) if numbers.null_count() else numbers
+
+
+def mixed_units(times: pl.Series) -> tuple[pl.Series, str, str] | None:
+    """Which numbers are a moment in another unit than others, that unit, and theirs.
+
+    Only if there are moments from 1990 to 2100 in both, and nothing in between, as a
+    clock that started at 0 would have.
+
+    >>> mixed_units(pl.Series([1_600_000_000, 1_600_000_001_000]))[1:]
+    ('ms', 's')
+    >>> mixed_units(pl.Series([1_600_000_000, 1_600_000_001]))
+    """
+    low, high = EPOCHS
+    numbers = times.cast(pl.Float64)
+    if (numbers < low * UNITS["ms"]).all():
+        return None
+    within = {u: numbers.is_between(low * n, high * n) for u, n in UNITS.items()}
+    found = [unit for unit, rows in within.items() if rows.any()]
+    for small, large in pairwise(found):
+        ends = high * UNITS[small], low * UNITS[large]
+        if not numbers.is_between(*ends, closed="none").any():
+            return within[large], large, small
+    return None
 
 
 def has_zone(column: pl.Series) -> pl.Series:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unicodedata import category, normalize
 
 import polars as pl
 import pytest
@@ -18,7 +19,15 @@ LETTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\r\n\0")
 IDS = st.text(LETTERS, min_size=1).filter(str.strip) | st.from_regex(
     r"[0-9][0-9_.:e]{0,5}", fullmatch=True
 )
-CATALOGUES = st.lists(IDS, min_size=2, max_size=8, unique_by=str.strip)
+
+
+def looks(word: str) -> str:
+    """A word without what nobody sees."""
+    shown = normalize("NFC", word)
+    return "".join(c for c in shown if category(c) != "Cf").strip()
+
+
+CATALOGUES = st.lists(IDS, min_size=2, max_size=8, unique_by=looks)
 
 
 def read(path: Path, **options: Any) -> set[tuple[Any, Any]]:
@@ -64,6 +73,17 @@ def test_ids_of_any_text_survive_every_file(
         expected = set(zip(ids, ids[::-1], strict=True))
         for path in [csv, parquet, *([tsv] if plain else [])]:
             assert {(str(u), str(i)) for u, i in read(path)} == expected
+
+
+def test_the_summary_names_ids_that_look_missing(tmp_path: Path) -> None:
+    path = tmp_path / "own.csv"
+    rows = [f"{u},{i}" for u in ("NA", "\\N", "b") for i in ("null", "x", "NULL y")]
+    path.write_text("\n".join(["user,item", *rows]))
+    data = Interactions(str(path))
+    data.setup()
+    for one in ("user 'NA'", "user '\\N'", "item 'null'"):
+        assert data.summary().count(f"the {one} is an id, as written") == 1
+    assert data.summary().count("as written") == 3
 
 
 def test_a_line_of_names_is_no_rating(tmp_path: Path) -> None:

@@ -122,6 +122,36 @@ def test_a_missing_table_of_items_is_named(tmp_path: Path) -> None:
         interactions(path, features="no.csv")
 
 
+def test_codes_with_zeros_are_words_in_text_as_in_typed_files(tmp_path: Path) -> None:
+    lines = ("item,x,n", "a,001,1", "b,010,20", "c,001,300", "d,7,0")
+    data = described(tmp_path, *lines)
+    assert data.catalogue.feature_names == ["x=001", "x=010", "x=7", "n"]
+    assert isinstance(data.catalogue.features, Tensor)
+    assert data.catalogue.features[:, 3].tolist() == [1, 20, 300, 0]
+
+
+def test_the_summary_counts_what_has_no_features_and_what_says_it_is_missing(
+    tmp_path: Path,
+) -> None:
+    lines = ("item,tags", "b,War|NA", "zz,nan", "c,War")
+    summary = described(tmp_path, *lines).summary()
+    assert "2 items have no features in items.csv ('a', 'd')" in summary
+    assert "1 rows of items.csv are of items in no pair ('zz')" in summary
+    assert "2 rows say that 'tags' is missing ('War|NA')" in summary
+    whole = described(tmp_path, "item,x", *(f"{item},1" for item in "abcd"))
+    assert not whole.catalogue.remarks
+
+
+def test_whole_floats_are_the_ids_that_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "own.parquet"
+    path.write_bytes(items(item=[7.0, 8.0, 9.0], x=[1, 2, 3]))
+    read = ItemTable(Table(path, "features"), "item").read(pl.Series([7, 8, 10]))
+    assert read[3] == [
+        "1 items have no features in own.parquet ('10')",
+        "1 rows of own.parquet are of items in no pair ('9')",
+    ]
+
+
 # Items that nobody took ---------------------------------------------------------------
 
 
@@ -144,6 +174,15 @@ def test_new_items_of_another_kind_of_id_are_refused(tmp_path: Path) -> None:
         interactions(path, features=items, keep_cold_items=True)
 
 
+@pytest.mark.parametrize("twin", ["Cafe\u0301", "Café\u200b", " Café"])
+def test_new_items_that_look_like_others_are_refused(tmp_path: Path, twin: str) -> None:
+    rows = ("1,Café", "1,b", "2,Café", "2,b")
+    path = written(tmp_path / "own.csv", "user,item", *rows)
+    items = written(tmp_path / "items.csv", "item,x", f"{twin},1", "b,2")
+    with pytest.raises(ValueError, match=r"data.features: .*'item' .* look the same"):
+        interactions(path, features=items, keep_cold_items=True)
+
+
 def test_new_items_need_a_file_that_names_them(tmp_path: Path) -> None:
     path = written(tmp_path / "own.csv", "user,item", "1,5")
     with pytest.raises(ValueError, match=r"data.keep_cold_items is about items in"):
@@ -158,7 +197,7 @@ def test_new_items_need_a_file_that_names_them(tmp_path: Path) -> None:
 def features(path: Path, n: int = 3, **options: Any) -> tuple[Any, list[list[float]]]:
     """Names and rows of the features of the first n of the items a, b, ..."""
     table = ItemTable(Table(path, "features"), "item", **options)
-    _, rows, names = table.read(pl.Series(list("abcdefghijklmnopqrst")[:n]))
+    _, rows, names, *_ = table.read(pl.Series(list("abcdefghijklmnopqrst")[:n]))
     assert isinstance(rows, Tensor)
     assert rows.dtype == torch.float32
     return names, rows.tolist()

@@ -1,6 +1,8 @@
 """Columns as ids, ratings and times."""
 
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,12 @@ from hypothesis import strategies as st
 from datamodules import Interactions
 from datamodules.readers.tables.pair_columns import clean_ids
 from datamodules.readers.tables.table import Table
-from datamodules.readers.tables.times import ordered_times
+from datamodules.readers.tables.times import (
+    EPOCHS,
+    UNITS,
+    mixed_units,
+    ordered_times,
+)
 from tests.odd_files.odd_file import OddFile
 from tests.odd_files.tables import TIMES
 from tests.support.pair_files import (
@@ -94,6 +101,60 @@ def test_iso_text_is_the_moment_that_python_reads(moments: list[datetime]) -> No
     micros = [(moment - epoch) // timedelta(microseconds=1) for moment in moments]
     times = ordered_times(text).to_list()
     assert times in (micros, [1000 * m for m in micros])
+
+
+SECONDS = st.lists(st.integers(*EPOCHS), min_size=1, max_size=9)
+UNIT = st.sampled_from(sorted(UNITS.values()))
+
+
+@given(SECONDS, SECONDS, UNIT, UNIT)
+def test_times_are_of_two_units_where_they_are(
+    some: list[int], others: list[int], one: int, other: int
+) -> None:
+    times = pl.Series([one * s for s in some] + [other * s for s in others])
+    mixed = mixed_units(times)
+    assert (mixed is None) == (one == other)
+    if mixed is not None:
+        large = max(one, other)
+        assert UNITS[mixed[1]] == large
+        assert mixed[0].to_list() == (times >= large * EPOCHS[0]).to_list()
+
+
+@pytest.mark.parametrize("kind", [int, float, str])
+def test_seconds_among_milliseconds_are_refused(tmp_path: Path, kind: type) -> None:
+    times = [kind(t) for t in (1600000000, 1600000001000, 1600000002)]
+    frame = pl.DataFrame({"u": [1, 1, 1], "i": [1, 2, 3], "t": times})
+    for ending in ("csv", "parquet"):
+        path = tmp_path / f"own.{ending}"
+        (frame.write_csv if ending == "csv" else frame.write_parquet)(path)
+        says = "'t' of row 2 is in ms since 1970 where others are in s .* one unit"
+        with pytest.raises(ValueError, match=says):
+            interactions(path, **TIMED)
+
+
+def test_a_form_of_text_is_refused_for_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "own.parquet"
+    pl.DataFrame({"u": [1], "i": [1], "t": [5032021]}).write_parquet(path)
+    with pytest.raises(ValueError, match=r"data.time_format is for text, but 't' of"):
+        interactions(path, **TIMED, time_format="%d%m%Y")
+
+
+@pytest.mark.parametrize(
+    ("ratings", "least", "n"),
+    [
+        (pl.Series([Decimal("3.00"), Decimal("4.10")]), 4.1, 1),
+        (pl.Series([3, 4], dtype=pl.UInt8), -1, 2),
+        (pl.Series([3, 4], dtype=pl.Int8), 300, 0),
+    ],
+)
+def test_a_threshold_may_be_beyond_the_type_of_ratings(
+    tmp_path: Path, ratings: pl.Series, least: float, n: int
+) -> None:
+    path = tmp_path / "own.parquet"
+    pl.DataFrame({"u": [1, 1], "i": [1, 2], "r": ratings}).write_parquet(path)
+    data = Interactions(str(path), "u", "i", "r", least)
+    with pytest.raises(ValueError, match="lower it") if n == 0 else nullcontext():
+        assert len(data.read_table()) == n
 
 
 @given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1))
