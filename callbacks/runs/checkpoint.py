@@ -72,6 +72,8 @@ class Checkpoint(OpenCheckpoint):
             for path in map(Path, {*self.best_k_models, self.best_model_path} - {""}):
                 _copy(self._source / path.name, path)
         self._steps = trainer.global_step
+        if self._goes_on and self._source == Path(self.dirpath or ""):
+            self.last_step = self._steps
         self._after_validation = self._validated = False
         if not trainer.optimizers and not self.last_step:
             self.last_step = -1  # solved, not stepped: step 0 is news

@@ -54,6 +54,26 @@ def is_fitting(trainer: pl.Trainer) -> bool:
     return trainer.state.fn == TrainerFn.FITTING
 
 
+def end_finished_epoch(checkpoint: dict[str, Any]) -> None:
+    """Let a checkpoint of an epoch's last batch count that epoch as finished.
+
+    Lightning counts the epoch that follows as the same one. A checkpoint of that,
+    resumed in turn, would repeat an epoch, or a part of one.
+    """
+    loops = checkpoint.get("loops", {}).get("fit_loop", {})
+    batches: Any = loops.get("epoch_loop.batch_progress")
+    if not batches or not batches["is_last_batch"]:
+        return
+    batches["is_last_batch"] = False
+    batches["total"]["completed"] = batches["total"]["processed"]
+    batches["current"] = dict.fromkeys(batches["current"], 0)
+    for counts in (
+        loops["epoch_progress"]["total"],
+        loops["epoch_progress"]["current"],
+    ):
+        counts["processed"] = counts["completed"] = counts["started"]
+
+
 def request_stop(trainer: pl.Trainer) -> None:
     """Let the loops end as after SIGTERM: with an exception, when a batch is over."""
     trainer._signal_connector.received_sigterm = True

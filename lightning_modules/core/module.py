@@ -24,6 +24,7 @@ from lightning_modules.core.lightning_internals import (
     attached_trainer,
     built_by_cli,
     constructor_arguments,
+    end_finished_epoch,
     is_resumed,
     set_logger_step,
 )
@@ -387,6 +388,7 @@ class AlternatingModule(LightningModule):
         self._noise_states = checkpoint.get("noise")
         self._steps_loaded = checkpoint.get("global_step", 0)
         count_steps_manually(checkpoint)
+        end_finished_epoch(checkpoint)
         self.evaluator.load(checkpoint)
 
     # Arguments ----------------------------------------------------------------------

@@ -1,6 +1,7 @@
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +11,9 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from lightning.pytorch import Callback
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from lightning.pytorch import Callback, Trainer
 
 from callbacks import StopOnSignal
 from tests.support.command_line import QUIET, tiny, write
@@ -201,3 +204,104 @@ def test_signals_mean_what_they_meant_after_a_fit(number: signal.Signals) -> Non
     before = signal.getsignal(number)
     command_line(FIT)
     assert signal.getsignal(number) == before
+
+
+# Chains of kills ----------------------------------------------------------------------
+
+BY_EPOCH = {"max_epochs": 4, "max_steps": -1}
+EACH_EPOCH = {"val_check_interval": 1.0, "check_val_every_n_epoch": 1}
+NEVER = {"limit_val_batches": 0}
+HOOKS = (
+    "on_train_batch_start",
+    "on_train_batch_end",
+    "on_validation_batch_end",
+    "on_train_epoch_end",
+)
+
+
+class Kill(Callback):
+    """Ends training by an error in the n-th call of a hook."""
+
+    def __init__(self, hook: str, call: int) -> None:
+        self.calls = call
+        setattr(self, hook, self.count)
+
+    def count(self, trainer: Trainer, *_: Any) -> None:
+        self.calls -= not trainer.sanity_checking
+        if not self.calls:
+            raise InterruptedError
+
+
+def chained(words: list[str], chain: list[tuple[str, int]]) -> None:
+    """A run that is killed again and again, and resumed until it has ended."""
+    last = FIRST.with_name("version_1") / "checkpoints/last.ckpt"
+    for link in [*chain, None]:
+        callbacks = [] if link is None else [Kill(*link)]
+        resumed = ["--ckpt_path", str(last)] if last.is_file() else []
+        if not resumed:
+            shutil.rmtree(last.parents[1], ignore_errors=True)
+        try:
+            command_line([*words, *resumed], callbacks)
+        except InterruptedError:
+            continue
+        return
+
+
+def check_chain(
+    every: int, n_critic: int, trainer: dict[str, Any], chain: list[tuple[str, int]]
+) -> None:
+    config = tiny(log_every_n_steps=1, num_sanity_val_steps=0, **trainer)
+    config["model"]["init_args"]["n_critic"] = n_critic
+    config["trainer"]["callbacks"][0]["init_args"]["every_n_train_steps"] = every
+    config["trainer"]["callbacks"].append({"class_path": "callbacks.WeightEMA"})
+    write(config)
+    shutil.rmtree("runs", ignore_errors=True)
+    command_line(FIT[:3])
+    chained(FIT[:3], chain)
+    folders = [FIRST, FIRST.with_name("version_1")]
+    paths = [folder / "checkpoints/last.ckpt" for folder in folders]
+    states = [torch.load(path, weights_only=True) for path in paths]
+    for part in ("global_step", "epoch", "state_dict", "optimizer_states", "noise"):
+        assert same(*(state[part] for state in states)), part
+    rows = [(folder / "metrics.csv").read_text() for folder in folders]
+    assert rows[0] == rows[1]
+
+
+@pytest.mark.parametrize(
+    ("every", "n_critic", "trainer", "chain"),
+    [
+        # the checkpoint lies on the last batch of an epoch, and is resumed from twice
+        (8, 1, BY_EPOCH | NEVER, [(HOOKS[0], 12), (HOOKS[0], 6), (HOOKS[0], 12)]),
+        (8, 1, BY_EPOCH | EACH_EPOCH, [(HOOKS[3], 1), (HOOKS[0], 12), (HOOKS[3], 1)]),
+        (1, 2, BY_EPOCH | NEVER, [(HOOKS[1], 9), (HOOKS[3], 2), (HOOKS[0], 13)]),
+        (2, 2, {"max_steps": 14}, [(HOOKS[0], 9), (HOOKS[3], 1), (HOOKS[3], 1)]),
+        # it is the newest, though batches of the critic came after it
+        (1, 3, BY_EPOCH | EACH_EPOCH, [(HOOKS[3], 3), (HOOKS[3], 1)]),
+    ],
+)
+def test_a_run_that_was_killed_again_and_again_equals_the_uninterrupted_one(
+    every: int, n_critic: int, trainer: dict[str, Any], chain: list[tuple[str, int]]
+) -> None:
+    check_chain(every, n_critic, trainer, chain)
+
+
+@pytest.mark.slow
+@given(
+    every=st.sampled_from([1, 2, 3, 4, 5, 7, 8, 16]),
+    n_critic=st.integers(1, 3),
+    limit=st.sampled_from([BY_EPOCH, *({"max_steps": n} for n in (8, 13, 16, 20))]),
+    validation=st.sampled_from(
+        [EACH_EPOCH, NEVER]
+        + [{"val_check_interval": n, "check_val_every_n_epoch": None} for n in (3, 8)]
+    ),
+    chain=st.lists(st.tuples(st.sampled_from(HOOKS), st.integers(1, 14)), max_size=5),
+)
+@settings(max_examples=200, suppress_health_check=list(HealthCheck))
+def test_every_chain_of_kills_equals_the_uninterrupted_run(
+    every: int,
+    n_critic: int,
+    limit: dict[str, Any],
+    validation: dict[str, Any],
+    chain: list[tuple[str, int]],
+) -> None:
+    check_chain(every, n_critic, limit | validation, chain)
