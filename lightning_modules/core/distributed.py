@@ -52,8 +52,7 @@ class OnTheWay:
         if self._sums.is_cuda:
             pinned = torch.empty_like(self._sums, device="cpu", pin_memory=True)
             self._sums = pinned.copy_(self._sums, non_blocking=True)
-            self._event = torch.cuda.Event()
-            self._event.record()
+            self._event = torch.cuda.current_stream(total.device).record_event()
 
     def arrived(self) -> list[float]:
         """The sums, as soon as they are there."""

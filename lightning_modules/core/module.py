@@ -98,6 +98,8 @@ class AlternatingModule(LightningModule):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Give lambdas that are default arguments a name, by which they are pickled."""
         super().__init_subclass__(**kwargs)
+        if "__init__" not in vars(cls):  # its parent's
+            return
         for parameter in inspect.signature(cls.__init__).parameters.values():
             default, name = parameter.default, f"default_{parameter.name}"
             if inspect.isfunction(default) and default.__name__ == "<lambda>":

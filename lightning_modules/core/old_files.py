@@ -83,8 +83,8 @@ def load_upgraded(cls: type, path: Any, given: Iterable[str] = ()) -> Any:
     checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise ValueError(
-            f"'{path}' holds weights but is no checkpoint: give one that a trainer "
-            "saved, or load the weights with load_state_dict."
+            f"'{path}' does not hold a checkpoint: give a file that a trainer saved, "
+            "or load weights with load_state_dict."
         )
     arguments = checkpoint.get("hyper_parameters", {})
     check_arguments(cls, path, arguments.get("_class_path"), given)

@@ -167,7 +167,9 @@ def tensors_in(node: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
     """
     if isinstance(node, Tensor):
         yield name, node
-    parts = node.items() if isinstance(node, Mapping) else ()
+    parts: Iterable[tuple[Any, Any]] = ()
+    if isinstance(node, Mapping):
+        parts = node.items()
     if isinstance(node, list | tuple):
         parts = enumerate(node)
     for key, value in parts:

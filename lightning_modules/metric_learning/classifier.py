@@ -153,7 +153,7 @@ class ClassificationEvaluator(Evaluator[Classifier]):
     def __init__(self, n_classes: int) -> None:
         self.n_classes = n_classes
         self.accuracy = MulticlassAccuracy(n_classes, average="micro")
-        self.loss = MeanMetric(nan_strategy="disable")
+        self.loss = MeanMetric(nan_strategy="ignore")
 
     @override
     def start(self, stage: str) -> None:

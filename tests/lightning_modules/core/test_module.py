@@ -36,6 +36,7 @@ from lightning_modules import (
     MetricLearner,
     MLPCritic,
 )
+from lightning_modules.core.evaluation import Evaluator
 from lightning_modules.core.hparams import plain_arguments
 from lightning_modules.core.module import AlternatingModule
 from lightning_modules.core.public_names import accepted_names
@@ -588,6 +589,17 @@ def test_scores_of_nan_are_not_evaluated(method: Any) -> None:
         Trainer(**QUIET_TRAINER).test(module, build(method)[1], verbose=False)
 
 
+def test_a_class_that_is_left_out_is_no_divergence() -> None:
+    evaluator: Evaluator[Any] = Evaluator()
+    evaluator.watch(torch.tensor([0.0, -torch.inf]))
+    evaluator.refuse_outputs()
+    for value in (torch.nan, torch.inf):
+        evaluator.watch(torch.tensor([0.0, value]))
+        with pytest.raises(NotFiniteError):
+            evaluator.refuse_outputs()
+    evaluator.refuse_outputs()
+
+
 # A second fit, pickles, other files ---------------------------------------------------
 
 
@@ -595,7 +607,7 @@ def test_scores_of_nan_are_not_evaluated(method: Any) -> None:
     "budget", [{"max_steps": 2, "max_epochs": 9}, {"max_epochs": 1}], ids=str
 )
 def test_a_trainer_that_has_made_its_steps_refuses_another_fit(
-    budget: dict[str, int],
+    budget: dict[str, Any],
 ) -> None:
     run = Trainer(**QUIET_TRAINER, **budget, limit_val_batches=0)
     run.fit(*build(WGAN, n_critic=1))
@@ -610,6 +622,7 @@ def test_a_trainer_that_has_made_its_steps_refuses_another_fit(
 
 @pytest.mark.parametrize("method", EVERY)
 def test_every_method_is_pickled_before_and_after_a_fit(method: Any) -> None:
+    type("Child", (method,), {})  # has the defaults of its parent
     for module in (build(method)[0], fit(method, steps=1)):
         again = pickle.loads(pickle.dumps(module))
         assert type(again) is method
@@ -652,7 +665,7 @@ def test_a_file_that_does_not_fit_the_class_is_refused(tmp_path: Path) -> None:
         (WGAN, path, {}, "was written by WGANGP and not by WGAN: call WGANGP.load"),
         (WGANGP, path, {"slop": 2}, "no argument 'slop': did you mean slope?"),
         (WGANGP, path, {"slope": "steep"}, "^WGANGP: slope can't have .*: steep.$"),
-        (WGANGP, tmp_path / "weights.pt", {}, "holds weights but is no checkpoint"),
+        (WGANGP, tmp_path / "weights.pt", {}, "does not hold a checkpoint"),
     ):
         with pytest.raises(ValueError, match=told):
-            cls.load_from_checkpoint(file, **arguments)  # type: ignore[attr-defined]
+            cls.load_from_checkpoint(file, **arguments)
