@@ -64,7 +64,8 @@ TESTED_WITH: Mapping[str, Mapping[str, str]] = {
         "scores": "evaluation",
     },
     "lightning_modules/core": {
-        **dict.fromkeys(("hparams", "records", "strategies", "validation"), "module"),
+        **dict.fromkeys(("evaluation", "hparams", "records"), "module"),
+        **dict.fromkeys(("strategies", "validation"), "module"),
         "old_files": "public_names",
         "random": "distributed",
     },

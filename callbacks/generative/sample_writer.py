@@ -44,7 +44,7 @@ class SampleWriter(PredictionWriter):
                 "SampleWriter needs predict batches of sample numbers, int64 of shape "
                 "(n,), and one sample for each: remove it from trainer.callbacks."
             )
-        self.rows.add(batch, outputs)
+        self.keep_finite("samples", batch, outputs)
 
     @override
     def fill(self, directory: Path, numbers: Tensor, rows: Tensor) -> None:

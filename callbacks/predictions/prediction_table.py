@@ -12,7 +12,7 @@ from typing_extensions import override
 from callbacks.core.loggers import agreed_run_directory
 from callbacks.predictions.numbered_rows import NumberedRows, build_directory
 from lightning_modules.core.files import write_whole
-from lightning_modules.core.validation import check_choice
+from lightning_modules.core.validation import NotFiniteError, check_choice
 
 if TYPE_CHECKING:
     from polars import DataFrame as DataFrame
@@ -53,10 +53,10 @@ class PredictionWriter(Callback):
         """Add rows (n, ...) that were predicted for these numbers (n,), int64.
 
         Raises:
-            ValueError: If one is not finite.
+            NotFiniteError: If one is not finite.
         """
         if not rows.isfinite().all():
-            raise ValueError(
+            raise NotFiniteError(
                 f"Predicted {what} hold NaN or infinity: predict with weights from "
                 "before training diverged."
             )

@@ -16,7 +16,7 @@ from callbacks.predictions.prediction_table import data_frame, write_table
 from callbacks.recommendation.neighbour_index import build_index, find_faiss
 from callbacks.recommendation.ranking_table import own_ids
 from lightning_modules.core.files import write_whole
-from lightning_modules.core.validation import check_choice
+from lightning_modules.core.validation import NotFiniteError, check_choice, is_finite
 from lightning_modules.data_contracts.contracts import RanksItems
 
 Index = Literal["none", "flat", "hnsw", "ivf"]
@@ -58,6 +58,11 @@ class ExportTables(Callback):
         """Write the files, on rank 0; all ranks look up what is sharded."""
         vectors = require_points(self, pl_module).points()
         points = {name: x.cpu().contiguous() for name, x in vectors.items()}
+        if not all(map(is_finite, points.values())):
+            raise NotFiniteError(
+                "The tables hold NaN or infinity: write those from before training "
+                "diverged."
+            )
         if trainer.fast_dev_run or not trainer.is_global_zero:  # type: ignore[attr-defined]
             return
         data, ranker = (

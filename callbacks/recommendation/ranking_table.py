@@ -16,7 +16,7 @@ from callbacks.predictions.prediction_table import (
     TableFormat,
     data_frame,
 )
-from lightning_modules.core.validation import check_at_least
+from lightning_modules.core.validation import NotFiniteError, check_at_least
 
 
 class RankingTable(PredictionTable):
@@ -69,11 +69,7 @@ class RankingTable(PredictionTable):
     def keep(self, pl_module: LightningModule, outputs: Any, batch: Any) -> None:
         """Keep the best items of a batch of users int64 (n,), and what is shown."""
         items, scores = (part[:, : self.k] for part in outputs)
-        if scores[items >= 0].isnan().any():
-            raise ValueError(
-                "Predicted scores hold NaN: predict with weights from before training "
-                "diverged."
-            )
+        refuse_nan_scores(items, scores)
         shown = require_ranker(self, pl_module).shown(scores)
         self.rows.add(batch, torch.stack([items.double(), shown.double()], dim=2))
 
@@ -86,6 +82,15 @@ class RankingTable(PredictionTable):
             numbers, rows = listed, rows[torch.searchsorted(numbers, listed)]
         items, shown = rows[..., 0].long(), rows[..., 1].float()
         return ranking_table(numbers, items, shown, self._score_name, self._catalogue)
+
+
+def refuse_nan_scores(items: Tensor, scores: Tensor) -> None:
+    """Refuse scores (n, k) of items int64 (n, k) that are NaN (NotFiniteError)."""
+    if scores[items >= 0].isnan().any():
+        raise NotFiniteError(
+            "Predicted scores hold NaN: predict with weights from before training "
+            "diverged."
+        )
 
 
 def ranking_table(

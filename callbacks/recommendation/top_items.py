@@ -10,7 +10,7 @@ from typing_extensions import override
 from callbacks.core.loggers import log_media, run_directory
 from callbacks.core.requirements import require_interactions, require_ranker
 from callbacks.predictions.prediction_table import write_table
-from callbacks.recommendation.ranking_table import ranking_table
+from callbacks.recommendation.ranking_table import ranking_table, refuse_nan_scores
 from lightning_modules.core.lightning_internals import is_fitting
 from lightning_modules.core.validation import check_at_least
 
@@ -76,6 +76,7 @@ class TopItems(Callback):
             users = self._rows.to(pl_module.device)
             seen = data.interactions("all").to(pl_module.device)
             items, scores = module.rank(users, self.k, seen, module.hidden("predict"))
+        refuse_nan_scores(items, scores)
         ranking = (items.cpu(), module.shown(scores).cpu(), module.score_name)
         if trainer.is_global_zero:
             _show(trainer, ranking_table(self._rows, *ranking, data.catalogue))

@@ -44,6 +44,7 @@ class Checkpoint(OpenCheckpoint):
       killed half-way, when that is another file system.
     * The checkpoint before the last stays as ``last-previous.ckpt``, so that a damaged
       file costs one interval.
+    * A validation whose ``monitor`` is NaN is never among the best.
     * The best checkpoints are remembered where a run goes on in another directory:
       they are found beside the checkpoint, and copied.
     """
@@ -153,6 +154,13 @@ class Checkpoint(OpenCheckpoint):
             self.save_ranked(trainer)
         self.save_newest(trainer)
         self.last_time = time.monotonic()
+
+    @override
+    def save_ranked(self, trainer: Trainer) -> None:
+        """Lightning's, but what is not a number is never among the best."""
+        value = self.name_values(trainer).get(self.monitor or "")
+        if value is None or not value.isnan():
+            super().save_ranked(trainer)
 
     @override
     def save_newest(self, trainer: Trainer) -> None:

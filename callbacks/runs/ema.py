@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from callbacks.core.every_n_steps import EveryNSteps
 from lightning_modules.core.lightning_internals import lerp_all_
+from lightning_modules.core.module import AlternatingModule
 from lightning_modules.data_contracts.contracts import HasAverage
 
 
@@ -148,7 +149,13 @@ class WeightEMA(EveryNSteps):
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Store the trained weights even while the average is swapped in."""
+        """Store the trained weights even while the average is swapped in.
+
+        Raises:
+            NotFiniteError: If the average is not finite.
+        """
+        if isinstance(pl_module, AlternatingModule):
+            pl_module.divergence.check((), {"average": self._shadow})
         if not self._live:
             return
         names = {id(x): name for name, x in _tensors(_network(pl_module)).items()}

@@ -90,6 +90,7 @@ class DomainEvaluator(Evaluator[DomainClassifier]):
             check_classes(labels, self.n_classes, look=False, ignored=-1)
         features = self.module.features(x)
         logits: Tensor = self.module.classifier(features)
+        self.watch(logits)
         self.scores.update(loader, logits, labels)
         if stage == "test":
             self.scores.update_distances(loader, features)

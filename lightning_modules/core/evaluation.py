@@ -3,7 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
+import torch
 from torch import Tensor
+
+from lightning_modules.core.distributed import on_any_rank
+from lightning_modules.core.validation import NotFiniteError
 
 Values = Mapping[str, Tensor | float]
 Module = TypeVar("Module")
@@ -20,6 +24,28 @@ class Evaluator(Generic[Module]):
     """
 
     module: Module
+    _finite: Tensor | None = None
+
+    def watch(self, outputs: Tensor) -> None:
+        """Note whether outputs hold NaN or plus infinity; nothing waits for it.
+
+        Minus infinity is what a class or an item has that is left out.
+        """
+        finite = (outputs.detach() < torch.inf).all()
+        self._finite = finite if self._finite is None else self._finite & finite
+
+    def refuse_outputs(self) -> None:
+        """Refuse what was watched since the last time; call it on all ranks.
+
+        Raises:
+            NotFiniteError: If NaN or infinity was among it.
+        """
+        finite, self._finite = self._finite, None
+        if finite is not None and on_any_rank(not finite, finite.device):
+            raise NotFiniteError(
+                "What the model computes holds NaN or infinity, so it can't be "
+                "evaluated: use a checkpoint from before training diverged."
+            )
 
     def setup(self) -> None:
         """Prepare for the data of a run, before a checkpoint is loaded."""

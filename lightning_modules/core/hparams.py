@@ -1,8 +1,10 @@
 """Hyper-parameters of checkpoints, without pickled code."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from typing import Any
 
 import torch
@@ -11,7 +13,11 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from lightning_modules.core.lightning_internals import classes_alone
-from lightning_modules.core.public_names import class_path
+from lightning_modules.core.public_names import (
+    accepted_names,
+    class_path,
+    public_class,
+)
 from lightning_modules.core.recipe import recipe_of, remembered_classes
 
 INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
@@ -102,3 +108,45 @@ def _factory_recipe(
         elif parameter.default is parameter.empty:
             return None
     return {"class_path": class_path(type(product)), "init_args": init_args}
+
+
+LOADING = {"map_location", "hparams_file", "strict", "weights_only"}
+"""Arguments of Lightning's ``load_from_checkpoint``."""
+
+
+def check_arguments(cls: type, path: Any, saved: Any, given: Iterable[str]) -> None:
+    """Refuse a checkpoint of another class, and arguments that the class has not.
+
+    Args:
+        cls: The class that is to be built.
+        path: The checkpoint.
+        saved: Import path of the class that wrote it; None where the file doesn't say.
+        given: Names of arguments that replace those in the file.
+
+    Raises:
+        ValueError: Naming the class or the argument, and the remedy.
+    """
+    if not isinstance(saved, str):
+        return
+    name = saved.rpartition(".")[2]
+    own = (one for one in _family(cls) if one.__name__ == name)
+    built = next(own, public_class(saved))
+    if built is None:  # imported and trusted, or refused, where it is built
+        return
+    if not issubclass(built, cls):
+        raise ValueError(
+            f"'{path}' was written by {name} and not by {cls.__name__}: call "
+            f"{name}.load_from_checkpoint, or give another file."
+        )
+    names = accepted_names(built) | LOADING
+    for unknown in set(given) - names:
+        near = get_close_matches(unknown, names, 1)
+        meant = f": did you mean {near[0]}?" if near else ": leave it out."
+        raise ValueError(f"{name} has no argument '{unknown}'{meant}")
+
+
+def refused_value(cls: type, error: Exception) -> ValueError:
+    """What the parser found wrong with one argument, without the rest of the tree."""
+    found = re.findall(r'Parser key "([\w.]+)":\s+([^\n]*)', str(error))
+    key, reason = found[-1] if found else ("an argument", " ".join(str(error).split()))
+    return ValueError(f"{cls.__name__}: {key} can't have this value: {reason}.")

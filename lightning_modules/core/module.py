@@ -3,7 +3,8 @@
 import inspect
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from argparse import ArgumentError
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any, ClassVar, Self
 
@@ -19,7 +20,7 @@ from lightning_modules.core.compiled import Compiler, P, R
 from lightning_modules.core.distributed import data_ranks, rows_of_all_ranks
 from lightning_modules.core.evaluation import Evaluator, Values
 from lightning_modules.core.files import check_undamaged
-from lightning_modules.core.hparams import building, plain_arguments
+from lightning_modules.core.hparams import building, plain_arguments, refused_value
 from lightning_modules.core.lightning_internals import (
     attached_trainer,
     built_by_cli,
@@ -42,7 +43,7 @@ from lightning_modules.core.optimisation import (
     steps_of_run,
 )
 from lightning_modules.core.random import RandomStream, own_state
-from lightning_modules.core.records import Records
+from lightning_modules.core.records import Divergence, Records
 from lightning_modules.core.stock_callbacks import refuse_callbacks
 from lightning_modules.core.strategies import prepare_strategy
 from lightning_modules.data_contracts.batches import explained
@@ -73,6 +74,7 @@ class AlternatingModule(LightningModule):
         takes: Kinds of data that it learns from.
         noise: Random numbers of this rank for training, saved in the checkpoint.
         records: Values of the running step.
+        divergence: Watch over losses and weights.
         step_ended: Whether the last batch ended a counted step.
         begins: Whether no batch of this fit has ended: what waits for a device and is
             told once belongs there.
@@ -94,6 +96,18 @@ class AlternatingModule(LightningModule):
     """The network whose running average is worth having, or None."""
     noise: RandomStream
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Give lambdas that are default arguments a name, by which they are pickled."""
+        super().__init_subclass__(**kwargs)
+        if "__init__" not in vars(cls):  # its parent's
+            return
+        for parameter in inspect.signature(cls.__init__).parameters.values():
+            default, name = parameter.default, f"default_{parameter.name}"
+            if inspect.isfunction(default) and default.__name__ == "<lambda>":
+                default.__module__ = cls.__module__
+                default.__qualname__ = f"{cls.__qualname__}.{name}"
+                setattr(cls, name, staticmethod(default))
+
     def __init__(
         self,
         evaluator: Evaluator[Any],
@@ -107,6 +121,7 @@ class AlternatingModule(LightningModule):
         self.evaluator, evaluator.module = evaluator, self
         self.turns = Turns(batches_per_step, warmup)
         self.records, self.step_ended, self.begins = Records(self), False, False
+        self.divergence = Divergence(self)
         self._compiler = Compiler(compile)
         self._noise_states: Tensor | None = None
         self._steps_loaded = 0
@@ -154,6 +169,7 @@ class AlternatingModule(LightningModule):
     def _train(self, batch: Any) -> None:
         due = self.turns.due(self.global_step)
         self.records.start(due=due)
+        self.divergence.step = self.global_step + 1
         prepared = self.prepare(batch)
         optimizers = iter(self.optimizer_list())
         for learner in self._learners:
@@ -164,6 +180,7 @@ class AlternatingModule(LightningModule):
             self.step_schedulers()
         self.turns.end()
         self.step_ended = due
+        self.divergence.end()
         self.records.end()
 
     @override
@@ -176,7 +193,7 @@ class AlternatingModule(LightningModule):
         self, learner: Learner, optimizers: Sequence[LightningOptimizer], batch: Any
     ) -> None:
         with frozen(*learner.against):
-            loss = learner.objective(batch)
+            loss = self.divergence.loss_of(learner, batch)
             for optimizer in optimizers:
                 optimizer.zero_grad()
             self.manual_backward(loss)
@@ -188,6 +205,15 @@ class AlternatingModule(LightningModule):
         self.turns.updates[learner.name] += 1
         if learner.after_update is not None:
             learner.after_update()
+
+    @override
+    def on_train_epoch_end(self) -> None:
+        """Refuse weights that are not finite before callbacks write them."""
+        self.divergence.check(self._tensors())
+
+    def _tensors(self) -> Iterator[tuple[str, Tensor]]:
+        yield from self.named_parameters()
+        yield from self.named_buffers()
 
     def optimizer_specs(self) -> list[OptimizerSpec]:
         """What is optimised, in the order of the optimizers."""
@@ -248,8 +274,9 @@ class AlternatingModule(LightningModule):
 
     @override
     def on_validation_start(self) -> None:
-        """Refuse data that is not what the weights were trained on."""
+        """Refuse data that is not what the weights were trained on, and NaN weights."""
         self.evaluator.check_checkpoint()
+        self.divergence.check(self._tensors())
 
     on_test_start = on_predict_start = on_validation_start
 
@@ -286,6 +313,7 @@ class AlternatingModule(LightningModule):
         self._evaluated("test")
 
     def _evaluated(self, stage: str) -> None:
+        self.evaluator.refuse_outputs()
         values = self.evaluator.compute(stage)
         self.log_evaluation({f"{stage}/{key}": value for key, value in values.items()})
 
@@ -346,9 +374,11 @@ class AlternatingModule(LightningModule):
     def on_fit_start(self) -> None:
         """Start the schedule and this rank's noise, or go on from the checkpoint."""
         self.begins = True
+        self._refuse_done_trainer()
         if self.is_fresh_fit:
             self._noise_states = None
             self.turns.reset()
+        self.divergence.reset()
         self.records.every = int(self.trainer.log_every_n_steps)  # type: ignore[attr-defined]
         self.records.last = self.trainer.max_steps
         if not torch.cuda.is_available():
@@ -365,9 +395,26 @@ class AlternatingModule(LightningModule):
         if data is not None:
             self.check_data(data)
 
+    def _refuse_done_trainer(self) -> None:
+        """Refuse a trainer that has made all its steps, and so would make none here."""
+        loop, made = self.trainer.fit_loop, self.trainer.global_step
+        if is_resumed(self.trainer) or not made or not loop.done:
+            return
+        raise ValueError(
+            f"The trainer has made all its steps (global_step {made}, max_steps "
+            f"{loop.max_steps}, max_epochs {loop.max_epochs}) in an earlier fit and "
+            "would make no other: make a new Trainer for this fit."
+        )
+
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the place in the schedule, and the noise of every rank."""
+        """Keep the place in the schedule, and the noise of every rank.
+
+        Raises:
+            NotFiniteError: If a weight, or what an optimizer remembers, is not finite.
+        """
+        states = {"optimizers": checkpoint.get("optimizer_states", [])}
+        self.divergence.check(checkpoint["state_dict"].items(), states)
         checkpoint["schedule"] = self.turns.state()
         if "noise" in self.__dict__:
             state = self.noise.state.to(self.device)
@@ -411,8 +458,9 @@ class AlternatingModule(LightningModule):
             **kwargs: Arguments of the module that win over those of the file.
 
         Raises:
-            ValueError: If the file is damaged, or names what is not trusted; nothing of
-                that was imported.
+            ValueError: If the file is damaged or was written by another class, or names
+                what is not trusted; nothing of that was imported. Also if an argument
+                is not one of the class or can't have this value.
         """
         kwargs.setdefault("weights_only", True)
         with (
@@ -422,8 +470,11 @@ class AlternatingModule(LightningModule):
             # Lightning 2.6 calls jsonargparse by a name that is going away.
             for text in ("instantiate_classes", "JSONARGPARSE_DEPRECATION_WARNINGS"):
                 warnings.filterwarnings("ignore", f"(?s).*{text}")
-            file = load_upgraded(cls, checkpoint_path)
-            return super().load_from_checkpoint(file, *args, **kwargs)
+            file = load_upgraded(cls, checkpoint_path, kwargs)
+            try:
+                return super().load_from_checkpoint(file, *args, **kwargs)
+            except ArgumentError as error:
+                raise refused_value(cls, error) from error
 
     @override
     def save_hyperparameters(

@@ -1,13 +1,14 @@
 """Files of version 0.1: what they say differently."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from lightning_modules.core.files import check_undamaged
+from lightning_modules.core.hparams import check_arguments
 from lightning_modules.core.public_names import (
     accepted_names,
     public_class,
@@ -61,24 +62,32 @@ def upgraded_config(node: Any) -> Any:
     return new
 
 
-def load_upgraded(cls: type, path: Any) -> Any:
+def load_upgraded(cls: type, path: Any, given: Iterable[str] = ()) -> Any:
     """The checkpoint itself, or where it is of another version, what it is now.
 
     Args:
         cls: The module that is to be built from it.
         path: A file.
+        given: Names of arguments that replace those in the file.
 
     Returns:
         What ``load_from_checkpoint`` takes.
 
     Raises:
-        ValueError: If the file is not as it was written.
+        ValueError: If the file is not as it was written, or by another class, or that
+            class has no such argument.
     """
     if not isinstance(path, str | Path) or not Path(path).is_file():
         return path
     check_undamaged(path)
     checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+        raise ValueError(
+            f"'{path}' does not hold a checkpoint: give a file that a trainer saved, "
+            "or load weights with load_state_dict."
+        )
     arguments = checkpoint.get("hyper_parameters", {})
+    check_arguments(cls, path, arguments.get("_class_path"), given)
     checkpoint["hyper_parameters"] = upgraded(cls, arguments)
     if checkpoint["hyper_parameters"] == arguments:
         return path

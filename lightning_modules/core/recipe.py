@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from lightning_modules.core.files import write_whole
 from lightning_modules.core.public_names import class_path, public_path
+from lightning_modules.core.validation import NotFiniteError, is_finite
 
 CHECKSUM = "crc32"
 Recipe = dict[str, Any]
@@ -160,7 +161,13 @@ def save_weights(network: nn.Module, path: str | os.PathLike[str]) -> Path:
 
 def _tensors(network: nn.Module) -> dict[str, Tensor]:
     """The state of a network, each entry in memory of its own."""
-    state = network.state_dict().items()
+    weights, state = dict(network.named_parameters()), network.state_dict().items()
+    for name, value in state:
+        if not is_finite(value, infinity=name not in weights):
+            raise NotFiniteError(
+                f"{name} holds NaN or infinity: write a network from before training "
+                "diverged."
+            )
     return {k: v.detach().cpu().contiguous().clone() for k, v in state}
 
 

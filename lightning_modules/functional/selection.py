@@ -11,6 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from lightning_modules.core.validation import NotFiniteError
+
 _ENTRIES = 2**21  # similarities in memory at once: 16 MiB of float64
 
 
@@ -25,7 +27,7 @@ def probabilities(logits: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
         raise ValueError("Logits must have at least one row, got none.")
     shares = logits.double().softmax(dim=1)
     if shares.isnan().any():
-        raise ValueError("Logits hold NaN or infinity: has training diverged?")
+        raise NotFiniteError("Logits hold NaN or infinity: has training diverged?")
     return shares
 
 

@@ -12,6 +12,8 @@ from jaxtyping import Float, Int
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from lightning_modules.core.validation import NotFiniteError
+
 # POT stops after 100,000, which 2,000 against 2,000 images exceed.
 MAX_PIVOTS = 10_000_000
 
@@ -224,7 +226,7 @@ def check_finite(cost: Tensor) -> Tensor:
     if cost.numel() == 0:
         raise ValueError("The cost matrix is empty: a plan needs points in both sets.")
     if not bool(torch.isfinite(cost).all()):
-        raise ValueError(
+        raise NotFiniteError(
             "The cost matrix holds NaN or infinity: has training diverged?"
         )
     return cost
@@ -245,6 +247,8 @@ def refuse_empty(x: Tensor, y: Tensor) -> None:
 
 
 def refuse_diverged(*sets: Tensor) -> None:
-    """Refuse a sample set with NaN or infinity (ValueError)."""
+    """Refuse a sample set with NaN or infinity (NotFiniteError)."""
     if not all(bool(torch.isfinite(x).all()) for x in sets):
-        raise ValueError("A sample set holds NaN or infinity: has training diverged?")
+        raise NotFiniteError(
+            "A sample set holds NaN or infinity: has training diverged?"
+        )

@@ -100,7 +100,7 @@ class Classifier(AlternatingModule):
             "",
             trainable(self.network),
             self._optimizer_factory,
-            lambda optimizer: OneCycle(optimizer),
+            OneCycle,
             self.clip_norm,
         )
         return [Learner("network", self.objective, [spec], waits=True, counts=True)]
@@ -153,7 +153,7 @@ class ClassificationEvaluator(Evaluator[Classifier]):
     def __init__(self, n_classes: int) -> None:
         self.n_classes = n_classes
         self.accuracy = MulticlassAccuracy(n_classes, average="micro")
-        self.loss = MeanMetric()
+        self.loss = MeanMetric(nan_strategy="ignore")
 
     @override
     def start(self, stage: str) -> None:
@@ -165,6 +165,7 @@ class ClassificationEvaluator(Evaluator[Classifier]):
         x, y = labelled_of(batch, soft=True)
         check_classes(y, self.n_classes, look=False)
         logits = self.module(x)
+        self.watch(logits)
         self.accuracy.update(logits, y)
         self.loss.update(F.cross_entropy(logits, y), len(y))
 

@@ -214,7 +214,9 @@ class NeighbourEvaluator(Evaluator[MetricLearner]):
     @override
     def update(self, stage: str, batch: Any, loader: int) -> None:
         x, labels = labelled_of(batch)
-        self.after.update(self.module(x), labels, reference=loader == 0)
+        points = self.module(x)
+        self.watch(points.abs())
+        self.after.update(points, labels, reference=loader == 0)
         if stage == "test" or self._before_of_val is None:
             self.before.update(x.flatten(1), labels, reference=loader == 0)
 

@@ -299,7 +299,9 @@ class RankingEvaluator(Evaluator[Any]):
     @override
     def update(self, stage: str, batch: Tensor, loader: int) -> None:
         seen = self.interactions(self._data.seen_at[stage])
-        top, _ = self.rank(batch, max(self.ranking.ks), seen, self.hidden(stage))
+        most, hidden = max(self.ranking.ks), self.hidden(stage)
+        top, scores = self.rank(batch, most, seen, hidden)
+        self.watch(scores[:, 0])  # NaN comes first
         self.ranking.update(top, batch, self.interactions(stage))
         self.exposure.update(top)
 

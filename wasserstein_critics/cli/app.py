@@ -39,7 +39,13 @@ from lightning_modules.data_contracts.contracts import Summarised
 from wasserstein_critics.cli.checks import check_config, check_run
 from wasserstein_critics.cli.class_changes import dropped_settings, replaced_settings
 from wasserstein_critics.cli.config_files import ConfigParser
-from wasserstein_critics.cli.errors import Stopped, UsageError, explain, usage_error
+from wasserstein_critics.cli.errors import (
+    Stopped,
+    UsageError,
+    exit_code,
+    explain,
+    usage_error,
+)
 from wasserstein_critics.cli.parser_messages import explain_parse_error
 from wasserstein_critics.cli.run_folder import expand_directories, run_folder
 
@@ -190,8 +196,9 @@ def main(args: list[str] | None = None) -> int:
         args: Command line; ``sys.argv`` if None.
 
     Returns:
-        Exit code: 0, or 2 after a mistake of the user, which stderr gives in one
-        sentence, or 130 and 143 after Ctrl-C and SIGTERM.
+        Exit code: 0, or 2 after a mistake of the user, or 1 where training diverged to
+        NaN or infinity, which stderr gives in one sentence, or 130 and 143 after Ctrl-C
+        and SIGTERM.
         ``WASSERSTEIN_TRACEBACK=1`` in the environment shows the traceback instead.
     """
     try:
@@ -207,5 +214,5 @@ def main(args: list[str] | None = None) -> int:
         if sentence is None or os.environ.get("WASSERSTEIN_TRACEBACK"):
             raise
         sys.stderr.write(f"error: {sentence}\n")
-        return 2
+        return exit_code(error)
     return 0

@@ -13,6 +13,7 @@ from lightning.pytorch import Callback, LightningModule
 from torch.multiprocessing.spawn import ProcessRaisedException
 
 from lightning_modules.core.public_names import accepted_names
+from lightning_modules.core.validation import NotFiniteError
 
 _REPOSITORY = Path(__file__).parents[2]
 _OURS = tuple(
@@ -64,6 +65,14 @@ def explain(error: BaseException) -> str | None:
             return _owner(cause) + " ".join(str(cause).split())
     problem = disk_problem(error)
     return f"{problem}." if problem else None
+
+
+def exit_code(error: BaseException) -> int:
+    """1 after a divergence, 2 after a user's mistake."""
+    name = f"{NotFiniteError.__name__}: "
+    if isinstance(error, ProcessRaisedException):
+        return 1 if name in str(error) else 2
+    return 1 if any(isinstance(e, NotFiniteError) for e in _causes(error)) else 2
 
 
 def disk_problem(error: BaseException) -> str | None:
@@ -143,7 +152,10 @@ def _explain_process(text: str) -> str | None:
     if not frames or not ends:
         return None
     (path, statement), (kind, message) = frames[-1], ends[-1]
-    known = kind in ("UsageError", "MisconfigurationException", "PermissionError")
+    known = kind in (
+        *("UsageError", "MisconfigurationException", "PermissionError"),
+        NotFiniteError.__name__,
+    )
     ours = kind in (
         "ValueError",
         "FileNotFoundError",

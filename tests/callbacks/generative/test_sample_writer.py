@@ -106,3 +106,11 @@ def test_predict_batches_that_are_not_sample_numbers_are_refused(
         predict(module, [torch.randn(3, 2)], tmp_path)
     with pytest.raises(ValueError, match="grid_size must be at least 1, got 0"):
         SampleWriter(0)
+
+
+def test_samples_that_are_not_finite_are_not_written(tmp_path: Path) -> None:
+    module = wgan_gp()
+    module.generator.register_forward_hook(lambda *a: a[-1] * torch.nan)
+    with pytest.raises(ValueError, match="Predicted samples hold NaN or infinity"):
+        predict(module, Loader([torch.arange(3)]), tmp_path)
+    assert not [*tmp_path.rglob("samples*")]

@@ -111,3 +111,12 @@ def test_a_flat_index_is_exact_and_the_others_miss_little() -> None:
         pairs = zip(found.tolist(), exact.tolist(), strict=True)
         recall = sum(len(set(a) & set(b)) for a, b in pairs) / exact.numel()
         assert recall >= least, kind
+
+
+def test_points_that_are_not_finite_are_not_written(tmp_path: Path) -> None:
+    model = CML(dim=3, ks=(4,))
+    points = model.points
+    model.points = lambda: {k: x * torch.nan for k, x in points().items()}  # type: ignore[method-assign]
+    with pytest.raises(ValueError, match="The tables hold NaN"):
+        fit(tmp_path, ExportTables(), model)
+    assert not [*tmp_path.rglob("tables")]

@@ -13,7 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callbacks import TopItems
-from callbacks.recommendation.ranking_table import RankingTable, own_ids, ranking_table
+from callbacks.recommendation.ranking_table import (
+    RankingTable,
+    own_ids,
+    ranking_table,
+    refuse_nan_scores,
+)
 from datamodules import Digits
 from datamodules.recommendation.catalogue import Catalogue
 from lightning_modules import BPR
@@ -266,8 +271,11 @@ def test_points_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     model = placed()
     with torch.no_grad():
         model.items.weight[7] = torch.nan
-    with pytest.raises(ValueError, match="Predicted scores hold NaN"):
+    with pytest.raises(ValueError, match=r"^items.weight holds NaN"):
         predict(tmp_path, model, Shop(), k=4)
+    nan = torch.tensor([[torch.nan, -torch.inf]])
+    with pytest.raises(ValueError, match="Predicted scores hold NaN"):
+        refuse_nan_scores(torch.tensor([[3, -1]]), nan)
 
 
 @pytest.mark.parametrize(

@@ -220,6 +220,22 @@ def test_a_ranking_that_was_waiting_is_made_after_a_resume(tmp_path: Path) -> No
     assert resumed.saved[:2] == ["epoch=0-step=2.ckpt", "last.ckpt"]
 
 
+def test_a_validation_without_a_number_is_never_the_best(tmp_path: Path) -> None:
+    class Nan(Callback):
+        def on_validation_epoch_end(self, trainer: Trainer, *_: Any) -> None:
+            value = torch.nan if trainer.global_step != 5 else 1.0
+            trainer.lightning_module.log("val/number", value)
+
+    settings: dict[str, Any] = {"monitor": "val/number", "filename": "best-{step}"}
+    saver = Checkpoint(
+        tmp_path, **settings, every_n_train_steps=2, save_last=True,
+        auto_insert_metric_name=False,
+    )  # fmt: skip
+    fit(Nan(), saver, max_steps=6, limit_val_batches=1, val_check_interval=4)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"best-5.ckpt", "last.ckpt", "last-previous.ckpt"}
+
+
 def test_a_half_written_checkpoint_is_never_taken_for_a_good_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

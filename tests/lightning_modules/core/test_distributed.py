@@ -1,5 +1,6 @@
 """Two processes on half a batch each are one process on the whole batch."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from lightning_modules import (
     MLPGenerator,
 )
 from lightning_modules.core.distributed import (
+    OnTheWay,
     data_ranks,
     joined_rows,
     rows_of_all_ranks,
@@ -199,3 +201,16 @@ def test_one_process_has_its_own_rows_alone() -> None:
         "rank": 0,
         "world_size": 1,
     }
+
+
+@pytest.mark.gpu
+def test_numbers_of_a_device_arrive_without_a_wait_at_their_start() -> None:
+    numbers = [torch.tensor(1.0, device="cuda"), torch.tensor(torch.nan, device="cuda")]
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        sent = OnTheWay(numbers)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    first, second = sent.arrived()
+    assert first == 1
+    assert math.isnan(second)

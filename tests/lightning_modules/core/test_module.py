@@ -2,9 +2,12 @@
 
 import contextlib
 import math
+import os
+import pickle
 import sys
 from argparse import ArgumentError
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +16,18 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.core.mixins import hparams_mixin
 from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy
-from torch import nn
-from torch.optim import Adam
+from torch import Tensor, nn
+from torch.optim import SGD, Adam
 from torch.optim.lr_scheduler import LambdaLR, LinearLR
 
+import lightning_modules
+from callbacks import Checkpoint, ExportNetwork, WeightEMA
 from lightning_modules import (
+    BPR,
+    CML,
     GAN,
     WDGRL,
     WGAN,
@@ -28,24 +36,36 @@ from lightning_modules import (
     MetricLearner,
     MLPCritic,
 )
+from lightning_modules.core.evaluation import Evaluator
 from lightning_modules.core.hparams import plain_arguments
 from lightning_modules.core.module import AlternatingModule
+from lightning_modules.core.public_names import accepted_names
 from lightning_modules.core.recipe import recipe_of
 from lightning_modules.core.records import Records
 from lightning_modules.core.strategies import prepare_strategy
 from lightning_modules.core.validation import (
+    NotFiniteError,
     check_at_least,
     check_choice,
     check_nonnegative,
     check_positive,
 )
 from lightning_modules.generative.base import GenerativeModule
+from tests.support.domains import FORKS
 from tests.support.games import batches, networks, points, trainer
+from tests.support.methods import build
+from tests.support.processes import on_two_ranks
+from tests.support.shipped import METHODS as EVERY
+from tests.support.trainers import QUIET_TRAINER
 
-pytestmark = pytest.mark.filterwarnings(
-    # these fits have nothing to validate
-    "ignore:You defined a `validation_step` but have no `val_dataloader`",
-)
+pytestmark = [
+    *FORKS,
+    pytest.mark.filterwarnings(
+        # these fits have nothing to validate
+        "ignore:You defined a `validation_step` but have no `val_dataloader`",
+    ),
+    pytest.mark.filterwarnings("ignore:.*Consider increasing the value of the `num_w"),
+]
 
 
 METHODS: list[type[GenerativeModule]] = [GAN, WGAN, WGANGP]
@@ -411,3 +431,241 @@ def test_a_class_that_the_caller_trusts_is_built(
         assert isinstance(module.critic, OwnCritic)
     with pytest.raises(ValueError, match="trusted="):  # and is forgotten
         WGANGP.load_from_checkpoint(tmp_path / "x.ckpt", strict=False)
+
+
+# Values that are not finite -----------------------------------------------------------
+
+
+class Poison(Callback):
+    """Puts NaN into a weight or a buffer before a step."""
+
+    def __init__(self, name: str, step: int) -> None:
+        self.name, self.step = name, step
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, *_: Any
+    ) -> None:
+        if trainer.global_step == self.step - 1:
+            poison(pl_module, self.name)
+
+
+@torch.no_grad()
+def poison(module: LightningModule, name: str, rows: slice = slice(None)) -> None:
+    tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    tensors[name][rows] = torch.nan
+
+
+def fit(method: Any, *callbacks: Callback, steps: int = 6, **options: Any) -> Any:
+    """The method after some steps, or after it was solved."""
+    module, data = build(method, **options)
+    assert isinstance(module, AlternatingModule)
+    saves = any(isinstance(one, Checkpoint) for one in callbacks)
+    Trainer(
+        **(QUIET_TRAINER | {"enable_checkpointing": saves}),
+        max_steps=steps if module.learners() else -1,
+        max_epochs=-1 if module.learners() else 1,
+        limit_train_batches=7,
+        limit_val_batches=0,
+        callbacks=list(callbacks),
+    ).fit(module, data)
+    return module
+
+
+@pytest.mark.parametrize("method", EVERY)
+def test_nan_in_any_weight_stops_the_fit_at_its_step(method: Any) -> None:
+    module = fit(method, steps=1)
+    stepped = bool(module.learners())
+    names = [n for n, _ in module.named_parameters()] if stepped else []
+    names += [n for n, x in module.named_buffers() if x.is_floating_point()]
+    assert names
+    weights = dict(module.named_parameters())
+    for name in names:
+        # losses do not show running statistics: the check of the weights does
+        told = "at step 3: start again" if name in weights else f"^{name} holds NaN"
+        with pytest.raises(NotFiniteError, match=told):
+            fit(method, Poison(name, 3 if stepped else 1))
+
+
+@pytest.mark.parametrize("method", [m for m in EVERY if "lr" not in accepted_names(m)])
+def test_no_rate_leaves_weights_that_are_not_finite(method: Any) -> None:
+    names = [name for name in accepted_names(method) if name.endswith("optimizer")]
+    huge: dict[str, Any] = {name: lambda p: SGD(p, lr=1e30) for name in names}
+    with suppress(NotFiniteError):
+        module = fit(method, steps=30, **huge)
+        assert all(x.isfinite().all() for x in module.state_dict().values())
+
+
+class NanUpdate(Callback):
+    """Has the last update use gradients of NaN, which no loss shows."""
+
+    def on_before_optimizer_step(self, trainer: Trainer, *_: Any) -> None:
+        if trainer.global_step == 5:
+            for group in trainer.optimizers[-1].param_groups:
+                for weight in group["params"]:
+                    weight.grad = torch.full_like(weight, torch.nan)
+
+
+@pytest.mark.parametrize("method", [WGANGP, BPR])
+def test_nothing_is_written_of_a_last_update_by_nan(
+    method: Any, tmp_path: Path
+) -> None:
+    saves = Checkpoint(tmp_path, every_n_train_steps=2, save_last=True, save_top_k=-1)
+    average = [WeightEMA(0.5), ExportNetwork()] if method is WGANGP else []
+    with pytest.raises(NotFiniteError, match=r"after step 6: .*'.*last.ckpt', of step"):
+        fit(method, NanUpdate(), saves, *average)
+    written = sorted(tmp_path.iterdir())
+    assert [path.suffix for path in written] == [".ckpt"] * 4
+    for path in written:
+        saved = torch.load(path, weights_only=True)
+        shadows = saved["callbacks"].get("WeightEMA", {}).get("shadow", {})
+        values: list[Tensor] = [*saved["state_dict"].values(), *shadows.values()]
+        assert all(value.isfinite().all() for value in values)
+        method.load_from_checkpoint(path)
+
+
+def test_rows_that_no_batch_uses_are_found_before_a_checkpoint() -> None:
+    module = fit(CML)
+    module.trainer.limit_val_batches = 0
+    poison(module, "items.weight", slice(39, 40))
+    with pytest.raises(NotFiniteError, match=r"^items.weight holds NaN"):
+        module.on_save_checkpoint({"state_dict": module.state_dict()})
+
+
+def test_a_mask_of_infinities_is_no_divergence() -> None:
+    module = fit(WGAN, steps=1)
+    module.register_buffer("mask", torch.tensor([0.0, -torch.inf]))
+    module.on_save_checkpoint({"state_dict": module.state_dict()})
+
+
+def stopped(rank: int) -> str:
+    """What a process says whose fellow alone computes NaN at step 3."""
+    os.environ |= {"LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "NODE_RANK": "0"}
+    module, data = build(BPR)
+    assert isinstance(module, BPR)
+    loss = module.pair_loss
+
+    def pair_loss(pairs: Any) -> tuple[Tensor, Tensor]:
+        value, items = loss(pairs)
+        bad = rank == 1 and module.global_step == 2
+        return (value * math.nan if bad else value), items
+
+    module.pair_loss = pair_loss  # type: ignore[method-assign]
+    options = {"devices": 2, "strategy": "ddp", "use_distributed_sampler": False}
+    run = Trainer(**QUIET_TRAINER, **options, max_steps=9, limit_val_batches=0)  # type: ignore[arg-type]
+    try:
+        run.fit(module, data)
+    except NotFiniteError as error:
+        return f"{module.global_step} {error}"
+    return "nothing"
+
+
+def test_all_processes_stop_together_one_batch_late(tmp_path: Path) -> None:
+    first, second = on_two_ranks(stopped, tmp_path)
+    assert first == second
+    assert first.startswith("4 The loss of 'tables' is NaN at step 3: start again")
+
+
+@pytest.mark.parametrize("method", EVERY)
+def test_weights_of_nan_are_not_evaluated(method: Any) -> None:
+    fitted, data = fit(method), build(method)[1]
+    run = Trainer(**QUIET_TRAINER)
+    names = [n for n, x in fitted.state_dict().items() if x.is_floating_point()]
+    poison(fitted, names[0])
+    with pytest.raises(NotFiniteError, match="use a checkpoint from before training"):
+        run.test(fitted, data, verbose=False)
+
+
+@pytest.mark.parametrize("method", [BPR, lightning_modules.Classifier])
+def test_scores_of_nan_are_not_evaluated(method: Any) -> None:
+    module = fit(method)
+    if isinstance(module, BPR):
+        module.evaluator.rank = lambda users, *_: (  # type: ignore[method-assign]
+            torch.zeros(len(users), 40, dtype=torch.int64),
+            torch.full((len(users), 40), torch.nan),
+        )
+    else:
+        module.network.register_forward_hook(lambda *a: a[-1] * math.nan)
+    with pytest.raises(NotFiniteError, match="can't be evaluated"):
+        Trainer(**QUIET_TRAINER).test(module, build(method)[1], verbose=False)
+
+
+def test_a_class_that_is_left_out_is_no_divergence() -> None:
+    evaluator: Evaluator[Any] = Evaluator()
+    evaluator.watch(torch.tensor([0.0, -torch.inf]))
+    evaluator.refuse_outputs()
+    for value in (torch.nan, torch.inf):
+        evaluator.watch(torch.tensor([0.0, value]))
+        with pytest.raises(NotFiniteError):
+            evaluator.refuse_outputs()
+    evaluator.refuse_outputs()
+
+
+# A second fit, pickles, other files ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "budget", [{"max_steps": 2, "max_epochs": 9}, {"max_epochs": 1}], ids=str
+)
+def test_a_trainer_that_has_made_its_steps_refuses_another_fit(
+    budget: dict[str, Any],
+) -> None:
+    run = Trainer(**QUIET_TRAINER, **budget, limit_val_batches=0)
+    run.fit(*build(WGAN, n_critic=1))
+    with pytest.raises(ValueError, match="make a new Trainer for this fit"):
+        run.fit(*build(WGAN, n_critic=1))
+    made = run.global_step
+    run.fit_loop.max_epochs = 10  # the trainer goes on where it is given more steps
+    run.fit_loop.epoch_loop.max_steps = made + 2
+    run.fit(*build(WGAN, n_critic=1))
+    assert run.global_step == made + 2
+
+
+@pytest.mark.parametrize("method", EVERY)
+def test_every_method_is_pickled_before_and_after_a_fit(method: Any) -> None:
+    type("Child", (method,), {})  # has the defaults of its parent
+    for module in (build(method)[0], fit(method, steps=1)):
+        again = pickle.loads(pickle.dumps(module))
+        assert type(again) is method
+        before = module.state_dict()
+        assert all(torch.equal(v, before[k]) for k, v in again.state_dict().items())
+
+
+NEEDED: dict[str, Any] = {
+    "shape": (1, 16, 16),
+    "params": [nn.Parameter(torch.zeros(1, 1))],
+    "latent_dim": 2,
+    "n_features": 2,
+    "n_classes": 2,
+    "optimizer": SGD([nn.Parameter(torch.zeros(1, 1))], lr=1.0),
+    "total_iters": 3,
+}
+
+
+@pytest.mark.parametrize("name", lightning_modules.__all__)
+def test_every_class_is_pickled(name: str) -> None:
+    cls: Any = vars(lightning_modules)[name]
+    if not isinstance(cls, type) or cls in EVERY:
+        assert pickle.loads(pickle.dumps(cls)) is cls
+        return
+    needed = {k: v for k, v in NEEDED.items() if k in accepted_names(cls)}
+    if issubclass(cls, torch.optim.Optimizer | torch.optim.lr_scheduler.LRScheduler):
+        first = "params" if issubclass(cls, torch.optim.Optimizer) else "optimizer"
+        needed[first] = NEEDED[first]
+    if cls is not lightning_modules.Backbone:  # needs a package
+        assert type(pickle.loads(pickle.dumps(cls(**needed)))) is cls
+
+
+def test_a_file_that_does_not_fit_the_class_is_refused(tmp_path: Path) -> None:
+    module, t = WGANGP(*networks()), trainer()
+    t.fit(module, points())
+    path = tmp_path / "x.ckpt"
+    t.save_checkpoint(path)
+    torch.save(module.state_dict(), tmp_path / "weights.pt")
+    for cls, file, arguments, told in (
+        (WGAN, path, {}, "was written by WGANGP and not by WGAN: call WGANGP.load"),
+        (WGANGP, path, {"slop": 2}, "no argument 'slop': did you mean slope?"),
+        (WGANGP, path, {"slope": "steep"}, "^WGANGP: slope can't have .*: steep.$"),
+        (WGANGP, tmp_path / "weights.pt", {}, "does not hold a checkpoint"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            cls.load_from_checkpoint(file, **arguments)

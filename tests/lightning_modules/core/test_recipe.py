@@ -246,3 +246,12 @@ def test_a_class_of_ones_own_is_read_once_it_is_imported(
     import_module("own_networks")
     weights = load_network(path).state_dict()
     assert torch.equal(weights["weight"], network.weight)
+
+
+def test_weights_that_are_not_finite_are_not_written(tmp_path: Path) -> None:
+    network = MLPCritic((2,), hidden=(3,))
+    for value in (torch.nan, torch.inf):
+        torch.nn.init.constant_(next(network.parameters()), value)
+        with pytest.raises(ValueError, match="holds NaN or infinity: write a network"):
+            save_network(network, tmp_path / "x.safetensors")
+    assert not [*tmp_path.iterdir()]

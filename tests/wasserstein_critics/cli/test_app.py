@@ -21,6 +21,7 @@ from tests.support.command_line import (
     traces,
     write,
 )
+from tests.support.shipped import CONFIGS
 from wasserstein_critics.cli import app
 
 pytestmark = QUIET
@@ -318,3 +319,40 @@ def test_a_config_names_classes_and_calls_no_function(
     assert traces() == []
     if form == "spec" and key != "trainer.callbacks":
         assert f"'{path}' is not built" in sentence
+
+
+DIVERGES = ["torch.optim.SGD", "--model.optimizer.lr", "1e30"]
+DIVERGING: dict[str, list[str]] = {
+    "tiny": [
+        *("--model.generator_optimizer", "torch.optim.SGD", "--trainer.max_steps", "9"),
+        *("--model.generator_optimizer.lr", "1e30", "--trainer.callbacks+=WeightEMA"),
+        "--trainer.callbacks+=ExportNetwork",
+    ],
+    "bpr/planted": ["--trainer.max_epochs", "2", "--model.optimizer", *DIVERGES],
+    "metric_learner/wine": ["--model.optimizer", *DIVERGES],
+}
+
+
+@pytest.mark.parametrize("name", DIVERGING)
+def test_a_run_that_diverges_ends_in_a_sentence_and_leaves_finite_files(
+    name: str, run: Run
+) -> None:
+    config = Path("tiny.yaml") if name == "tiny" else CONFIGS / f"{name}.yaml"
+    quiet = ["--trainer.enable_progress_bar", "false"]
+    code, sentence = run("fit", "--config", config, *quiet, *DIVERGING[name])
+    assert code == 1
+    assert "start again with a smaller model." in sentence
+    assert " step " in sentence
+    saved = sorted(Path("runs").rglob("*.ckpt"))
+    assert ("last good checkpoint is" in sentence) == bool(saved)
+    for path in saved:
+        state = torch.load(path, weights_only=True)["state_dict"]
+        assert all(value.isfinite().all() for value in state.values())
+    assert not [*Path("runs").rglob("*.safetensors"), *Path("runs").rglob("*.parquet")]
+
+
+def test_forked_processes_that_diverge_end_with_exit_code_1(run: Run) -> None:
+    more = ["--trainer.devices", "2", "--trainer.strategy", "ddp_fork"]
+    code, sentence = run("fit", "--config", "tiny.yaml", *DIVERGING["tiny"], *more)
+    assert code == 1
+    assert "start again with a smaller model." in sentence
