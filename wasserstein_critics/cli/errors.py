@@ -92,8 +92,11 @@ def usage_error(error: BaseException) -> UsageError | None:
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
     # jsonargparse wraps what a constructor raises; the reason is the cause.
+    # Raised again from what wraps it, that one leads back to itself.
     cause: BaseException | None = error
-    while cause is not None:
+    found: list[BaseException] = []
+    while cause is not None and not any(cause is one for one in found):
+        found.append(cause)
         yield cause
         cause = cause.__cause__
 

@@ -5,7 +5,12 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch.multiprocessing.spawn import ProcessRaisedException
 
 import lightning_modules
-from wasserstein_critics.cli.errors import UsageError, explain, usage_error
+from wasserstein_critics.cli.errors import (
+    UsageError,
+    exit_code,
+    explain,
+    usage_error,
+)
 
 OURS = str(Path(lightning_modules.__file__ or "").with_name("imaginary.py"))
 THEIRS = "/usr/lib/python3/dist-packages/somebody/else.py"
@@ -100,3 +105,10 @@ def test_a_usage_error_is_found_behind_its_wrappers() -> None:
     assert usage_error(wrapper) is mistake
     assert usage_error(mistake) is mistake
     assert usage_error(ValueError("say so")) is None
+
+
+def test_causes_that_lead_in_a_circle_end() -> None:
+    mistake, wrapper = UsageError("say so"), ValueError("wrapped")
+    wrapper.__cause__, mistake.__cause__ = mistake, wrapper
+    assert explain(mistake) == explain(wrapper) == "say so"
+    assert exit_code(mistake) == exit_code(wrapper) == 2
