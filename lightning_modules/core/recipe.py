@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from lightning_modules.core.files import write_whole
 from lightning_modules.core.public_names import class_path, public_path
-from lightning_modules.core.validation import NotFiniteError, is_finite
+from lightning_modules.core.validation import NotFiniteError, not_finite
 
 CHECKSUM = "crc32"
 Recipe = dict[str, Any]
@@ -161,13 +161,12 @@ def save_weights(network: nn.Module, path: str | os.PathLike[str]) -> Path:
 
 def _tensors(network: nn.Module) -> dict[str, Tensor]:
     """The state of a network, each entry in memory of its own."""
-    weights, state = dict(network.named_parameters()), network.state_dict().items()
-    for name, value in state:
-        if not is_finite(value, infinity=name not in weights):
-            raise NotFiniteError(
-                f"{name} holds NaN or infinity: write a network from before training "
-                "diverged."
-            )
+    state = network.state_dict().items()
+    for name in not_finite(state, dict(network.named_parameters())):
+        raise NotFiniteError(
+            f"{name} holds NaN or infinity: write a network from before training "
+            "diverged."
+        )
     return {k: v.detach().cpu().contiguous().clone() for k, v in state}
 
 

@@ -14,7 +14,7 @@ from lightning_modules.core.evaluation import Values
 from lightning_modules.core.lightning_internals import is_fitting
 from lightning_modules.core.optimisation import Learner
 from lightning_modules.core.public_names import accepted_names
-from lightning_modules.core.validation import NotFiniteError, is_finite
+from lightning_modules.core.validation import NotFiniteError, is_finite, not_finite
 
 NamedTensors = Iterable[tuple[str, Tensor]]
 
@@ -148,8 +148,7 @@ class Divergence:
             NotFiniteError: Naming one that is not finite, and what to try.
         """
         self.settle()
-        weights = {name for name, _ in self.module.named_parameters()}
-        bad = [n for n, x in tensors if not is_finite(x, infinity=n not in weights)]
+        bad = not_finite(tensors, dict(self.module.named_parameters()))
         bad += [name for name, x in tensors_in(state) if not is_finite(x)]
         if on_any_rank(bool(bad), self.module.device):
             name = bad[0] if bad else "A weight of another process"

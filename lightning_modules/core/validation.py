@@ -1,7 +1,7 @@
 """Argument validation: numbers in range, choices, finite tensors; NaN never is."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from torch import Tensor
 from torch.distributed.tensor import DTensor
@@ -28,6 +28,22 @@ def is_finite(x: Tensor, *, infinity: bool = False) -> bool:
     if not own.is_floating_point() or math.isfinite(own.sum()):
         return True
     return not bool(own.isnan().any() if infinity else ~own.isfinite().all())
+
+
+def not_finite(
+    tensors: Iterable[tuple[str, Tensor]], weights: Collection[str]
+) -> list[str]:
+    """Names of tensors with NaN, or with infinity: buffers may hold that, masks do.
+
+    Args:
+        tensors: Weights and buffers by name.
+        weights: Which of the names are weights.
+
+    >>> import torch
+    >>> not_finite([("mask", torch.tensor([torch.inf]))], {"weight"})
+    []
+    """
+    return [n for n, x in tensors if not is_finite(x, infinity=n not in weights)]
 
 
 def check_nonnegative(**values: float) -> None:

@@ -30,10 +30,7 @@ def rows_of(batch: Any) -> Rows:
     Raises:
         ValueError: It is another batch.
     """
-    x: Rows = _checked(_with_samples(batch)[:1], 1, _ROWS, _SAMPLES, batch)[0]
-    if len(x.shape) < 2:
-        raise _refusal(_SAMPLES, batch)
-    return x
+    return _rows(_with_samples(batch)[:1], _SAMPLES, batch)
 
 
 def samples_of(batch: Any) -> Tensor:
@@ -137,11 +134,7 @@ def numbered_of(batch: Any) -> Rows:
         ValueError: It is another batch.
     """
     wanted = "(numbers, x), with row numbers (n,) and samples x (n, ...)"
-    parts = _parts(batch)
-    x: Rows = _checked(parts[1:], 1, _ROWS, wanted, batch)[0]
-    if len(x.shape) < 2:
-        raise _refusal(wanted, batch)
-    return x
+    return _rows(_parts(batch)[1:], wanted, batch)
 
 
 def check_classes(y: Tensor, n: int, *, look: bool, ignored: int = -100) -> None:
@@ -216,6 +209,14 @@ def _parts(batch: Any) -> list[Any]:
 def _with_samples(batch: Any) -> list[Any]:
     """The parts of a batch of which samples come first, or are all."""
     return [batch] if isinstance(batch, _ROWS) else _parts(batch)
+
+
+def _rows(parts: list[Any], wanted: str, batch: Any) -> Rows:
+    """The only one of these parts of a batch, if it is samples of two axes or more."""
+    x: Rows = _checked(parts, 1, _ROWS, wanted, batch)[0]
+    if len(x.shape) < 2:
+        raise _refusal(wanted, batch)
+    return x
 
 
 def _labels(y: Tensor, n: int, wanted: str) -> Tensor:

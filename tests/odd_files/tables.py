@@ -242,8 +242,6 @@ TIMES = [
         error="row 1 is not a time",
         options=TIMED,
     ),
-]
-TIMES += [
     OddFile(
         "categories.parquet",
         _parquet(

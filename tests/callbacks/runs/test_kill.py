@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -111,17 +112,36 @@ def test_a_killed_and_resumed_run_equals_the_uninterrupted_one(
     assert metrics[0].read_bytes() == metrics[1].read_bytes()
 
 
-class Signaller(Callback):
-    """Sends this process a signal, once, from a hook of a batch."""
+class AtCall(Callback):
+    """Acts in the n-th call of a hook, not counting those of the sanity check."""
 
-    def __init__(self, number: int, hook: str, batch: int) -> None:
-        self.number, self.batches = number, batch
-        setattr(self, hook, self.send)
+    def __init__(self, hook: str, call: int, act: Callable[[], None]) -> None:
+        self.calls, self.act = call, act
+        setattr(self, hook, self.count)
 
-    def send(self, *_: Any) -> None:
-        self.batches -= 1
-        if self.batches == 0:
-            os.kill(os.getpid(), self.number)
+    def count(self, trainer: Trainer, *_: Any) -> None:
+        self.calls -= not trainer.sanity_checking
+        if not self.calls:
+            self.act()
+
+
+def signaller(number: int, hook: str, call: int) -> Callback:
+    return AtCall(hook, call, lambda: os.kill(os.getpid(), number))
+
+
+def interrupt() -> None:
+    raise InterruptedError
+
+
+def check_same_runs(*parts: str) -> None:
+    """These parts of both last checkpoints, and both files of metrics, are equal."""
+    folders = [FIRST, FIRST.with_name("version_1")]
+    paths = [folder / "checkpoints/last.ckpt" for folder in folders]
+    states = [torch.load(path, weights_only=True) for path in paths]
+    for part in parts:
+        assert same(*(state[part] for state in states)), part
+    rows = [(folder / "metrics.csv").read_text() for folder in folders]
+    assert rows[0] == rows[1]
 
 
 FIT = ["fit", "--config", "tiny.yaml", "--trainer.max_steps=9"]
@@ -145,7 +165,7 @@ def experiment() -> dict[str, Any]:
         ("on_train_batch_start", 3),
         ("on_train_batch_end", 4),
         ("on_train_batch_start", 5),  # a validation follows
-        ("on_validation_batch_end", 3),  # the first after the sanity check
+        ("on_validation_batch_end", 1),
         ("on_train_batch_end", 8),  # the last of an epoch
         ("on_train_epoch_end", 1),
         ("on_train_batch_start", 13),
@@ -158,20 +178,11 @@ def test_a_run_that_a_signal_stopped_goes_on_as_if_it_had_not(
     command_line(FIT)
     capsys.readouterr()
     with pytest.raises(Stopped, match=f"stopped by {number.name}; .* goes on") as stop:
-        command_line(FIT, [Signaller(number, hook, batch)])
+        command_line(FIT, [signaller(number, hook, batch)])
     assert stop.value.code == 128 + number
     words = re.split(r"python train.py | goes on", str(stop.value))[1].split()
     assert app.main([*words, "--trainer.max_steps=9"]) == 0
-    folders = [FIRST, FIRST.with_name("version_1")]
-    states = [
-        torch.load(folder / "checkpoints/last.ckpt", weights_only=True)
-        for folder in folders
-    ]
-    assert same(
-        *({k: s[k] for k in ("state_dict", "schedule", "noise")} for s in states)
-    )
-    rows = [(folder / "metrics.csv").read_text() for folder in folders]
-    assert rows[0] == rows[1]
+    check_same_runs("state_dict", "schedule", "noise")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -190,12 +201,12 @@ def test_a_second_signal_ends_the_process_at_once(number: signal.Signals) -> Non
 
 @pytest.mark.usefixtures("experiment")
 def test_a_stopped_run_without_a_checkpoint_says_so() -> None:
-    step_0 = Signaller(signal.SIGTERM, "on_train_start", 1)
+    step_0 = signaller(signal.SIGTERM, "on_train_start", 1)
     with pytest.raises(Stopped, match="; no checkpoint was saved"):
         command_line(FIT, [step_0])
     words = [*FIT, "--trainer.callbacks", "null"]
     with pytest.raises(Stopped, match="; no checkpoint was saved"):
-        command_line(words, [Signaller(signal.SIGTERM, "on_train_batch_end", 3)])
+        command_line(words, [signaller(signal.SIGTERM, "on_train_batch_end", 3)])
 
 
 @pytest.mark.usefixtures("experiment")
@@ -219,24 +230,11 @@ HOOKS = (
 )
 
 
-class Kill(Callback):
-    """Ends training by an error in the n-th call of a hook."""
-
-    def __init__(self, hook: str, call: int) -> None:
-        self.calls = call
-        setattr(self, hook, self.count)
-
-    def count(self, trainer: Trainer, *_: Any) -> None:
-        self.calls -= not trainer.sanity_checking
-        if not self.calls:
-            raise InterruptedError
-
-
 def chained(words: list[str], chain: list[tuple[str, int]]) -> None:
     """A run that is killed again and again, and resumed until it has ended."""
     last = FIRST.with_name("version_1") / "checkpoints/last.ckpt"
     for link in [*chain, None]:
-        callbacks = [] if link is None else [Kill(*link)]
+        callbacks = [] if link is None else [AtCall(*link, interrupt)]
         resumed = ["--ckpt_path", str(last)] if last.is_file() else []
         if not resumed:
             shutil.rmtree(last.parents[1], ignore_errors=True)
@@ -258,13 +256,7 @@ def check_chain(
     shutil.rmtree("runs", ignore_errors=True)
     command_line(FIT[:3])
     chained(FIT[:3], chain)
-    folders = [FIRST, FIRST.with_name("version_1")]
-    paths = [folder / "checkpoints/last.ckpt" for folder in folders]
-    states = [torch.load(path, weights_only=True) for path in paths]
-    for part in ("global_step", "epoch", "state_dict", "optimizer_states", "noise"):
-        assert same(*(state[part] for state in states)), part
-    rows = [(folder / "metrics.csv").read_text() for folder in folders]
-    assert rows[0] == rows[1]
+    check_same_runs("global_step", "epoch", "state_dict", "optimizer_states", "noise")
 
 
 @pytest.mark.parametrize(
