@@ -2,7 +2,7 @@
 
 import sys
 
-from wasserstein_critics.cli.app import main
+from wasserstein_critics.__main__ import main
 
 if __name__ == "__main__":
     sys.exit(main())

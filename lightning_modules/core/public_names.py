@@ -30,7 +30,7 @@ def public_class(path: str) -> type | None:
     package, _, name = public_path(path).rpartition(".")
     for candidate in (package,) if package else PACKAGES:
         if candidate in PACKAGES and name in import_module(candidate).__all__:
-            value = vars(import_module(candidate))[name]
+            value = getattr(import_module(candidate), name)
             return value if isinstance(value, type) else None
     return None
 

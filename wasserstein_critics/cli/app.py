@@ -21,7 +21,6 @@ from lightning.pytorch import (
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser
 
-import datamodules  # noqa: F401  its classes get short names by being imported
 from callbacks import (
     ExactResume,
     FinalValidation,
@@ -48,8 +47,12 @@ from wasserstein_critics.cli.errors import (
 )
 from wasserstein_critics.cli.parser_messages import explain_parse_error
 from wasserstein_critics.cli.run_folder import expand_directories, run_folder
+from wasserstein_critics.shipped import program, with_shipped_paths
 
-DESCRIPTION = "Train, evaluate and run Wasserstein-critic models."
+DESCRIPTION = (
+    "Train, evaluate and run Wasserstein-critic models. `configs` lists the shipped "
+    "configs, and `copy NAME FILE` makes one your own."
+)
 SUBCOMMANDS = {
     "fit": "Train a model; --ckpt_path resumes a run.",
     "validate": "Evaluate a checkpoint on the validation set.",
@@ -57,7 +60,8 @@ SUBCOMMANDS = {
     "predict": "Write a checkpoint's samples, labels, rankings or embeddings to files.",
 }
 MORE = (
-    "Options may also stand in YAML files after --config; a later one wins. "
+    "Options may also stand in YAML files after --config; a later one wins. A shipped "
+    "one is named as `configs` lists it: wgan_gp/digits. "
     "--model.help WGANGP, --data.help MNIST and so on list the arguments of a class."
 )
 
@@ -72,7 +76,8 @@ class CLI(ConfigDecides):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse, and report what is wrong in one sentence."""
-        words = list(map(str, args if isinstance(args, list) else sys.argv[1:]))
+        given = args if isinstance(args, list) else sys.argv[1:]
+        words = with_shipped_paths(list(map(str, given)))
         try:
             with dropped_settings() as notes, classes_alone() as refused:
                 self.config = parser.parse_args(words)
@@ -178,7 +183,7 @@ def command_line(
         parser_kwargs={
             "exit_on_error": False,
             "allow_abbrev": False,
-            "prog": "python train.py",
+            "prog": program(),
             "description": DESCRIPTION,
             **{k: {"description": f"{v} {MORE}"} for k, v in SUBCOMMANDS.items()},
         },

@@ -1,7 +1,8 @@
 """Config files, and the shared parts that they name by ``defaults``.
 
 An experiment states what is its own; what all experiments of a data set share stands in
-a file that it names, or in several, relative to its own directory:
+a file that it names, or in several, relative to its own directory (or by the short name
+of a shipped one):
 
     defaults: ../defaults/ring8.yaml
 
@@ -20,6 +21,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 from lightning_modules.core.old_files import upgraded_config
 from wasserstein_critics.cli.errors import UsageError
 from wasserstein_critics.cli.yaml_values import DuplicateKeyError, load_yaml
+from wasserstein_critics.shipped import shipped_path
 
 _KEY = "defaults"
 
@@ -107,7 +109,8 @@ def _with_defaults(
     resolved: dict[str, Any] = {}
     chain = (*readers, path.resolve())
     for name in _names(own.pop(_KEY, []), path):
-        file = path.parent / name
+        beside = path.parent / name
+        file = beside if beside.is_file() else shipped_path(name) or beside
         where = f"config file '{path}': {_KEY} names '{name}'"
         if not file.is_file():
             raise UsageError(f"{where}, but there is no file '{file.resolve()}'.")

@@ -13,8 +13,9 @@ import yaml
 from wasserstein_critics.cli.config_files import read_config, yaml_problem
 from wasserstein_critics.cli.errors import UsageError
 from wasserstein_critics.cli.yaml_values import load_yaml
+from wasserstein_critics.shipped import meant
 
-_EXAMPLE = "configs/wgan_gp/digits.yaml"
+_EXAMPLE = "wgan_gp/digits"
 _OF_A_CLASS = ("class_path", "init_args", "dict_kwargs")
 
 
@@ -28,7 +29,7 @@ def explain_config(text: str, args: Iterable[str]) -> str | None:
     if match := re.search(
         r"(?:File does not exist|Path is not a file): '([^']+)'", text
     ):
-        return f"there is no config file '{match[1]}': check the path after --config."
+        return f"there is no config file '{match[1]}' (--config){meant(match[1])}"
     words = list(args)
     if "--config=" in words or ("--config", "") in pairwise(words):
         return f"--config names no file: give a path, such as {_EXAMPLE}."

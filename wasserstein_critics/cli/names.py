@@ -9,6 +9,10 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+import callbacks
+import datamodules
+from lightning_modules.core.lazy import load_names
+
 BASES: tuple[type, ...] = (
     LightningModule,
     LightningDataModule,
@@ -19,6 +23,9 @@ BASES: tuple[type, ...] = (
     LRScheduler,
 )
 """What a config names by ``class_path`` is a subclass of one of these."""
+UNAVAILABLE = {**load_names(datamodules), **load_names(callbacks)}
+"""Classes that can't be used here, with the package that is missing; all others get
+short names by being imported."""
 
 
 def known_classes() -> set[type]:

@@ -17,12 +17,14 @@ from wasserstein_critics.cli.config_messages import (
 )
 from wasserstein_critics.cli.names import (
     BASES,
+    UNAVAILABLE,
     known_classes,
     suggestion,
 )
+from wasserstein_critics.shipped import program
 
 _SUBCOMMANDS = "fit, validate, test or predict"
-_EXAMPLE = "python train.py fit --config configs/wgan_gp/digits.yaml"
+_EXAMPLE = f"{program()} fit --config wgan_gp/digits"
 _KINDS = {
     "int": "a whole number",
     "float": "a number",
@@ -184,6 +186,8 @@ def _explain_class(text: str) -> str | None:
     if match is None:
         return None
     path, name = ".".join(_keys_in(text)), match[1].split(".")[-1]
+    if missing := UNAVAILABLE.get(name):
+        return f"{path}: {name} needs the package {missing}: pip install {missing}."
     names = {cls.__name__ for cls in known_classes()}
     if match[1] in names:
         return f"{path} can't be {name}: name a class of the right kind."

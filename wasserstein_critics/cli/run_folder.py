@@ -32,6 +32,7 @@ from callbacks.runs.stop_on_signal import stopping_signal
 from callbacks.runs.wandb_run import finish_open_run
 from lightning_modules.core.lightning_internals import set_root_directory
 from wasserstein_critics.cli.errors import Stopped, UsageError, disk_problem, explain
+from wasserstein_critics.shipped import program
 
 CONFIG = "config.yaml"
 
@@ -159,7 +160,7 @@ def _ending_told(trainer: Trainer, folder: Path | None) -> Iterator[None]:
         name = signal.Signals(number).name
         if last.is_file():
             config = last.parents[1] / CONFIG
-            then = f"python train.py fit --config {config} --ckpt_path {last} goes on"
+            then = f"{program()} fit --config {config} --ckpt_path {last} goes on"
         else:
             then = "no checkpoint was saved"
         raise Stopped(number, f"stopped by {name}; {then}.") from error

@@ -23,7 +23,7 @@ from tests.support.trainers import QUIET_TRAINER
 
 DATA = [
     cls
-    for cls in map(vars(datamodules).__getitem__, datamodules.__all__)
+    for cls in (getattr(datamodules, name) for name in datamodules.__all__)
     if not inspect.isabstract(cls)
 ]
 REQUIRED: dict[str, dict[str, Any]] = {

@@ -26,7 +26,7 @@ from tests.support.shipped import METHODS, topic_of
 
 DATA = [
     cls
-    for cls in map(datamodules.__dict__.__getitem__, datamodules.__all__)
+    for cls in (getattr(datamodules, name) for name in datamodules.__all__)
     if isinstance(cls, type)
     and issubclass(cls, LightningDataModule)
     and not inspect.isabstract(cls)
@@ -73,7 +73,7 @@ def test_plain_data_of_the_right_shape_passes_all_checks_of_a_method() -> None:
 def test_every_kind_of_data_is_described_and_given_by_what_the_sentence_names() -> None:
     for kind, (_, examples) in DESCRIPTIONS.items():
         names = examples.replace(" or ", ", ").split(", ")
-        assert {vars(datamodules)[name].kind for name in names} == {kind}
+        assert {getattr(datamodules, name).kind for name in names} == {kind}
 
 
 def test_protocols_tell_what_data_modules_offer() -> None:

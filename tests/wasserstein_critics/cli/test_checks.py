@@ -224,7 +224,7 @@ def test_devices_are_numbered_where_there_are_some(
 SEEDED = [
     (cls, name)
     for package in (datamodules, callbacks)
-    for cls in map(vars(package).__getitem__, package.__all__)
+    for cls in (getattr(package, name) for name in package.__all__)
     if isinstance(cls, type) and not inspect.isabstract(cls)
     for name in sorted(accepted_names(cls))
     if name.endswith("seed")

@@ -125,7 +125,7 @@ def test_an_incomplete_command_is_told_how_to_go_on(
     code, sentence = run(*words)
     assert code == 2
     assert named in sentence
-    assert "configs/wgan_gp/digits.yaml" in sentence or words == ["fitt"]
+    assert "train.py fit --config wgan_gp/digits" in sentence or words == ["fitt"]
 
 
 def test_words_of_the_parser_that_are_not_known_are_passed_on() -> None:

@@ -1,0 +1,97 @@
+"""Shipped configs by short name, from a clone and from an installation."""
+
+from pathlib import Path
+
+import pytest
+
+from wasserstein_critics.__main__ import main
+from wasserstein_critics.cli.config_files import read_config
+from wasserstein_critics.shipped import (
+    FOLDER,
+    meant,
+    program,
+    shipped_path,
+    titles,
+    with_shipped_paths,
+)
+
+
+def test_each_experiment_and_overlay_has_a_short_name_and_a_title() -> None:
+    assert {"wgan_gp/digits", "cml/interactions", "wandb"} < set(titles())
+    assert not any(name.startswith(("defaults/", "sweeps/")) for name in titles())
+    for name, title in titles().items():
+        assert (
+            shipped_path(name)
+            == shipped_path(f"{name}.yaml")
+            == FOLDER / f"{name}.yaml"
+        )
+        assert 5 < len(title) < 120, name
+        assert not title.endswith(("as in", "an", "the", ",")), name
+
+
+@pytest.mark.parametrize("name", ["", "../README", "wgan_gp", "/etc/passwd", "a b"])
+def test_what_is_no_config_of_ours_has_no_path(name: str) -> None:
+    assert shipped_path(name) is None
+
+
+def test_a_file_in_the_working_folder_wins_over_a_shipped_config() -> None:
+    words = ["fit", "--config", "gan/mnist", "--config=wandb", "--data", "wandb"]
+    path = str(FOLDER / "gan" / "mnist.yaml")
+    wandb = f"--config={FOLDER / 'wandb.yaml'}"
+    kept = ["--data", "wandb"]
+    assert with_shipped_paths(words) == ["fit", "--config", path, wandb, *kept]
+    Path("gan").mkdir()
+    Path("gan/mnist").write_text("seed_everything: 3")
+    assert with_shipped_paths(words) == [*words[:3], wandb, *kept]
+
+
+@pytest.mark.parametrize("name", sorted(titles()))
+def test_a_copy_says_what_the_shipped_config_says(name: str) -> None:
+    assert main(["copy", name, "my.yaml"]) == 0
+    copied, shipped = Path("my.yaml"), shipped_path(name)
+    assert shipped is not None
+    assert read_config(copied) == read_config(shipped)
+    assert copied.read_text().count("\n") == shipped.read_text().count("\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "named"),
+    [
+        ("wgan_gp/digts", "my.yaml", "'wgan_gp/digits'"),
+        ("wgan_gp/digits", "there.yaml", "'there.yaml' exists"),
+        ("wgan_gp/digits", "no/my.yaml", "folder 'no'"),
+    ],
+)
+def test_what_can_not_be_copied_is_told_and_nothing_is_written(
+    name: str, file: str, named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("there.yaml").write_text("mine")
+    assert main(["copy", name, file]) == 2
+    assert named in capsys.readouterr().err
+    assert [p.read_text() for p in Path.cwd().iterdir()] == ["mine"]
+
+
+def test_configs_are_listed_by_what_they_contain(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["configs", "WGAN-GP", "mnist"]) == 0
+    assert capsys.readouterr().out.split()[0] == "wgan_gp/mnist"
+    assert main(["configs", "nothing-like-it"]) == 2
+    assert "nothing-like-it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("started", "words"),
+    [
+        ("/usr/bin/wasserstein-critics", "wasserstein-critics"),
+        ("/x/wasserstein_critics/__main__.py", "python -m wasserstein_critics"),
+        ("train.py", "python train.py"),
+    ],
+)
+def test_messages_name_the_command_as_it_was_started(
+    started: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", [started, "fit"])
+    assert program() == words
+    assert f"`{words} configs`" in meant("gan/mnst")
+    assert "'gan/mnist'" in meant("configs/gan/mnst.yaml")

@@ -1,0 +1,127 @@
+"""The configs that come with the library, by short name: ``wgan_gp/digits``.
+
+An installation has them inside this package, a clone beside it.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+_HERE = Path(__file__).parent
+FOLDER = next(p for p in (_HERE / "configs", _HERE.parent / "configs") if p.is_dir())
+_SHARED = ("defaults", "studies", "sweeps")  # no experiments of their own
+
+
+def program() -> str:
+    """The words that start the command line, as a user of this process typed them."""
+    started = Path(sys.argv[0])
+    if started.name == "wasserstein-critics":
+        return started.name
+    module = started.parts[-2:] == (_HERE.name, "__main__.py")
+    return "python -m wasserstein_critics" if module else "python train.py"
+
+
+def shipped_path(name: str) -> Path | None:
+    """The shipped config of a short name, with or without ``.yaml``, or None."""
+    path = FOLDER / f"{name.removesuffix('.yaml')}.yaml"
+    within = not Path(name).is_absolute() and ".." not in Path(name).parts
+    return path if name and within and path.is_file() else None
+
+
+def with_shipped_paths(words: Sequence[str]) -> list[str]:
+    """A command line whose ``--config`` names files.
+
+    A file in the working folder wins over a shipped config of the same name.
+    """
+    named = [word == "--config" for word in words]
+    return [
+        _path_of(word) if after else _option_of(word)
+        for word, after in zip(words, [False, *named], strict=False)
+    ]
+
+
+def _option_of(word: str) -> str:
+    option, sign, name = word.partition("=")
+    return f"{option}={_path_of(name)}" if sign and option == "--config" else word
+
+
+def _path_of(name: str) -> str:
+    return name if Path(name).exists() else str(shipped_path(name) or name)
+
+
+def titles() -> dict[str, str]:
+    """First lines by short name: overlays, which follow a config, then experiments."""
+    paths = [*sorted(FOLDER.glob("*.yaml")), *sorted(FOLDER.glob("*/*.yaml"))]
+    return {
+        path.relative_to(FOLDER).with_suffix("").as_posix(): _title(path)
+        for path in paths
+        if path.parent.name not in _SHARED
+    }
+
+
+def meant(name: str) -> str:
+    """The end of a sentence about a config that is not there."""
+    short = name.removesuffix(".yaml").removeprefix("configs/")
+    near = get_close_matches(short, titles(), n=1)
+    start = f": did you mean '{near[0]}'? " if near else ": "
+    return f"{start}`{program()} configs` lists those that are shipped."
+
+
+def _title(path: Path) -> str:
+    with path.open(encoding="utf-8") as file:
+        return file.readline().lstrip("# ").strip()
+
+
+def list_configs(words: Sequence[str]) -> int:
+    """``configs [WORD ...]``: print names and titles that contain all words."""
+    parser = argparse.ArgumentParser(
+        prog=f"{program()} configs", description="List the shipped configs, one a line."
+    )
+    parser.add_argument("word", nargs="*", help="show only lines that contain it")
+    wanted = [word.lower() for word in parser.parse_args(words).word]
+    rows = [f"{name:34} {title}\n" for name, title in titles().items()]
+    shown = [row for row in rows if all(word in row.lower() for word in wanted)]
+    sys.stdout.writelines(shown)
+    if not shown:
+        sys.stderr.write(f"error: no shipped config contains {' and '.join(wanted)}.\n")
+    return 0 if shown else 2
+
+
+def copy_config(words: Sequence[str]) -> int:
+    """``copy NAME FILE``: a shipped config as a file of one's own."""
+    parser = argparse.ArgumentParser(
+        prog=f"{program()} copy",
+        description="Copy a shipped config to a file, to be changed there.",
+    )
+    parser.add_argument("name", help="short name, as `configs` lists it")
+    parser.add_argument("file", type=Path, help="file to write; it must not exist")
+    options = parser.parse_args(words)
+    source, file = shipped_path(options.name), options.file
+    if problem := _copy_problem(options.name, source, file):
+        sys.stderr.write(f"error: {problem}\n")
+        return 2
+    assert source is not None
+    part = file.with_name(f".{file.name}.part")
+    part.write_text(_movable(source.read_text("utf-8")), encoding="utf-8")
+    part.replace(file)
+    sys.stdout.write(f"wrote {file}: change it, then {program()} fit --config {file}\n")
+    return 0
+
+
+def _movable(text: str) -> str:
+    """A config whose defaults are named in a way that holds in every folder."""
+    lines = text.splitlines(keepends=True)
+    return "".join(
+        line.replace("../defaults/", "defaults/") if line[:9] == "defaults:" else line
+        for line in lines
+    )
+
+
+def _copy_problem(name: str, source: Path | None, file: Path) -> str | None:
+    if source is None:
+        return f"there is no shipped config '{name}'{meant(name)}"
+    if file.exists():
+        return f"'{file}' exists: choose another name, or remove it."
+    return None if file.parent.is_dir() else f"there is no folder '{file.parent}'."
