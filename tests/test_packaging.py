@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import sysconfig
 import tomllib
 import zipfile
 from pathlib import Path
@@ -12,15 +13,19 @@ REPOSITORY = Path(__file__).parents[1]
 PACKAGES = ("lightning_modules", "datamodules", "callbacks", "wasserstein_critics")
 
 
-def test_the_wheel_holds_the_typed_packages_and_nothing_else(tmp_path: Path) -> None:
+def built_wheel(folder: Path) -> Path:
     code = (
         "import sys; from hatchling.builders.wheel import WheelBuilder as Builder;"
         "[*Builder(sys.argv[1]).build(directory=sys.argv[2], versions=['standard'])]"
     )
-    command = [sys.executable, "-c", code, str(REPOSITORY), str(tmp_path)]
+    command = [sys.executable, "-c", code, str(REPOSITORY), str(folder)]
     subprocess.run(command, check=True, capture_output=True, timeout=120)
-    (wheel,) = tmp_path.glob("*.whl")
-    names = zipfile.ZipFile(wheel).namelist()
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def test_the_wheel_holds_the_typed_packages_and_nothing_else(tmp_path: Path) -> None:
+    names = zipfile.ZipFile(built_wheel(tmp_path)).namelist()
     tops = {name.split("/")[0] for name in names if ".dist-info" not in name}
     assert tops == set(PACKAGES)
     for package in PACKAGES:
@@ -84,3 +89,36 @@ def test_the_malicious_releases_are_excluded() -> None:
     (lightning,) = [one for one in wanted if one.name == "lightning"]
     assert not any(lightning.specifier.contains(v) for v in ("2.6.2", "2.6.3"))
     assert lightning.specifier.contains("2.6.6")
+
+
+@pytest.mark.slow
+def test_from_the_wheel_alone_one_trains_in_an_empty_folder(tmp_path: Path) -> None:
+    """Dependencies are those of this environment, reached by their folder."""
+    home, empty = tmp_path / "venv", tmp_path / "empty"
+    empty.mkdir()
+    wheel = built_wheel(tmp_path)
+    subprocess.run([sys.executable, "-m", "venv", home], check=True, timeout=120)
+    (site,) = home.glob("lib/python*/site-packages")
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    install = [home / "bin/python", "-m", "pip", "install", "--no-deps", wheel]
+    subprocess.run(install, check=True, capture_output=True, timeout=120)
+
+    def command(*words: str) -> str:
+        return subprocess.run(
+            [home / "bin/wasserstein-critics", *words],
+            cwd=empty,
+            env={"PATH": str(home / "bin"), "OMP_NUM_THREADS": "1"},
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        ).stdout
+
+    assert "wgan_gp/digits" in command("configs")
+    command("copy", "wgan_gp/digits", "my.yaml")
+    for config in ("wgan_gp/digits", "my.yaml"):
+        command("fit", "--config", config, "--trainer.max_steps", "20")
+    runs = empty / "runs" / "wgan_gp-digits"
+    assert [p.name for p in sorted(runs.iterdir())] == ["version_0", "version_1"]
+    first, second = (runs / f"version_{n}/generator.safetensors" for n in (0, 1))
+    assert first.read_bytes() == second.read_bytes()
