@@ -1,1 +1,1 @@
-"""The command line."""
+"""What an installation runs: the command, its subcommands, the shipped configs."""
