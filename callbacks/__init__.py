@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from callbacks.runs.final_validation import FinalValidation
     from callbacks.runs.progress_bar import UpdateProgress
     from callbacks.runs.run_config import RunConfig
+    from callbacks.runs.run_report import RunReport
     from callbacks.runs.stop_on_signal import StopOnSignal
     from callbacks.runs.wandb_run import WandbRun, continue_wandb_run, wandb_run_id
     from lightning_modules.core.files import write_whole
@@ -51,6 +52,7 @@ __all__ = [
     "PointTable",
     "RankingTable",
     "RunConfig",
+    "RunReport",
     "SampleGrid",
     "SampleWriter",
     "StopOnSignal",

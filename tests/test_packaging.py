@@ -100,7 +100,8 @@ def test_from_the_wheel_alone_one_trains_in_an_empty_folder(tmp_path: Path) -> N
     subprocess.run([sys.executable, "-m", "venv", home], check=True, timeout=120)
     (site,) = home.glob("lib/python*/site-packages")
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
-    install = [home / "bin/python", "-m", "pip", "install", "--no-deps", wheel]
+    pip = [str(home / "bin/python"), "-m", "pip", "install", "--no-deps"]
+    install = [*pip, str(wheel)]
     subprocess.run(install, check=True, capture_output=True, timeout=120)
 
     def command(*words: str) -> str:

@@ -20,6 +20,10 @@ def main(args: list[str] | None = None) -> int:
     words = sys.argv[1:] if args is None else args
     if words and words[0] in _QUICK:
         return _QUICK[words[0]](words[1:])
+    if words and words[0] == "report":
+        from wasserstein_critics.report import report
+
+        return report(words[1:])
     from wasserstein_critics.cli.app import main as run
 
     return run(words)

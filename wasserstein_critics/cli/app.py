@@ -25,6 +25,7 @@ from callbacks import (
     ExactResume,
     FinalValidation,
     RunConfig,
+    RunReport,
     StopOnSignal,
     UpdateProgress,
 )
@@ -51,7 +52,8 @@ from wasserstein_critics.shipped import program, with_shipped_paths
 
 DESCRIPTION = (
     "Train, evaluate and run Wasserstein-critic models. `configs` lists the shipped "
-    "configs, and `copy NAME FILE` makes one your own."
+    "configs, `copy NAME FILE` makes one your own, and `report RUN` shows a run, or "
+    "compares several, as a page."
 )
 SUBCOMMANDS = {
     "fit": "Train a model; --ckpt_path resumes a run.",
@@ -175,6 +177,7 @@ def command_line(
                 ExactResume(),
                 FinalValidation(),
                 StopOnSignal(),
+                RunReport(),
                 *callbacks,
             ]
         },
