@@ -49,7 +49,7 @@ types: $(STAMP) ## mypy --strict, tests included
 
 .PHONY: test
 test: lint types ## lint, type-check, all quick tests, coverage >= 95 %
-	$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --hypothesis-profile=ci --durations=10 --cov --cov-report=term
 
 .PHONY: slow
 slow: $(STAMP) ## the tests that take minutes

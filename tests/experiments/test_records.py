@@ -1,21 +1,17 @@
+import multiprocessing
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from experiments.records import Record, RecordFile
 
-ADD = """
-import sys
-from pathlib import Path
-from experiments.records import RecordFile
-folder, worker = Path(sys.argv[1]), int(sys.argv[2])
-file = RecordFile(folder / "docs" / "table.jsonl", folder / "runs", ("worker", "i"))
-for i in range(20):
-    file.add({"worker": worker, "i": i})
-"""
+
+def add_all(folder: Path, worker: int) -> None:
+    """What a process does that finishes with others."""
+    file = RecordFile(folder / "docs/table.jsonl", folder / "runs", ("worker", "i"))
+    for i in range(20):
+        file.add({"worker": worker, "i": i})
 
 
 @pytest.fixture
@@ -81,15 +77,15 @@ def test_an_interrupted_write_leaves_nothing_behind(
 
 
 def test_processes_that_finish_at_once_lose_nothing(
-    tmp_path: Path, repository: Path
+    tmp_path: Path,
 ) -> None:
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", ADD, str(tmp_path), str(worker)], cwd=repository
-        )
-        for worker in range(3)
-    ]
-    assert [process.wait() for process in processes] == [0, 0, 0]
+    fork = multiprocessing.get_context("fork")
+    processes = [fork.Process(target=add_all, args=(tmp_path, i)) for i in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0, 0]
     file = RecordFile(tmp_path / "docs/table.jsonl", tmp_path, ("worker", "i"))
     assert file.read() == [
         {"worker": worker, "i": i} for worker in range(3) for i in range(20)

@@ -263,6 +263,7 @@ def test_it_does_so_with_two_processes(
         "batch_size": 100,
         "devices": 2,
         "strategy": "ddp_fork",
+        "check_val_every_n_epoch": 2,  # each one starts four loader processes
     }
     killed, resumed = tmp_path / "killed", tmp_path / "resumed"
     with pytest.raises(INTERRUPTIONS, match="InterruptedError"):

@@ -188,14 +188,16 @@ def assert_resumes(tmp_path: Path, hook: str, batch: int, **how: Any) -> None:
 def test_a_run_saved_after_any_batch_goes_on_with_the_next(
     tmp_path: Path, batch: int, workers: int
 ) -> None:
-    assert_resumes(tmp_path, "on_train_batch_end", batch, workers=workers)
+    how = {"workers": workers, "limit_val_batches": 0}  # no processes for them
+    assert_resumes(tmp_path, "on_train_batch_end", batch, **how)
 
 
 @pytest.mark.parametrize(("workers", "batch"), [(0, 3), (0, 8), (2, 3), (2, 4)])
 def test_each_of_two_processes_goes_on_with_its_own_next_batch(
     tmp_path: Path, batch: int, workers: int
 ) -> None:
-    assert_resumes(tmp_path, "on_train_batch_end", batch, workers=workers, devices=2)
+    how = {"workers": workers, "devices": 2, "limit_val_batches": 0}
+    assert_resumes(tmp_path, "on_train_batch_end", batch, **how)
 
 
 @pytest.mark.parametrize("batch", [2, 4, 6, 8])
