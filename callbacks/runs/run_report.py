@@ -21,6 +21,12 @@ class RunReport(Callback):
     a `RunConfig`, whose folder it reads.
     """
 
+    _trained = False
+
+    @override
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._trained = True
+
     @override
     def teardown(
         self, trainer: Trainer, pl_module: LightningModule, stage: str
@@ -43,7 +49,8 @@ class RunReport(Callback):
         from callbacks.report.page import report_page
         from callbacks.report.run_files import read_run
 
-        for logger in trainer.loggers:
-            logger.save()
+        if self._trained:  # else others did, whose parent this process is
+            for logger in trainer.loggers:
+                logger.save()
         path = write_whole(folder / REPORT, report_page([read_run(folder)]))
         sys.stderr.write(f"report: {path}\n")

@@ -36,6 +36,7 @@ from lightning_modules.core.lightning_internals import (
     describe_subcommands,
 )
 from lightning_modules.data_contracts.contracts import Summarised
+from wasserstein_critics.cli.callback_options import Option, split_off, with_options
 from wasserstein_critics.cli.checks import check_config, check_run
 from wasserstein_critics.cli.class_changes import dropped_settings, replaced_settings
 from wasserstein_critics.cli.config_files import ConfigParser
@@ -46,6 +47,7 @@ from wasserstein_critics.cli.errors import (
     explain,
     usage_error,
 )
+from wasserstein_critics.cli.help import description, usage
 from wasserstein_critics.cli.parser_messages import explain_parse_error
 from wasserstein_critics.cli.run_folder import expand_directories, run_folder
 from wasserstein_critics.shipped import program, with_shipped_paths
@@ -61,11 +63,6 @@ SUBCOMMANDS = {
     "test": "Evaluate a checkpoint on the test set.",
     "predict": "Write a checkpoint's samples, labels, rankings or embeddings to files.",
 }
-MORE = (
-    "Options may also stand in YAML files after --config; a later one wins. A shipped "
-    "one is named as `configs` lists it: wgan_gp/digits. "
-    "--model.help WGANGP, --data.help MNIST and so on list the arguments of a class."
-)
 
 
 class CLI(ConfigDecides):
@@ -79,9 +76,11 @@ class CLI(ConfigDecides):
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse, and report what is wrong in one sentence."""
         given = args if isinstance(args, list) else sys.argv[1:]
-        words = with_shipped_paths(list(map(str, given)))
+        words, options = split_off(with_shipped_paths(list(map(str, given))))
         try:
             with dropped_settings() as notes, classes_alone() as refused:
+                if options:
+                    words.append(_callbacks_option(parser, words, options))
                 self.config = parser.parse_args(words)
         except (ArgumentError, UnicodeDecodeError) as error:
             if mistake := usage_error(error):
@@ -132,6 +131,16 @@ class CLI(ConfigDecides):
             sys.stdout.writelines(metric_lines(self.trainer.callback_metrics))
 
     fit = validate = test = predict = run_checked
+
+
+def _callbacks_option(
+    parser: LightningArgumentParser, words: Sequence[str], options: Sequence[Option]
+) -> str:
+    """The list of callbacks that is meant, as an option of the parser."""
+    quiet = [word for word in words if not word.startswith("--print_config")]
+    config = parser.parse_args(quiet)
+    callbacks = config[config.subcommand].trainer.callbacks
+    return f"--trainer.callbacks={with_options(callbacks, options)}"
 
 
 def metric_lines(metrics: Mapping[str, Any]) -> Iterator[str]:
@@ -188,7 +197,10 @@ def command_line(
             "allow_abbrev": False,
             "prog": program(),
             "description": DESCRIPTION,
-            **{k: {"description": f"{v} {MORE}"} for k, v in SUBCOMMANDS.items()},
+            **{
+                name: {"description": description(text), "usage": usage(name)}
+                for name, text in SUBCOMMANDS.items()
+            },
         },
         subclass_mode_model=True,
         subclass_mode_data=True,

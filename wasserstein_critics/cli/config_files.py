@@ -20,6 +20,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from lightning_modules.core.old_files import upgraded_config
 from wasserstein_critics.cli.errors import UsageError
+from wasserstein_critics.cli.help import Help
 from wasserstein_critics.cli.yaml_values import DuplicateKeyError, load_yaml
 from wasserstein_critics.shipped import shipped_path
 
@@ -32,6 +33,9 @@ class ConfigParser(LightningArgumentParser):
     All it does afterwards (``--print_config``, the run's ``config.yaml``) shows the
     values that came out.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"formatter_class": Help, **kwargs})
 
     def parse_string(self, content: str, path: Any = "", **kwargs: Any) -> Namespace:
         """Parse the text of a config file, within whose directory this is called."""

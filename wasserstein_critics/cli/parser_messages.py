@@ -24,6 +24,7 @@ from wasserstein_critics.cli.names import (
 from wasserstein_critics.shipped import program
 
 _SUBCOMMANDS = "fit, validate, test or predict"
+_COMMANDS = ("fit", "validate", "test", "predict", "configs", "copy", "report")
 _EXAMPLE = f"{program()} fit --config wgan_gp/digits"
 _KINDS = {
     "int": "a whole number",
@@ -117,7 +118,7 @@ def _class_near(text: str, position: int) -> type | None:
 
 def _explain_command(text: str, args: list[str]) -> str | None:
     if match := re.search(r"invalid choice: '([^']*)'", text):
-        return f"there is no subcommand '{match[1]}': choose from {_SUBCOMMANDS}."
+        return f"there is no subcommand '{match[1]}'{suggestion(match[1], _COMMANDS)}"
     if '"subcommand"' in text or "before subcommand" in text:
         return f"the subcommand comes first ({_SUBCOMMANDS}), as in {_EXAMPLE}."
     if match := re.search(r"argument (\S+): expected one argument", text):
