@@ -145,6 +145,7 @@ def _print(
         ("share of the digits 0 to 9", f"{percent} %"),
         ("sample grid", last_grid),
         ("generator", run / "generator.safetensors"),
+        ("report, for a browser", run / "report.html"),
         ("all of this took", f"{seconds:.0f} s"),
     ]
     print("\nWGAN-GP on 899 of 1,797 digits; 898 samples against the 898 held out")

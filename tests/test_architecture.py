@@ -20,7 +20,7 @@ SHARED: Mapping[str, set[str]] = {
         *("core", "data_contracts", "functional", "networks", "metrics", "optim")
     },
     "datamodules": {"core", "readers"},
-    "callbacks": {"core", "critics", "plotting", "predictions", "runs"},
+    "callbacks": {"core", "critics", "plotting", "predictions", "report", "runs"},
 }
 """Rooms of a package that all topics may import, and that import no topic."""
 MAY_IMPORT: Mapping[str, set[str]] = {
@@ -54,6 +54,7 @@ TESTED_WITH: Mapping[str, Mapping[str, str]] = {
     "wasserstein_critics/cli": {"continuation": "checkpoints", "flags": "checks"},
     "datamodules/core": {"loader": "resumable"},
     "callbacks/runs": {"stop_on_signal": "kill"},
+    "callbacks/report": dict.fromkeys(("comparison", "run_files"), "page"),
     "callbacks/recommendation": {"neighbour_index": "export_tables"},
     "datamodules/recommendation": {"catalogue": "interactions"},
     "datamodules/readers/images": {"listing": "folder"},

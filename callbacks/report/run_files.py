@@ -63,8 +63,8 @@ def read_run(folder: Path) -> Run:
     """
     if not (folder / FILE).is_file():
         raise FileNotFoundError(
-            f"'{folder}' is no folder of a run: it has no {FILE}; name one such as "
-            "runs/wgan_gp-digits/version_0."
+            f"'{folder}' is not the folder of a run: it has no {FILE}; name a folder "
+            "such as runs/wgan_gp-digits/version_0."
         )
     return Run(
         folder,

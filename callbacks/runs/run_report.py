@@ -49,8 +49,12 @@ class RunReport(Callback):
         from callbacks.report.page import report_page
         from callbacks.report.run_files import read_run
 
-        if self._trained:  # else others did, whose parent this process is
-            for logger in trainer.loggers:
-                logger.save()
-        path = write_whole(folder / REPORT, report_page([read_run(folder)]))
-        sys.stderr.write(f"report: {path}\n")
+        try:
+            if self._trained:  # else others did, whose parent this process is
+                for logger in trainer.loggers:
+                    logger.save()
+            path = write_whole(folder / REPORT, report_page([read_run(folder)]))
+        except (OSError, ValueError) as error:  # a run is more than its report
+            sys.stderr.write(f"report: not written, {error}\n")
+        else:
+            sys.stderr.write(f"report: {path}\n")

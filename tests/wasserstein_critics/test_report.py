@@ -27,5 +27,5 @@ def test_one_run_has_its_report_in_its_folder_and_several_have_one_here() -> Non
 def test_a_mistake_ends_in_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", "nowhere"]) == 2
     said = capsys.readouterr().err
-    assert said.startswith("error: 'nowhere' is no folder of a run")
+    assert said.startswith("error: 'nowhere' is not the folder of a run")
     assert said.count("\n") == 1

@@ -126,7 +126,7 @@ def test_runs_with_the_same_seeds_are_compared_in_pairs(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_no_run_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no folder of a run.*run\.json"):
+    with pytest.raises(FileNotFoundError, match=r"not the folder of a run.*run\.json"):
         read_run(tmp_path)
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(ValueError, match=r"run\.json' can't be read"):

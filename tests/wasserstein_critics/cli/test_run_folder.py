@@ -211,7 +211,8 @@ def test_a_fit_ends_by_saying_where_and_what_was_best(
 ) -> None:
     validated()
     trainer = fit().trainer
-    line = capsys.readouterr().err.splitlines()[-1]
+    *_, line, report = capsys.readouterr().err.splitlines()
+    assert report == f"report: {FIRST}/report.html"
     (saver,) = trainer.checkpoint_callbacks
     best = Path(saver.best_model_path)  # type: ignore[attr-defined]
     assert line.startswith("run: step 0 to 8 in 0:00:")
@@ -227,7 +228,7 @@ def test_without_a_logger_each_run_has_its_folder_all_the_same(root: list[str]) 
         fit("--trainer.logger", "false", *root)
         parent = Path("elsewhere" if root else "runs/wgangp-pointclouds")
         folder = parent / f"version_{version}"
-        expected = {"config.yaml", "run.json", "checkpoints"}
+        expected = {"config.yaml", "run.json", "checkpoints", "report.html"}
         assert {path.name for path in folder.iterdir()} == expected
     assert traces() == [parent.parts[0]]
     last = folder / "checkpoints/last.ckpt"
