@@ -1,0 +1,608 @@
+"""Kill, signal, fill, damage and deceive the command line, and write what held.
+
+    python -m experiments.torture                # or: make torture
+    python -m experiments.torture kills flips    # some of the classes
+    python -m experiments.torture page           # only rebuild docs/reliability.md
+
+A class has blocks of trials; a block is kept as soon as it is finished, and a later call
+goes on with those that are missing. Each command is a process of its own, forked from one
+that has imported everything. It starts `main` of the command line.
+"""
+
+import atexit
+import contextlib
+import fcntl
+import importlib
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from mmap import mmap
+from pathlib import Path
+from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is loaded; we fork
+
+import torch
+import yaml
+
+from experiments import records
+from experiments.jobs import at_least, command_parser
+from experiments.provenance import ROOT, commit, hardware, require_root
+from experiments.records import Record, RecordFile
+from experiments.results.formats import markdown
+from lightning_modules.core.files import damage, write_whole
+from tests.support.command_line import tiny
+from tests.support.trainers import same
+from wasserstein_critics.cli import app
+from wasserstein_critics.cli.config_files import read_config
+
+PATIENCE = 120.0  # seconds after which a command counts as hanging
+CASES = (
+    *("wgan_gp/ring8", "wgan/ring8", "gan/ring8", "wdgrl/digits_shift"),
+    *("dann/digits_shift", "coral/digits_shift", "mmd/digits_shift"),
+    *("deepjdot/digits_shift", "source_only/digits_shift"),
+    *("cml/planted", "smooth_cml/planted", "bpr/planted", "warp/planted"),
+    *("metric_learner/wine", "classifier/digits"),
+)
+NO_PREDICTION = {"classifier/digits"}
+ON_TWO = ("wgan_gp/ring8", "wdgrl/digits_shift", "cml/planted", "bpr/planted")
+PARTS = (
+    *("global_step", "epoch", "state_dict", "optimizer_states", "lr_schedulers"),
+    *("noise", "schedule", "random_states"),
+)
+GOALS = {
+    "kills": 300,
+    "signals": 20,
+    "disks": 20,
+    "flips": 60,
+    "hostile": 200,
+    "inputs": 200,
+    "ranks": 10,
+}
+
+
+# One command --------------------------------------------------------------------------
+
+
+@dataclass
+class Ended:
+    """How a command ended: exit code (negative: the signal), stderr, and its session."""
+
+    code: int
+    told: str
+    session: int
+
+
+@dataclass
+class Command:
+    """A command line that runs in a folder, in a session of its own.
+
+    Args:
+        words: Behind ``python train.py``.
+        folder: Where it runs.
+        first: Called in the process before the command.
+    """
+
+    words: list[str]
+    folder: Path
+    first: Callable[[], object] = lambda: None
+    pid: int = field(init=False, default=0)
+
+    def start(self) -> "Command":
+        """Fork it."""
+        sys.stdout.flush()
+        self.pid = os.fork()
+        if not self.pid:
+            self._run()
+        return self
+
+    def _run(self) -> None:
+        code = 1
+        os.setsid()
+        os.chdir(self.folder)
+        for number, name in ((1, "out.txt"), (2, "err.txt")):
+            handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.dup2(handle, number)
+        random.seed(0)
+        try:
+            self.first()
+            code = app.main(self.words)
+        except SystemExit as error:
+            code = error.code if isinstance(error.code, int) else 1
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            with contextlib.suppress(Exception):
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(code)
+
+    def wait(self, seconds: float = PATIENCE) -> Ended | None:
+        """How it ended; None if it still runs after so long."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                code = os.waitstatus_to_exitcode(status)
+                text = (self.folder / "err.txt").read_text(errors="replace")
+                return Ended(code, text, self.pid)
+            time.sleep(0.005)
+        return None
+
+    def end(self) -> Ended:
+        """How it ended; killed if it hangs."""
+        if ended := self.wait():
+            return ended
+        self.kill()
+        ended = self.wait()
+        assert ended is not None
+        return Ended(-999, ended.told + "hangs", self.pid)
+
+    def kill(self) -> None:
+        """Kill it and all its processes, as a machine that fails does."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+
+def run(words: list[str], folder: Path, first: Callable[[], object] = bool) -> Ended:
+    """Run a command to its end."""
+    return Command(words, folder, first).start().end()
+
+
+def members(session: int) -> list[int]:
+    """Processes of a session that still run."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, _, number = path.read_text().rpartition(")")[2].split()[:4]
+            if int(number) == session and state != "Z":
+                found.append(int(path.parent.name))
+    return found
+
+
+def sentence(ended: Ended, *codes: int) -> list[str]:
+    """What is wrong with the end of a command that had to tell a mistake."""
+    lines = [line for line in ended.told.splitlines() if line.startswith("error: ")]
+    wrong = []
+    if ended.code not in codes:
+        wrong.append(f"exit code {ended.code}")
+    if "Traceback" in ended.told:
+        wrong.append("traceback: " + ended.told.strip().splitlines()[-1][:200])
+    if codes != (0,) and len(lines) != 1:
+        wrong.append(f"{len(lines)} sentences")
+    return wrong
+
+
+# Runs that are killed and go on -------------------------------------------------------
+
+
+def settings(case: str, workers: int) -> dict[str, Any]:
+    """A shipped experiment made short, with a checkpoint every third step."""
+    job = read_config(ROOT / "configs" / f"{case}.yaml")
+    kept = [
+        one
+        for one in job["trainer"]["callbacks"]
+        if one["class_path"].endswith(("EMA", "Network", "Writer", "Table", "TopK"))
+    ]
+    saves = {"every_n_train_steps": 3, "save_last": True}
+    job["trainer"] |= {
+        "max_steps": 14,
+        "max_epochs": None,
+        "val_check_interval": 6,
+        "check_val_every_n_epoch": None,
+        "limit_val_batches": 0 if "ring8" in case else 1,  # exact transport is slow
+        "limit_predict_batches": 2,
+        "num_sanity_val_steps": 0,
+        "log_every_n_steps": 1,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "logger": {
+            "class_path": "CSVLogger",
+            "init_args": {"save_dir": "runs", "name": "r"},
+        },
+        "callbacks": [
+            *kept,
+            {"class_path": "callbacks.Checkpoint", "init_args": saves},
+        ],
+    }
+    job["data"].setdefault("init_args", {})["num_workers"] = workers
+    return job
+
+
+def fit_words(devices: int) -> list[str]:
+    """The command that trains the job of a folder."""
+    several = [f"--trainer.devices={devices}", "--trainer.strategy=ddp_fork"]
+    return ["fit", "--config", "job.yaml", *(several if devices > 1 else [])]
+
+
+def last_of(folder: Path) -> Path | None:
+    """The last checkpoint of the newest run that has one."""
+    found = sorted(folder.glob("runs/r/version_*/checkpoints/last.ckpt"))
+    return found[-1] if found else None
+
+
+def resumed(folder: Path) -> list[str]:
+    """The option that goes on with a run, if it has a checkpoint."""
+    path = last_of(folder)
+    return ["--ckpt_path", str(path)] if path else []
+
+
+class Writes:
+    """Counts files that are opened to write, renamed or removed, and acts at one.
+
+    Args:
+        at: Number of the one to act at; -1: none.
+        after: Seconds between it and the end of the process.
+    """
+
+    def __init__(self, at: int = -1, after: float = 0.0) -> None:
+        self.at, self.after = at, after
+        self._seen = mmap(-1, 4)  # shared with the forked process
+
+    @property
+    def number(self) -> int:
+        """How many there were until now."""
+        return int.from_bytes(self._seen[:4], "little")
+
+    def watch(self) -> None:
+        """Watch this process."""
+        sys.addaudithook(self._see)
+
+    def _see(self, event: str, args: tuple[Any, ...]) -> None:
+        writes = event == "open" and isinstance(args[2], int) and args[2] & 3
+        if not writes and event not in ("os.rename", "os.remove", "os.mkdir"):
+            return
+        self._seen[:4] = (self.number + 1).to_bytes(4, "little")
+        if self.number == self.at:
+            if self.after:  # what SIGALRM ends, ends without a word, in C code too
+                signal.signal(signal.SIGALRM, signal.SIG_DFL)
+                signal.setitimer(signal.ITIMER_REAL, self.after)
+            else:
+                os.killpg(0, signal.SIGKILL)
+
+
+@dataclass
+class Reference:
+    """An uninterrupted run and its predictions."""
+
+    folder: Path
+    seconds: float
+    writes: int
+
+    @property
+    def last(self) -> Path:
+        """Its last checkpoint."""
+        path = last_of(self.folder)
+        assert path is not None
+        return path
+
+
+class Imports:
+    """Modules that a forked process imports, for later ones to have already.
+
+    They are not run in the parent: threads of theirs would not survive a fork.
+    """
+
+    def __init__(self) -> None:
+        self._read, self._write = os.pipe()
+        fcntl.fcntl(self._write, fcntl.F_SETPIPE_SZ, 1 << 20)
+
+    def watch(self) -> None:
+        """Report what this process imports."""
+        sys.addaudithook(self._see)
+
+    def _see(self, event: str, args: tuple[Any, ...]) -> None:
+        if event == "import":
+            os.write(self._write, f"{args[0]}\n".encode())
+
+    def repeat(self) -> None:
+        """Import the same here."""
+        os.close(self._write)
+        with os.fdopen(self._read) as names:
+            for name in names.read().split():
+                with contextlib.suppress(Exception):
+                    importlib.import_module(name)
+
+
+@cache
+def reference(case: str, devices: int = 1) -> Reference:
+    """The uninterrupted run of a case, without loader workers."""
+    folder = Path(tempfile.mkdtemp(prefix="torture-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    (folder / "job.yaml").write_text(yaml.safe_dump(settings(case, 0)))
+    if devices == 1:
+        imports = Imports()
+        assert run(fit_words(devices), folder, imports.watch).code == 0
+        imports.repeat()
+        shutil.rmtree(folder / "runs")
+    writes, start = Writes(), time.monotonic()
+    ended = run(fit_words(devices), folder, writes.watch)
+    assert ended.code == 0, ended.told
+    seconds = time.monotonic() - start
+    if case not in NO_PREDICTION:
+        ended = run(predict_words(folder), folder)
+        assert ended.code == 0, ended.told
+    return Reference(folder, seconds, writes.number)
+
+
+@contextlib.contextmanager
+def trial_folder() -> Iterator[Path]:
+    """A folder of a trial, removed after it."""
+    with tempfile.TemporaryDirectory(
+        prefix="torture-", ignore_cleanup_errors=True
+    ) as path:
+        yield Path(path)
+
+
+def predict_words(folder: Path) -> list[str]:
+    """The command that predicts with the last checkpoint."""
+    return ["predict", "--config", "job.yaml", *resumed(folder)]
+
+
+def whole_files(folder: Path) -> list[str]:
+    """Which checkpoints of a folder are damaged."""
+    return [
+        f"{path.name}: {wrong}"
+        for path in folder.glob("runs/r/*/checkpoints/*.ckpt")
+        if (wrong := damage(path))
+    ]
+
+
+def differences(first: Path, second: Path) -> list[str]:
+    """In what two finished runs differ."""
+    states = [torch.load(path, weights_only=True) for path in (first, second)]
+    found = [p for p in PARTS if not same(states[0].get(p), states[1].get(p))]
+    rows = [(path.parents[1] / "metrics.csv").read_bytes() for path in (first, second)]
+    return found + (["metrics.csv"] if rows[0] != rows[1] else [])
+
+
+def leftovers(folder: Path) -> list[str]:
+    """Unfinished files."""
+    return [p.name for p in folder.rglob("*") if p.name.endswith((".part", ".building"))]
+
+
+def killed(words: list[str], folder: Path, like: Reference, rng: random.Random) -> bool:
+    """Start a command and kill it at a random time or write; whether it was killed."""
+    if rng.random() < 0.5:
+        writes = Writes(rng.randint(1, like.writes), rng.choice([0.0, 0.0005, 0.003]))
+        command = Command(words, folder, writes.watch).start()
+    else:
+        command = Command(words, folder).start()
+        if not command.wait(rng.uniform(0.1, like.seconds)):
+            command.kill()
+    ended = command.end()
+    command.kill()  # loader workers
+    return ended.code < 0
+
+
+def kills(rng: random.Random) -> tuple[int, list[str]]:
+    """Kills of one run, until it ended, and of its prediction; what was wrong."""
+    case = rng.choice(CASES)
+    workers = rng.choice([0, 0, 0, 2])
+    devices = rng.choice([1, 1, 2]) if case in ON_TWO else 1
+    like = reference(case, devices)
+    name = f"{case} workers {workers} devices {devices}"
+    wrong, kills = [], 0
+    with trial_folder() as folder:
+        (folder / "job.yaml").write_text(yaml.safe_dump(settings(case, workers)))
+        for _ in range(rng.randint(1, 4)):
+            words = [*fit_words(devices), *resumed(folder)]
+            kills += killed(words, folder, like, rng)
+            wrong += whole_files(folder)
+        ended = run([*fit_words(devices), *resumed(folder)], folder)
+        wrong += sentence(ended, 0)
+        last = last_of(folder)
+        if last is None:
+            wrong.append("no last.ckpt")
+        else:
+            wrong += differences(like.last, last)
+        if last and case not in NO_PREDICTION:
+            kills += killed(predict_words(folder), folder, like, rng)
+            wrong += sentence(run(predict_words(folder), folder), 0)
+        wrong += leftovers(folder)
+    return kills, [f"{name}: {one}" for one in wrong]
+
+
+def signals(rng: random.Random) -> tuple[int, list[str]]:
+    """TERM or INT, once or twice, at a random time; the run goes on afterwards."""
+    like = reference(rng.choice(CASES))
+    number = rng.choice([signal.SIGTERM, signal.SIGINT])
+    twice = rng.random() < 0.3
+    wrong = []
+    with trial_folder() as folder:
+        shutil.copy(like.folder / "job.yaml", folder)
+        command = Command(fit_words(1), folder).start()
+        time.sleep(rng.uniform(0.5, 1) * like.seconds)
+        for _ in range(2 if twice else 1):
+            os.kill(command.pid, number)
+            time.sleep(0.01)
+        ended = command.end()
+        # before the fit begins SIGTERM ends it as it ends any process
+        fine = {0, 128 + number, -number}
+        wrong += [] if ended.code in fine else [f"exit code {ended.code}"]
+        wrong += ["traceback"] if "Traceback" in ended.told else []
+        wrong += whole_files(folder)
+        wrong += sentence(run([*fit_words(1), *resumed(folder)], folder), 0)
+        last = last_of(folder)
+        wrong += differences(like.last, last) if last else ["no last.ckpt"]
+    return 1, [f"{signal.Signals(number).name}: {one}" for one in wrong]
+
+
+# Disks and files ----------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def full_disk(size: int) -> Iterator[tuple[Path, Callable[[], object], str]]:
+    """A folder that takes no more than some bytes.
+
+    It is a tmpfs where it may be mounted; else files have a limit (RLIMIT_FSIZE).
+    """
+    with trial_folder() as folder:
+        words = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)]
+        mounted = subprocess.run(words, capture_output=True, check=False)
+        if mounted.returncode:
+            limits = (size // 4, size // 4)
+            yield (
+                folder,
+                lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limits),
+                "limit",
+            )
+            return
+        try:
+            yield folder, bool, "tmpfs"
+        finally:
+            subprocess.run(["umount", "-l", str(folder)], check=False)
+
+
+def disks(rng: random.Random) -> tuple[int, list[str]]:
+    """A disk that is full at some time of the run, and then is not."""
+    like = reference(rng.choice(CASES))
+    needed = sum(p.stat().st_size for p in like.folder.rglob("*") if p.is_file())
+    size = int(rng.uniform(0.1, 1.1) * needed) + 8192
+    with full_disk(size) as (folder, first, kind):
+        shutil.copy(like.folder / "job.yaml", folder)
+        ended = run(fit_words(1), folder, first)
+        wrong = sentence(ended, 2) if ended.code else sentence(ended, 0)
+        wrong += whole_files(folder)
+    return 1, [f"{kind} of {size}: {one}" for one in wrong]
+
+
+def flips(rng: random.Random) -> tuple[int, list[str]]:
+    """One bit of last.ckpt is another."""
+    like = reference(rng.choice(CASES))
+    with trial_folder() as folder:
+        shutil.copytree(like.folder, folder, dirs_exist_ok=True)
+        path = last_of(folder)
+        assert path is not None
+        content = bytearray(path.read_bytes())
+        bit = rng.randrange(8 * len(content))
+        content[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(content)
+        before = sorted(p for p in folder.rglob("*") if p.suffix != ".txt")
+        words = rng.choice([fit_words(1), ["validate", "--config", "job.yaml"]])
+        ended = run([*words, "--ckpt_path", str(path)], folder)
+        if ended.code == 0:  # a byte that says nothing, such as a date in the archive
+            states = [torch.load(p, weights_only=True) for p in (like.last, path)]
+            equal = all(same(states[0][part], states[1][part]) for part in PARTS)
+            return 1, [] if equal else [f"bit {bit} was accepted"]
+        wrong = sentence(ended, 2)
+        wrong += [] if "last.ckpt" in ended.told else ["the file is not named"]
+        after = sorted(p for p in folder.rglob("*") if p.suffix != ".txt")
+        wrong += ["other files"] if before != after else []
+    return 1, [f"bit {bit}: {one}" for one in wrong]
+
+
+# Bad inputs ---------------------------------------------------------------------------
+
+BAD = ("banana", "[[]]", "nan", "-7", "{a: 1}", "'0x'", "1e400", "[1,2,3,4,5]")
+KEYS = (
+    *("trainer.max_steps", "trainer.max_epochs", "trainer.devices"),
+    *("trainer.precision", "trainer.accelerator", "trainer.strategy"),
+    *("trainer.val_check_interval", "trainer.log_every_n_steps"),
+    *("trainer.limit_val_batches", "trainer.limit_train_batches"),
+    *("trainer.check_val_every_n_epoch", "trainer.callbacks", "trainer.logger"),
+    *("trainer.num_sanity_val_steps", "trainer.max_time", "trainer.benchmark"),
+    *("model", "model.n_critic", "model.penalty_weight", "model.norm_order"),
+    *("model.slope", "model.critic", "model.critic.hidden", "model.critic.shape"),
+    *("model.generator", "model.generator.hidden", "model.generator.latent_dim"),
+    *("model.generator.shape", "model.critic_optimizer", "model.critic_clip_norm"),
+    *("data", "data.batch_size", "data.n_train", "data.n_val", "data.n_test"),
+    *("data.name", "data.num_workers", "data.seed", "seed_everything", "ckpt_path"),
+)
+FINE = {
+    ("trainer.logger", "{a: 1}"),
+}
+
+
+def inputs(rng: random.Random) -> tuple[int, list[str]]:
+    """A value that a key can't have."""
+    key, value = rng.choice([(k, v) for k in KEYS for v in BAD if (k, v) not in FINE])
+    with trial_folder() as folder:
+        (folder / "tiny.yaml").write_text(yaml.safe_dump(tiny()))
+        ended = run(["fit", "--config", "tiny.yaml", f"--{key}={value}"], folder)
+        wrong = sentence(ended, 2)
+        made = {p.name for p in folder.iterdir()} - {"tiny.yaml", "out.txt", "err.txt"}
+        wrong += [f"{sorted(made)} remains"] if made else []
+    return 1, [f"{key}={value}: {one}" for one in wrong]
+
+
+# Records and the page -----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Class:
+    """A kind of trials: how many a block has, how many blocks, and the goal."""
+
+    trial: Callable[[random.Random], tuple[int, list[str]]]
+    per_block: int
+    blocks: int
+    goal: str
+
+
+CLASSES = {
+    "kills": Class(kills, 5, 40, "300 kills, 200 chains"),
+    "signals": Class(signals, 5, 4, "20"),
+    "disks": Class(disks, 10, 4, ""),
+    "flips": Class(flips, 10, 6, "60"),
+    "inputs": Class(inputs, 20, 10, "200"),
+}
+
+
+def trials_file() -> RecordFile:
+    """The records of finished blocks, in ``docs/reliability/trials.jsonl``."""
+    path = records.RESULTS.parent / "reliability" / "trials.jsonl"
+    return RecordFile(path, records.RUNS / "reliability", ("class", "block"))
+
+
+def execute(name: str, block: int) -> Record:
+    """Run a block of trials."""
+    one = CLASSES[name]
+    results = [
+        one.trial(random.Random(f"{name} {block} {i}")) for i in range(one.per_block)
+    ]
+    return {
+        "class": name,
+        "block": block,
+        "trials": len(results),
+        "tried": sum(tried for tried, _ in results),
+        "held": sum(not wrong for _, wrong in results),
+        "failures": [wrong for _, wrong in results if wrong],
+        "command": f"python -m experiments.torture {name}",
+        "commit": commit(),
+        "hardware": hardware(),
+    }
+
+
+def main(words: list[str] | None = None) -> None:
+    """The command line."""
+    parser = command_parser("experiments.torture", __doc__)
+    choices = [*CLASSES, "page"]
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(choices))
+    parser.add_argument("--blocks", type=at_least(1), help="of each class at most")
+    args = parser.parse_args(words)
+    for name in args.names or CLASSES:
+        if name not in choices:
+            parser.error(f"unknown NAME {name}: choose from {', '.join(choices)}")
+        if name == "page":
+            continue
+        done = {r["block"] for r in trials_file().read() if r["class"] == name}
+        for block in range(args.blocks or CLASSES[name].blocks):
+            if block not in done:
+                record = execute(name, block)
+                print(name, block, record["held"], record["failures"], flush=True)
+                trials_file().add(record)
+
+
+if __name__ == "__main__":
+    require_root()
+    main()
