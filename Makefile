@@ -71,6 +71,19 @@ figures: $(STAMP) ## run and draw the studies of docs/theory.md from nothing, tw
 bench: $(STAMP) ## time everything and write docs/performance.md (an hour on a quiet machine)
 	$(BIN)/python -m benchmarks
 
+.PHONY: torture
+torture: $(STAMP) ## kill, fill, damage and deceive the command line; write docs/reliability.md (hours)
+	$(BIN)/python -m experiments.torture
+
+.PHONY: audit
+audit: $(STAMP) ## ask the network for known faults of the versions in constraints.txt
+	@if command -v uv >/dev/null; then \
+	  uvx pip-audit --no-deps --disable-pip -r constraints.txt; \
+	else \
+	  $(PYTHON) -m venv build/audit && build/audit/bin/pip install --quiet pip-audit \
+	  && build/audit/bin/pip-audit --no-deps --disable-pip -r constraints.txt; \
+	fi
+
 .PHONY: clean
 clean: ## remove caches and builds; .venv, runs and data stay
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov

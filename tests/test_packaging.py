@@ -1,5 +1,6 @@
 """What gets installed, and who may import whom."""
 
+import re
 import subprocess
 import sys
 import sysconfig
@@ -79,6 +80,28 @@ def test_every_bound_has_its_reason() -> None:
     ]:
         (line,) = [row for row in text.splitlines() if f'"{requirement}", #' in row][:1]
         assert len(line.split("#")[1]) > 10, requirement
+
+
+def test_every_dependency_ends_below_a_release_that_nobody_has_tried() -> None:
+    from packaging.requirements import Requirement
+
+    text = (REPOSITORY / "pyproject.toml").read_text()
+    for one in map(Requirement, tomllib.loads(text)["project"]["dependencies"]):
+        assert any(bound.operator == "<" for bound in one.specifier), one.name
+
+
+def test_the_constraints_are_versions_that_the_project_allows() -> None:
+    from packaging.requirements import Requirement
+
+    lines = (REPOSITORY / "constraints.txt").read_text().splitlines()
+    pins = [line for line in lines if not line.startswith("#")]
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", pin) for pin in pins)  # no host, no URL
+    versions = dict(pin.split("==") for pin in pins)
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    for one in map(Requirement, [*project["dependencies"], *extras["dev"]]):
+        version = versions[one.name.lower().replace("_", "-")]
+        assert one.specifier.contains(version), one
 
 
 def test_the_malicious_releases_are_excluded() -> None:
