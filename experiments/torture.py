@@ -97,6 +97,7 @@ class Command:
     folder: Path
     first: Callable[[], object] = lambda: None
     pid: int = field(init=False, default=0)
+    ended: Ended | None = field(init=False, default=None)
 
     def start(self) -> "Command":
         """Fork it."""
@@ -130,14 +131,15 @@ class Command:
     def wait(self, seconds: float = PATIENCE) -> Ended | None:
         """How it ended; None if it still runs after so long."""
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        while not self.ended and time.monotonic() < end:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
                 code = os.waitstatus_to_exitcode(status)
                 text = (self.folder / "err.txt").read_text(errors="replace")
-                return Ended(code, text, self.pid)
-            time.sleep(0.005)
-        return None
+                self.ended = Ended(code, text, self.pid)
+            else:
+                time.sleep(0.005)
+        return self.ended
 
     def end(self) -> Ended:
         """How it ended; killed if it hangs."""
@@ -378,8 +380,8 @@ def killed(words: list[str], folder: Path, like: Reference, rng: random.Random) 
         command = Command(words, folder, writes.watch).start()
     else:
         command = Command(words, folder).start()
-        if not command.wait(rng.uniform(0.1, like.seconds)):
-            command.kill()
+        command.wait(rng.uniform(0.1, like.seconds))
+        command.kill()
     ended = command.end()
     command.kill()  # loader workers
     return ended.code < 0
@@ -519,9 +521,7 @@ KEYS = (
     *("data", "data.batch_size", "data.n_train", "data.n_val", "data.n_test"),
     *("data.name", "data.num_workers", "data.seed", "seed_everything", "ckpt_path"),
 )
-FINE = {
-    ("trainer.logger", "{a: 1}"),
-}
+FINE = {("model.critic_clip_norm", "1e400")}  # infinity: no limit
 
 
 def inputs(rng: random.Random) -> tuple[int, list[str]]:
