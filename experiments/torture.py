@@ -4,9 +4,9 @@
     python -m experiments.torture kills flips    # some of the classes
     python -m experiments.torture page           # only rebuild docs/reliability.md
 
-A class has blocks of trials; a block is kept as soon as it is finished, and a later call
-goes on with those that are missing. Each command is a process of its own, forked from one
-that has imported everything. It starts `main` of the command line.
+A class has blocks of trials; a block is kept as soon as it is finished, and a later
+call goes on with those that are missing. Each command is a process of its own, forked
+from one that has imported everything.
 """
 
 import atexit
@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 import traceback
+from argparse import ArgumentError
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -42,10 +43,20 @@ from experiments.records import Record, RecordFile
 from experiments.results.formats import markdown
 from lightning_modules.core.files import damage, write_whole
 from tests.support.command_line import tiny
+from tests.support.methods import (
+    CALLED,
+    HOSTILE,
+    NAMES,
+    VALUES,
+    WAYS,
+    hostile_tree,
+)
+from tests.support.shipped import method_of
 from tests.support.trainers import same
 from wasserstein_critics.cli import app
 from wasserstein_critics.cli.config_files import read_config
 
+RAN = 66  # exit code of a process that ran what a file named
 PATIENCE = 120.0  # seconds after which a command counts as hanging
 CASES = (
     *("wgan_gp/ring8", "wgan/ring8", "gan/ring8", "wdgrl/digits_shift"),
@@ -60,15 +71,6 @@ PARTS = (
     *("global_step", "epoch", "state_dict", "optimizer_states", "lr_schedulers"),
     *("noise", "schedule", "random_states"),
 )
-GOALS = {
-    "kills": 300,
-    "signals": 20,
-    "disks": 20,
-    "flips": 60,
-    "hostile": 200,
-    "inputs": 200,
-    "ranks": 10,
-}
 
 
 # One command --------------------------------------------------------------------------
@@ -76,7 +78,7 @@ GOALS = {
 
 @dataclass
 class Ended:
-    """How a command ended: exit code (negative: the signal), stderr, and its session."""
+    """How a command ended: exit code (negative: the signal), stderr, session."""
 
     code: int
     told: str
@@ -91,11 +93,13 @@ class Command:
         words: Behind ``python train.py``.
         folder: Where it runs.
         first: Called in the process before the command.
+        main: What the command does with its words; returns the exit code.
     """
 
     words: list[str]
     folder: Path
-    first: Callable[[], object] = lambda: None
+    first: Callable[[], object] = bool
+    main: Callable[[list[str]], int] = app.main
     pid: int = field(init=False, default=0)
     ended: Ended | None = field(init=False, default=None)
 
@@ -117,7 +121,7 @@ class Command:
         random.seed(0)
         try:
             self.first()
-            code = app.main(self.words)
+            code = self.main(self.words)
         except SystemExit as error:
             code = error.code if isinstance(error.code, int) else 1
         except BaseException:
@@ -368,9 +372,18 @@ def differences(first: Path, second: Path) -> list[str]:
     return found + (["metrics.csv"] if rows[0] != rows[1] else [])
 
 
-def leftovers(folder: Path) -> list[str]:
-    """Unfinished files."""
-    return [p.name for p in folder.rglob("*") if p.name.endswith((".part", ".building"))]
+def leftovers(run_folder: Path) -> list[str]:
+    """Unfinished files of a run, and of what was last predicted from it.
+
+    A folder that nobody has gone on in keeps what the kill left.
+    """
+    predicted = sorted(run_folder.glob("predict-*"), key=lambda p: p.stat().st_mtime)
+    return [
+        f"{path.relative_to(run_folder)} remains"
+        for folder in (run_folder, run_folder / "checkpoints", *predicted[-1:])
+        for path in folder.iterdir()
+        if path.name.endswith((".part", ".building"))
+    ]
 
 
 def killed(words: list[str], folder: Path, like: Reference, rng: random.Random) -> bool:
@@ -411,7 +424,7 @@ def kills(rng: random.Random) -> tuple[int, list[str]]:
         if last and case not in NO_PREDICTION:
             kills += killed(predict_words(folder), folder, like, rng)
             wrong += sentence(run(predict_words(folder), folder), 0)
-        wrong += leftovers(folder)
+        wrong += leftovers(last.parents[1]) if last else []
     return kills, [f"{name}: {one}" for one in wrong]
 
 
@@ -504,6 +517,83 @@ def flips(rng: random.Random) -> tuple[int, list[str]]:
     return 1, [f"bit {bit}: {one}" for one in wrong]
 
 
+def refuse_programs(event: str, args: tuple[Any, ...]) -> None:
+    """End the process where it starts another, or imports the hostile module."""
+    starts = event in ("os.system", "subprocess.Popen", "os.exec", "os.posix_spawn")
+    if starts or (event == "import" and str(args[0]).startswith("evilmod")):
+        os._exit(RAN)
+
+
+def load(words: list[str]) -> int:
+    """Load a checkpoint: 2 where it is refused, 0 where not, `RAN` if something ran."""
+    sys.addaudithook(refuse_programs)
+    cls: Any = method_of(ROOT / "configs" / f"{words[0]}.yaml")
+    code = 0
+    try:
+        cls.load_from_checkpoint(words[1])
+    except (ValueError, TypeError, RuntimeError, ArgumentError) as error:
+        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
+        code = 2
+    return RAN if CALLED or Path("ran").exists() else code
+
+
+def hostile(rng: random.Random) -> tuple[int, list[str]]:
+    """A checkpoint whose arguments name what must be neither imported nor called."""
+    case = rng.choice(["wgan_gp/ring8", "wdgrl/digits_shift", "metric_learner/wine"])
+    content = torch.load(reference(case).last, weights_only=True)
+    arguments = content["hyper_parameters"]
+    names = rng.sample(NAMES, rng.randint(0, len(NAMES)))
+    path, way = rng.choice(HOSTILE), rng.choice(WAYS)
+    tree = hostile_tree(path, {name: rng.choice(VALUES) for name in names}, way)
+    key = rng.choice([key for key in sorted(arguments) if not key.startswith("_")])
+    arguments[key] = tree
+    with trial_folder() as folder:
+        mark = (
+            f"open({str(folder / 'ran')!r}, 'w')\nfrom torch.nn import Linear as Critic"
+        )
+        (folder / "evilmod.py").write_text(mark)
+        torch.save(content, folder / "x.ckpt")
+        seen = Command(
+            [case, "x.ckpt"], folder, lambda: sys.path.insert(0, "."), load
+        ).start()
+        wrong = sentence(seen.end(), 2)
+    return 1, [f"{case} {key}={tree}: {one}" for one in wrong]
+
+
+# Ranks --------------------------------------------------------------------------------
+
+
+def ranks(rng: random.Random) -> tuple[int, list[str]]:
+    """One of two ranks is stopped or killed at a random time after the first step."""
+    job = settings(rng.choice(ON_TWO), 0)
+    job["trainer"]["max_steps"] = 100_000
+    watch = {"class_path": "callbacks.RankWatch", "init_args": {"timeout": 6.0}}
+    job["trainer"]["callbacks"].append(watch)
+    number, rank = rng.choice([signal.SIGSTOP, signal.SIGKILL]), rng.choice([0, 1])
+    wrong = []
+    with trial_folder() as folder:
+        (folder / "job.yaml").write_text(yaml.safe_dump(job))
+        command = Command(fit_words(2), folder).start()
+        while not last_of(folder) and not command.wait(0.1):
+            pass
+        time.sleep(rng.uniform(0, 2))
+        forked = sorted(set(members(command.pid)) - {command.pid})
+        os.kill(forked[rank], number)
+        ended = command.wait(30)
+        if ended is None:
+            wrong = ["hangs"]
+        else:
+            wrong += sentence(ended, 1)
+            wrong += (
+                [] if f"error: rank {rank} " in ended.told else ["no rank is named"]
+            )
+            time.sleep(1)
+            wrong += [f"{n} remains" for n in members(command.pid)]
+        command.kill()
+        wrong += whole_files(folder)
+    return 1, [f"{signal.Signals(number).name} to rank {rank}: {one}" for one in wrong]
+
+
 # Bad inputs ---------------------------------------------------------------------------
 
 BAD = ("banana", "[[]]", "nan", "-7", "{a: 1}", "'0x'", "1e400", "[1,2,3,4,5]")
@@ -554,6 +644,8 @@ CLASSES = {
     "signals": Class(signals, 5, 4, "20"),
     "disks": Class(disks, 10, 4, ""),
     "flips": Class(flips, 10, 6, "60"),
+    "hostile": Class(hostile, 20, 10, "200"),
+    "ranks": Class(ranks, 5, 4, ""),
     "inputs": Class(inputs, 20, 10, "200"),
 }
 
@@ -562,6 +654,63 @@ def trials_file() -> RecordFile:
     """The records of finished blocks, in ``docs/reliability/trials.jsonl``."""
     path = records.RESULTS.parent / "reliability" / "trials.jsonl"
     return RecordFile(path, records.RUNS / "reliability", ("class", "block"))
+
+
+HEADER = """# Reliability
+
+Made by `make torture` (`python -m experiments.torture`) from the records in
+`docs/reliability/`; nothing is typed. Each command line is a process of its own,
+forked from one that has imported everything, on shipped experiments made short. A
+trial *held* if nothing of what its class promises was broken; what was is listed
+below. The seed of a trial is the class's name, its block and its place in the block.
+
+- **kills**: a run is killed up to four times (all its processes, at a random time, or
+  at a random opening, renaming or removal of a file, or up to 3 ms later), resumed
+  from `last.ckpt` each time, and ends equal to the uninterrupted run in every bit of
+  weights, optimizers, schedules, random states and `metrics.csv`; `predict` is killed
+  and repeated after it. No checkpoint is ever damaged, no unfinished file stays. Some
+  have loader workers, some two processes. A trial is such a chain; *tried* counts
+  kills.
+- **signals**: TERM or INT, some twice, at a random time: exit code 143 or 130, and
+  the run that goes on equals the uninterrupted one.
+- **disks**: a tmpfs that is too small (where none may be mounted, a limit for files):
+  exit code 2, one sentence, whole checkpoints.
+- **flips**: one bit of `last.ckpt` is another: refused in one sentence that names it,
+  or a bit that says nothing.
+- **hostile**: arguments of a checkpoint name functions, modules and programs:
+  refused, nothing imported or run.
+- **ranks**: one of two ranks is stopped or killed: exit code 1, the rank is named, no
+  process remains.
+- **inputs**: a value that a key can't have: exit code 2, one sentence, no file
+  remains.
+"""
+
+
+def page_text() -> str:
+    """The page, of the blocks that are finished."""
+    rows, failures = [["class", "goal", "tried", "trials", "held"]], []
+    found = trials_file().read()
+    for name, one in CLASSES.items():
+        blocks = [record for record in found if record["class"] == name]
+        sums = [sum(r[key] for r in blocks) for key in ("tried", "trials", "held")]
+        rows.append([name, one.goal, *map(str, sums)])
+        failures += [
+            f"- {name} {r['block']}: {w}" for r in blocks for w in r["failures"]
+        ]
+    commits = ", ".join(sorted({record["commit"] for record in found}))
+    machines = "; ".join(sorted({record["hardware"] for record in found}))
+    return "\n".join(
+        [
+            *(HEADER, markdown(rows), ""),
+            f"Command: `python -m experiments.torture`; commit {commits}; {machines}.",
+            *("", "What did not hold:", "", *(failures or ["- nothing"]), ""),
+        ]
+    )
+
+
+def write_page() -> None:
+    """Rebuild docs/reliability.md."""
+    write_whole(records.RESULTS.parent / "reliability.md", page_text())
 
 
 def execute(name: str, block: int) -> Record:
@@ -601,6 +750,7 @@ def main(words: list[str] | None = None) -> None:
                 record = execute(name, block)
                 print(name, block, record["held"], record["failures"], flush=True)
                 trials_file().add(record)
+    write_page()
 
 
 if __name__ == "__main__":

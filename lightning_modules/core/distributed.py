@@ -9,6 +9,10 @@ from torch import Tensor, distributed
 from lightning_modules.core.lightning_internals import device_mesh
 
 
+class RankError(RuntimeError):
+    """A rank that does not answer, or that reads other data than its fellows."""
+
+
 def rows_of_all_ranks(row: Tensor) -> Tensor:
     """Stacked tensors of all ranks, (ranks, ...); call it on all ranks.
 

@@ -24,11 +24,13 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser
 from callbacks import (
     ExactResume,
     FinalValidation,
+    RankWatch,
     RunConfig,
     RunReport,
     StopOnSignal,
     UpdateProgress,
 )
+from callbacks.runs.rank_watch import tell
 from callbacks.runs.wandb_run import continue_wandb_run
 from lightning_modules.core.lightning_internals import (
     ConfigDecides,
@@ -109,6 +111,8 @@ class CLI(ConfigDecides):
         if self.subcommand == "fit" and shown and not has_bar:
             kwargs["enable_progress_bar"] = False
             self.trainer_defaults["callbacks"].append(UpdateProgress())
+        if not any(isinstance(c, RankWatch) for c in (flags.callbacks, *listed)):
+            self.trainer_defaults["callbacks"].append(RankWatch())
         return super().instantiate_trainer(**kwargs)
 
     def run_checked(self, **kwargs: Any) -> None:
@@ -217,8 +221,8 @@ def main(args: list[str] | None = None) -> int:
 
     Returns:
         Exit code: 0, or 2 after a mistake of the user, or 1 where training diverged to
-        NaN or infinity, which stderr gives in one sentence, or 130 and 143 after Ctrl-C
-        and SIGTERM.
+        NaN or infinity or a rank did not answer, which stderr gives in one sentence, or
+        130 and 143 after Ctrl-C and SIGTERM.
         ``WASSERSTEIN_TRACEBACK=1`` in the environment shows the traceback instead.
     """
     try:
@@ -233,6 +237,7 @@ def main(args: list[str] | None = None) -> int:
         sentence = explain(error)
         if sentence is None or os.environ.get("WASSERSTEIN_TRACEBACK"):
             raise
-        sys.stderr.write(f"error: {sentence}\n")
+        if sentence and tell(sentence):
+            sys.stderr.write(f"error: {sentence}\n")
         return exit_code(error)
     return 0

@@ -10,8 +10,12 @@ from types import TracebackType
 import lightning.pytorch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule
-from torch.multiprocessing.spawn import ProcessRaisedException
+from torch.multiprocessing.spawn import (
+    ProcessExitedException,
+    ProcessRaisedException,
+)
 
+from lightning_modules.core.distributed import RankError
 from lightning_modules.core.public_names import accepted_names
 from lightning_modules.core.validation import NotFiniteError
 
@@ -33,6 +37,7 @@ _DISK = {
     errno.EROFS: "the disk is read-only",
     errno.EIO: "the disk does not answer",
 }
+_FAILURES = (NotFiniteError, RankError)
 _CALLBACKS = str(Path(lightning.pytorch.__file__).parent / "callbacks")
 
 
@@ -60,6 +65,8 @@ def explain(error: BaseException) -> str | None:
     """
     if isinstance(error, ProcessRaisedException):
         return _explain_process(str(error))
+    if isinstance(error, ProcessExitedException):
+        return _explain_end(error)
     for cause in _causes(error):
         if _is_mistake(cause):
             return _owner(cause) + " ".join(str(cause).split())
@@ -68,11 +75,12 @@ def explain(error: BaseException) -> str | None:
 
 
 def exit_code(error: BaseException) -> int:
-    """1 after a divergence, 2 after a user's mistake."""
-    name = f"{NotFiniteError.__name__}: "
+    """1 after a divergence or the loss of a rank, 2 after a user's mistake."""
+    if isinstance(error, ProcessExitedException):
+        return 1
     if isinstance(error, ProcessRaisedException):
-        return 1 if name in str(error) else 2
-    return 1 if any(isinstance(e, NotFiniteError) for e in _causes(error)) else 2
+        return 1 if any(f"{e.__name__}: " in str(error) for e in _FAILURES) else 2
+    return 1 if any(isinstance(e, _FAILURES) for e in _causes(error)) else 2
 
 
 def disk_problem(error: BaseException) -> str | None:
@@ -102,13 +110,14 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _is_mistake(error: BaseException) -> bool:
-    if isinstance(error, UsageError | MisconfigurationException | PermissionError):
+    told = UsageError | MisconfigurationException | PermissionError | RankError
+    if isinstance(error, told):
         return True
     if isinstance(error, ValueError | OSError):
         return raised_by(error, (*_OURS, *_FLAG_CHECKS))
     # A metric that is not there, a package that is not installed.
-    told = isinstance(error, RuntimeError | ModuleNotFoundError)
-    return told and raised_by(error, (_CALLBACKS,))
+    from_callback = isinstance(error, RuntimeError | ModuleNotFoundError)
+    return from_callback and raised_by(error, (_CALLBACKS,))
 
 
 def _owner(error: BaseException) -> str:
@@ -157,7 +166,7 @@ def _explain_process(text: str) -> str | None:
     (path, statement), (kind, message) = frames[-1], ends[-1]
     known = kind in (
         *("UsageError", "MisconfigurationException", "PermissionError"),
-        NotFiniteError.__name__,
+        *(failure.__name__ for failure in _FAILURES),
     )
     ours = kind in (
         "ValueError",
@@ -165,3 +174,13 @@ def _explain_process(text: str) -> str | None:
         "ConnectionError",
     ) and path.startswith(_OURS)
     return str(message) if known or (ours and statement == "raise") else None
+
+
+def _explain_end(error: ProcessExitedException) -> str:
+    """What a forked rank that left no traceback ended by; empty if it told that."""
+    if not error.signal_name:
+        return ""
+    return (
+        f"rank {error.error_index} was ended by {error.signal_name}: go on from the "
+        "last checkpoint."
+    )

@@ -1,3 +1,4 @@
+import multiprocessing
 import os
 import random
 import re
@@ -15,14 +16,23 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lightning.pytorch import Callback, Trainer
+from torch.distributed import (
+    TCPStore,  # type: ignore[attr-defined]
+    get_rank,
+)
+from torch.multiprocessing.spawn import ProcessException
 
-from callbacks import StopOnSignal
+from callbacks import RankWatch, StopOnSignal
+from callbacks.runs.rank_watch import tell
+from datamodules import LabelledTable
+from lightning_modules import MetricLearner
 from tests.support.command_line import QUIET, tiny, write
-from tests.support.trainers import same
+from tests.support.methods import build
+from tests.support.trainers import QUIET_TRAINER, same
 from wasserstein_critics.cli import app
 from wasserstein_critics.cli.app import command_line
 from wasserstein_critics.cli.config_files import read_config
-from wasserstein_critics.cli.errors import Stopped
+from wasserstein_critics.cli.errors import Stopped, exit_code, explain
 
 pytestmark = QUIET
 
@@ -215,6 +225,75 @@ def test_signals_mean_what_they_meant_after_a_fit(number: signal.Signals) -> Non
     before = signal.getsignal(number)
     command_line(FIT)
     assert signal.getsignal(number) == before
+
+
+# Ranks --------------------------------------------------------------------------------
+
+
+class OnRank(Callback):
+    """Acts before the third batch of one of two ranks."""
+
+    def __init__(self, rank: int, act: Callable[[], None]) -> None:
+        self.rank, self.act = rank, act
+
+    def on_train_batch_start(self, trainer: Trainer, *args: Any) -> None:
+        if trainer.global_rank == self.rank and args[2] == 2:
+            self.act()
+
+
+class OtherBatches(Callback):
+    """Leaves the second rank a batch less."""
+
+    def on_train_start(self, trainer: Trainer, *_: Any) -> None:
+        trainer.fit_loop.max_batches -= trainer.global_rank
+
+
+def fit_on_two(*callbacks: Callback) -> str:
+    """What a run of two forked ranks that fails tells."""
+    options = QUIET_TRAINER | {"devices": 2, "strategy": "ddp_fork", "max_steps": 9}
+    module, data = build(MetricLearner)
+    trainer = Trainer(**options, limit_val_batches=0, callbacks=list(callbacks))
+    with pytest.raises(ProcessException) as failure:
+        trainer.fit(module, data)
+    assert exit_code(failure.value) == 1
+    return explain(failure.value) or ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_rank_that_does_not_answer_is_named_and_all_processes_end(
+    number: signal.Signals, rank: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    lost = OnRank(rank, lambda: os.kill(os.getpid(), number))
+    sentence = fit_on_two(RankWatch(1.5), lost)
+    told = capfd.readouterr().err
+    if number == signal.SIGSTOP:
+        assert told.count(f"error: rank {rank} does not answer (last seen at ") == 1
+    else:
+        assert sentence.startswith(f"rank {rank} was ended by SIGKILL")
+    assert multiprocessing.active_children() == []
+
+
+def test_ranks_that_have_different_data_are_told_before_the_first_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sentence = fit_on_two(OtherBatches(), RankWatch())
+    assert "rank 0 has '3 training batches', rank 1 has '2 training" in sentence
+    monkeypatch.setattr(LabelledTable, "summary", lambda _: f"{get_rank()} rows")
+    sentence = fit_on_two(RankWatch())
+    assert "rank 0 has '0 rows', rank 1 has '1 rows'; give all of them" in sentence
+
+
+def test_a_mistake_is_told_by_the_first_rank_that_makes_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = TCPStore("127.0.0.1", 0, is_master=True)
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("MASTER_PORT", str(store.port))
+    watch = RankWatch()
+    assert [tell("a"), tell("a")] == [True, True]  # one process
+    monkeypatch.setattr(RankWatch, "active", watch)
+    assert [tell("a"), tell("b"), tell("a")] == [True, True, False]
 
 
 # Chains of kills ----------------------------------------------------------------------

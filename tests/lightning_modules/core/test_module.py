@@ -53,7 +53,15 @@ from lightning_modules.core.validation import (
 from lightning_modules.generative.base import GenerativeModule
 from tests.support.domains import FORKS
 from tests.support.games import batches, networks, points, trainer
-from tests.support.methods import build
+from tests.support.methods import (
+    CALLED,
+    HOSTILE,
+    NAMES,
+    VALUES,
+    WAYS,
+    build,
+    hostile_tree,
+)
 from tests.support.processes import on_two_ranks
 from tests.support.shipped import METHODS as EVERY
 from tests.support.trainers import QUIET_TRAINER
@@ -286,63 +294,17 @@ def test_a_number_or_word_out_of_its_range_is_refused_by_its_key(
 
 # Untrusted files ----------------------------------------------------------------------
 
-CALLED: list[str] = []
-
-
-def made_by_a_function(code: str = "") -> nn.Module:
-    """What a file may name, for its annotation promises a network."""
-    CALLED.append(code)
-    return nn.Linear(2, 2)
-
 
 class OwnCritic(nn.Linear):
     """A network that the program has not decorated with `remembers`."""
 
 
 HERE = __name__
-HOSTILE = [
-    f"{HERE}.made_by_a_function",
-    "evilmod.Critic",
-    "evilmod",
-    "os.system",
-    "os._exit",
-    "builtins.exec",
-    "subprocess.Popen",
-    "functools.partial",
-    "torch.load",
-    "torch.hub.load",
-    "torch.fx.graph_module.reduce_graph_module",
-    "torch.nn.modules.module.functools.partial",
-    "torch.nn.utils.spectral_norm",
-    "lightning_modules.core.module.os.system",
-    "lightning_modules.load_network",
-    "lightning_modules.core.recipe.build",
-    "lightning.pytorch.cli.instantiate_module",
-    "jsonargparse.set_parsing_settings",
-]
-ARGUMENTS = st.fixed_dictionaries(
-    {},
-    optional={
-        name: st.sampled_from(["x", "echo x > ran", 1]) for name in ("code", "args")
-    },
-)
 TREES = st.builds(
-    lambda path, arguments, how: {
-        "path": path,
-        "spec": {"class_path": path, "init_args": arguments},
-        "kwargs": {"class_path": path, "dict_kwargs": arguments},
-        "schedule": {
-            "class_path": "torch.optim.lr_scheduler.LambdaLR",
-            "init_args": {"lr_lambda": path},
-        },
-        "inside": {
-            "class_path": "torch.nn.Sequential",
-            "dict_kwargs": {"args": [{"class_path": path, "init_args": arguments}]},
-        },
-    }[how],
+    hostile_tree,
     st.sampled_from(HOSTILE),
-    ARGUMENTS,
-    st.sampled_from(["path", "spec", "kwargs", "schedule", "inside"]),
+    st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES, st.sampled_from(VALUES))),
+    st.sampled_from(WAYS),
 )
 
 
