@@ -73,7 +73,7 @@ bench: $(STAMP) ## time everything and write docs/performance.md (an hour on a q
 
 .PHONY: torture
 torture: $(STAMP) ## kill, fill, damage and deceive the command line; write docs/reliability.md (hours)
-	$(BIN)/python -m experiments.torture
+	$(BIN)/python -m tests.torture
 
 .PHONY: audit
 audit: $(STAMP) ## ask the network for known faults of the versions in constraints.txt

@@ -53,7 +53,7 @@ LIMIT = 750
 TESTED_WITH: Mapping[str, Mapping[str, str]] = {
     "wasserstein_critics/cli": {"continuation": "checkpoints", "flags": "checks"},
     "datamodules/core": {"loader": "resumable"},
-    "callbacks/runs": {"stop_on_signal": "kill"},
+    "callbacks/runs": {"stop_on_signal": "kill", "rank_watch": "kill"},
     "callbacks/report": dict.fromkeys(("comparison", "run_files"), "page"),
     "callbacks/recommendation": {"neighbour_index": "export_tables"},
     "datamodules/recommendation": {"catalogue": "interactions"},

@@ -9,6 +9,7 @@ import pytest
 import datamodules
 import lightning_modules
 from lightning_modules.data_contracts.contracts import DataKind
+from tests.torture import page_text
 
 REPOSITORY = Path(__file__).parents[1]
 PAGES = sorted(
@@ -55,6 +56,10 @@ def test_files_that_are_named_exist(page: Path) -> None:
     for path in set(re.findall(r"(?<![\w/.<>*-])((?:[a-z_]+/)+\w+\.py)\b", text)):
         known = any((root / path).exists() for root in roots)
         assert known or Path(path).name in ADDED, path
+
+
+def test_the_page_on_reliability_is_what_its_records_say() -> None:
+    assert (REPOSITORY / "docs/reliability.md").read_text() == page_text()
 
 
 def test_the_table_of_batches_names_what_is_exported() -> None:

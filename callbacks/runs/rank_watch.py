@@ -73,7 +73,7 @@ class RankWatch(Callback):
         RankWatch.active = self
         for work in (self._talk, self._judge):
             Thread(target=work, args=(self._ended,), daemon=True).start()
-        data = getattr(trainer, "datamodule", None)
+        data = trainer.datamodule  # type: ignore[attr-defined]
         if isinstance(data, Summarised):
             self._compare(f"{stage} data", data.summary())
 
@@ -183,7 +183,7 @@ class RankWatch(Callback):
     # Threads --------------------------------------------------------------------------
 
     def _talk(self, ended: Event) -> None:
-        """Say again and again that this rank lives, and hear who else does.
+        """Tell the others that this rank lives, and hear which of them do.
 
         A stopped rank 0 makes this thread wait for ever.
         """

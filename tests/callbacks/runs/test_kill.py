@@ -16,10 +16,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lightning.pytorch import Callback, Trainer
-from torch.distributed import (
-    TCPStore,  # type: ignore[attr-defined]
-    get_rank,
-)
+from torch.distributed import TCPStore, get_rank  # type: ignore[attr-defined]
 from torch.multiprocessing.spawn import ProcessException
 
 from callbacks import RankWatch, StopOnSignal

@@ -1,8 +1,8 @@
 """Kill, signal, fill, damage and deceive the command line, and write what held.
 
-    python -m experiments.torture                # or: make torture
-    python -m experiments.torture kills flips    # some of the classes
-    python -m experiments.torture page           # only rebuild docs/reliability.md
+    python -m tests.torture                # or: make torture
+    python -m tests.torture kills flips    # some of the classes
+    python -m tests.torture page           # only rebuild docs/reliability.md
 
 A class has blocks of trials; a block is kept as soon as it is finished, and a later
 call goes on with those that are missing. Each command is a process of its own, forked
@@ -658,7 +658,7 @@ def trials_file() -> RecordFile:
 
 HEADER = """# Reliability
 
-Made by `make torture` (`python -m experiments.torture`) from the records in
+Made by `make torture` (`python -m tests.torture`) from the records in
 `docs/reliability/`; nothing is typed. Each command line is a process of its own,
 forked from one that has imported everything, on shipped experiments made short. A
 trial *held* if nothing of what its class promises was broken; what was is listed
@@ -702,7 +702,7 @@ def page_text() -> str:
     return "\n".join(
         [
             *(HEADER, markdown(rows), ""),
-            f"Command: `python -m experiments.torture`; commit {commits}; {machines}.",
+            f"Command: `python -m tests.torture`; commit {commits}; {machines}.",
             *("", "What did not hold:", "", *(failures or ["- nothing"]), ""),
         ]
     )
@@ -726,7 +726,7 @@ def execute(name: str, block: int) -> Record:
         "tried": sum(tried for tried, _ in results),
         "held": sum(not wrong for _, wrong in results),
         "failures": [wrong for _, wrong in results if wrong],
-        "command": f"python -m experiments.torture {name}",
+        "command": f"python -m tests.torture {name}",
         "commit": commit(),
         "hardware": hardware(),
     }
@@ -734,7 +734,7 @@ def execute(name: str, block: int) -> Record:
 
 def main(words: list[str] | None = None) -> None:
     """The command line."""
-    parser = command_parser("experiments.torture", __doc__)
+    parser = command_parser("tests.torture", __doc__)
     choices = [*CLASSES, "page"]
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(choices))
     parser.add_argument("--blocks", type=at_least(1), help="of each class at most")
@@ -748,7 +748,9 @@ def main(words: list[str] | None = None) -> None:
         for block in range(args.blocks or CLASSES[name].blocks):
             if block not in done:
                 record = execute(name, block)
-                print(name, block, record["held"], record["failures"], flush=True)
+                line = f"{name} {block}: {record['held']} of {record['trials']} held\n"
+                sys.stdout.write(line)
+                sys.stdout.flush()
                 trials_file().add(record)
     write_page()
 
