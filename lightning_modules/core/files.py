@@ -44,6 +44,15 @@ def _fill(file: BinaryIO, content: Content) -> None:
         file.write(content.encode() if isinstance(content, str) else content)
 
 
+def remove_unfinished(folder: PathLike) -> None:
+    """Remove what a killed process left of files that it was writing into a folder.
+
+    Not what lies in folders below it, where other processes may be writing.
+    """
+    for part in Path(folder).glob(".*.part"):
+        part.unlink(missing_ok=True)
+
+
 def put_in_place(part: PathLike, target: PathLike) -> Path:
     """Rename a finished file, after its bytes are on the disk."""
     with Path(part).open("rb") as file:

@@ -30,6 +30,7 @@ from callbacks.core.loggers import open_to_append
 from callbacks.runs.run_config import CHECKPOINTS
 from callbacks.runs.stop_on_signal import stopping_signal
 from callbacks.runs.wandb_run import finish_open_run
+from lightning_modules.core.files import remove_unfinished
 from lightning_modules.core.lightning_internals import set_root_directory
 from wasserstein_critics.cli.errors import Stopped, UsageError, disk_problem, explain
 from wasserstein_critics.shipped import program
@@ -141,6 +142,7 @@ def run_folder(
             stack.enter_context(_locked(folder))
         _lead(trainer, config, folder)
         if goes_on:
+            remove_unfinished(folder)  # nobody else writes: it is locked
             open_to_append(trainer)
             sys.stderr.write(f"note: the run goes on in its folder, {folder}.\n")
         with _ending_told(trainer, folder):
