@@ -611,7 +611,12 @@ KEYS = (
     *("data", "data.batch_size", "data.n_train", "data.n_val", "data.n_test"),
     *("data.name", "data.num_workers", "data.seed", "seed_everything", "ckpt_path"),
 )
-FINE = {("model.critic_clip_norm", "1e400")}  # infinity: no limit
+FINE = {
+    ("model.critic_clip_norm", "1e400"),  # infinity: no limit
+    ("model.norm_order", "1e400"),  # the largest entry
+    ("model.generator.hidden", "[1,2,3,4,5]"),
+    ("model.critic.hidden", "[1,2,3,4,5]"),
+}
 
 
 def inputs(rng: random.Random) -> tuple[int, list[str]]:

@@ -267,6 +267,8 @@ def keep_previous(path: Path) -> None:
         path.replace(previous)
     else:
         link.replace(previous)
+        # which does nothing where a kill left both as names of one file already
+        link.unlink(missing_ok=True)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 import callbacks.runs.checkpoint
 from callbacks import Checkpoint
 from callbacks.generative.sample_grid import SampleGrid
+from callbacks.runs.checkpoint import keep_previous
 from lightning_modules.core.alternating import Warmup
 from lightning_modules.core.files import put_in_place
 from lightning_modules.generative.wgan_gp import WGANGP
@@ -268,3 +269,12 @@ def test_a_smoke_run_writes_nothing(tmp_path: Path) -> None:
     )
     assert trainer.global_step == 2
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_that_a_kill_left_is_not_left_again(tmp_path: Path) -> None:
+    last = tmp_path / "last.ckpt"
+    last.touch()
+    for _ in range(2):  # the second time both names are those of one file
+        keep_previous(last)
+        names = {path.name for path in tmp_path.iterdir()}
+        assert names == {"last.ckpt", "last-previous.ckpt"}
