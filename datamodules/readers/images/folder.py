@@ -19,6 +19,7 @@ from datamodules.readers.images.listing import (
     listing,
     subfolders,
 )
+from lightning_modules.core.limits import check_size
 
 OnCorrupt = Literal["skip", "error"]
 SHOWN = 10  # files that a sentence names
@@ -123,6 +124,9 @@ class ImageTree:
                 ``on_corrupt`` is ``error``, or a white level is uncertain.
         """
         files, others, passed_over = listing(self.root)
+        form = f"{len(files)} images of {self.size} x {self.size} pixels"
+        n_bytes = len(files) * self.channels * self.size**2
+        check_size(n_bytes, name=f"data.image_size: {form}")
         images, faults = self._decoded(files)
         if faults:
             self._report(faults, len(files))
