@@ -5,6 +5,7 @@ import io
 import json
 import os
 import struct
+import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -165,6 +166,15 @@ def parquet(**columns: Any) -> bytes:
     return file.getvalue()
 
 
+def tar(*names: str) -> bytes:
+    """A .tar.gz with empty files of these names."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz") as packed:
+        for name in names:
+            packed.addfile(tarfile.TarInfo(name))
+    return file.getvalue()
+
+
 def packed_zeros(megabytes: int) -> bytes:
     """Zeros as a .gz of many parts, a thousandth of their size."""
     return gzip.compress(bytes(2**20)) * megabytes
@@ -237,6 +247,7 @@ MNIST = [
 ]
 
 STRIP, JSON = "cifar10_batch_0.png", "labels.json"
+ARCHIVE = "cifar-10-python.tar.gz"
 
 
 def cifar(title: str, labels: Any) -> BadFile:
@@ -254,6 +265,11 @@ CIFAR10 = [
         BadFile(f"{file} is a {kind}", "CIFAR10", {file: place})
         for file in (JSON, STRIP)
         for kind, place in ODD_PLACES.items()
+    ),
+    BadFile(
+        "archive with a member outside",
+        "CIFAR10",
+        {ARCHIVE: tar("../outside"), JSON: gone},
     ),
     cifar("label 200", [200] * TOO_MANY),
     cifar("label -1", [-1] * TOO_MANY),

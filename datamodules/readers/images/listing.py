@@ -47,8 +47,8 @@ class Listing(NamedTuple):
     passed_over: list[Path]
 
 
-def listing(root: Path) -> Listing:
-    """Images and other files below a folder."""
+def listing(root: Path, key: str = "root") -> Listing:
+    """Images and other files below a folder, which a key of the command line names."""
     images: list[Path] = []
     others: list[Path] = []
     passed_over: list[Path] = []
@@ -56,7 +56,7 @@ def listing(root: Path) -> Listing:
         for path in folder.iterdir():
             if path.name.startswith("."):
                 continue
-            check_link(path)
+            check_link(path, key)
             if _is_file(path):
                 (images if _is_named_image(path) else others).append(path)
             elif is_passed_over(path):
@@ -64,11 +64,11 @@ def listing(root: Path) -> Listing:
     return Listing(sorted(images), sorted(others), sorted(passed_over))
 
 
-def check_link(path: Path) -> None:
+def check_link(path: Path, key: str) -> None:
     """Refuses a link that somebody else put into a folder of others.
 
-    Links are followed, out of the folder too, where they are the user's, the system's
-    or of whoever owns the folder that they lie in.
+    Links are followed, out of the root too, where they are the user's, the system's or
+    of whoever owns the folder that they lie in, as Linux does in shared folders.
 
     Raises:
         ValueError: It is of another owner.
@@ -78,8 +78,8 @@ def check_link(path: Path) -> None:
     owner = path.lstat().st_uid
     if owner not in (0, os.getuid(), path.parent.stat().st_uid):
         raise ValueError(
-            f"{readable(path)} is a link of another user (number {owner}) in a folder "
-            "that is not theirs; remove it, or copy what it points to."
+            f"data.{key}: {readable(path)} is a link of another user (number {owner}) "
+            "in a folder that is not theirs; remove it, or copy what it points to."
         )
 
 
