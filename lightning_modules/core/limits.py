@@ -8,9 +8,9 @@ from pathlib import Path
 
 FREE = 2**30
 """Bytes that any file may become."""
-RATIO = 100
-"""How many times its size a larger one may become. Sparse counts that are saved densely
-are packed to a hundredth; Deflate can do a thousandth."""
+RATIO = 200
+"""How many times its size a larger one may become. Counts of which one in a hundred is
+not 0 are packed to 1/130, zeros alone to 1/1000."""
 GB = 1e9
 _given: ContextVar[float | None] = ContextVar("gigabytes", default=None)
 
@@ -43,9 +43,9 @@ def check_size(
     """Refuses what would take too much memory, before it does.
 
     It may be as large as the user says (`limited_to`, the key ``data.max_gigabytes``);
-    by default as what any file may become, or 100 times the size of the file, but no
+    by default as what any file may become, or 200 times the size of the file, but no
     larger than the memory that is free. So data that fills the machine is read from a
-    file of a hundredth of its size, and a few megabytes of packed zeros are not.
+    file of a two-hundredth of its size, and a few megabytes of packed zeros are not.
 
     Args:
         size: Bytes in memory.

@@ -24,8 +24,8 @@ HEADS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
-BYTES, LETTER = 8, 4
-"""What a number takes at least, as it is read and as float32, and a letter."""
+BYTES, LETTER, PLACE = 4, 4, 8
+"""What a number takes at least, which becomes float32, a letter, and an index."""
 
 MATLAB_CLASSES = (
     *("double", "single", "logical", "char", "cell", "struct"),
@@ -76,8 +76,8 @@ def read_mat(path: Path) -> Found:
 
 def _check_matlab(path: Path, shape: tuple[int, ...], kind: str) -> None:
     """Refuses an array that is too large; of a sparse one the sides are known."""
-    values = sum(shape) if kind == "sparse" else math.prod(shape)
-    check_size(BYTES * values, path)
+    sides = PLACE * sum(shape)
+    check_size(sides if kind == "sparse" else BYTES * math.prod(shape), path)
 
 
 def read_hdf5(path: Path, is_matlab: bool = False) -> Found:
@@ -115,7 +115,7 @@ def _item(item: Any, is_matlab: bool) -> Any:
         return np.array(list(item))  # names, which are no features
     starts = whole(own(item, "jc")).astype(np.int64)
     shape = (int(item.attrs["MATLAB_sparse"]), len(starts) - 1)
-    check_size(BYTES * sum(shape), Path(item.file.filename))
+    check_size(PLACE * sum(shape), Path(item.file.filename))
     if "data" not in item:
         return sparse.csc_array(shape)  # no entries
     entries = (
@@ -176,7 +176,7 @@ def read_npz(path: Path) -> Found:
         for name in file.files if is_sparse else _used(file.files):
             _check_member(path, file.zip, name)
         if is_sparse:
-            check_size(BYTES * sum(map(int, file["shape"])), path)
+            check_size(PLACE * sum(map(int, file["shape"])), path)
             matrix: Any = _sound(sparse.load_npz(path))
             return ["data"], {"data": _sound(sparse.csr_array(matrix))}
         return file.files, {key: file[key] for key in _used(file.files)}
