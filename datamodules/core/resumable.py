@@ -43,7 +43,7 @@ class ResumableDataModule(LightningDataModule, ABC):
             memory; the batches are the same for any number.
         seed: Seed of the order of the training rows and of what is drawn at random.
         max_gigabytes: Memory that what is in one file may take, in 10^9 bytes. None
-            takes what is free, but of a file that is packed no more than 200 times its
+            takes what is free, but of a file that is packed no more than 500 times its
             size or 1 GiB, see `check_size`.
 
     Raises:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 FREE = 2**30
 """Bytes that any file may become."""
-RATIO = 200
-"""How many times its size a larger one may become. Counts of which one in a hundred is
-not 0 are packed to 1/130, zeros alone to 1/1000."""
+RATIO = 500
+"""How many times its size a larger one may become. Counts of which 1 in 100 is not 0
+are packed to 1/200 of their float64, 3 in 1000 to 1/450, and zeros to 1/1000."""
 GB = 1e9
 _given: ContextVar[float | None] = ContextVar("gigabytes", default=None)
 
@@ -38,20 +38,25 @@ memory, more than data.max_gigabytes, 0.5; set data.max_gigabytes to 1 if that i
 
 
 def check_size(
-    size: float, path: Path | None = None, name: str = "", free: float = FREE
+    size: float,
+    path: Path | None = None,
+    name: str = "",
+    free: float = FREE,
+    ratio: float = RATIO,
 ) -> None:
     """Refuses what would take too much memory, before it does.
 
     It may be as large as the user says (`limited_to`, the key ``data.max_gigabytes``);
-    by default as what any file may become, or 200 times the size of the file, but no
+    by default as what any file may become, or 500 times the size of the file, but no
     larger than the memory that is free. So data that fills the machine is read from a
-    file of a two-hundredth of its size, and a few megabytes of packed zeros are not.
+    file of a five-hundredth of its size, and a few megabytes of packed zeros are not.
 
     Args:
         size: Bytes in memory.
         path: The file that they come from; None is what is made.
         name: What the sentence begins with.
         free: Bytes that any file may become.
+        ratio: How many times its size a larger one may become.
 
     Raises:
         TooLargeError: The size is beyond the limit.
@@ -62,8 +67,8 @@ def check_size(
     if given is not None:
         raise _too_large(size, name, f"more than data.max_gigabytes, {given:g}")
     stored = math.inf if path is None else path.stat().st_size
-    if size > RATIO * stored:
-        why = f"over {RATIO} times the {stored:,} bytes of the file"
+    if size > ratio * stored:
+        why = f"over {ratio} times the {stored:,} bytes of the file"
         raise _too_large(size, name, why)
     available = free_memory()
     if size > available:

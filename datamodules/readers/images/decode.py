@@ -22,8 +22,9 @@ from lightning_modules.core.limits import FREE, check_size
 
 FORMATS = ("PNG", "JPEG", "PPM", "BMP", "DIB", "TIFF", "GIF", "WEBP", "AVIF")
 """Formats of Pillow that are tried: none of them starts another program."""
-BANDS = 3
-"""Bytes of a pixel; several images are decoded at a time, so that one may take less."""
+BANDS, RATIO = 3, 100
+"""Bytes of a pixel, and how many times its size a large image may become: photographs
+are packed to a tenth, and several are decoded at a time."""
 NOT_AN_IMAGE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 TURNED = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -89,7 +90,8 @@ def _decode(
         check_file(path, "it")
         with Image.open(path, formats=FORMATS) as file:
             pixels = file.width * file.height
-            check_size(BANDS * pixels, path, f"its {pixels:,} pixels", FREE / 4)
+            name = f"its {pixels:,} pixels"
+            check_size(BANDS * pixels, path, name, FREE / 4, RATIO)
             return to_square(file, channels, size, white_level)
     except UnknownWhiteError as error:
         raise UnknownWhiteError(f"{readable(path)} {error}") from None
