@@ -65,6 +65,26 @@ def free_name(path: PathLike) -> Path:
     return candidate
 
 
+def check_file(path: PathLike, name: str = "") -> None:
+    """Refuses a folder, and pipes and devices, which would be waited for or never end.
+
+    Args:
+        path: What was found; links are followed.
+        name: What the sentence begins with; by default the path.
+
+    Raises:
+        FileNotFoundError: Nothing is there.
+        ValueError: It is no file.
+    """
+    if Path(path).is_file():
+        return
+    shown = name or readable(path)
+    if not Path(path).exists():
+        raise FileNotFoundError(f"{shown} does not exist; put the file there.")
+    kind = "folder" if Path(path).is_dir() else "pipe or device"
+    raise ValueError(f"{shown} is a {kind}, not a file; replace it.")
+
+
 def damage(path: PathLike) -> str | None:
     """What is wrong with a file that ``torch.save`` wrote, or None.
 
@@ -73,6 +93,9 @@ def damage(path: PathLike) -> str | None:
     """
     try:
         with zipfile.ZipFile(path) as file:
+            packed = [p.filename for p in file.infolist() if p.compress_type]
+            if packed:
+                return f"'{packed[0]}' in it is compressed, as torch never writes"
             part = file.testzip()
     except FileNotFoundError:
         raise
