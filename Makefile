@@ -67,6 +67,11 @@ results-%: $(STAMP) ## run what is missing of docs/results/<table>.jsonl and reb
 figures: $(STAMP) ## run and draw the studies of docs/theory.md from nothing, two at a time
 	$(BIN)/python -m experiments.studies run
 
+.PHONY: docs
+docs: $(STAMP) ## build the documentation site into site/, which works offline
+	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/python -m mkdocs build --quiet
+	@echo 'open site/index.html in a browser'
+
 .PHONY: bench
 bench: $(STAMP) ## time everything and write docs/performance.md (an hour on a quiet machine)
 	$(BIN)/python -m benchmarks

@@ -12,6 +12,7 @@ from typing_extensions import override
 from callbacks.plotting.images import image_grid, save_png
 from callbacks.plotting.plots import point_plot
 from callbacks.predictions.prediction_table import PredictionWriter
+from lightning_modules.core.files import write_whole
 from lightning_modules.core.validation import check_at_least
 
 
@@ -49,7 +50,7 @@ class SampleWriter(PredictionWriter):
     @override
     def fill(self, directory: Path, numbers: Tensor, rows: Tensor) -> None:
         """Write the samples, and draw them if they are images or 2-D points."""
-        torch.save(rows, directory / "samples.pt")
+        write_whole(directory / "samples.pt", lambda file: torch.save(rows, file))
         np.savez(directory / "samples.npz", samples=rows.numpy())
         if rows.ndim == 4 and rows.shape[1] in (1, 3):
             self._draw(rows, directory)

@@ -8,12 +8,18 @@ from pathlib import Path
 from typing import Any
 from weakref import proxy
 
+import torch
 from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, tensor
 from typing_extensions import override
 
-from lightning_modules.core.files import put_in_place
+from lightning_modules.core.files import (
+    put_in_place,
+    remove_parts,
+    write_whole,
+)
 from lightning_modules.core.lightning_internals import (
     OpenCheckpoint,
     is_fitting,
@@ -22,6 +28,23 @@ from lightning_modules.core.lightning_internals import (
 
 PART = ".part"
 PREVIOUS = "-previous"
+
+
+class BesideTarget(TorchCheckpointIO):
+    """Writes a local checkpoint beside its place, and nothing elsewhere.
+
+    Lightning's own needs room for it in the system's temporary directory, where a kill
+    leaves it.
+    """
+
+    @override
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
+    ) -> None:
+        if "://" in str(path) or storage_options is not None:
+            super().save_checkpoint(checkpoint, path, storage_options)
+        else:
+            write_whole(path, lambda file: torch.save(checkpoint, file))
 
 
 class Checkpoint(OpenCheckpoint):
@@ -41,7 +64,7 @@ class Checkpoint(OpenCheckpoint):
     * ``step`` in a file name is the global step at that moment.
     * A checkpoint gets its name only when it is whole. Lightning writes into the
       system's temporary directory and moves the file, which copies, and can be
-      killed half-way, when that is another file system.
+      killed half-way, when that is another file system, and stays there.
     * The checkpoint before the last stays as ``last-previous.ckpt``, so that a damaged
       file costs one interval.
     * A validation whose ``monitor`` is NaN is never among the best.
@@ -55,6 +78,13 @@ class Checkpoint(OpenCheckpoint):
     _after_validation = False
     _ranking_due = False
     _validated = False  # since the last batch
+
+    @override
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Have checkpoints written beside their places."""
+        super().setup(trainer, pl_module, stage)
+        if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
+            trainer.strategy.checkpoint_io = BesideTarget()
 
     @override
     def on_load_checkpoint(
@@ -79,8 +109,7 @@ class Checkpoint(OpenCheckpoint):
         if not trainer.optimizers and not self.last_step:
             self.last_step = -1  # solved, not stepped: step 0 is news
         if trainer.is_global_zero and self.is_local and self.dirpath:
-            for part in Path(self.dirpath).glob(f"*{self.FILE_EXTENSION}{PART}"):
-                part.unlink()
+            remove_parts(self.dirpath)
 
     @override
     def on_train_batch_end(

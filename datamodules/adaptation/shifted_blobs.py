@@ -9,7 +9,10 @@ from typing_extensions import override
 from datamodules.adaptation.base import Domains, TwoDomains
 from datamodules.core.samplers import seeded_generator
 from datamodules.core.tensor_dataset import LabelledRows
+from lightning_modules.core.limits import check_size
 from lightning_modules.core.validation import check_at_least
+
+POINT = 16  # bytes, with its label
 
 
 class ShiftedBlobs(TwoDomains):
@@ -78,6 +81,8 @@ class ShiftedBlobs(TwoDomains):
     @override
     def read(self) -> Domains:
         """Draws the four sets, each from a stream of its own."""
+        n = 2 * self.n_train + self.n_val + self.n_test
+        check_size(POINT * n, name=f"data.n_train and the others: {n} points")
         here, there = (0.0, 0.0), self.shift
         return Domains(
             source=self._draw(0, self.n_train, here),

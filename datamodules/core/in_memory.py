@@ -10,6 +10,7 @@ from typing_extensions import override
 from datamodules.core.loader import BatchLoader
 from datamodules.core.resumable import ResumableDataModule
 from datamodules.core.tensor_dataset import LabelledRows, numbers
+from lightning_modules.core.limits import check_size, limited_to
 from lightning_modules.core.validation import check_at_least
 from lightning_modules.data_contracts.contracts import DataKind, LabelledBatch
 
@@ -144,4 +145,7 @@ class InMemoryDataModule(ResumableDataModule):
     @override
     def predict_dataloader(self) -> BatchLoader:
         """The sample numbers 0 ... n_predict - 1, int64 (n,) a batch."""
+        with limited_to(self.max_gigabytes):
+            name = f"data.n_predict: {self.n_predict} sample numbers"
+            check_size(8 * self.n_predict, name=name)
         return self._in_order(numbers(torch.arange(self.n_predict)))

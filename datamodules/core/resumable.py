@@ -1,5 +1,6 @@
 """Data in memory, sliced by whole batches, resumed at the very next one."""
 
+import os
 from abc import ABC, abstractmethod
 from functools import cached_property
 from typing import Any, ClassVar
@@ -17,8 +18,17 @@ from lightning_modules.core.lightning_internals import (
     batches_in_flight,
     batches_trained,
 )
-from lightning_modules.core.validation import check_at_least, check_seed
+from lightning_modules.core.limits import limited_to
+from lightning_modules.core.validation import (
+    check_at_least,
+    check_at_most,
+    check_positive,
+    check_seed,
+)
 from lightning_modules.data_contracts.contracts import DataKind
+
+MOST_WORKERS = max(64, 4 * (os.cpu_count() or 1))
+"""Worker processes beyond which starting them would take memory and time alone."""
 
 
 class ResumableDataModule(LightningDataModule, ABC):
@@ -32,6 +42,9 @@ class ResumableDataModule(LightningDataModule, ABC):
         num_workers: Worker processes that slice batches. 0 is fastest for data in
             memory; the batches are the same for any number.
         seed: Seed of the order of the training rows and of what is drawn at random.
+        max_gigabytes: Memory that what is in one file may take, in 10^9 bytes. None
+            takes what is free, but of a file that is packed no more than 500 times its
+            size or 1 GiB, see `check_size`.
 
     Raises:
         ValueError: A number is out of its range; the sentence names the key.
@@ -44,13 +57,21 @@ class ResumableDataModule(LightningDataModule, ABC):
     skipped_files: int = 0
     """Files that were left out: they could not be read, or are no images."""
 
-    def __init__(self, batch_size: int, num_workers: int = 0, seed: int = 0) -> None:
+    def __init__(
+        self,
+        batch_size: int,
+        num_workers: int = 0,
+        seed: int = 0,
+        max_gigabytes: float | None = None,
+    ) -> None:
         super().__init__()
         check_at_least(1, "data.", batch_size=batch_size)
         check_at_least(0, "data.", num_workers=num_workers)
+        check_at_most(MOST_WORKERS, "data.", num_workers=num_workers)
+        check_positive(**{"data.max_gigabytes": max_gigabytes})
         check_seed("data.", seed=seed)
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
-        self._is_read = False
+        self.max_gigabytes, self._is_read = max_gigabytes, False
         self._start = (0, 0)
         self._train_loader: BatchLoader | None = None
 
@@ -84,7 +105,8 @@ class ResumableDataModule(LightningDataModule, ABC):
 
     @override
     def prepare_data(self) -> None:
-        self.find()
+        with limited_to(self.max_gigabytes):
+            self.find()
 
     @override
     def setup(self, stage: str | None = None) -> None:
@@ -92,8 +114,9 @@ class ResumableDataModule(LightningDataModule, ABC):
             epoch = self.trainer.current_epoch if self.trainer else 0
             self._start, self._train_loader = (epoch, 0), None
         if not self._is_read:
-            self.find()
-            self.load()
+            with limited_to(self.max_gigabytes):
+                self.find()
+                self.load()
             self._is_read = True
 
     def to_model_scale(self, x: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from typing_extensions import override
 from datamodules.core.in_memory import InMemoryDataModule, Splits
 from datamodules.core.samplers import seeded_generator
 from datamodules.core.tensor_dataset import LabelledRows
+from lightning_modules.core.limits import check_size
 from lightning_modules.core.validation import check_at_least, check_positive
 
 CloudName = Literal["gaussians8", "gaussians25", "swiss_roll", "ring8", "grid25"]
@@ -45,6 +46,7 @@ MIXTURES = {
     "grid25": Mixture(grid(2.0), 0.05, 2.828),
 }
 SWISS_ROLL_SCALE = 7.5
+POINT = 16  # bytes, with its label
 
 
 class PointClouds(InMemoryDataModule):
@@ -117,6 +119,8 @@ class PointClouds(InMemoryDataModule):
     @override
     def read(self) -> Splits:
         """Draws the three sets, each from a stream of its own."""
+        n = sum(self.sizes)
+        check_size(POINT * n, name=f"data.n_train and the others: {n} points")
         train, val, test = (
             self.draw(n, seeded_generator("points", self.seed, split))
             for split, n in enumerate(self.sizes)

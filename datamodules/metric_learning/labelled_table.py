@@ -21,6 +21,7 @@ from datamodules.readers.features.files import find_features, read_features
 from datamodules.readers.features.scaling import (
     Normalisation,
     check_scaling,
+    filled,
     fit_scaling,
     precision,
 )
@@ -154,10 +155,11 @@ class LabelledTable(InMemoryDataModule):
                 f"data.table: {self.table} has no labels; add them to the file, or "
                 "name them in data.labels."
             )
-        x = file.x if isinstance(file.x, Tensor) else file.x.to_dense()
+        x, y = filled(file).x, file.y
+        assert isinstance(x, Tensor)
         check_scaling(self.normalise, replace(file, x=x))
-        check_unknown(file.name, np.unique(file.y).tolist())
-        return x, file.y
+        check_unknown(file.name, np.unique(y).tolist())
+        return x, y
 
     def _split(self, y: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         val, test = self.shares

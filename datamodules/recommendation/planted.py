@@ -8,8 +8,11 @@ from typing_extensions import override
 
 from datamodules.core.samplers import seeded_generator
 from datamodules.recommendation.base import InteractionData, SplitPairs
+from lightning_modules.core.limits import check_size
 from lightning_modules.core.validation import check_at_least, check_positive
 from lightning_modules.data_contracts.user_items import UserItems
+
+WEIGHT = 16  # bytes, with the distance that it comes from
 
 
 class PlantedInteractions(InteractionData):
@@ -61,6 +64,9 @@ class PlantedInteractions(InteractionData):
     @override
     def read(self) -> SplitPairs:
         """Positions, and the items that are drawn by them."""
+        n_users, n_items = self.sizes
+        name = f"data.n_users: {n_users} users, each with weights of {n_items} items,"
+        check_size(WEIGHT * n_users * n_items, name=name)
         generator = seeded_generator("planted", self.seed)
         self.user_positions, self.item_positions = (
             _in_ball(n, self.dim, generator) for n in self.sizes

@@ -20,9 +20,11 @@ from datamodules.recommendation.splitting import (
     assign_splits,
     shuffled_by_user,
 )
+from lightning_modules.core.files import check_file
 from lightning_modules.core.validation import check_seed
 from lightning_modules.data_contracts.user_items import UserItems
 
+DIGITS = 18  # more have no room in 64 bits
 PairColumns = tuple[Tensor, Tensor]
 FILES = {"train": "train.txt", "val": "valid.txt", "test": "test.txt"}
 
@@ -82,10 +84,10 @@ class SplitFiles(InteractionData):
     @override
     def read(self) -> SplitPairs:
         paths = {part: self.root / name for part, name in FILES.items()}
-        pairs = {part: read_lines(p) for part, p in paths.items() if p.is_file()}
+        pairs = {part: read_lines(p) for part, p in paths.items() if p.exists()}
         if "val" not in pairs:
             pairs["train"], pairs["val"] = self._held_out(*pairs["train"])
-        n_users, n_items = (_count(pairs.values(), side) for side in (0, 1))
+        n_users, n_items = (_count(self.root, pairs.values(), side) for side in (0, 1))
         splits = {
             part: UserItems.from_pairs(*columns, n_users, n_items)
             for part, columns in pairs.items()
@@ -110,7 +112,7 @@ class SplitFiles(InteractionData):
         return (users[train], items[train]), (users[val], items[val])
 
 
-def _count(pairs: Iterable[PairColumns], side: int) -> int:
+def _count(root: Path, pairs: Iterable[PairColumns], side: int) -> int:
     """Number of users (side 0) or items (1).
 
     Raises:
@@ -121,8 +123,9 @@ def _count(pairs: Iterable[PairColumns], side: int) -> int:
     if largest > 1000 * used:
         what = ("user", "item")[side]
         raise ValueError(
-            f"data.root: the largest {what} is {largest}, but there are only {used} "
-            "different ones: number them from 0, or use the data module Interactions."
+            f"data.root: {root}: the largest {what} is {largest}, but there are only "
+            f"{used} different ones: number them from 0, or use the data module "
+            "Interactions."
         )
     return largest + 1
 
@@ -135,10 +138,13 @@ def read_lines(path: Path) -> tuple[Tensor, Tensor]:
     """
     users: list[int] = []
     items: list[int] = []
+    check_file(path, f"data.root: {path}")
     text = path.read_bytes().removeprefix(codecs.BOM_UTF8)
     for number, line in enumerate(text.splitlines(), start=1):
         words = line.split()
-        if not all(word.removeprefix(b"-").isdigit() for word in words):
+        if not all(word.removeprefix(b"-").isdigit() for word in words) or (
+            max(map(len, words), default=0) > DIGITS
+        ):
             raise ValueError(
                 f"data.root: line {number} of {path} is not whole numbers; write "
                 "'user item item ...', counted from 0."

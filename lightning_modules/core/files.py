@@ -1,12 +1,19 @@
 """Atomic writes of files, checks of what is read, and names that can be shown."""
 
+import io
 import os
+import re
+import shutil
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+from torch import Tensor
 
 PathLike = str | os.PathLike[str]
+PARTS = (".*.part", "*.ckpt.part", ".*.building", ".*.rank[0-9]*")
+"""Names of files and folders that are being written."""
 Content = bytes | str | Callable[[BinaryIO], object]
 
 
@@ -16,7 +23,7 @@ def write_whole(path: PathLike, content: Content) -> Path:
     Args:
         path: Path of the file; missing directories are created.
         content: Bytes, a string (UTF-8), or a function that writes to an open binary
-            file.
+            file, which is in memory.
 
     Returns:
         The path.
@@ -37,20 +44,24 @@ def write_whole(path: PathLike, content: Content) -> Path:
         part.unlink(missing_ok=True)
 
 
+def remove_parts(folder: PathLike) -> None:
+    """Remove what killed writers have left in a folder; none may be writing there."""
+    for pattern in PARTS:
+        for path in Path(folder).glob(pattern):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
 def _fill(file: BinaryIO, content: Content) -> None:
     if callable(content):
-        content(file)
+        # Libraries hide in errors of their own that a disk is full: this one does not.
+        buffer = io.BytesIO()
+        content(buffer)
+        file.write(buffer.getbuffer())
     else:
         file.write(content.encode() if isinstance(content, str) else content)
-
-
-def remove_unfinished(folder: PathLike) -> None:
-    """Remove what a killed process left of files that it was writing into a folder.
-
-    Not what lies in folders below it, where other processes may be writing.
-    """
-    for part in Path(folder).glob(".*.part"):
-        part.unlink(missing_ok=True)
 
 
 def put_in_place(part: PathLike, target: PathLike) -> Path:
@@ -74,6 +85,26 @@ def free_name(path: PathLike) -> Path:
     return candidate
 
 
+def check_file(path: PathLike, name: str = "") -> None:
+    """Refuses a folder, and pipes and devices, which would be waited for or never end.
+
+    Args:
+        path: What was found; links are followed.
+        name: What the sentence begins with; by default the path.
+
+    Raises:
+        FileNotFoundError: Nothing is there.
+        ValueError: It is no file.
+    """
+    if Path(path).is_file():
+        return
+    shown = name or readable(path)
+    if not Path(path).exists():
+        raise FileNotFoundError(f"{shown} does not exist; put the file there.")
+    kind = "folder" if Path(path).is_dir() else "pipe or device"
+    raise ValueError(f"{shown} is a {kind}, not a file; replace it.")
+
+
 def damage(path: PathLike) -> str | None:
     """What is wrong with a file that ``torch.save`` wrote, or None.
 
@@ -82,6 +113,9 @@ def damage(path: PathLike) -> str | None:
     """
     try:
         with zipfile.ZipFile(path) as file:
+            packed = [p.filename for p in file.infolist() if p.compress_type]
+            if packed:
+                return f"'{packed[0]}' in it is compressed, as torch never writes"
             part = file.testzip()
     except FileNotFoundError:
         raise
@@ -101,6 +135,50 @@ def check_undamaged(path: PathLike) -> None:
             f"'{path}' is damaged or cut off ({reason}): use another checkpoint, such "
             "as last-previous.ckpt beside it."
         )
+
+
+_PARTS: dict[str, tuple[type, str]] = {
+    "pytorch-lightning_version": (str, "a version"),
+    "state_dict": (Mapping, "real tensors by name"),
+    "epoch": (int, "a whole number"),
+    "global_step": (int, "a whole number"),
+    "hyper_parameters": (Mapping, "arguments by name"),
+    "loops": (Mapping, "a dict"),
+    "callbacks": (Mapping, "a dict"),
+    "optimizer_states": (list, "a list"),
+    "lr_schedulers": (list, "a list"),
+    "random_states": (list, "a list"),
+    "run": (Mapping, "a dict"),
+    "schedule": (Mapping, "a dict"),
+    "noise": (Tensor, "a tensor"),
+}
+"""Parts of a checkpoint: their types, and in words what they are."""
+
+
+def wrong_part(checkpoint: object) -> str | None:
+    """Which part of a checkpoint is not of the type that it is written in, or None.
+
+    >>> wrong_part({"state_dict": {}, "global_step": "9"})
+    'its global_step is not a whole number'
+    """
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+        return "it holds no state_dict"
+    for name, (kind, meaning) in _PARTS.items():
+        if name in checkpoint and not _is_sound(name, checkpoint[name], kind):
+            return f"its {name} is not {meaning}"
+    return None
+
+
+def _is_sound(name: str, value: Any, kind: type) -> bool:
+    is_kind = isinstance(value, kind) and not isinstance(value, bool)
+    if not is_kind:
+        return False
+    if kind is int:
+        return bool(value >= 0)
+    if kind is str:
+        return re.match(r"\d+\.\d+", value) is not None
+    tensors = value.values() if name == "state_dict" else ()
+    return all(isinstance(x, Tensor) and not x.is_complex() for x in tensors)
 
 
 def readable(name: PathLike) -> str:

@@ -150,3 +150,15 @@ def refused_value(cls: type, error: Exception) -> ValueError:
     found = re.findall(r'Parser key "([\w.]+)":\s+([^\n]*)', str(error))
     key, reason = found[-1] if found else ("an argument", " ".join(str(error).split()))
     return ValueError(f"{cls.__name__}: {key} can't have this value: {reason}.")
+
+
+def unfitting_weights(cls: type, path: Any, error: Exception) -> Exception:
+    """What torch found wrong with the weights of a file, with the file; else itself."""
+    lines = str(error).splitlines()
+    if not lines or not lines[0].startswith("Error(s) in loading state_dict"):
+        return error
+    reason = " ".join(" ".join(lines[1:]).split()).rstrip(".")
+    return ValueError(
+        f"'{path}' holds other weights than {cls.__name__} has ({reason}): give "
+        "another file, or strict=False to load those that fit."
+    )

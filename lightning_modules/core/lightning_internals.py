@@ -10,6 +10,7 @@ and torch is compiling only once ``torch._dynamo`` is loaded (functional.lipschi
 
 import inspect
 import logging
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,14 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from jsonargparse import _actions, _common, _typehints, _util, set_parsing_settings
+from jsonargparse import (
+    _actions,
+    _common,
+    _paths,
+    _typehints,
+    _util,
+    set_parsing_settings,
+)
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.core.mixins import hparams_mixin
@@ -26,6 +34,9 @@ from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.loggers.logger import DummyLogger
 from lightning.pytorch.plugins import MixedPrecision
 from lightning.pytorch.strategies import DDPStrategy, Strategy
+from lightning.pytorch.trainer.connectors.checkpoint_connector import (
+    _CheckpointConnector,
+)
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.parsing import collect_init_args
 from torch import Tensor, nn
@@ -72,6 +83,17 @@ def end_finished_epoch(checkpoint: dict[str, Any]) -> None:
         loops["epoch_progress"]["current"],
     ):
         counts["processed"] = counts["completed"] = counts["started"]
+
+
+def raised_in_restoring(error: BaseException) -> bool:
+    """Whether Lightning was loading a checkpoint when the error was raised."""
+    loads = {
+        function.__code__
+        for name, function in vars(_CheckpointConnector).items()
+        if name.startswith(("restore", "_restore", "resume_start"))
+    }
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(frame.f_code in loads for frame, _ in frames)
 
 
 def request_stop(trainer: pl.Trainer) -> None:
@@ -322,6 +344,25 @@ def classes_alone(allowed: list[str] | None = None) -> Iterator[list[str]]:
         _common.parsing_settings.update(settings)
         for module in (_actions, _typehints):
             module.import_object = original  # type: ignore[attr-defined]
+
+
+@contextmanager
+def reading_configs_by(read: Callable[[Path], str]) -> Iterator[None]:
+    """Let jsonargparse read the files that options name by a function, for a while.
+
+    Args:
+        read: Returns the text of a file, or raises; standard input is left alone.
+    """
+    original = _paths.Path.read_text
+
+    def read_text(path: _paths.Path) -> str:
+        return original(path) if path._std_io else read(Path(path.absolute))
+
+    _paths.Path.read_text = read_text  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        _paths.Path.read_text = original  # type: ignore[method-assign]
 
 
 def given_wandb_id(logger: WandbLogger) -> str | None:

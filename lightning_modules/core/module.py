@@ -20,12 +20,18 @@ from lightning_modules.core.compiled import Compiler, P, R
 from lightning_modules.core.distributed import data_ranks, rows_of_all_ranks
 from lightning_modules.core.evaluation import Evaluator, Values
 from lightning_modules.core.files import check_undamaged
-from lightning_modules.core.hparams import building, plain_arguments, refused_value
+from lightning_modules.core.hparams import (
+    building,
+    plain_arguments,
+    refused_value,
+    unfitting_weights,
+)
 from lightning_modules.core.lightning_internals import (
     attached_trainer,
     built_by_cli,
     constructor_arguments,
     end_finished_epoch,
+    is_fitting,
     is_resumed,
     set_logger_step,
 )
@@ -37,6 +43,7 @@ from lightning_modules.core.optimisation import (
     MANUAL_OPTIMISATION,
     Learner,
     OptimizerSpec,
+    check_states,
     check_trainable,
     clip_gradients,
     make_optimizers,
@@ -426,11 +433,13 @@ class AlternatingModule(LightningModule):
         """Go on from the place in the schedule; noise waits until the fit starts.
 
         Raises:
-            ValueError: If the file is not as it was written.
+            ValueError: If the file is not as it was written, or of other optimizers.
         """
         trainer = attached_trainer(self)
         if trainer is not None and trainer.ckpt_path:
             check_undamaged(trainer.ckpt_path)
+        if trainer is not None and is_fitting(trainer):
+            check_states(self.optimizer_specs(), checkpoint)
         self.turns.load(checkpoint.get("schedule", {}))
         self._noise_states = checkpoint.get("noise")
         self._steps_loaded = checkpoint.get("global_step", 0)
@@ -475,6 +484,8 @@ class AlternatingModule(LightningModule):
                 return super().load_from_checkpoint(file, *args, **kwargs)
             except ArgumentError as error:
                 raise refused_value(cls, error) from error
+            except RuntimeError as error:
+                raise unfitting_weights(cls, checkpoint_path, error) from error
 
     @override
     def save_hyperparameters(

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from lightning_modules.core.files import check_undamaged
+from lightning_modules.core.files import check_undamaged, wrong_part
 from lightning_modules.core.hparams import check_arguments
 from lightning_modules.core.public_names import (
     accepted_names,
@@ -81,10 +81,10 @@ def load_upgraded(cls: type, path: Any, given: Iterable[str] = ()) -> Any:
         return path
     check_undamaged(path)
     checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+    if reason := wrong_part(checkpoint):
         raise ValueError(
-            f"'{path}' does not hold a checkpoint: give a file that a trainer saved, "
-            "or load weights with load_state_dict."
+            f"'{path}' does not hold a checkpoint ({reason}): give a file that a "
+            "trainer saved, or load weights with load_state_dict."
         )
     arguments = checkpoint.get("hyper_parameters", {})
     check_arguments(cls, path, arguments.get("_class_path"), given)

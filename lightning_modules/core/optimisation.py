@@ -1,6 +1,9 @@
 """Optimizers, schedules and learners of a method."""
 
-from collections.abc import Callable, Sequence
+import inspect
+import math
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import lightning.pytorch as pl
@@ -98,6 +101,55 @@ def check_trainable(learner: Learner) -> None:
     )
 
 
+_PERIODS = ("total_iters", "step_size", "T_max", "T_0", "total_steps", "milestones")
+_FACTORS = ("gamma", "eta_min", "power", "base_lrs", "max_lrs", "swa_lr")
+_SHARES = ("momentum", "alpha")
+
+
+def check_made(key: str, made: Optimizer | LRScheduler) -> None:
+    """Refuse what torch accepts although no training can use it.
+
+    Args:
+        key: Its option on the command line.
+        made: The optimizer or schedule.
+
+    Raises:
+        ValueError: If a number is NaN or infinite, a period below 1, a factor or rate
+            below 0, a share above 1, or if it needs what a step does not give it.
+    """
+    is_optimizer = isinstance(made, Optimizer)
+    if isinstance(made, Optimizer):
+        values: Iterable[tuple[str, Any]] = made.defaults.items()
+    else:
+        groups = [[*group.items()] for group in made.optimizer.param_groups]
+        values = chain(vars(made).items(), *groups)
+    for name, value in values:
+        is_one = isinstance(value, int | float)
+        numbers = [value] if is_one or not isinstance(value, Iterable) else [*value]
+        for number in numbers:
+            if isinstance(number, int | float):
+                _check_number(f"{key}.{name}", name, number, is_optimizer)
+    closure = inspect.signature(type(made).step).parameters.get("closure")
+    if closure is not None and closure.default is closure.empty:
+        raise ValueError(
+            f"{key} {type(made).__name__} evaluates the loss several times a step, "
+            "which does not work with manual optimisation: use Adam or another."
+        )
+
+
+def _check_number(key: str, name: str, value: float, is_optimizer: bool) -> None:
+    if not math.isfinite(value):
+        what = "NaN" if math.isnan(value) else "infinite"
+        raise ValueError(f"{key} must not be {what}.")
+    if is_optimizer:
+        if name in _SHARES and value > 1:
+            raise ValueError(f"{key} must be at most 1, got {value}.")
+    elif name in _PERIODS and value < 1:
+        raise ValueError(f"{key} must be at least 1, got {value}.")
+    elif name in _FACTORS and value < 0:
+        raise ValueError(f"{key} must be at least 0, got {value}.")
+
+
 def make_optimizers(
     specs: Sequence[OptimizerSpec], n_steps: Callable[[], float]
 ) -> tuple[list[Optimizer], list[LRScheduler]]:
@@ -108,11 +160,12 @@ def make_optimizers(
         n_steps: Returns the number of steps; called only if a schedule needs it.
 
     Raises:
-        ValueError: If a schedule needs a metric.
+        ValueError: If a schedule needs a metric, or see `check_made`.
     """
     optimizers, schedules = [], []
     for spec in specs:
         optimizers.append(spec.optimizer(spec.parameters))
+        check_made(f"{spec.key}optimizer", optimizers[-1])
         if spec.scheduler is None:
             continue
         schedule: Any = spec.scheduler(optimizers[-1])
@@ -122,10 +175,27 @@ def make_optimizers(
                 "metric: use LinearLR, CosineAnnealingLR or another schedule in steps "
                 "instead of ReduceLROnPlateau."
             )
+        check_made(f"{spec.key}scheduler", schedule)
         if isinstance(schedule, SpreadOverRun):
             schedule.spread_over(n_steps())
         schedules.append(schedule)
     return optimizers, schedules
+
+
+def check_states(specs: Sequence[OptimizerSpec], checkpoint: dict[str, Any]) -> None:
+    """Refuse to go on where optimizers or schedules would silently start again.
+
+    Raises:
+        ValueError: If a checkpoint holds the states of more or fewer than there are.
+    """
+    schedules = [spec for spec in specs if spec.scheduler is not None]
+    for key, ours in (("optimizer_states", specs), ("lr_schedulers", schedules)):
+        n_saved = len(checkpoint.get(key, ours))
+        if n_saved != len(ours):
+            raise ValueError(
+                f"The checkpoint has {n_saved} {key}, and this method {len(ours)}: go "
+                "on with the config of the run that wrote it, or give another."
+            )
 
 
 def steps_of_run(trainer: pl.Trainer, turns: Turns) -> float:

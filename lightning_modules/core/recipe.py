@@ -14,7 +14,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from lightning_modules.core.files import write_whole
+from lightning_modules.core.files import PathLike, write_whole
+from lightning_modules.core.memory import fitting_in_memory
 from lightning_modules.core.public_names import class_path, public_path
 from lightning_modules.core.validation import NotFiniteError, not_finite
 
@@ -36,16 +37,26 @@ def remembers(cls: Network) -> Network:
 
     @functools.wraps(original)
     def __init__(self: nn.Module, *args: Any, **kwargs: Any) -> None:  # noqa: N807
-        original(self, *args, **kwargs)
+        with fitting_in_memory(arguments := _bound(signature, self, args, kwargs)):
+            original(self, *args, **kwargs)
         if type(self) is cls:
-            bound = signature.bind(self, *args, **kwargs)
-            bound.apply_defaults()
-            arguments = dict(list(bound.arguments.items())[1:])
             self.recipe_arguments = arguments  # type: ignore[assignment]
 
     cls.__init__ = __init__  # type: ignore[method-assign]
     _remembering.append(cls)
     return cls
+
+
+def _bound(
+    signature: inspect.Signature,
+    network: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Arguments of a constructor by name, defaults included, without ``self``."""
+    bound = signature.bind(network, *args, **kwargs)
+    bound.apply_defaults()
+    return dict(list(bound.arguments.items())[1:])
 
 
 def remembered_classes() -> tuple[type[nn.Module], ...]:
@@ -175,7 +186,8 @@ def load_network(path: str | os.PathLike[str]) -> nn.Module:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is damaged, or has no recipe that can be built.
+        ValueError: If the file is damaged, has no recipe that can be built, or holds
+            weights of another network or that are not finite.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no network file at '{path}'.")
@@ -183,7 +195,7 @@ def load_network(path: str | os.PathLike[str]) -> nn.Module:
         with safe_open(str(path), framework="pt") as file:
             recipe = json.loads((file.metadata() or {}).get("recipe", "null"))
             tensors: dict[str, Tensor] = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
-    except (SafetensorError, json.JSONDecodeError) as error:
+    except (SafetensorError, json.JSONDecodeError, RecursionError) as error:
         raise ValueError(
             f"'{path}' is not a valid safetensors file: {error}."
         ) from None
@@ -192,13 +204,35 @@ def load_network(path: str | os.PathLike[str]) -> nn.Module:
             f"'{path}' holds weights without a recipe: build the network yourself and "
             "give them to its load_state_dict, as safetensors.torch.load_file(path)."
         )
+    if not isinstance(recipe, dict) or not isinstance(recipe.get("init_args"), dict):
+        raise ValueError(f"'{path}' holds no recipe of a network: export it again.")
     written = recipe.pop(CHECKSUM, None)  # None in files of earlier versions
     if written not in (None, checksum(recipe, tensors)):
         raise ValueError(
             f"'{path}' is damaged, for its checksum is another: copy it again, or "
             "export the network from a checkpoint."
         )
-    with torch.random.fork_rng(devices=[]):
-        network = build(recipe)
-    network.load_state_dict(tensors)
+    return _filled(path, recipe, tensors)
+
+
+def _filled(path: PathLike, recipe: Recipe, tensors: dict[str, Tensor]) -> nn.Module:
+    """The network of a file that may say anything."""
+    try:
+        with torch.random.fork_rng(devices=[]):
+            network = build(recipe)
+        network.load_state_dict(tensors)
+    except ValueError as error:
+        raise ValueError(f"{str(error).rstrip('.')} (file '{path}').") from error
+    except Exception as error:  # what a constructor makes of wrong arguments
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise ValueError(
+            f"'{path}' holds what does not fit its network ({reason}): export it again."
+        ) from error
+    own, weights = network.state_dict(), dict(network.named_parameters())
+    strange = [n for n in weights if not tensors[n].is_floating_point()]
+    if bad := [*strange, *not_finite(own.items(), weights)]:
+        raise ValueError(
+            f"'{path}' holds no finite numbers in {bad[0]}: use a file from before "
+            "training diverged."
+        )
     return network.eval()

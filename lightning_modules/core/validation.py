@@ -80,6 +80,13 @@ def check_at_least(least: int, prefix: str = "", **values: int | None) -> None:
             raise ValueError(f"{prefix}{key} must be at least {least}, got {value}.")
 
 
+def check_at_most(most: int, prefix: str = "", **values: int) -> None:
+    """Refuse a whole number above ``most``, with a ValueError."""
+    for key, value in values.items():
+        if value > most:
+            raise ValueError(f"{prefix}{key} must be at most {most}, got {value}.")
+
+
 def check_seed(prefix: str = "", **values: int) -> None:
     """Refuse a seed outside 0 ... 2^32 - 1, with a ValueError."""
     for key, value in values.items():

@@ -6,6 +6,8 @@ from typing import Any
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from lightning_modules.core.validation import check_at_least
+
 WARM_UP = 0.25
 
 
@@ -21,6 +23,7 @@ class _OverRun(LRScheduler):
         total_iters: int | None = None,
         last_epoch: int = -1,
     ) -> None:
+        check_at_least(1, total_iters=total_iters)
         self.total_iters = total_iters
         super().__init__(optimizer, last_epoch)
 
@@ -88,7 +91,7 @@ class LinearDecay(_OverRun):
         last_epoch: Number of steps done before, less one.
 
     Raises:
-        ValueError: If the number of steps is unknown.
+        ValueError: If the number of steps is unknown, or below 1.
 
     Example:
         >>> import torch

@@ -8,6 +8,8 @@ from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.tensor import DTensor, Shard, distribute_tensor
 from typing_extensions import override
 
+from lightning_modules.core.memory import fitting_in_memory
+
 
 class EmbeddingTable(nn.Embedding):
     """Embedding table (n, d) with sparse gradients.
@@ -19,13 +21,17 @@ class EmbeddingTable(nn.Embedding):
         n: Number of rows.
         dim: d.
 
+    Raises:
+        ValueError: If the machine has no memory for it.
+
     >>> table = EmbeddingTable(5, 2)
     >>> table(torch.tensor([[3, 3, 0]])).shape, table.part(slice(1, 4)).shape
     (torch.Size([1, 3, 2]), torch.Size([3, 2]))
     """
 
     def __init__(self, n: int, dim: int) -> None:
-        super().__init__(n, dim, sparse=True)
+        with fitting_in_memory({"dim": dim}):
+            super().__init__(n, dim, sparse=True)
 
     def shard(self, mesh: DeviceMesh) -> None:
         """Shard the rows over a mesh; call it on all its processes."""

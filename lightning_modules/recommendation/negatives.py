@@ -5,6 +5,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from lightning_modules.core.limits import FREE, GB, free_memory
 from lightning_modules.core.random import RandomStream
 from lightning_modules.core.validation import (
     check_at_least,
@@ -15,6 +16,7 @@ from lightning_modules.data_contracts.sparse_rows import entries_of, starts_of
 from lightning_modules.data_contracts.user_items import UserItems
 
 Sampling = Literal["uniform", "popularity", "batch"]
+CANDIDATE = 32  # bytes: its number, what it is looked up by, and where it is found
 
 
 class Negatives:
@@ -83,6 +85,8 @@ class Negatives:
     ) -> Tensor:
         """Items int64 (n, U) for positive items (n,), or (lines, U), seen or not."""
         shape = lines or len(items), self.n
+        if items.device.type == "cpu":
+            _check_memory(*shape)
         if self.sampling == "uniform":
             return noise.integers(seen.n_items, *shape)
         if self.sampling == "batch":
@@ -93,6 +97,17 @@ class Negatives:
             self._shares = (shares.cumsum(0) / shares.sum()).float()
         place = torch.searchsorted(self._shares, noise.uniform(*shape), right=True)
         return place.clamp_max(seen.n_items - 1)
+
+
+def _check_memory(lines: int, n: int) -> None:
+    """Refuses more candidates than the memory that is free has room for."""
+    size = CANDIDATE * lines * n
+    if size > FREE and size > (free := free_memory()):
+        raise ValueError(
+            f"model.n_negatives: {n} candidates of each of {lines} pairs would take "
+            f"{size / GB:,.3g} GB of memory, more than the {free / GB:.3g} GB that are "
+            "free; set it or data.batch_size lower."
+        )
 
 
 def _contain_all(seen: UserItems, users: Tensor, items: Tensor) -> Tensor:

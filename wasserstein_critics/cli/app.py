@@ -36,12 +36,14 @@ from lightning_modules.core.lightning_internals import (
     ConfigDecides,
     classes_alone,
     describe_subcommands,
+    reading_configs_by,
 )
 from lightning_modules.data_contracts.contracts import Summarised
 from wasserstein_critics.cli.callback_options import Option, split_off, with_options
+from wasserstein_critics.cli.checkpoints import restoring
 from wasserstein_critics.cli.checks import check_config, check_run
 from wasserstein_critics.cli.class_changes import dropped_settings, replaced_settings
-from wasserstein_critics.cli.config_files import ConfigParser
+from wasserstein_critics.cli.config_files import ConfigParser, config_text
 from wasserstein_critics.cli.errors import (
     Stopped,
     UsageError,
@@ -80,7 +82,11 @@ class CLI(ConfigDecides):
         given = args if isinstance(args, list) else sys.argv[1:]
         words, options = split_off(with_shipped_paths(list(map(str, given))))
         try:
-            with dropped_settings() as notes, classes_alone() as refused:
+            with (
+                dropped_settings() as notes,
+                classes_alone() as refused,
+                reading_configs_by(config_text),
+            ):
                 if options:
                     words.append(_callbacks_option(parser, words, options))
                 self.config = parser.parse_args(words)
@@ -127,7 +133,8 @@ class CLI(ConfigDecides):
         if evaluates:
             kwargs["verbose"] = False  # Lightning's table has a column for each loader
         config, path = self.config[self.subcommand], kwargs["ckpt_path"]
-        with run_folder(self.trainer, config, self.subcommand, path):
+        folder = run_folder(self.trainer, config, self.subcommand, path)
+        with folder, restoring(path):
             if self.subcommand == "fit":
                 continue_wandb_run(self.trainer, path)
             getattr(self.trainer, self.subcommand)(**kwargs)

@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from pydoc import locate
 from typing import Any
@@ -9,17 +10,23 @@ from typing import Any
 import torch
 from jsonargparse import Namespace
 
-from lightning_modules.core.files import damage
+from datamodules.core.resumable import ResumableDataModule
+from lightning_modules.core.files import damage, wrong_part
+from lightning_modules.core.lightning_internals import raised_in_restoring
 from lightning_modules.core.module import AlternatingModule
 from lightning_modules.core.old_files import upgraded
 from wasserstein_critics.cli.continuation import (
     changed_networks,
     changed_settings,
 )
-from wasserstein_critics.cli.errors import UsageError
+from wasserstein_critics.cli.errors import UsageError, explain
 from wasserstein_critics.cli.run_folder import home_of, parent_of_runs
 
 _ALIASES = ("best", "last", "hpc")
+_OF_A_RUN = (
+    *("optimizer_states", "lr_schedulers", "loops", "epoch", "global_step"),
+    "callbacks",
+)
 _ANY_RUN = "runs/<name>/version_<n>/checkpoints/last.ckpt"
 
 
@@ -52,6 +59,22 @@ def check_checkpoint(path: str, config: Namespace, subcommand: str) -> None:
     if subcommand == "fit":
         changes = changed_settings(config, content, saved, home_of(path))
         _check_same_run(path, changes)
+        _check_whole_run(path, content, _class(config.model), _class(config.data))
+
+
+def _check_whole_run(
+    path: str, content: dict[str, Any], method: type, data: type
+) -> None:
+    """Refuse to go on with weights alone, other random numbers or a first batch."""
+    parts = [*_OF_A_RUN]
+    parts += ["noise"] if issubclass(method, AlternatingModule) else []
+    parts += [data.__qualname__] if issubclass(data, ResumableDataModule) else []
+    missing = [part for part in parts if part not in content]
+    if missing:
+        raise UsageError(
+            f"ckpt_path '{path}' holds no {' and no '.join(missing)}, so a fit can't "
+            "go on with it: give a checkpoint that was saved without save_weights_only."
+        )
 
 
 def _check_same_run(path: str, changes: Iterator[tuple[str, Any, Any]]) -> None:
@@ -107,31 +130,54 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise UsageError(f"ckpt_path: there is no file '{path}'.")
-    reason = damage(path)
-    content = _loaded(path) if reason is None else None
+    content, reason = _loaded(path)
     if content is None:
-        reason = "" if reason is None else f" ({reason})"
+        why = f" ({reason})" if reason else ""
         raise UsageError(
-            f"ckpt_path '{path}' is not a complete checkpoint of this program{reason}: "
+            f"ckpt_path '{path}' is not a complete checkpoint of this program{why}: "
             f"{_sound_neighbour(path)}."
         )
     return content
 
 
-def _loaded(path: Path) -> dict[str, Any] | None:
+def _loaded(path: Path) -> tuple[dict[str, Any] | None, str | None]:
+    """What a checkpoint holds, or None and the reason."""
+    if reason := damage(path):
+        return None, reason
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError):
-        return None
-    whole = isinstance(content, dict) and "state_dict" in content
-    return content if whole else None
+        return None, None
+    reason = wrong_part(content)
+    return (content, None) if reason is None else (None, reason)
+
+
+@contextmanager
+def restoring(path: str | None) -> Iterator[None]:
+    """Tell in a sentence what keeps a checkpoint from being loaded.
+
+    Raises:
+        UsageError: With the file, what is wrong, and a sound one beside it.
+    """
+    try:
+        yield
+    except Exception as error:
+        if explain(error) or not raised_in_restoring(error):
+            raise
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        is_torch = lines and lines[0].startswith("Error(s) in loading state_dict")
+        why = lines[1] if is_torch and lines[1:] else f"{type(error).__name__}: {error}"
+        raise UsageError(
+            f"ckpt_path '{path}' can't be loaded ({' '.join(why.split())[:160]}): "
+            f"{_sound_neighbour(Path(str(path)))}."
+        ) from error
 
 
 def _sound_neighbour(path: Path) -> str:
     """Which checkpoint to give instead, at the end of a sentence."""
     steps: dict[Path, int] = {}
     for other in path.parent.glob("*.ckpt"):
-        content = None if other == path or damage(other) else _loaded(other)
+        content = None if other == path else _loaded(other)[0]
         if content is not None:
             steps[other] = int(content.get("global_step", 0))
     if not steps:

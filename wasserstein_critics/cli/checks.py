@@ -1,7 +1,6 @@
 """What is wrong with a run, found before it writes anything."""
 
 import inspect
-import math
 import re
 from pathlib import Path
 from pydoc import locate
@@ -11,10 +10,10 @@ import torch
 from jsonargparse import Namespace
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from torch import nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
+import lightning_modules
 from lightning_modules.core.module import AlternatingModule
+from lightning_modules.core.optimisation import check_made
 from lightning_modules.core.strategies import prepare_strategy
 from lightning_modules.data_contracts.contracts import KnownData, check_kind
 from wasserstein_critics.cli.checkpoints import check_checkpoint
@@ -23,6 +22,7 @@ from wasserstein_critics.cli.flags import check_values, has_gpu
 
 _PRECISIONS = ("32", "32-true", "16", "16-mixed", "bf16", "bf16-mixed")
 _TORCH_OPTIM = str(Path(torch.optim.__file__).parent)
+_OURS = str(Path(lightning_modules.__file__ or "").parent)
 _SHARDED = re.compile("fsdp|deepspeed|model_?parallel", re.IGNORECASE)
 _FLAGS = inspect.signature(Trainer.__init__).parameters
 
@@ -117,20 +117,17 @@ def _check_optimizers(model: LightningModule) -> None:
             factory: Any = spec._asdict()[kind]
             if factory is None:
                 continue
+            option = f"model.{key}{kind}"
             try:
                 result = factory(result)
             except ValueError as error:
-                if not raised_by(error, (_TORCH_OPTIM,)):
+                if raised_by(error, (_TORCH_OPTIM,)):
+                    why = (
+                        f"{option} has a value that torch refuses ({error}): change it."
+                    )
+                elif raised_by(error, (_OURS,)):
+                    why = f"{option}.{error}"
+                else:
                     raise
-                raise UsageError(
-                    f"model.{key}{kind} has a value that torch refuses ({error}): "
-                    "change it."
-                ) from error
-            _refuse_nan(f"model.{key}{kind}", result)
-
-
-def _refuse_nan(key: str, made: Optimizer | LRScheduler) -> None:
-    values = made.defaults if isinstance(made, Optimizer) else vars(made)
-    for name, value in values.items():
-        if isinstance(value, float) and math.isnan(value):
-            raise UsageError(f"{key}.{name} must not be NaN.")
+                raise UsageError(why) from error
+            check_made(option, result)

@@ -21,10 +21,11 @@ from lightning.pytorch.cli import LightningArgumentParser
 from lightning_modules.core.old_files import upgraded_config
 from wasserstein_critics.cli.errors import UsageError
 from wasserstein_critics.cli.help import Help
-from wasserstein_critics.cli.yaml_values import DuplicateKeyError, load_yaml
+from wasserstein_critics.cli.yaml_values import RefusedYAMLError, load_yaml
 from wasserstein_critics.shipped import shipped_path
 
 _KEY = "defaults"
+_LARGEST = 10 * 2**20  # bytes; those that ship have two thousand
 
 
 class ConfigParser(LightningArgumentParser):
@@ -56,9 +57,27 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises:
         UsageError: If the file, or one that it names, can't be read.
     """
-    if not path.is_file():
-        raise UsageError(f"there is no config file '{path}'.")
     return _with_defaults(_own_keys(path), path, ())
+
+
+def config_text(path: Path) -> str:
+    """The text of a config file, which is a regular file and not huge.
+
+    Raises:
+        UsageError: With the file; reading a pipe or a device might never end.
+    """
+    if not path.exists():
+        raise UsageError(f"there is no config file '{path}'.")
+    if not path.is_file():
+        raise UsageError(
+            f"config file '{path}' is a folder, a pipe or a device: name a YAML file."
+        )
+    if (size := path.stat().st_size) > _LARGEST:
+        raise UsageError(
+            f"config file '{path}' has {size:,} bytes, and {_LARGEST:,} are read: name "
+            "a YAML file."
+        )
+    return path.read_text("utf-8")
 
 
 def yaml_problem(path: Path) -> str | None:
@@ -74,7 +93,7 @@ def _own_keys(path: Path) -> dict[str, Any]:
     """Keys of a file, without those of its defaults."""
     where = f"config file '{path}'"
     try:
-        content = load_yaml(path.read_text("utf-8"))
+        content = load_yaml(config_text(path))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"{where}{_why_not_yaml(error)}") from error
     if isinstance(content, dict):
@@ -87,7 +106,7 @@ def _why_not_yaml(error: yaml.YAMLError | UnicodeDecodeError) -> str:
     if not isinstance(error, yaml.MarkedYAMLError):
         return " is not a text file in YAML."
     line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-    what = "" if isinstance(error, DuplicateKeyError) else " is not YAML"
+    what = "" if isinstance(error, RefusedYAMLError) else " is not YAML"
     return f"{line}{what}: {error.problem}."
 
 

@@ -40,6 +40,22 @@ def explain_config(text: str, args: Iterable[str]) -> str | None:
     return problem or f"a config file can't be read: {' '.join(text.split())}"
 
 
+def explain_value(args: Iterable[str]) -> str | None:
+    """A value on the command line that begins like YAML and is none."""
+    words = list(args)
+    for word, following in pairwise([*words, ""]):
+        key, equals, value = word.partition("=")
+        value = value if equals else following
+        if key.startswith("--") and value.startswith(("{", "[")):
+            try:
+                load_yaml(value)
+            except yaml.MarkedYAMLError as error:
+                return f"the value of {key} can't be read: {error.problem}."
+            except yaml.YAMLError:  # a character that no text has
+                return f"the value of {key} is not YAML."
+    return None
+
+
 def explain_key_beside_class(wrong: str, args: Iterable[str]) -> str | None:
     """An argument of a class that stands at the height of its ``class_path``.
 
@@ -83,8 +99,15 @@ def _settings(args: Iterable[str]) -> Iterator[tuple[str, Any]]:
         if value.startswith(("{", "[")):
             with suppress(yaml.YAMLError):
                 yield key.strip("-+"), load_yaml(value)
-        elif Path(value).is_file():
+        elif _is_file(value):
             yield key.strip("-+"), _content(Path(value))
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except OSError:  # a name longer than names can be
+        return False
 
 
 def _content(path: Path) -> Any:

@@ -15,7 +15,7 @@ from wasserstein_critics.cli.config_files import read_config
 Change = tuple[str, Any, Any]
 """Key, value now, value of the run."""
 
-_FREE = {"compile", "download", "num_workers", "pin_memory"}
+_FREE = {"compile", "download", "max_gigabytes", "num_workers", "pin_memory"}
 """Settings of model and data that change no result."""
 _PREDICTION = ("n_predict", "predict_")
 _PLACES = {"root"}

@@ -16,6 +16,7 @@ from torch.multiprocessing.spawn import (
 )
 
 from lightning_modules.core.distributed import RankError
+from lightning_modules.core.memory import is_memory_error
 from lightning_modules.core.public_names import accepted_names
 from lightning_modules.core.validation import NotFiniteError
 
@@ -38,6 +39,7 @@ _DISK = {
     errno.EIO: "the disk does not answer",
 }
 _FAILURES = (NotFiniteError, RankError)
+_WANDB = ("wandb.errors", "wandb.errors.errors", "wandb.sdk.wandb_settings")
 _CALLBACKS = str(Path(lightning.pytorch.__file__).parent / "callbacks")
 
 
@@ -61,7 +63,7 @@ def explain(error: BaseException) -> str | None:
     ``OSError`` that one of our packages or a check of Lightning's trainer
     raises on purpose, or what a callback of Lightning refuses, or a disk that takes
     nothing more. The same errors from elsewhere, or from a statement that was not meant
-    to raise, are bugs.
+    to raise, are bugs. Too little memory is told in a sentence, too.
     """
     if isinstance(error, ProcessRaisedException):
         return _explain_process(str(error))
@@ -70,7 +72,7 @@ def explain(error: BaseException) -> str | None:
     for cause in _causes(error):
         if _is_mistake(cause):
             return _owner(cause) + " ".join(str(cause).split())
-    problem = disk_problem(error)
+    problem = disk_problem(error) or _memory_problem(error) or _wandb_problem(error)
     return f"{problem}." if problem else None
 
 
@@ -90,6 +92,30 @@ def disk_problem(error: BaseException) -> str | None:
             file = f", at '{cause.filename}'" if cause.filename else ""
             return _DISK[cause.errno] + file
     return None
+
+
+def _memory_problem(error: BaseException) -> str | None:
+    found = next(filter(is_memory_error, _causes(error)), None)
+    if found is None:
+        return None
+    size = re.search(r"tried to allocate (\S+ \w+)", str(found), re.IGNORECASE)
+    asked = f" ({size[1]} at once)" if size else ""
+    return (
+        f"there is not enough memory for a tensor of this size{asked}: make "
+        "data.batch_size, the data or the networks of the model smaller"
+    )
+
+
+def _wandb_problem(error: BaseException) -> str | None:
+    found = (one for one in _causes(error) if type(one).__module__ in _WANDB)
+    refusal = next(found, None)
+    if refusal is None:
+        return None
+    said = " ".join(str(refusal).split()).rstrip(".")
+    return (
+        f"W&B refused: {said}; log in with `wandb login`, or set WANDB_MODE=offline "
+        "and upload the run later with `wandb sync`"
+    )
 
 
 def usage_error(error: BaseException) -> UsageError | None:

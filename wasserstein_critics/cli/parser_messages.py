@@ -14,6 +14,7 @@ from lightning_modules.core.public_names import accepted_names
 from wasserstein_critics.cli.config_messages import (
     explain_config,
     explain_key_beside_class,
+    explain_value,
 )
 from wasserstein_critics.cli.names import (
     BASES,
@@ -56,6 +57,7 @@ def explain_parse_error(
         _explain_name(args)
         or _explain_command(text, args)
         or explain_config(text, args)
+        or explain_value(args)
         or explain_key_beside_class(".".join(_keys_in(text)), args)
         or _explain_unknown_key(text)
         or _explain_unknown_option(text, known)

@@ -30,7 +30,7 @@ from callbacks.core.loggers import open_to_append
 from callbacks.runs.run_config import CHECKPOINTS
 from callbacks.runs.stop_on_signal import stopping_signal
 from callbacks.runs.wandb_run import finish_open_run
-from lightning_modules.core.files import remove_unfinished
+from lightning_modules.core.files import remove_parts
 from lightning_modules.core.lightning_internals import set_root_directory
 from wasserstein_critics.cli.errors import Stopped, UsageError, disk_problem, explain
 from wasserstein_critics.shipped import program
@@ -138,11 +138,11 @@ def run_folder(
             folder = home
         else:
             folder = stack.enter_context(_new_folder(config, subcommand, checkpoint))
-        if subcommand == "fit":
-            stack.enter_context(_locked(folder))
+        if home is not None:
+            _clean(home)
+        stack.enter_context(_locked(folder))
         _lead(trainer, config, folder)
         if goes_on:
-            remove_unfinished(folder)  # nobody else writes: it is locked
             open_to_append(trainer)
             sys.stderr.write(f"note: the run goes on in its folder, {folder}.\n")
         with _ending_told(trainer, folder):
@@ -257,6 +257,15 @@ def _locked(folder: Path) -> Iterator[None]:
             os.close(handle)
 
 
+def _clean(home: Path) -> None:
+    """Remove what killed commands have left half-written in a run's folders."""
+    below = [path.parent for path in home.glob(f"*/{CONFIG}")]
+    for folder in (home, *below):
+        with suppress(UsageError), _locked(folder):  # no other process writes there
+            for part in (folder, folder / CHECKPOINTS):
+                remove_parts(part)
+
+
 def _lead(trainer: Trainer, config: Namespace, folder: Path) -> None:
     """Lead everything that the trainer writes into a folder."""
     if not trainer.loggers and "SLURM_JOB_ID" not in os.environ:
@@ -292,7 +301,17 @@ def _placed(
             yield logger
             continue
         placed.add(kind)
-        yield kind(**_arguments(specification) | place)
+        patience = _patience() if kind is WandbLogger else {}
+        yield kind(**patience | _arguments(specification) | place)
+
+
+def _patience() -> dict[str, Any]:
+    """Settings with which W&B is not waited for longer than half a minute."""
+    if "WANDB_INIT_TIMEOUT" in os.environ:
+        return {}
+    import wandb
+
+    return {"settings": wandb.Settings(init_timeout=30)}
 
 
 def _specification(logger: Any) -> Namespace | None:

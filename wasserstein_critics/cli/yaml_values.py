@@ -33,12 +33,19 @@ _LINE_BREAKS = {"\x85", "\u2028", "\u2029"}
 _read_yaml_1_1 = get_loader("yaml")
 
 
-class DuplicateKeyError(yaml.constructor.ConstructorError):
-    """A mapping has a key twice."""
+MOST_VALUES = 100_000
+DEEPEST = 50
+
+
+class RefusedYAMLError(yaml.constructor.ConstructorError):
+    """It is YAML, but no config: a key twice, or lists without an end."""
+
+    def __init__(self, problem: str, mark: yaml.Mark) -> None:
+        super().__init__(None, None, problem, mark)
 
 
 class _Loader(yaml.CSafeLoader):
-    """Refuses a key that stands twice in one place."""
+    """Refuses a key that stands twice in one place, and what is endless."""
 
     yaml_implicit_resolvers = {}  # noqa: RUF012  those below alone
 
@@ -50,9 +57,32 @@ class _Loader(yaml.CSafeLoader):
             name = str(key.value)
             if name in keys:
                 problem = f"'{name}' stands there twice; keep one"
-                raise DuplicateKeyError(None, None, problem, key.start_mark)
+                raise RefusedYAMLError(problem, key.start_mark)
             keys.add(name)
         return super().construct_mapping(node, deep)
+
+
+def _check_size(root: yaml.Node) -> None:
+    """Refuse a few lines that aliases make into more values than memory holds."""
+    sizes: dict[int, int] = {}
+
+    def size(node: yaml.Node, depth: int) -> int:
+        name = id(node)
+        if depth > DEEPEST or sizes.get(name) == 0:  # it stands within itself
+            problem = f"lists or keys stand in each other more than {DEEPEST} deep"
+            raise RefusedYAMLError(problem, node.start_mark)
+        if name not in sizes:
+            sizes[name] = 0
+            below = node.value if isinstance(node, yaml.CollectionNode) else ()
+            pairs = isinstance(node, yaml.MappingNode)
+            parts = [part for pair in below for part in pair] if pairs else below
+            sizes[name] = 1 + sum(size(part, depth + 1) for part in parts)
+        if sizes[name] > MOST_VALUES:
+            problem = f"more than {MOST_VALUES:,} values, counting each use of an alias"
+            raise RefusedYAMLError(problem, node.start_mark)
+        return sizes[name]
+
+    size(root, 0)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -77,14 +107,20 @@ def load_yaml(text: str) -> Any:
 
     Raises:
         yaml.YAMLError: It is not YAML.
-        DuplicateKeyError: A mapping has a key twice.
+        RefusedYAMLError: A mapping has a key twice, or there is no end to it.
 
     >>> load_yaml("{ids: [0010, 12:30, no, 7], lr: 1e-4}")
     {'ids': ['0010', '12:30', 'no', 7], 'lr': 0.0001}
     """
-    value = _read_yaml_1_1(text)  # what single words mean is the parser's own affair
-    is_container = isinstance(value, dict | list)
-    return yaml.load(text, Loader=_Loader) if is_container else value
+    loader = _Loader(text)
+    try:
+        root = loader.get_single_node()
+        if isinstance(root, yaml.CollectionNode):
+            _check_size(root)
+            return loader.construct_document(root)
+    finally:
+        loader.dispose()
+    return _read_yaml_1_1(text)  # what single words mean is the parser's own affair
 
 
 def dump_yaml(data: Any) -> str:

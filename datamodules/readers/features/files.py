@@ -16,6 +16,8 @@ from datamodules.readers.features.arrays import (
 )
 from datamodules.readers.features.formats import FEATURES, LABELS, READERS, first_of
 from datamodules.readers.features.svmlight import TEXT, ZeroBased, aligned
+from lightning_modules.core.files import check_file
+from lightning_modules.core.limits import TooLargeError
 from lightning_modules.data_contracts.sparse_rows import Rows, SparseRows
 
 Paths = Mapping[str, Path]
@@ -168,9 +170,10 @@ def _read_one(
 
 
 def _opened(name: str, path: Path) -> Found:
+    check_file(path, name)
     try:
         return READERS[path.suffix.lower()](path)
-    except OtherFormError as error:
+    except (OtherFormError, TooLargeError) as error:
         raise ValueError(f"{name} {error}") from error
     except Exception as error:  # four libraries, each with errors of its own
         why = f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from datamodules.readers.features.files import FeatureFile
+from lightning_modules.core.limits import check_size
 from lightning_modules.core.validation import check_choice
 from lightning_modules.data_contracts.sparse_rows import Rows, SparseRows
 
@@ -42,13 +43,9 @@ def filled(file: FeatureFile) -> FeatureFile:
     x = file.x
     if not isinstance(x, SparseRows):
         return file
-    try:
-        return replace(file, x=x.to_dense())
-    except RuntimeError as error:  # so torch says that there is no memory
-        raise ValueError(
-            f"data.dense: {len(x)} rows of {x.width} columns don't fit into memory; "
-            f"leave it out, or remove a column of {file.path} that doesn't belong."
-        ) from error
+    name = f"{file.name}: its {len(x):,} rows of {x.width:,} columns with their zeros"
+    check_size(x.values.itemsize * len(x) * x.width, name=name)
+    return replace(file, x=x.to_dense())
 
 
 def check_alike(files: Mapping[str, FeatureFile], n_features: int | None) -> None:

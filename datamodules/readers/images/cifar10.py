@@ -6,15 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torchvision import datasets
 from typing_extensions import override
 
 from datamodules.readers.images.archives import Archives, ImageFiles, Images
-from datamodules.readers.images.decode import FORMATS
+from datamodules.readers.images.decode import FORMATS, NOT_AN_IMAGE
+from lightning_modules.core.files import check_file
+from lightning_modules.core.limits import TooLargeError, check_size
 
 LABELS = "labels.json"
+CLASSES = 10
 FIRST_TEST_STRIP = 50
 ROWS_OF_A_STRIP = 1_000
 
@@ -75,15 +79,7 @@ def read_strips(root: Path) -> tuple[Images, Images]:
         FileNotFoundError: There is no strip for one of the two.
         ValueError: A file is cut off or damaged.
     """
-    try:
-        labels = np.array(
-            json.loads((root / LABELS).read_text("utf-8-sig")), dtype=np.int64
-        )
-    except ValueError as error:
-        raise ValueError(
-            f"data.root: {root / LABELS} is not a list of whole numbers ({error}); "
-            "replace it."
-        ) from error
+    labels = _labels(root / LABELS)
     names = [path.stem for path in root.glob("cifar10_batch_*.png")]
     endings = [name.removeprefix("cifar10_batch_") for name in names]
     numbers = sorted(int(ending) for ending in endings if ending.isdecimal())
@@ -96,6 +92,25 @@ def read_strips(root: Path) -> tuple[Images, Images]:
             "strips there, or remove labels.json."
         )
     return _joined(root, train, labels), _joined(root, test, labels)
+
+
+def _labels(path: Path) -> NDArray[np.int64]:
+    """The list of labels, of all strips one after another."""
+    check_file(path, f"data.root: {path}")
+    why = "something else is in it"
+    try:
+        labels = json.loads(path.read_text("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        labels, why = None, str(error)
+    if isinstance(labels, list) and all(isinstance(y, int | float) for y in labels):
+        odd = next((y for y in labels if y not in range(CLASSES)), None)
+        if odd is None:
+            return np.array(labels, np.int64)
+        why = f"the label {str(odd)[:9]} is in it"
+    raise ValueError(
+        f"data.root: {path} is not a list of whole numbers from 0 to 9 ({why}); "
+        "replace it."
+    )
 
 
 def _joined(root: Path, numbers: list[int], labels: np.ndarray) -> Images:
@@ -115,19 +130,23 @@ def _joined(root: Path, numbers: list[int], labels: np.ndarray) -> Images:
 
 def _strip(path: Path) -> np.ndarray:
     """The images of one strip, uint8 (n, 32, 32, 3)."""
+    check_file(path, f"data.root: {path}")
     try:
         with Image.open(path, formats=FORMATS) as file:
-            rows = np.asarray(file.convert("RGB"))
-    except (OSError, SyntaxError, ValueError) as error:
+            if file.width == 32 * 32:
+                check_size(3 * file.width * file.height, path, f"data.root: {path}")
+                return np.asarray(file.convert("RGB")).reshape(-1, 32, 32, 3)
+            width = file.width
+    except TooLargeError:
+        raise
+    except NOT_AN_IMAGE as error:
         raise ValueError(
             f"data.root: {path} is cut off or not an image ({error}); replace it."
         ) from error
-    if rows.shape[1] != 32 * 32:
-        raise ValueError(
-            f"data.root: {path} is {rows.shape[1]} pixels wide, but the rows of a "
-            "strip are images of 32 x 32 = 1024 pixels; replace it."
-        )
-    return rows.reshape(-1, 32, 32, 3)
+    raise ValueError(
+        f"data.root: {path} is {width} pixels wide, but the rows of a strip are images "
+        "of 32 x 32 = 1024 pixels; replace it."
+    )
 
 
 def _channels_first(images: np.ndarray, labels: "np.ndarray | list[int]") -> Images:

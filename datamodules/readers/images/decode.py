@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,14 @@ from datamodules.readers.images.convert import (
     eight_bits,
     stored_bits,
 )
-from lightning_modules.core.files import readable
+from lightning_modules.core.files import check_file, readable
+from lightning_modules.core.limits import FREE, check_size
 
 FORMATS = ("PNG", "JPEG", "PPM", "BMP", "DIB", "TIFF", "GIF", "WEBP", "AVIF")
 """Formats of Pillow that are tried: none of them starts another program."""
+BANDS, RATIO = 3, 100
+"""Bytes of a pixel, and how many times its size a large image may become: photographs
+are packed to a tenth, and several are decoded at a time."""
 NOT_AN_IMAGE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 TURNED = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -57,10 +62,15 @@ def decode_all(
     Raises:
         UnknownWhiteError: The white level of an image is uncertain.
     """
+    context = copy_context()  # the limit of memory, which threads don't inherit
+
+    def decoded_in(path: Path) -> Tensor | str:
+        return context.copy().run(_decode, path, channels, size, white_level)
+
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         decoded = list(
             track(
-                pool.map(lambda p: _decode(p, channels, size, white_level), files),
+                pool.map(decoded_in, files),
                 readable(progress or ""),
                 len(files),
                 transient=True,
@@ -77,7 +87,11 @@ def _decode(
 ) -> Tensor | str:
     """The image in a file, or what is wrong with it."""
     try:
+        check_file(path, "it")
         with Image.open(path, formats=FORMATS) as file:
+            pixels = file.width * file.height
+            name = f"its {pixels:,} pixels"
+            check_size(BANDS * pixels, path, name, FREE / 4, RATIO)
             return to_square(file, channels, size, white_level)
     except UnknownWhiteError as error:
         raise UnknownWhiteError(f"{readable(path)} {error}") from None

@@ -10,8 +10,10 @@ from sklearn.datasets import load_digits
 from torchvision import datasets
 from typing_extensions import override
 
-from datamodules.readers.features.formats import own
+from datamodules.readers.features.formats import own, whole
 from datamodules.readers.images.archives import Archives, ImageFiles, Images, home
+from lightning_modules.core.files import check_file
+from lightning_modules.core.limits import TooLargeError
 from lightning_modules.core.random import seed_of
 
 HDF5 = "usps.h5"
@@ -124,12 +126,16 @@ def read_hdf5(path: Path) -> tuple[Images, Images]:
     Raises:
         ValueError: The file is cut off or holds something else.
     """
+    check_file(path, f"data.root: {path}")
     try:
         with h5py.File(path, "r") as file:
+            groups = [own(file, part) for part in ("train", "test")]
             train, test = (
-                _pairs(own(group, "data")[()], own(group, "target")[()])
-                for group in (own(file, part) for part in ("train", "test"))
+                _pairs(whole(own(group, "data")), whole(own(group, "target")))
+                for group in groups
             )
+    except TooLargeError as error:
+        raise ValueError(f"data.root: {path} {error}") from error
     except (OSError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(
             f"data.root: {path} is cut off or does not hold USPS as data and target "
@@ -139,10 +145,16 @@ def read_hdf5(path: Path) -> tuple[Images, Images]:
 
 
 def _pairs(ink: np.ndarray, labels: np.ndarray) -> Images:
+    if ink.dtype.kind not in "biuf" or labels.dtype.kind not in "iuf":
+        raise ValueError("data and target are not all numbers")
+    if labels.ndim != 1:
+        raise ValueError(f"labels have the shape {labels.shape}")
     images = ink.reshape(len(labels), 1, 16, 16)
     if not (ink.min() >= 0 and ink.max() <= 1):
         raise ValueError("pixels are not all between 0 and 1")
     if not (labels.min() >= 0 and labels.max() <= 9):
         raise ValueError("labels are not all between 0 and 9")
+    if (labels != labels.astype(np.int64)).any():
+        raise ValueError("labels are not all whole numbers")
     pixels = torch.from_numpy(np.rint(255 * images).astype(np.uint8))
     return Images(pixels, torch.from_numpy(labels.astype(np.int64)))

@@ -19,6 +19,7 @@ from datamodules.readers.images.listing import (
     listing,
     subfolders,
 )
+from lightning_modules.core.limits import check_size
 
 OnCorrupt = Literal["skip", "error"]
 SHOWN = 10  # files that a sentence names
@@ -51,7 +52,9 @@ class ImageTree:
     images directly in ``root`` is named "" and comes first. Images are known by their
     ending, or without one by their first bytes. Other files, and those in folders that
     programs make for themselves (``@eaDir``, ``__MACOSX``), are left out with a warning
-    that names them, hidden ones (with a dot first) without.
+    that names them, hidden ones (with a dot first) without. Links are followed, out of
+    ``root`` too, but not to a folder that ``root`` lies in, nor those that another user
+    put into a folder that is not theirs.
 
     Args:
         root: Folder that is searched, with all folders below it.
@@ -87,7 +90,7 @@ class ImageTree:
                 f"data.{self.key}: the folder {self.root} does not exist; name one "
                 "with images in it."
             )
-        images, others, _ = listing(self.root)
+        images, others, _ = listing(self.root, self.key)
         if not images:
             raise FileNotFoundError(
                 f"data.{self.key}: no image below {self.root} (looked for "
@@ -109,7 +112,7 @@ class ImageTree:
 
     def files(self) -> list[Path]:
         """Files of images, hidden ones left out."""
-        return listing(self.root).images
+        return listing(self.root, self.key).images
 
     def class_of(self, path: Path) -> str:
         """Name of the class of a file."""
@@ -122,7 +125,10 @@ class ImageTree:
             ValueError: No file of a class can be decoded, or one cannot and
                 ``on_corrupt`` is ``error``, or a white level is uncertain.
         """
-        files, others, passed_over = listing(self.root)
+        files, others, passed_over = listing(self.root, self.key)
+        form = f"{len(files)} images of {self.size} x {self.size} pixels"
+        n_bytes = len(files) * self.channels * self.size**2
+        check_size(n_bytes, name=f"data.image_size: {form}")
         images, faults = self._decoded(files)
         if faults:
             self._report(faults, len(files))

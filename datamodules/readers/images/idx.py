@@ -5,6 +5,7 @@ import math
 import struct
 import zlib
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -14,6 +15,8 @@ from torchvision.datasets.utils import check_integrity
 from typing_extensions import override
 
 from datamodules.readers.images.archives import Archives, ImageFiles, Images
+from lightning_modules.core.files import check_file
+from lightning_modules.core.limits import check_size
 
 SHAPE = (28, 28)
 CLASSES = 10
@@ -99,42 +102,56 @@ def read_idx(path: Path) -> Tensor:
     Raises:
         ValueError: It is cut off, damaged, or holds something else.
     """
-    content = _unpacked(path)
-    head = content[:4].ljust(4, b"\0")
-    sizes = content[4 : 4 + 4 * head[3]].ljust(4 * head[3], b"\0")
+    check_file(path, f"data.root: {path}")
+    with path.open("rb") as file:
+        if path.suffix != ".gz":
+            return _read(path, file)
+        try:
+            with gzip.GzipFile(fileobj=file) as unpacked:
+                return _read(path, unpacked)
+        except (OSError, EOFError, zlib.error) as error:
+            raise ValueError(
+                f"data.root: {path} is cut off or damaged ({error}); {REMEDY}"
+            ) from error
+
+
+def _read(path: Path, file: BinaryIO | gzip.GzipFile) -> Tensor:
+    """The values, of which no more are read than the header promises, and one byte."""
+    head = file.read(4)
+    sizes = file.read(4 * head[3]) if len(head) == 4 else b""
+    if head[:3] != b"\0\0\x08" or len(sizes) < 4 * head[-1]:
+        raise _other(path, "its header is another")
     shape = struct.unpack(f">{head[3]}I", sizes)
-    expected = 4 + len(sizes) + math.prod(shape)
-    if head[:3] != b"\0\0\x08" or len(content) != expected:
-        raise ValueError(
-            f"data.root: {path} is cut off or not an idx file of bytes "
-            f"({len(content)} bytes where its header promises {expected}); {REMEDY}"
-        )
-    values = np.frombuffer(content, np.uint8, offset=4 + len(sizes)).reshape(shape)
-    _check_values(path, values)
+    _check_shape(path, shape)
+    n = math.prod(shape)
+    check_size(n, path, f"data.root: {path}")
+    content = file.read(n + 1)
+    if len(content) != n:
+        held = "more" if len(content) > n else str(len(content))
+        raise _other(path, f"{held} bytes where its header promises {n}")
+    values = np.frombuffer(content, np.uint8).reshape(shape)
+    _check_labels(path, values)
     return torch.from_numpy(values.copy())
 
 
-def _unpacked(path: Path) -> bytes:
-    content = path.read_bytes()
-    if path.suffix != ".gz":
-        return content
-    try:
-        return gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(
-            f"data.root: {path} is cut off or damaged ({error}); {REMEDY}"
-        ) from error
+def _other(path: Path, why: str) -> ValueError:
+    return ValueError(
+        f"data.root: {path} is cut off or not an idx file of bytes ({why}); {REMEDY}"
+    )
 
 
-def _check_values(path: Path, values: np.ndarray) -> None:
+def _check_shape(path: Path, shape: tuple[int, ...]) -> None:
     is_image = "-images-" in path.name
-    if values.shape[1:] != (SHAPE if is_image else ()):
+    if not shape or not shape[0] or shape[1:] != (SHAPE if is_image else ()):
         form = "grey images (n, 28, 28)" if is_image else "labels (n,)"
+        held = f"shape {shape}" if len(shape) < 5 else f"{len(shape)} dimensions"
         raise ValueError(
-            f"data.root: {path} holds bytes of shape {values.shape} in the place of "
-            f"{form}; {REMEDY}"
+            f"data.root: {path} holds bytes of {held} in the place of {form}; {REMEDY}"
         )
-    if not is_image and values.max(initial=0) >= CLASSES:
+
+
+def _check_labels(path: Path, values: np.ndarray) -> None:
+    if values.ndim == 1 and values.max() >= CLASSES:
         raise ValueError(
             f"data.root: {path} has the label {values.max()}, which is none of 0 to 9; "
             f"{REMEDY}"

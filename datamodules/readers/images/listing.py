@@ -1,5 +1,6 @@
 """Which files below a folder are images."""
 
+import os
 import re
 import warnings
 from collections import Counter
@@ -46,8 +47,8 @@ class Listing(NamedTuple):
     passed_over: list[Path]
 
 
-def listing(root: Path) -> Listing:
-    """Images and other files below a folder."""
+def listing(root: Path, key: str = "root") -> Listing:
+    """Images and other files below a folder, which a key of the command line names."""
     images: list[Path] = []
     others: list[Path] = []
     passed_over: list[Path] = []
@@ -55,11 +56,31 @@ def listing(root: Path) -> Listing:
         for path in folder.iterdir():
             if path.name.startswith("."):
                 continue
+            check_link(path, key)
             if _is_file(path):
                 (images if _is_named_image(path) else others).append(path)
             elif is_passed_over(path):
                 passed_over += _files_below(path)
     return Listing(sorted(images), sorted(others), sorted(passed_over))
+
+
+def check_link(path: Path, key: str) -> None:
+    """Refuses a link that somebody else put into a folder of others.
+
+    Links are followed, out of the root too, where they are the user's, the system's or
+    of whoever owns the folder that they lie in, as Linux does in shared folders.
+
+    Raises:
+        ValueError: It is of another owner.
+    """
+    if not path.is_symlink():
+        return
+    owner = path.lstat().st_uid
+    if owner not in (0, os.getuid(), path.parent.stat().st_uid):
+        raise ValueError(
+            f"data.{key}: {readable(path)} is a link of another user (number {owner}) "
+            "in a folder that is not theirs; remove it, or copy what it points to."
+        )
 
 
 def is_passed_over(folder: Path) -> bool:
@@ -169,9 +190,9 @@ def subfolders(root: Path) -> list[Path]:
 def walk(root: Path) -> Iterator[Path]:
     """A folder and all below it, links to folders too, each once.
 
-    Those that are passed over are left out.
+    Those that are passed over are left out, and links to folders that the root lies in.
     """
-    seen: set[Path] = set()
+    seen = set(root.resolve().parents)
     waiting = [root]
     while waiting:
         folder = waiting.pop()

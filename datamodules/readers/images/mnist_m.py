@@ -1,7 +1,9 @@
 """MNIST-M: digits of MNIST blended with patches of colour photographs."""
 
+import os
 import pickle
 from pathlib import Path
+from zipfile import is_zipfile
 
 import torch
 from torch import Tensor
@@ -9,8 +11,11 @@ from typing_extensions import override
 
 from datamodules.readers.images.archives import ImageFiles, Images
 from datamodules.readers.images.decode import decode_all
+from lightning_modules.core.files import check_file, damage, readable
+from lightning_modules.core.limits import check_size
 
 FOLDERS = ("mnist_m", "MNIST-M/processed", ".")
+LABELS = tuple("0123456789")
 LISTS, TENSORS = "_labels.txt", ".pt"
 SIZE = 32
 NO_TENSORS = (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError)
@@ -65,13 +70,18 @@ def read_tensors(path: Path) -> Images:
     Raises:
         ValueError: The file is cut off or holds something else.
     """
+    check_file(path, f"data.root: {path}")
+    if is_zipfile(path) and damage(path):
+        raise _no_tensors(path)
     try:
         x, y = torch.load(path, map_location="cpu", weights_only=True)
         fits = x.dtype == torch.uint8 and x.shape == (len(y), *x.shape[1:3], 3)
+        fits &= x.layout == y.layout == torch.strided and not y.is_floating_point()
     except (*NO_TENSORS, TypeError, AttributeError) as error:
         raise _no_tensors(path) from error
     if not fits or y.shape != (len(x),):
         raise _no_tensors(path)
+    check_size(x.numel(), path, f"data.root: {path}")  # one value may be repeated
     return Images(x.permute(0, 3, 1, 2).contiguous(), _checked(path, y.long()))
 
 
@@ -88,20 +98,35 @@ def read_list(path: Path) -> Images:
     Raises:
         ValueError: A line is something else, or images are missing or damaged.
     """
+    check_file(path, f"data.root: {path}")
     folder = path.with_name(path.name.removesuffix(LISTS))
     files, labels = [], []
     text = path.read_text("utf-8-sig", errors="surrogateescape")
     for number, line in enumerate(text.splitlines(), 1):
         name, _, label = line.rpartition(" ")
-        if not name or not label.isdecimal():
+        if not name or label not in LABELS:
             raise ValueError(
-                f"data.root: line {number} of {path} is not a file name and label; "
-                "replace it."
+                f"data.root: line {number} of {path} is not a file name and a label "
+                "from 0 to 9; replace it."
+            )
+        if not is_below(folder, name):
+            raise ValueError(
+                f"data.root: line {number} of {path} names {readable(name)}, which is "
+                f"not in {folder}; replace it."
             )
         files.append(folder / name)
         labels.append(int(label))
     y = _checked(path, torch.tensor(labels, dtype=torch.int64))
     return Images(_decoded(folder, files), y)
+
+
+def is_below(folder: Path, name: str) -> bool:
+    """Whether a name leads to a file in a folder, as it is written.
+
+    >>> [is_below(Path("a"), name) for name in ("1.png", "b/1.png", "../1.png", "/1")]
+    [True, True, False, False]
+    """
+    return Path(os.path.normpath(folder / name)).is_relative_to(folder)
 
 
 def _checked(path: Path, labels: Tensor) -> Tensor:

@@ -7,6 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from lightning_modules.core.files import check_file
+from lightning_modules.core.limits import check_size
+
+ENTRY = 100
+"""Bytes that a line for each of the entries takes, with its id and its name."""
+
 
 @dataclass(frozen=True)
 class CountedLines:
@@ -49,6 +55,7 @@ def read_counted(path: Path) -> CountedLines:
         ValueError: A line is not whole numbers of at least 0, or has more or fewer
             entries than its count says.
     """
+    check_file(path, f"data.root: {path}")
     lines = path.read_text("utf-8-sig", errors="replace").rstrip().splitlines()
     rows = [line.split() for line in lines]
     for number, row in enumerate(rows, start=1):
@@ -62,16 +69,18 @@ def read_counted(path: Path) -> CountedLines:
     try:
         entries = np.array([int(entry) for entry, _, _ in written], dtype=np.int64)
         values = np.array([float(v or 1) for _, _, v in written], dtype=np.float32)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise ValueError(
             f"data.root: {path} has an entry that is not a number ({error}); replace "
             "it."
         ) from None
-    if entries.min(initial=0) < 0 or not np.isfinite(values).all():
+    if entries.min(initial=0) < 0 or not (np.isfinite(values) & (values > 0)).all():
         raise ValueError(
-            f"data.root: {path} has the entry {entries.min()} or a value that is not "
-            "finite; entries count from 0."
+            f"data.root: {path} has the entry {entries.min()}, or a value that is not "
+            "above 0 and finite; entries count from 0."
         )
+    largest = entries.max(initial=0)
+    check_size(ENTRY * largest, path, f"data.root: {path}: its entry {largest}")
     return CountedLines(
         np.repeat(np.arange(len(rows)), counts), entries, values, len(rows)
     )

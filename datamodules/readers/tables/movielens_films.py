@@ -1,5 +1,6 @@
 """Titles and genres of movies, in the three file formats of MovieLens."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ GENRES = (
     *("Romance", "Sci-Fi", "Thriller", "War", "Western"),
 )
 """Flags of u.item, in their order."""
+NUMBER = re.compile(r"[0-9]{1,18}")
 UNKNOWN = ("unknown", "(no genres listed)")
 
 
@@ -48,7 +50,8 @@ class FilmTable(Table):
     def _film(self, number: int, line: str) -> tuple[int, str, str]:
         flags = self.path.suffix != ".dat"
         fields = line.split("|" if flags else "::")
-        if len(fields) != (5 + len(GENRES) if flags else 3) or not fields[0].isdigit():
+        n_fields = 5 + len(GENRES) if flags else 3
+        if len(fields) != n_fields or not NUMBER.fullmatch(fields[0]):
             raise ValueError(
                 f"{self.named}: line {number} is not a valid movie record "
                 f"({line[:40]!r}); replace the file."

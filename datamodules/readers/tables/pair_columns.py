@@ -149,7 +149,12 @@ def refuse_look_alikes(table: Table, name: str, ids: pl.Series) -> None:
 
 def _numbers(table: Table, column: pl.Series) -> pl.Series:
     """Ratings as numbers."""
-    written = column
+    kind, written = column.dtype, column
+    if not (kind.is_numeric() or kind in (*TEXT, pl.Boolean, pl.Null)):
+        raise ValueError(
+            f"{table.named}: '{column.name}' holds {kind}, which can't be ratings; "
+            "store numbers."
+        )
     if not column.dtype.is_numeric():
         written = column.cast(pl.String, strict=False).str.strip_chars()
     numbers = written.cast(pl.Float64, strict=False)

@@ -2,6 +2,7 @@
 
 import csv
 import difflib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from lightning_modules.core.files import readable
+from lightning_modules.core.limits import check_size
 
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 PARQUET = (".parquet", ".pq")
@@ -131,8 +133,17 @@ class Table:
             keys = "data.item_column, data.name_column and data.feature_columns"
         return f"Set {keys} to the names in the file."
 
+    def _check_size(self, columns: Sequence[str]) -> None:
+        """Refuses a Parquet file that holds a few values very often."""
+        scan = self._scan()
+        kinds, n = scan.collect_schema(), scan.select(pl.len()).collect().item()
+        widths = [_width(kinds[name]) for name in columns]
+        check_size(n * sum(widths), self.path, f"{self.named}: its {n:,} rows")
+
     def _collect(self, columns: Sequence[str], types: Types) -> pl.DataFrame:
         try:
+            if self.is_parquet:
+                self._check_size(columns)
             return self._scan(types).select(columns).collect()
         except (pl.exceptions.PolarsError, OSError) as error:
             if self.is_parquet or "utf-8" in str(error):
@@ -238,3 +249,8 @@ class Table:
     def is_parquet(self) -> bool:
         """Whether its columns have types."""
         return self._ending in PARQUET and self.separator is None
+
+
+def _width(kind: pl.DataType) -> int:
+    """Bytes of an entry of a column, at least."""
+    return 8 * math.prod(kind.shape) if isinstance(kind, pl.Array) else 8

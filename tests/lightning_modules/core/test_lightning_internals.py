@@ -535,3 +535,34 @@ def test_a_noted_file_is_not_written_again(tmp_path: Path) -> None:
         assert checkpoint.written == []
         checkpoint.last_step, checkpoint.last_time = 5, 9.0
         assert (checkpoint.last_step, checkpoint.last_time) == (5, 9.0)
+
+
+def test_what_fails_while_a_checkpoint_is_loaded_is_told_from_the_rest(
+    tmp_path: Path,
+) -> None:
+    path, flags = tmp_path / "a.ckpt", {**QUIET_TRAINER, "max_steps": 1}
+    trainer = Trainer(**flags)
+    trainer.fit(BoringModel())
+    trainer.save_checkpoint(path)
+    saved = torch.load(path, weights_only=True)
+    torch.save(saved | {"state_dict": {}}, path)
+    with register(internals.raised_in_restoring):
+        for data, loading in ((path, True), (None, False)):
+            module = BoringModel()
+            if data is None:
+                module.layer = nn.Linear(1, 1)  # its batches have 32 columns
+            with pytest.raises(RuntimeError) as failed:
+                Trainer(**flags).fit(module, ckpt_path=data)
+            assert internals.raised_in_restoring(failed.value) is loading
+
+
+def test_a_config_is_read_by_the_function_that_is_given(tmp_path: Path) -> None:
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--config", action="config")
+    parser.add_argument("--x", type=int)
+    (tmp_path / "a.yaml").write_text("x: 1")
+    words = ["--config", str(tmp_path / "a.yaml")]
+    with register(internals.reading_configs_by):
+        with internals.reading_configs_by(lambda path: f"x: {len(path.name)}"):
+            assert parser.parse_args(words).x == 6
+        assert parser.parse_args(words).x == 1

@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.plugins import MixedPrecision
 from torch import nn
-from torch.optim import SGD
+from torch.optim import SGD, lr_scheduler, swa_utils
 from torch.optim.lr_scheduler import LinearLR, ReduceLROnPlateau
 
 from lightning_modules import GAN, WGANGP, LinearDecay
@@ -17,10 +17,13 @@ from lightning_modules.core.module import AlternatingModule
 from lightning_modules.core.optimisation import (
     OptimizerSpec,
     SpreadOverRun,
+    check_made,
     check_specs,
+    check_states,
     make_optimizers,
     steps_of_run,
 )
+from lightning_modules.optim import schedules
 from lightning_modules.optim.paper_defaults import AdaptationAdam
 from tests.support.games import batches, networks, trainer
 
@@ -43,6 +46,81 @@ class Norms(Callback):
             found = [p.grad for p in getattr(pl_module, side).parameters()]
             grads = [g for g in found if g is not None]
             self.norms[side] = nn.utils.get_total_norm(grads).item()
+
+
+def made(name: str, **arguments: Any) -> Any:
+    """An optimizer or a schedule of torch's or ours."""
+    weights = [nn.Parameter(torch.zeros(1))]
+    if hasattr(torch.optim, name):
+        return vars(torch.optim)[name](weights, **arguments)
+    known: dict[str, Any] = {}
+    for home in (lr_scheduler, swa_utils, schedules):
+        known |= vars(home)
+    return known[name](SGD(weights, lr=0.1), **arguments)
+
+
+USELESS: list[tuple[str, dict[str, Any]]] = [
+    *(
+        (name, {"total_iters": n})
+        for name in ("LinearDecay", "OneCycle", "LinearLR", "ConstantLR")
+        for n in (0, -5)
+    ),
+    *(("PolynomialLR", {"total_iters": n}) for n in (0, -5)),
+    ("PolynomialLR", {"power": -1.0}),
+    *(("StepLR", {"step_size": n}) for n in (0, -1)),
+    ("StepLR", {"step_size": 1, "gamma": -1.0}),
+    ("StepLR", {"step_size": 1, "gamma": math.inf}),
+    ("ExponentialLR", {"gamma": -1.0}),
+    ("MultiStepLR", {"milestones": [-1]}),
+    *(("CosineAnnealingLR", {"T_max": n}) for n in (0, -5)),
+    ("CosineAnnealingLR", {"T_max": 5, "eta_min": -1.0}),
+    ("CosineAnnealingWarmRestarts", {"T_0": 0}),
+    ("CyclicLR", {"base_lr": 0.1, "max_lr": -1.0}),
+    ("SWALR", {"swa_lr": -1.0}),
+    ("Adam", {"lr": math.inf}),
+    ("SGD", {"lr": math.nan}),
+    ("SGD", {"momentum": 2.0}),
+    ("RMSprop", {"alpha": 2.0}),
+    ("LBFGS", {}),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments"), USELESS)
+def test_what_no_training_can_use_is_refused_though_torch_takes_it(
+    name: str, arguments: dict[str, Any]
+) -> None:
+    with pytest.raises(ValueError, match=r"must|Expected|evaluates the loss|Invalid"):
+        check_made("scheduler", made(name, **arguments))
+
+
+USEFUL: list[tuple[str, dict[str, Any]]] = [
+    *((name, {}) for name in ("Adam", "SGD", "RMSprop", "Adagrad", "Rprop", "NAdam")),
+    *((name, {}) for name in ("LinearLR", "ConstantLR", "PolynomialLR", "OneCycle")),
+    ("LinearDecay", {"total_iters": 1}),
+    ("LambdaLR", {"lr_lambda": float}),
+    ("MultiStepLR", {"milestones": [3, 5]}),
+    ("StepLR", {"step_size": 1, "gamma": 0.0}),
+    ("CosineAnnealingLR", {"T_max": 5}),
+    ("CyclicLR", {"base_lr": 0.1, "max_lr": 1.0}),
+    ("OneCycleLR", {"max_lr": 1.0, "total_steps": 9}),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments"), USEFUL)
+def test_other_values_are_left_alone(name: str, arguments: dict[str, Any]) -> None:
+    if name == "CyclicLR":
+        arguments = arguments | {"cycle_momentum": False}
+    check_made("scheduler", made(name, **arguments))
+
+
+def test_no_optimizer_starts_again_where_a_run_goes_on() -> None:
+    one = OptimizerSpec("", [nn.Parameter(torch.zeros(1))], SGD, LinearLR)
+    check_states([one], {"optimizer_states": [{}], "lr_schedulers": [{}]})
+    fewer: dict[str, Any] = {"optimizer_states": []}
+    more: dict[str, Any] = {"lr_schedulers": [{}, {}]}
+    for states in (fewer, more):
+        with pytest.raises(ValueError, match="and this method 1: go on with"):
+            check_states([one], states)
 
 
 def test_both_schedulers_step_once_per_generator_update() -> None:

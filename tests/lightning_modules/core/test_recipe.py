@@ -1,16 +1,19 @@
 """Networks are written with their recipes, and built from them again."""
 
 import json
+import os
 import sys
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lightning.pytorch import Trainer
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -25,8 +28,10 @@ from lightning_modules import (
 )
 from lightning_modules.core import recipe
 from lightning_modules.core.recipe import (
+    CHECKSUM,
     build,
     check_savable,
+    checksum,
     load_network,
     recipe_of,
     remembers,
@@ -255,3 +260,63 @@ def test_weights_that_are_not_finite_are_not_written(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="holds NaN or infinity: write a network"):
             save_network(network, tmp_path / "x.safetensors")
     assert not [*tmp_path.iterdir()]
+
+
+def with_recipe(said: Any, tensors: dict[str, Tensor]) -> bytes:
+    """A safetensors file whose recipe may say anything, with the checksum of it."""
+    if isinstance(said, dict):
+        said = {**said, CHECKSUM: checksum(said, tensors)}
+    return save(tensors, metadata={"recipe": json.dumps(said)})
+
+
+def odd_networks() -> dict[str, bytes]:
+    """Files that are no network's, each in its own way."""
+    network = MLPCritic((2,), hidden=(3,))
+    good, tensors = check_savable(network), dict(network.state_dict())
+    name, first = next(iter(tensors.items()))
+    cls, whole = {"class_path": good["class_path"]}, with_recipe(good, tensors)
+    arguments: dict[str, Any] = {
+        "no arguments": {},
+        "a list of arguments": {"init_args": [1]},
+        "an unknown argument": {"init_args": {"zzz": 1}},
+        "a wrong argument": {"init_args": {"shape": "x"}},
+        "no memory": {"init_args": {"shape": [2], "hidden": [10**7, 10**7]}},
+    }
+    other: dict[str, dict[str, Tensor]] = {
+        "a tensor less": {k: v for k, v in tensors.items() if k != name},
+        "a tensor more": {**tensors, "more": first.clone()},
+        "another shape": {**tensors, name: torch.zeros(7, 7)},
+        "whole numbers": {**tensors, name: first.to(torch.int64)},
+        "not a number": {**tensors, name: first * torch.nan},
+    }
+    return {
+        "nothing": b"",
+        "words": b"a few words",
+        "cut off": whole[:-10],
+        "its head alone": whole[:20],
+        "a longer head": (1 << 60).to_bytes(8, "little") + whole[8:],
+        "a head that is no JSON": whole[:8] + b"x" + whole[9:],
+        "a flipped bit": whole[:-1] + bytes([whole[-1] ^ 1]),
+        "a list": with_recipe([1], tensors),
+        "a word": with_recipe("x", tensors),
+        "no end": save(tensors, metadata={"recipe": "[" * 5_000 + "]" * 5_000}),
+        "no class": with_recipe({"init_args": {}}, tensors),
+        "a function": with_recipe({"class_path": "os.abort", "init_args": {}}, tensors),
+        **{k: with_recipe(cls | v, tensors) for k, v in arguments.items()},
+        **{k: with_recipe(good, v) for k, v in other.items()},
+    }
+
+
+@pytest.mark.parametrize("kind", odd_networks())
+def test_a_file_that_is_no_network_is_named(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "odd.safetensors"
+    path.write_bytes(odd_networks()[kind])
+    with pytest.raises(ValueError, match=r"odd\.safetensors"):
+        load_network(path)
+
+
+def test_only_a_file_is_read_as_a_network(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("pipe", ".", "none"):
+        with pytest.raises(FileNotFoundError, match="There is no network file at"):
+            load_network(tmp_path / name)

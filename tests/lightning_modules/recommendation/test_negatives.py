@@ -7,6 +7,7 @@ import torch
 
 from lightning_modules.core.random import RandomStream
 from lightning_modules.data_contracts.user_items import UserItems
+from lightning_modules.recommendation import negatives
 from lightning_modules.recommendation.negatives import Negatives
 from tests.support.ranking_data import prepared
 
@@ -56,3 +57,15 @@ def test_shared_candidates_are_allowed_as_single_ones_are() -> None:
     assert drawn.shape == allowed.shape == (5, 30)
     assert len(torch.unique(drawn[0])) < 30
     assert torch.equal(allowed, ~matrix[asked[:, None], drawn])
+
+
+def test_more_candidates_than_the_memory_has_room_for_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(negatives, "free_memory", lambda: 2e9)
+    ids = torch.zeros(1024, dtype=torch.int64)
+    seen = UserItems.from_pairs(ids[:1], ids[:1], n_users=1, n_items=9)
+    sampler, noise = Negatives(2_000_000), RandomStream(0, 0, "train")
+    with pytest.raises(ValueError, match=r"^model\.n_negatives: 2000000 candidates of"):
+        sampler(ids, ids, seen, noise)
+    assert sampler(ids[:1], ids[:1], seen, noise)[0].shape == (1, 2_000_000)

@@ -1,3 +1,6 @@
+import resource
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -30,3 +33,13 @@ def gan_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = write(config, home / "gan.yaml")
     assert app.main(["fit", "--config", str(path)]) == 0
     return home / "version_0" / "checkpoints" / "last.ckpt"
+
+
+@pytest.fixture
+def limited_files() -> Iterator[Callable[[int], None]]:
+    """Sets the size beyond which this process may write no file."""
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    before, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (before, hard))
+    signal.signal(signal.SIGXFSZ, handler)

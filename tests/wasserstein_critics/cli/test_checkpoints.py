@@ -1,7 +1,8 @@
 import json
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 from jsonargparse import Namespace
 from PIL import Image
 
+from lightning_modules import WGANGP
+from lightning_modules.core.files import wrong_part
 from tests.support.command_line import (
     QUIET,
     Mistake,
@@ -350,3 +353,90 @@ def test_a_damaged_checkpoint_is_refused_with_the_one_before_it(
     assert "checksum" in sentence
     assert "give 'kept.yaml/last-previous.ckpt', of step 1" in sentence
     assert traces() == []
+
+
+# Parts of a checkpoint ----------------------------------------------------------------
+
+WRONG: tuple[Any, ...] = (None, "x", -1, 0.5, True, [1], [], {"a": 1}, torch.zeros(2))
+
+
+def edited(path: Path, change: Callable[[dict[str, Any]], object]) -> Path:
+    """A run in which the last checkpoint has been changed."""
+    shutil.rmtree("edited.yaml", ignore_errors=True)
+    shutil.copytree(path.parents[1], "edited.yaml")
+    last = Path("edited.yaml/checkpoints/last.ckpt")
+    content = torch.load(last, weights_only=True)
+    change(content)
+    torch.save(content, last)
+    return last
+
+
+def test_a_part_of_another_type_is_refused_by_its_name(
+    wgan_gp: tuple[Path, Path],
+) -> None:
+    whole = torch.load(wgan_gp[0], weights_only=True)
+    known = set(whole) - {"hparams_name", "PointClouds"}
+    for name in sorted(known):
+        for value in WRONG:
+            reason = wrong_part(whole | {name: value})
+            if not isinstance(value, type(whole[name])):
+                assert str(reason).startswith(f"its {name} is not"), (name, value)
+    assert wrong_part(whole) is None
+    tensors = {"x": "words"}, {"x": torch.zeros(1, dtype=torch.complex64)}
+    for state in tensors:
+        assert wrong_part(whole | {"state_dict": state})
+    for version in ("abc", ""):
+        assert wrong_part(whole | {"pytorch-lightning_version": version})
+
+
+def one_less(content: dict[str, Any]) -> None:
+    del content["state_dict"]["critic.layers.1.bias"]
+
+
+def of_another_shape(content: dict[str, Any]) -> None:
+    content["state_dict"]["critic.layers.1.bias"] = torch.zeros(3, 3)
+
+
+EDITS: list[tuple[Callable[[dict[str, Any]], object], str]] = [
+    (one_less, "can't be loaded .Missing key.*critic.layers.1.bias"),
+    (of_another_shape, "can't be loaded .size mismatch for critic.layers.1.bias"),
+    (lambda c: c["state_dict"].update(more=torch.ones(1)), "Unexpected key.*more"),
+    (lambda c: c.update({"pytorch-lightning_version": "abc"}), "version is not a"),
+    (lambda c: c.pop("optimizer_states"), "holds no optimizer_states, so a fit can't"),
+    (lambda c: c.update(optimizer_states=[]), "has 0 optimizer_states, and this .* 2"),
+    (lambda c: c.update(optimizer_states=[{}, {}]), "can't be loaded .KeyError"),
+    (lambda c: c.pop("noise"), "holds no noise"),
+    (lambda c: c.pop("PointClouds"), "holds no PointClouds"),
+    (lambda c: c.update(PointClouds={}), "can't be loaded .KeyError: 'epoch'"),
+    (lambda c: c.update(loops={}), "can't be loaded .KeyError: 'fit_loop'"),
+    (lambda c: c.update(callbacks={"Checkpoint": 1}), "last.ckpt"),
+]
+
+
+@pytest.mark.parametrize(("change", "says"), EDITS)
+def test_a_checkpoint_that_was_edited_is_refused_by_its_name(
+    run: Run,
+    wgan_gp: tuple[Path, Path],
+    change: Callable[[dict[str, Any]], object],
+    says: str,
+) -> None:
+    last = edited(wgan_gp[0], change)
+    before = sorted(last.parents[1].rglob("*"))
+    words = ("--config", wgan_gp[1], "--ckpt_path", last)
+    code, sentence = run("fit", *words, "--trainer.max_steps=4")
+    assert code == 2
+    assert re.search(says, sentence)
+    assert sorted(last.parents[1].rglob("*")) == before
+
+
+def test_python_names_the_file_whose_weights_do_not_fit(
+    wgan_gp: tuple[Path, Path],
+) -> None:
+    for change in (one_less, of_another_shape):
+        last = edited(wgan_gp[0], change)
+        sentence = f"'{last}' holds other weights than WGANGP has .*critic.layers.1"
+        with pytest.raises(ValueError, match=sentence):
+            WGANGP.load_from_checkpoint(last)
+    last = edited(wgan_gp[0], lambda c: c.update(hyper_parameters=[1]))
+    with pytest.raises(ValueError, match="hyper_parameters is not arguments by name"):
+        WGANGP.load_from_checkpoint(last)

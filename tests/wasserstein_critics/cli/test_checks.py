@@ -1,6 +1,7 @@
 import inspect
 import re
 from contextlib import nullcontext
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,12 @@ from tests.support.command_line import (
     Run,
     check_mistake,
     each_of,
+    tiny,
     traces,
+    write,
 )
-from wasserstein_critics.cli.errors import UsageError
+from wasserstein_critics.cli.app import CLI, command_line
+from wasserstein_critics.cli.errors import UsageError, explain
 from wasserstein_critics.cli.flags import check_values
 
 pytestmark = QUIET
@@ -190,6 +194,27 @@ OUT_OF_RANGE = [
     ("--data.seed -1", "data.seed must be a whole number from 0 to 4294967295"),
     ("--data.batch_size -1", "data.batch_size must be at least 1"),
     ("--data.num_workers -1", "data.num_workers must be at least 0"),
+    ("--trainer.devices 10000000", "trainer.devices is 10000000, which would start"),
+    *(
+        (f"--trainer.min_{u} -5", f"trainer.min_{u} must be")
+        for u in ("steps", "epochs")
+    ),
+    ("--trainer.min_steps 100", "trainer.min_steps is 100 and trainer.max_steps is 2"),
+    ("--trainer.max_time 00:00:00:00", "trainer.max_time is 00:00:00:00, so that"),
+    (
+        "--model.critic_scheduler LinearDecay --model.critic_scheduler.total_iters 0",
+        "model.critic_scheduler.total_iters must be at least 1, got 0",
+    ),
+    (
+        "--model.critic_scheduler StepLR --model.critic_scheduler.step_size 0",
+        "model.critic_scheduler.step_size must be at least 1, got 0",
+    ),
+    ("--model.critic_optimizer LBFGS", "LBFGS evaluates the loss several times"),
+    ("--model.critic.hidden [10000000,10000000]", "MLPCritic: hidden .* needs more"),
+    (
+        "--trainer.logger WandbLogger --trainer.logger.project a/b",
+        "trainer.logger.project must have",
+    ),
     (
         "--model MetricLearner --model.network LinearMap --model.network.shape [13] "
         "--data LabelledTable --model.k 100000",
@@ -206,6 +231,56 @@ def test_a_value_out_of_range_ends_in_one_sentence_and_leaves_nothing(
     assert code == 2
     assert re.search(says.replace("(8)", r"\(8\)"), sentence)
     assert traces() == []
+
+
+def test_a_mode_that_wandb_does_not_have_is_refused(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "banana")
+    words = ("fit", "--config", "tiny.yaml", "--trainer.logger", "WandbLogger")
+    code, sentence = run(*words)
+    assert code == 2
+    assert "WANDB_MODE is 'banana' in the environment: set it to one of" in sentence
+    assert traces() == []
+
+
+# A sweep ------------------------------------------------------------------------------
+
+ODD_VALUES = ("-5", "abc", "{a: 1}")
+TYPED = (
+    *("max_steps", "min_steps", "max_epochs", "min_epochs", "devices", "num_nodes"),
+    *("limit_train_batches", "limit_val_batches", "limit_test_batches", "precision"),
+    *("limit_predict_batches", "overfit_batches", "log_every_n_steps", "profiler"),
+    *("val_check_interval", "check_val_every_n_epoch", "num_sanity_val_steps"),
+    *("accumulate_grad_batches", "reload_dataloaders_every_n_epochs", "max_time"),
+    *("fast_dev_run", "gradient_clip_algorithm", "accelerator", "strategy"),
+    *("deterministic", "benchmark", "inference_mode", "detect_anomaly", "callbacks"),
+    *("logger", "plugins", "sync_batchnorm", "enable_checkpointing"),
+    *("use_distributed_sampler", "enable_model_summary"),
+)
+
+
+def test_every_flag_of_the_trainer_refuses_odd_values_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write(tiny())
+    monkeypatch.setattr(CLI, "before_instantiate_classes", lambda _: None)
+    monkeypatch.setattr(CLI, "instantiate_classes", lambda _: None)
+    monkeypatch.setattr(CLI, "_run_subcommand", lambda *_: None)
+    cli = command_line(["fit", "--config", "tiny.yaml"])
+    assert len(TYPED) * len(ODD_VALUES) > 100
+    for flag, value in product(TYPED, ODD_VALUES):
+        with pytest.raises(Exception) as refused:  # noqa: PT011  explained below
+            build_trainer(cli, flag, value)
+        assert explain(refused.value), (flag, value)
+
+
+def build_trainer(cli: CLI, flag: str, value: str) -> None:
+    """Parse a flag of the trainer, and make one with it."""
+    words = ["fit", "--config", "tiny.yaml", f"--trainer.{flag}={value}"]
+    cli.parse_arguments(cli.parser, words)
+    given = cli.config.fit.trainer.as_dict()
+    Trainer(**{key: given[key] for key in (flag, "accelerator")})
 
 
 @pytest.mark.parametrize("there", [True, False])

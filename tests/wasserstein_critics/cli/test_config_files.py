@@ -238,6 +238,36 @@ def test_a_file_that_cannot_be_read_is_named() -> None:
         read_config(Path("list.yaml"))
 
 
+@pytest.fixture
+def odd_files() -> None:
+    """What stands where a config is expected, and can't be read to its end."""
+    os.mkfifo("pipe.yaml")
+    Path("folder.yaml").mkdir()
+    Path("device.yaml").symlink_to("/dev/zero")
+    with Path("huge.yaml").open("wb") as file:
+        file.truncate(2**30)
+
+
+ODD = ["pipe.yaml", "folder.yaml", "device.yaml", "huge.yaml"]
+
+
+@pytest.mark.usefixtures("odd_files")
+@pytest.mark.parametrize("name", ODD)
+def test_only_a_file_of_bearable_size_is_read(name: str, run: Run) -> None:
+    with pytest.raises(UsageError, match=f"config file '{name}'"):
+        read_config(Path(name))
+    for option in ("--config", "--model.critic"):
+        code, sentence = run("fit", "--config", "tiny.yaml", option, name)
+        assert (code, name in sentence) == (2, True), option
+
+
+@pytest.mark.parametrize("option", ["model.critic", "trainer"])
+def test_a_value_that_is_no_yaml_is_told_with_its_option(option: str, run: Run) -> None:
+    code, sentence = run("fit", "--config", "tiny.yaml", f"--{option}={{a: 1, a: 2}}")
+    assert code == 2
+    assert f"the value of --{option} can't be read: 'a' stands there twice" in sentence
+
+
 def test_a_config_has_no_problem() -> None:
     files(own={"a": 1})
     assert yaml_problem(Path("own.yaml")) is None

@@ -1,12 +1,31 @@
+import errno
+import os
+import resource
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+import wandb
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Trainer
+from lightning.pytorch.loggers import CSVLogger
 from torch.multiprocessing.spawn import ProcessRaisedException
 
 import lightning_modules
+from callbacks import PointTable, SampleWriter
+from callbacks.plotting.images import image_grid, save_png
+from callbacks.predictions.numbered_rows import NumberedRows, build_directory
+from callbacks.predictions.prediction_table import data_frame, write_table
+from callbacks.runs.checkpoint import BesideTarget
+from lightning_modules import MLPCritic
+from lightning_modules.core.files import write_whole
+from lightning_modules.core.recipe import save_network, save_weights
+from tests.support.trainers import QUIET_TRAINER
 from wasserstein_critics.cli.errors import (
     UsageError,
+    disk_problem,
     exit_code,
     explain,
     usage_error,
@@ -112,3 +131,93 @@ def test_causes_that_lead_in_a_circle_end() -> None:
     wrapper.__cause__, mistake.__cause__ = mistake, wrapper
     assert explain(mistake) == explain(wrapper) == "say so"
     assert exit_code(mistake) == exit_code(wrapper) == 2
+
+
+def test_too_little_memory_is_told_with_what_to_make_smaller() -> None:
+    texts = ("can't allocate memory: you tried to allocate 800 bytes", "CUDA out of")
+    for error in (*(RuntimeError(f"{text} memory") for text in texts), MemoryError()):
+        assert "make data.batch_size" in str(explain(error))
+    assert "(800 bytes at once)" in str(explain(RuntimeError(texts[0])))
+    assert explain(RuntimeError("a bug")) is None
+
+
+@pytest.mark.parametrize("name", ["UsageError", "CommError", "AuthenticationError"])
+def test_what_wandb_refuses_is_a_mistake(name: str) -> None:
+    text = str(explain(vars(wandb.errors)[name]("No API key configured.")))
+    assert text.startswith("W&B refused: No API key configured; log in with `wandb")
+    assert "WANDB_MODE=offline" in text
+
+
+# Writers ------------------------------------------------------------------------------
+
+
+def logged(path: Path) -> None:
+    """Values that a logger of Lightning writes."""
+    logger = CSVLogger(path.parent, "", "")
+    for step in range(99):
+        logger.log_metrics({"train/loss": 0.123}, step)
+    logger.save()
+
+
+def joined(path: Path) -> None:
+    """Rows of a process, which are kept beside their place until all are there."""
+    rows = NumberedRows()
+    rows.add(torch.arange(500), torch.zeros(500, 3))
+    rows.join(Trainer(**QUIET_TRAINER), path)
+
+
+def predicted(writer: Any) -> Callable[[Path], object]:
+    """A directory of predictions."""
+    rows = torch.zeros(500, 3)
+    return lambda path: build_directory(
+        path, lambda folder: writer.fill(folder, torch.arange(500), rows)
+    )
+
+
+def checkpointed(path: Path) -> None:
+    """A checkpoint, as the trainer writes it."""
+    BesideTarget().save_checkpoint({"state_dict": {"x": torch.zeros(999)}}, path)
+
+
+CRITIC = MLPCritic((2,), hidden=(99,))
+WRITERS: dict[str, Callable[[Path], object]] = {
+    "text": lambda path: write_whole(path, "x" * 999),
+    "tensors": lambda path: write_whole(
+        path, lambda file: torch.save(torch.zeros(999), file)
+    ),
+    "checkpoint": checkpointed,
+    "network": lambda path: save_network(CRITIC, path),
+    "weights": lambda path: save_weights(CRITIC, path),
+    "metrics": logged,
+    "plot": lambda path: save_png(image_grid(torch.rand(1, 3, 64, 64)), path),
+    "samples": predicted(SampleWriter()),
+    "points": predicted(PointTable()),
+    "points of NumPy": predicted(PointTable(format="npz")),
+    "ranks": joined,
+    "csv": lambda path: write_table(
+        data_frame({"x": range(999)}), path.with_suffix(".csv")
+    ),
+    "parquet": lambda path: write_table(
+        data_frame({"x": torch.rand(999).numpy()}), path.with_suffix(".parquet")
+    ),
+}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_every_writer_tells_of_a_disk_that_takes_no_more(
+    writer: str, tmp_path: Path, limited_files: Callable[[int], None]
+) -> None:
+    path = tmp_path / "target"
+    limited_files(600)
+    with pytest.raises(OSError) as failed:  # noqa: PT011  of which number is asserted
+        WRITERS[writer](path)
+    limited_files(resource.RLIM_INFINITY)
+    assert disk_problem(failed.value)
+    assert not path.exists()
+    assert not [*tmp_path.glob("*.part")]
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EIO])
+def test_every_error_of_a_disk_is_a_sentence(code: int) -> None:
+    text = str(explain(OSError(code, os.strerror(code), "runs/x")))
+    assert text.endswith("at 'runs/x'.")

@@ -2,12 +2,14 @@
 
 import csv
 import errno
+import fcntl
 import json
+import os
 import resource
 import shutil
-import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -411,16 +413,6 @@ def test_a_home_directory_is_expanded(
     assert (tmp_path / "home/runs/tiny/version_0/test-last").is_dir()
 
 
-@pytest.fixture
-def limited_files() -> Iterator[Callable[[int], None]]:
-    """Sets the size beyond which this process may write no file."""
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    before, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (before, hard))
-    signal.signal(signal.SIGXFSZ, handler)
-
-
 @pytest.mark.parametrize("size", [700, 3_000, 6_000, 12_000])
 def test_a_disk_that_takes_no_more_is_told_and_leaves_whole_files(
     size: int, run: Run, limited_files: Callable[[int], None]
@@ -461,3 +453,46 @@ def test_every_error_of_a_disk_names_the_folder(
     exit_code, said = run("fit", "--config", "tiny.yaml")
     assert exit_code == 2
     assert said.endswith("version_0' was written: make room, then start again.")
+
+
+LEFT = ("version_0", "version_0/checkpoints", "version_0/predict-last")
+PARTS = (".config.yaml.9.part", ".predictions.building", ".labels.csv.rank1")
+
+
+def test_what_killed_commands_have_left_is_removed_by_the_next(run: Run) -> None:
+    assert run("fit", "--config", "tiny.yaml") == (0, "")
+    (last,) = Path("runs").rglob("last.ckpt")
+    words = ["--config", "tiny.yaml", "--ckpt_path", str(last)]
+    assert run("predict", *words) == (0, "")
+    left = [Path("runs/tiny", place, name) for place in LEFT for name in PARTS]
+    left.append(last.with_name("last.ckpt.part"))
+    for path in left:
+        path.parent.mkdir(exist_ok=True)
+        if path.suffix == ".building":
+            path.mkdir()
+            (path / "half.csv").touch()
+        else:
+            path.touch()
+    assert run("test", *words) == (0, "")
+    assert not [path for path in left if path.exists()]
+
+
+def test_another_process_keeps_its_unfinished_files(run: Run) -> None:
+    assert run("fit", "--config", "tiny.yaml") == (0, "")
+    (last,) = Path("runs").rglob("last.ckpt")
+    part = last.parents[1] / PARTS[0]
+    part.touch()
+    handle = os.open(part.parent, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)  # as one that trains there
+    assert run("test", "--config", "tiny.yaml", "--ckpt_path", str(last)) == (0, "")
+    os.close(handle)
+    assert part.is_file()
+
+
+def test_a_checkpoint_needs_no_room_elsewhere(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "not-there"))
+    assert run("fit", "--config", "tiny.yaml") == (0, "")
+    (last,) = Path("runs").rglob("last.ckpt")
+    assert damage(last) is None

@@ -41,6 +41,35 @@ def test_a_key_that_stands_twice_is_refused_with_its_line(run: Run, end: str) ->
     assert f"{name}.yaml', line {line}: 'seed_everything' stands there" in sentence
 
 
+def laughs(levels: int) -> str:
+    """Ten words, then ten times what came before, on each line."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [
+        f"a{n + 1}: &a{n + 1} [{', '.join([f'*a{n}'] * 10)}]" for n in range(levels)
+    ]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (laughs(9), "more than 100,000 values"),
+        ("model: &m\n  init_args: *m", "more than 50 deep"),
+        ("x: " + "[" * 60 + "]" * 60, "more than 50 deep"),
+        ("x: " + "{a: " * 60 + "}" * 60, "more than 50 deep"),
+        ("x: " + "[" * 5_000 + "]" * 5_000, "maximum nesting depth"),
+    ],
+)
+def test_a_config_without_end_is_refused(text: str, problem: str) -> None:
+    with pytest.raises(yaml.YAMLError, match=problem):
+        load_yaml(text)
+
+
+def test_aliases_mean_what_they_name() -> None:
+    assert load_yaml("a: &x {lr: 1}\nb: *x\nc: [*x]")["c"] == [{"lr": 1}]
+    assert len(load_yaml(laughs(3))["a3"]) == 10
+
+
 def test_numbers_and_truth_values_mean_what_they_meant(run: Run) -> None:
     write(tiny())
     words = "--data.batch_size=0x4 --trainer.enable_progress_bar=no --data.n_val 1_6"

@@ -155,7 +155,7 @@ def test_a_stray_column_that_fills_the_memory_is_refused(tmp_path: Path) -> None
     data = domains(tmp_path, ending=".svm", dense=True)
     with (tmp_path / "source.svm").open("a") as file:  # 859 TB, more than anybody has
         file.write("3 0:1 2147483646:1\n" * 10**5)
-    refused(data, r"^data\.dense: 100024 rows of 2147483647 columns .*source\.svm")
+    refused(data, r"^data\.source: .*source\.svm: its 100,024 rows of 2,147,483,647 c")
 
 
 def test_an_unknown_normalisation_is_refused() -> None:

@@ -1,5 +1,6 @@
 """Folders of images: what is found, and what is wrong with files."""
 
+import os
 import re
 from pathlib import Path
 
@@ -233,3 +234,35 @@ def test_other_folders_are_classes_whatever_their_names(
     tree.find()
     names = {folder.partition("/")[0].strip(".") for folder in folders}
     assert tree.read().classes == sorted(names)
+
+
+# Links --------------------------------------------------------------------------------
+
+
+def test_links_are_followed_out_of_the_root_but_not_up_to_what_it_lies_in(
+    tmp_path: Path,
+) -> None:
+    for name in ("root/cats/1.png", "beside/2.png", "beside/3.png"):
+        save(tmp_path / name)
+    (tmp_path / "root/dogs").symlink_to(tmp_path / "beside")
+    (tmp_path / "root/cats/4.png").symlink_to(tmp_path / "beside/2.png")
+    (tmp_path / "root/cats/up").symlink_to(tmp_path)
+    (tmp_path / "root/all").symlink_to("/")
+    (tmp_path / "link").symlink_to(tmp_path / "root")
+    root = tmp_path / "link"
+    found = [path.relative_to(root).as_posix() for path in listing(root).images]
+    assert found == ["cats/1.png", "cats/4.png", "dogs/2.png", "dogs/3.png"]
+
+
+def test_a_link_of_another_user_in_a_folder_of_others_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path / "1.png")
+    link = tmp_path / "2.png"
+    link.symlink_to(tmp_path / "1.png")
+    assert len(listing(tmp_path).images) == 2
+    real, other = os.lstat(link), os.getuid() + 1
+    owned = os.stat_result((*real[:4], other, *real[5:]))
+    monkeypatch.setattr(Path, "lstat", lambda path: owned if path == link else real)
+    with pytest.raises(ValueError, match=r"^data\.root: .*2\.png is a link of another"):
+        listing(tmp_path)

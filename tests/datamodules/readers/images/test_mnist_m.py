@@ -25,7 +25,7 @@ def test_missing_and_damaged_images_of_mnist_m_are_counted_and_named(
     [
         ("00000000.png 3\n00000001.png\n", "line 2 of .*labels.txt is not a file name"),
         ("00000000.png three\n", "line 1 of .*labels.txt is not a file name"),
-        ("00000000.png 10\n", "labels.txt has no labels from 0 to 9"),
+        ("00000000.png 10\n", "line 1 of .*labels.txt is not .* label from 0 to 9"),
         ("", "labels.txt has no labels from 0 to 9"),
     ],
 )
