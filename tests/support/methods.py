@@ -1,5 +1,6 @@
 """A small instance of every method, with small data for it; hostile arguments."""
 
+from collections.abc import Callable
 from typing import Any
 
 from lightning.pytorch import LightningDataModule, LightningModule
@@ -93,3 +94,13 @@ def hostile_tree(path: str, arguments: dict[str, Any], way: str) -> Any:
             "dict_kwargs": {"args": [{"class_path": path, "init_args": arguments}]},
         },
     }[way]
+
+
+def recorded(
+    module: Any, objective: Callable[[Any], Any], batch: Any
+) -> dict[str, Any]:
+    """What an objective of a module would log of a step."""
+    module.records.active = True
+    objective(batch)
+    values, module.records._values = module.records._values, {}
+    return {name.removeprefix("train/"): value for name, value in values.items()}

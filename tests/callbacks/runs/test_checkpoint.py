@@ -1,10 +1,13 @@
+import time
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.loggers import CSVLogger
 from torch import Tensor
 
 import callbacks.runs.checkpoint
@@ -59,9 +62,10 @@ def fit(
     module = LogsAnOldStep(MLPGenerator(2, (2,)), MLPCritic((2,)), n_critic=2)
     module.turns.warmup = warmup
     trainer = Trainer(
-        accelerator="cpu", logger=False, callbacks=[*observers], log_every_n_steps=1,
+        accelerator="cpu", callbacks=[*observers],
         enable_progress_bar=False, enable_model_summary=False,
-        **{"max_steps": 6, "limit_val_batches": 0} | settings,
+        **{"max_steps": 6, "limit_val_batches": 0, "logger": False,
+           "log_every_n_steps": 1} | settings,
     )  # fmt: skip
     trainer.fit(module, BATCHES, BATCHES, ckpt_path=ckpt_path)
     return trainer, module
@@ -278,3 +282,71 @@ def test_a_name_that_a_kill_left_is_not_left_again(tmp_path: Path) -> None:
         keep_previous(last)
         names = {path.name for path in tmp_path.iterdir()}
         assert names == {"last.ckpt", "last-previous.ckpt"}
+
+
+class Batches(Callback):
+    """Lets seconds pass on a clock with every batch."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+        self.now, self.seconds = time.monotonic(), seconds
+        clock = SimpleNamespace(monotonic=lambda: self.now)
+        monkeypatch.setattr(callbacks.runs.checkpoint, "time", clock)
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        self.now += self.seconds
+
+
+def test_the_time_between_two_saves_counts_from_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interval = timedelta(seconds=100)
+    saver = Counting(dirpath=tmp_path, train_time_interval=interval, save_top_k=-1)
+    fit(Batches(monkeypatch, 51), saver)
+    assert len(saver.saved) == 6  # twelve batches of 51 seconds
+
+
+def test_every_second_epoch_is_the_second_and_the_fourth(tmp_path: Path) -> None:
+    saver = Counting(dirpath=tmp_path, every_n_epochs=2, save_top_k=-1)
+    fit(saver, max_steps=-1, max_epochs=5)
+    assert saver.saved == ["epoch=1-step=6.ckpt", "epoch=3-step=12.ckpt"]
+
+
+def test_what_a_killed_process_left_unfinished_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "epoch=0-step=1.ckpt.part").write_bytes(b"half")
+    (tmp_path / "other.part").write_bytes(b"not a checkpoint")
+    fit(Checkpoint(tmp_path, every_n_train_steps=6))
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"other.part", "epoch=1-step=6.ckpt"}
+
+
+def test_loggers_are_flushed_before_each_checkpoint(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    class Log(CSVLogger):
+        def save(self) -> None:
+            seen.append("flushed")
+
+    class Saving(Callback):
+        def on_save_checkpoint(self, *_: Any) -> None:
+            seen.append("saved")
+
+    saver = Checkpoint(tmp_path, every_n_train_steps=3, save_top_k=-1)
+    log = Log(tmp_path / "logs")
+    fit(saver, Saving(), logger=log, log_every_n_steps=1000)
+    before = [seen[n - 1] for n, event in enumerate(seen) if event == "saved"]
+    assert before == ["flushed", "flushed"]
+
+
+def test_a_sanity_check_saves_nothing(tmp_path: Path) -> None:
+    class Refuses(Counting):
+        def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
+            assert not trainer.sanity_checking
+            super()._save_checkpoint(trainer, filepath)
+
+    settings: dict[str, Any] = {"every_n_train_steps": 2, "save_last": True}
+    validation: dict[str, Any] = {"val_check_interval": 5, "limit_val_batches": 1}
+    settings |= {"dirpath": tmp_path, "monitor": MONITOR}
+    fit(Refuses(**settings), max_steps=2, **validation)
+    resumed = Refuses(**settings)
+    fit(resumed, ckpt_path=tmp_path / "last.ckpt", max_steps=3, **validation)
+    assert resumed.saved

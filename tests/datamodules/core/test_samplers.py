@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodules.core.samplers import OrderedRows, TrainingRows
+from datamodules.core.samplers import OrderedRows, TrainingRows, seeded_generator
 
 sizes = st.integers(1, 40)
 
@@ -58,3 +58,24 @@ def test_evaluation_covers_every_row_in_equally_many_batches_per_process(
     if batch > 1 and n >= processes:
         assert len(rows) == n, "a row counts twice"
     assert all(0 < len(part) <= batch for share in shares for part, _ in share)
+
+
+def test_a_rest_smaller_than_the_processes_is_filled_from_the_batch_before() -> None:
+    """Else a process would rank rows twice."""
+    shares = [
+        [rows.tolist() for rows, _ in OrderedRows(13, 2, rank=rank, world_size=3)]
+        for rank in range(3)
+    ]
+    assert shares == [
+        [[0, 1], [6, 7], [10]],
+        [[2, 3], [8], [11]],
+        [[4, 5], [9], [12]],
+    ]
+
+
+def test_each_purpose_and_each_key_of_64_bits_has_a_generator_of_its_own() -> None:
+    keys = [("order", 0), ("split", 0), ("order", 1), ("order", 2**40)]
+    keys += [("order", 2**40 + 2**33), ("order", 2**62)]
+    seeds = {seeded_generator(name, key).initial_seed() for name, key in keys}
+    assert len(seeds) == len(keys)
+    assert max(seeds) > 2**40

@@ -76,3 +76,18 @@ def test_what_is_made_without_sorting_is_what_sorting_makes(tmp_path: Path) -> N
         again = UserItems.from_pairs(part.users, part.items, 9, data.n_items)
         assert torch.equal(part.starts, again.starts)
         assert torch.equal(part.items, again.items)
+
+
+def test_of_a_users_pairs_of_one_time_the_last_ones_are_drawn_by_lot() -> None:
+    table = table_of([(0, item, 7) for item in range(12)])
+    found = [PairSplit("leave_one_out", seed=seed).parts(table) for seed in range(6)]
+    for part in (VAL, TEST):
+        assert len({int((parts == part).argmax()) for parts in found}) > 2
+    again = PairSplit("leave_one_out", seed=0).parts(table)
+    assert again.tolist() == found[0].tolist()
+
+
+def test_the_last_pairs_of_a_user_are_those_of_the_latest_times() -> None:
+    table = table_of([(user, item, 9 - item) for user in (0, 1) for item in range(4)])
+    parts = PairSplit("leave_one_out").parts(table)
+    assert parts.tolist() == [TEST, VAL, TRAIN, TRAIN] * 2

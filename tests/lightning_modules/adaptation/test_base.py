@@ -30,6 +30,7 @@ from lightning_modules.functional.adaptation import (
     squared_mmd,
 )
 from tests.support.domains import FORKS, METHODS, Pair, fit, module, weights
+from tests.support.methods import recorded
 from tests.support.trainers import QUIET_TRAINER, same
 
 NAMES = list(METHODS)
@@ -269,3 +270,35 @@ def test_coral_compares_covariances_and_mmd_whole_distributions() -> None:
 
 def test_source_only_has_no_transfer_term() -> None:
     assert module("source_only").transfer_loss(features()) is None
+
+
+def test_the_logged_values_are_the_losses_without_their_weights() -> None:
+    h = features()
+    rows, truth = torch.cat([h.source, h.target]), torch.tensor([1.0] * 8 + [0.0] * 8)
+    for name in NAMES:
+        model = module(name, transfer_weight=0.5)
+        if name == "wdgrl":
+            continue
+        found = recorded(model, model.objective, h)
+        logits = model.classifier(h.source)
+        classes = -logits.log_softmax(1)[range(8), h.labels].mean()
+        expected = {"classification_loss": classes}
+        if name == "dann":
+            scores = model.adapted["discriminator"](rows)
+            domain = binary_cross_entropy_with_logits(scores, truth)
+            expected["domain_loss"] = domain
+        if name == "mmd":
+            expected["mmd"] = squared_mmd(h.source, h.target)
+        if name == "coral":
+            expected["coral"] = coral_distance(h.source, h.target)
+        if name == "deepjdot":
+            expected["transport_cost"] = joint_transport_cost(
+                h.source,
+                h.labels,
+                h.target,
+                model.classifier(h.target),
+                feature_weight=0.001,
+                label_weight=0.0001,
+            )
+        detached = {key: value.detach() for key, value in expected.items()}
+        torch.testing.assert_close(found, detached)

@@ -13,6 +13,7 @@ from lightning_modules import WDGRL, LinearClassifier, MLPCritic, MLPExtractor
 from lightning_modules.adaptation.base import Features
 from lightning_modules.core.random import RandomStream
 from tests.support.domains import Pair, fit, module, weights
+from tests.support.methods import recorded
 
 STEPS = 4
 
@@ -182,3 +183,47 @@ def test_batchnorm_in_the_critic_is_refused_with_the_reason() -> None:
     critic = MLPCritic((6,), (5,), norm="batch")
     with pytest.raises(ValueError, match="BatchNorm, which mixes the samples"):
         WDGRL(MLPExtractor((2,), (6,)), LinearClassifier(6, 2), critic, 2)
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_the_logged_values_are_those_of_eq_42_and_43(ends: bool) -> None:
+    model = wdgrl(ends=ends, penalty_weight=3.0)
+    h = prepared(model)
+    model.noise, noise = (RandomStream(0, 0, "train") for _ in range(2))
+    found = recorded(model, model.critic_objective, h)
+    e = noise.uniform(8)[:, None]
+    source, target = h.source.detach(), h.target.detach()
+    lines = e * source + (1 - e) * target
+    x = torch.cat([source, target, lines] if ends else [lines]).requires_grad_()
+    (slope,) = torch.autograd.grad(model.critic(x).sum(), x)
+    penalty = (slope.norm(dim=1) - 1).square().mean()
+    distance = (model.critic(source).mean() - model.critic(target).mean()).detach()
+    expected = {"wasserstein": distance, "penalty": penalty}
+    expected["critic_loss"] = 3 * penalty - distance
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("name", ["DropPath", "StochasticDepth"])
+def test_a_critic_of_an_extractor_with_stochastic_depth_sees_its_eval_mode(
+    name: str,
+) -> None:
+    """Layers of torchvision and timm, known by name."""
+
+    def forward(self: nn.Module, x: Tensor) -> Tensor:
+        return x * 2 if self.training else x
+
+    layer = type(name, (nn.Module,), {"forward": forward})()
+    extractor = nn.Sequential(MLPExtractor((2,), (6,)), layer)
+    model = WDGRL(extractor, LinearClassifier(6, 2), MLPCritic((6,), (5,)), 2)
+    rows = torch.randn(8, 2)
+    features = model.prepare((rows, torch.zeros(8).long(), rows))
+    torch.testing.assert_close(features.source.detach(), 2 * model._fixed.source)
+
+
+def test_features_in_half_precision_are_widened_for_the_critic() -> None:
+    model = wdgrl()
+    rows = torch.randn(8, 2)
+    with torch.autocast("cpu", torch.bfloat16):
+        features = model.prepare((rows, torch.zeros(8).long(), rows))
+    assert features.source.dtype == torch.bfloat16
+    assert model._fixed.source.dtype == model._fixed.target.dtype == torch.float32

@@ -142,3 +142,16 @@ def test_sliced_distances_take_samples_of_any_precision(dtype: torch.dtype) -> N
         x.to(dtype).double(), y.to(dtype).double(), directions.double()
     )
     torch.testing.assert_close(distance.double(), precise, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_gaussians_without_width_in_some_directions_have_a_distance(seed: int) -> None:
+    """Eigenvalues that are 0 come out as tiny negative numbers."""
+    g = torch.Generator().manual_seed(seed)
+    v, w = torch.randn(2, 6, 2, generator=g, dtype=torch.float64)
+    zero, one = torch.zeros(6), v @ v.T
+    assert float(gaussian_wasserstein(zero, zero, one, one)) < 1e-6
+    found = gaussian_wasserstein(zero, zero, one, w @ w.T)
+    nuclear = torch.linalg.svdvals(v.T @ w).sum()  # tr (A^1/2 B A^1/2)^1/2
+    squared = one.trace() + (w @ w.T).trace() - 2 * nuclear
+    torch.testing.assert_close(found, squared.sqrt(), rtol=1e-6, atol=1e-6)

@@ -267,3 +267,16 @@ def test_a_clipped_critic_is_lipschitz(bound: float) -> None:
     with torch.no_grad():
         rise = (critic.double()(x) - critic(y)).abs()
     assert (rise <= (1 + 1e-6) * k * (x - y).norm(dim=1)).all()
+
+
+def test_points_on_lines_carry_no_graph_of_either_end() -> None:
+    real, fake = (torch.randn(3, 2, requires_grad=True) for _ in range(2))
+    assert not interpolate(real, fake, torch.rand(3)).requires_grad
+
+
+@pytest.mark.parametrize("order", [1.0, 2.0, 3.0, float("inf")])
+def test_the_penalty_is_of_the_norm_that_was_asked_for(order: float) -> None:
+    critic, x = Linear((4,), 2.0), torch.randn(3, 4)
+    found = gradient_penalty(critic, x, x + 1, torch.rand(3), norm_order=order)
+    length = float(torch.linalg.vector_norm(critic.w.detach(), order))
+    assert float(found.detach()) == pytest.approx((length - 1) ** 2, rel=1e-4)

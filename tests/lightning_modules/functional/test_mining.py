@@ -78,3 +78,18 @@ def test_a_row_is_no_pair_with_itself() -> None:
     same, different = pairs(torch.tensor([1, 1, 2]))
     assert same.tolist() == [[False, True, False], [True, False, False], [False] * 3]
     assert torch.equal(different, ~same & ~torch.eye(3, dtype=torch.bool))
+
+
+@given(seed=st.integers(0, 1000))
+@pytest.mark.parametrize("how", ["all", "semi-hard", "hard"])
+def test_triplets_of_equal_distances_are_those_of_a_loop(
+    how: Mining, seed: int
+) -> None:
+    """A negative as far as the positive is not farther (arXiv:1503.03832, eq. 4)."""
+    x, labels = batch(seed)
+    apart = pairwise(euclidean, x.round()[:, :1], x.round()[:, :1])
+    found = mine_triplets(apart, labels, how)
+    shape = torch.broadcast_shapes(found.positive.shape, found.negative.shape)  # type: ignore[no-untyped-call]
+    both = (part.expand(shape)[found.mask.expand(shape)] for part in found[:2])
+    pairs_found = zip(*(part.tolist() for part in both), strict=True)
+    assert sorted(pairs_found) == expected(apart, labels, how)

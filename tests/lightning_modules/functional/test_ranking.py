@@ -123,3 +123,19 @@ def test_what_cannot_be_measured_is_refused() -> None:
         ranking_metrics(found, n, [1], ["auc"])
     with pytest.raises(ValueError, match="at least 1, got 0"):
         ranking_metrics(found, n, [0, 2])
+
+
+def test_padding_is_no_hit_even_where_the_first_item_is_relevant() -> None:
+    liked = UserItems.from_pairs(torch.tensor([0]), torch.tensor([0]), 1, 3)
+    ranked = torch.tensor([[2, 0, -1]])
+    assert hits(ranked, torch.tensor([0]), liked).tolist() == [[False, True, False]]
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 4])
+def test_what_was_seen_at_the_edges_of_a_chunk_is_left_out(chunk: int) -> None:
+    scores = torch.arange(6.0)[None]
+    for item in range(6):
+        seen = Pairs(torch.tensor([0]), torch.tensor([item]))
+        ranked, _ = top_items(lambda part: scores[:, part], 6, 6, seen, chunk=chunk)
+        others = [one for one in range(5, -1, -1) if one != item]
+        assert ranked.tolist() == [[*others, -1]]

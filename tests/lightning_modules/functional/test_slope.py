@@ -131,3 +131,22 @@ def test_numbers_are_points_on_a_line() -> None:
         lambda x: x[:, 0] ** 2, real[:, None], fake[:, None] + 1, epsilon
     )
     torch.testing.assert_close(numbers, points)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_samples_in_half_precision_are_scored_in_single(dtype: torch.dtype) -> None:
+    """1000 times 100 is beyond float16, and 1/256 is lost beside 100 in bfloat16."""
+    real, fake = torch.tensor([[100.0]]).to(dtype), torch.zeros(1, 1, dtype=dtype)
+    found = estimate_on_plan(lambda x: 1000 * x[:, 0], real, fake, torch.rand(1))
+    assert [float(one) for one in found] == [1000, 100_000, 100, 100, 1000]
+    assert {one.dtype for one in found} == {torch.float32}
+
+
+def test_a_critic_under_autocast_is_measured_in_its_own_precision() -> None:
+    critic = nn.Sequential(nn.Linear(3, 1), nn.Flatten(0))
+    data = numbers(5, 3, seed=1), numbers(5, 3, seed=2), torch.rand(5)
+    expected = estimate_on_plan(critic, *data)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = estimate_on_plan(critic, *data)
+    for one, other in zip(found, expected, strict=True):
+        assert torch.equal(one, other)

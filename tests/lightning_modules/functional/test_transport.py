@@ -16,7 +16,11 @@ from lightning_modules.functional.closed_forms import (
     random_directions,
     sliced_wasserstein_distance,
 )
-from lightning_modules.functional.transport import optimal_pairs, wasserstein_distance
+from lightning_modules.functional.transport import (
+    optimal_pairs,
+    wasserstein_distance,
+    weights,
+)
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # Python warns when it compiles POT's sources
@@ -226,3 +230,12 @@ def test_diverged_samples_are_refused() -> None:
     x[0, 0] = torch.nan
     with pytest.raises(ValueError, match="NaN"):
         wasserstein_distance(points(3, 2, 1), x)
+
+
+def test_weights_that_do_not_sum_to_one_are_refused_and_others_made_exact() -> None:
+    for bad in ([0.5, 0.6], [0.5, 0.499], [0.2, 0.2], [1.5, -0.5], [1.0]):
+        with pytest.raises(ValueError, match="Weights a must be 2 numbers"):
+            weights(torch.tensor(bad), 2, "a")
+    found = weights(torch.tensor([0.5, 0.500004], dtype=torch.float64), 2, "a")
+    assert float(found.sum()) == pytest.approx(1, abs=1e-15)
+    assert weights(None, 4, "a").tolist() == [0.25] * 4

@@ -19,6 +19,7 @@ from lightning_modules import (
 from lightning_modules.core.random import RandomStream
 from lightning_modules.generative.base import GenerativeModule
 from tests.support.games import networks
+from tests.support.methods import recorded
 from tests.support.trainers import QUIET_TRAINER
 
 pytestmark = pytest.mark.filterwarnings(
@@ -228,3 +229,98 @@ def test_a_critic_with_batchnorm_sees_real_and_fake_apart() -> None:
     expected = critic(real), critic(fake)
     for joint, alone in zip(module.score_pair(real, fake), expected, strict=True):
         torch.testing.assert_close(joint, alone)
+
+
+@pytest.mark.parametrize("method", [GAN, WGAN, WGANGP])
+def test_the_logged_values_are_those_of_the_papers(method: Any) -> None:
+    """Eq. 1, 3, 34, 35 and 40: an estimate is positive where data score more."""
+    options: dict[str, Any] = {"one_sided": True, "slope": 0.05, "norm_order": 1.0}
+    module = method(*networks(), **options if method is WGANGP else {})
+    real = torch.randn(N, 2, generator=torch.Generator().manual_seed(3))
+    module.noise, noise = (RandomStream(0, 0, "train") for _ in range(2))
+    found = recorded(module, module.critic_objective, real)
+    g, f = networks()
+    fake = g(noise.normal(N, 3)).detach()
+    gap = f(real).mean() - f(fake).mean()
+    cross = softplus(-f(real)).mean() + softplus(f(fake)).mean()
+    jensen = torch.tensor(2.0).log() - cross / 2
+    expected = {"wasserstein": gap, "critic_loss": -gap}
+    if method is GAN:
+        expected = {"js_estimate": jensen, "critic_loss": cross}
+    if method is WGANGP:
+        x = where_by_hand("lines", real, fake, noise).requires_grad_()
+        (slopes,) = torch.autograd.grad(f(x).sum(), x)
+        excess = (slopes.abs().sum(1) - 0.05).clamp_min(0)
+        assert int((excess > 0).sum()) > 0
+        penalty = (excess**2).mean()
+        expected |= {"penalty": penalty, "critic_loss": 10 * penalty - gap}
+    torch.testing.assert_close(found, expected)
+    found = recorded(module, module.generator_objective, real)
+    scores = f(g(noise.normal(N, 3)))
+    loss = softplus(-scores).mean() if method is GAN else -scores.mean()
+    torch.testing.assert_close(found, {"generator_loss": loss.detach()})
+
+
+def test_a_critic_update_without_penalty_logs_no_loss_and_no_penalty() -> None:
+    module = WGANGP(*networks(), penalty_every=2)
+    module.noise = RandomStream(0, 0, "train")
+    real = torch.zeros(N, 2)
+    assert recorded(module, module.critic_objective, real).keys() == {"wasserstein"}
+    module.turns.updates["critic"] = 1
+    found = recorded(module, module.critic_objective, real)
+    assert found.keys() == {"wasserstein", "penalty", "critic_loss"}
+    expected = 20 * found["penalty"] - found["wasserstein"]
+    torch.testing.assert_close(found["critic_loss"], expected)
+
+
+@pytest.mark.parametrize("method", [GAN, WGAN, WGANGP])
+def test_options_of_each_side_reach_its_optimizer(method: Any) -> None:
+    sides = ("critic", "generator")
+    made: dict[str, Any] = {
+        "critic_scheduler": lambda o: torch.optim.lr_scheduler.StepLR(o, 2),
+        "generator_scheduler": lambda o: torch.optim.lr_scheduler.StepLR(o, 3),
+        "critic_optimizer": plain_descent,
+        "generator_optimizer": lambda p: torch.optim.SGD(p, lr=0.5),
+    }
+    clips = {"critic_clip_norm": 0.5, "generator_clip_norm": 1.5}
+    module = method(*networks(), **made, **clips)
+    specs = [learner.optimizers[0] for learner in module.learners()]
+    for side, spec in zip(sides, specs, strict=True):
+        assert spec.clip_norm == clips[f"{side}_clip_norm"]
+        assert spec.scheduler is made[f"{side}_scheduler"]
+        assert spec.optimizer is made[f"{side}_optimizer"]
+    for side, spec in zip(sides, specs, strict=True):
+        own = list(module.get_submodule(side).parameters())
+        assert [id(weight) for weight in spec.parameters] == list(map(id, own))
+
+
+@pytest.mark.parametrize(
+    "layer", [nn.GroupNorm(1, 2), nn.InstanceNorm1d(2, affine=True), nn.LayerNorm(2)]
+)
+def test_no_norm_layer_is_clipped_where_they_are_spared(layer: nn.Module) -> None:
+    critic = nn.Sequential(nn.Linear(2, 2), layer, nn.Linear(2, 1), nn.Flatten(0))
+    spared = WGAN(networks()[0], critic, clip_norm_layers=False)
+    spared.after_critic_update()
+    assert (layer.weight == 1).all()  # type: ignore[union-attr]
+    WGAN(networks()[0], critic).after_critic_update()
+    assert all((weight.abs() <= 0.01).all() for weight in critic.parameters())
+
+
+@pytest.mark.parametrize("method", [GAN, WGANGP])
+def test_each_side_moves_by_at_most_its_own_clip_norm(method: Any) -> None:
+    limits = {"critic": 1e-3, "generator": 1e-4}
+    options: dict[str, Any] = {f"{side}_clip_norm": n for side, n in limits.items()}
+    options |= {f"{side}_optimizer": plain_descent for side in limits}
+    module = method(*networks(), n_critic=1, **options)
+    before = {k: v.detach().clone() for k, v in module.named_parameters()}
+    fit(module, torch.randn(N, 2), 1)
+    for side, limit in limits.items():
+        moved = [
+            (weight.detach() - before[f"{side}.{key}"]).square().sum()
+            for key, weight in module.get_submodule(side).named_parameters()
+        ]
+        assert float(sum(moved)) ** 0.5 == pytest.approx(limit, rel=1e-4)
+
+
+def plain_descent(parameters: Any) -> torch.optim.Optimizer:
+    return torch.optim.SGD(parameters, lr=1.0)

@@ -75,3 +75,19 @@ def test_what_is_out_of_range_is_refused(options: dict[str, Any], says: str) -> 
 def test_what_is_no_table_is_refused() -> None:
     with pytest.raises(ValueError, match=r"got shape \[2\]"):
         RowwiseAdagrad(nn.Linear(2, 2).parameters())
+
+
+@pytest.mark.parametrize("sparse", [True, False])
+def test_epsilon_is_added_to_the_root_and_the_sum_begins_at_initial(
+    sparse: bool,
+) -> None:
+    table = nn.Embedding(3, 2, sparse=sparse)
+    start = table.weight.detach().clone()
+    settings = {"lr": 0.1, "initial": 0.25, "eps": 0.5}
+    optimizer = RowwiseAdagrad(table.parameters(), **settings)
+    (table(torch.tensor([1])) * torch.tensor([1.0, 2.0])).sum().backward()
+    optimizer.step()
+    rate = 0.1 / ((0.25 + (1 + 4) / 2) ** 0.5 + 0.5)
+    moved = start - table.weight.detach()
+    expected = torch.tensor([[0.0, 0.0], [rate, 2 * rate], [0.0, 0.0]])
+    torch.testing.assert_close(moved, expected)

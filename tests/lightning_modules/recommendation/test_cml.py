@@ -17,6 +17,7 @@ from lightning_modules.recommendation.evaluation import Sizes
 from lightning_modules.recommendation.item_encoder import ItemEncoder
 from lightning_modules.recommendation.metric import DistanceEvaluator
 from lightning_modules.recommendation.pairwise import PairBatch
+from tests.support.methods import recorded
 from tests.support.ranking_data import (
     featured,
     planted,
@@ -344,3 +345,75 @@ def test_people_are_shown_distances() -> None:
     scores = torch.tensor([-4.0, -0.25, 1e-9])  # rounding may lift a score above 0
     shown = DistanceEvaluator((1,)).shown(scores)
     assert shown.tolist() == [2.0, 0.5, 0.0]
+
+
+def test_after_a_step_items_are_where_table_and_features_place_them() -> None:
+    model = CML(dim=3, feature_weight=0.5, feature_hidden=(6,))
+    run = trained(model, 2, featured())
+    placed = model._in_ball(model.items.weight.detach() + encoded_all(model))
+    torch.testing.assert_close(model.item_points, placed)
+    del run
+
+
+def test_a_resumed_run_leaves_points_where_they_were(tmp_path: Path) -> None:
+    first, again = CML(dim=2), CML(dim=2)
+    run = trained(first, 2)
+    with torch.no_grad():
+        first.users.weight.fill_(5)
+    run.save_checkpoint(tmp_path / "one.ckpt")
+    path = tmp_path / "one.ckpt"
+    trainer(max_steps=3).fit(again, planted(), ckpt_path=path, weights_only=True)
+    lengths = again.users.weight.detach().norm(dim=1)
+    assert 0 < int((lengths > 6).sum()) < 30  # a step projects what it updates
+
+
+def test_eq_54_pulls_items_to_their_features_and_not_features_to_items() -> None:
+    model = CML(dim=3, feature_weight=0.5, feature_hidden=(6,))
+    trained(model, 0, featured())
+    torch.nn.init.normal_(model.items.weight)
+    items = torch.tensor([1, 5, 1])
+    _, loss = model._points_of(items)
+    loss.backward()  # type: ignore[no-untyped-call]
+    rows = model.items.weight.detach()
+    torch.testing.assert_close(loss, rows[items].square().sum(1).mean())
+    assert model.items.weight.grad is not None
+    found = model.items.weight.grad.to_dense()
+    torch.testing.assert_close(found[1], 2 * 2 * rows[1] / 3)
+    torch.testing.assert_close(found[5], 2 * rows[5] / 3)
+    for weight in model.item_encoder.parameters():
+        assert weight.grad is None or float(weight.grad.abs().max()) < 1e-6
+
+
+def test_a_score_above_0_by_rounding_is_shown_as_no_distance() -> None:
+    shown = CML(dim=2).evaluator.shown(torch.tensor([1e-7, -4.0]))
+    assert shown.tolist() == [0.0, 2.0]
+
+
+@pytest.mark.parametrize("features", [False, True])
+def test_the_logged_values_are_the_terms_without_their_weights(features: bool) -> None:
+    """Eq. 52 without weights by rank, eq. 55 and 54; by loops."""
+    weights: dict[str, Any] = {"covariance_weight": 2.0, "rank_weighted": False}
+    weights |= {"feature_weight": 0.5, "feature_dropout": 0.0} if features else {}
+    model = CML(dim=3, n_negatives=4, margin=0.7, **weights)
+    trained(model, 0, featured())
+    model.noise = RandomStream(0, 0, "train")
+    if features:
+        torch.nn.init.normal_(model.items.weight)
+    pairs = model.prepare((torch.tensor([0, 1, 4]), torch.tensor([2, 3, 8])))
+    found = recorded(model, model.pair_loss, pairs)
+    _, moved = model.pair_loss(pairs)
+    every = model.item_points if features else model.items.weight
+    user, item = model.users.weight[pairs.users].detach(), every[moved].detach()
+    near, far = ((user - part).square().sum(1) for part in item.chunk(2))
+    hinges = (0.7 + near - far).clamp_min(0)
+    both = torch.cat([user, item])
+    c = (both - both.mean(0)).T @ (both - both.mean(0)) / len(both)
+    expected = {
+        "impostors": (hinges > 0).float().mean(),
+        "loss": hinges.mean(),
+        "covariance": c.square().sum() - c.diagonal().square().sum(),
+    }
+    if features:
+        table = model.items.weight.detach()[moved]
+        expected["feature_loss"] = table.square().sum(1).mean()
+    torch.testing.assert_close(found, expected)

@@ -8,12 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from lightning_modules.core.random import RandomStream
 from lightning_modules.recommendation.bpr import BPR
 from lightning_modules.recommendation.factors import FactorRanker
 from lightning_modules.recommendation.hinge import RankHinge
 from lightning_modules.recommendation.pairwise import PairBatch
 from lightning_modules.recommendation.popularity import Popularity
 from lightning_modules.recommendation.warp import WARP
+from tests.support.methods import recorded
 from tests.support.ranking_data import fitted, planted
 
 EVERY = slice(0, None)
@@ -132,3 +134,31 @@ def test_the_hinge_is_the_weighted_mean_of_what_is_within_the_margin() -> None:
     near, far = torch.tensor([0.0, 1.0, 0.0]), torch.tensor([0.5, 0.5, 9.0])
     loss = RankHinge(1.0, "hardest", True)(near, far, torch.tensor([2.0, 1.0, 5.0]))
     assert float(loss) == pytest.approx((2 * 0.5 + 1 * 1.5 + 0) / 3)
+
+
+@pytest.mark.parametrize("method", [BPR, WARP])
+def test_the_logged_loss_is_that_without_the_penalty(method: Any) -> None:
+    model = method(dim=3, decay=0.5)
+    fitted(model, planted(), max_steps=3)
+    model.noise = RandomStream(0, 0, "train")
+    pairs = model.prepare((torch.tensor([0, 1, 4]), torch.tensor([2, 3, 8])))
+    found = recorded(model, model.pair_loss, pairs)
+    user = model.users(pairs.users)
+    items = torch.cat([pairs.items[:, None], pairs.candidates], 1)
+    scores = (user[:, None] * model.items(items)).sum(2) + model.biases(items)[..., 0]
+    gap = (scores[:, 1:] - scores[:, :1]).detach()
+    if method is BPR:
+        losses = torch.log1p(gap.exp()) * pairs.allowed
+        torch.testing.assert_close(found, {"loss": losses.mean()})
+        return
+    impostors = (1 + gap > 0) & pairs.allowed
+    torch.testing.assert_close(found["impostors"], impostors.any(1).float().mean())
+    total = 0.0
+    for row in range(3):
+        draws = 0
+        for place in range(gap.shape[1]):
+            draws += int(pairs.allowed[row, place])
+            if impostors[row, place]:
+                total += math.log(40 // draws + 1) * float(1 + gap[row, place])
+                break
+    assert float(found["loss"]) == pytest.approx(total / 3, rel=1e-5)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from lightning_modules.core.random import RandomStream
 from lightning_modules.data_contracts.user_items import UserItems
@@ -69,3 +70,26 @@ def test_more_candidates_than_the_memory_has_room_for_are_refused(
     with pytest.raises(ValueError, match=r"^model\.n_negatives: 2000000 candidates of"):
         sampler(ids, ids, seen, noise)
     assert sampler(ids[:1], ids[:1], seen, noise)[0].shape == (1, 2_000_000)
+
+
+class Given(RandomStream):
+    """A stream of numbers that are given."""
+
+    def __init__(self, *numbers: float) -> None:
+        super().__init__(0, 0, "train")
+        self.numbers = torch.tensor([numbers])
+
+    def uniform(self, *shape: int) -> Tensor:
+        assert shape == self.numbers.shape
+        return self.numbers
+
+
+def test_an_item_owns_the_numbers_from_its_own_start_to_the_next_ones() -> None:
+    """Also where the shares add up to less than 1 by rounding."""
+    one = torch.tensor([0])
+    train = UserItems.from_pairs(one, one, n_users=1, n_items=4)
+    draws = Negatives(6, "popularity", power=1.0)
+    given = Given(0.0, 0.249, 0.25, 0.5, 0.75, 0.999)
+    assert draws.draw(one, train, given).tolist() == [[0, 0, 1, 2, 3, 3]]
+    draws._shares = torch.tensor([0.25, 0.5, 0.75, 0.9])
+    assert draws.draw(one, train, given).tolist() == [[0, 0, 1, 2, 3, 3]]
