@@ -2,9 +2,9 @@
 
 ``cover`` runs the tests once and keeps which of them reach which line. ``run`` draws
 the same number of mutants in every module of `SCOPE` and runs the tests that reach the
-changed lines, those of the mirrored test file first. Each mutant lives in a forked
-process, which imports the changed source in the place of the file: the checkout stays
-as it is, and torch is loaded once. Programs that a test starts are not changed.
+changed lines, the quick ones first. Each mutant lives in a forked process, which
+imports the changed source in the place of the file: the checkout stays as it is, and
+torch is loaded once. Programs that a test starts are not changed.
 
 Records stand in ``docs/results/mutants.jsonl``. To try a mutant again, delete its line;
 that of one that lived is given a ``reason`` by hand.
@@ -26,6 +26,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -265,7 +266,7 @@ def pytest_runtest_logreport(report: Any) -> None:
 
 
 class Reach:
-    """Which tests reach which line of a module, the mirrored test file's first."""
+    """Which tests reach which line of a module."""
 
     def __init__(self, path: Path) -> None:
         from coverage import CoverageData
@@ -275,24 +276,35 @@ class Reach:
         self.by_line = data.contexts_by_lineno(str(path))
         lines = (WORK / "times.jsonl").read_text().splitlines()
         self.seconds: dict[str, float] = dict(map(json.loads, lines))
-        self.near = f"test_{path.stem}.py::"
+        self.near = f"tests/{path.parent.relative_to(ROOT)}/"
 
     def tests(self, lines: range) -> list[str]:
-        """Tests of some lines, or of the whole module where they are read on import."""
+        """Tests of some lines, or of the whole module where they are read on import.
+
+        The quick ones first; then those of the mirrored folder, since what a forked
+        process reaches is not kept.
+        """
         found = self._of(lines) or self._of(self.by_line)
+        near = {test for test in self.seconds if test.startswith(self.near)} - found
         chosen, left = [], ENOUGH
-        for test in sorted(found, key=self._order):
+        for test in (*self._in_order(found), *self._in_order(near)):
             left -= self.seconds[test]
             if left > 0:
                 chosen.append(test)
         return chosen
 
+    def _in_order(self, tests: Iterable[str]) -> list[str]:
+        return sorted(tests, key=self.seconds.__getitem__)
+
     def _of(self, lines: Iterable[int]) -> set[str]:
         contexts = (c for line in lines for c in self.by_line.get(line, ()))
         return {c.rsplit("|", 1)[0] for c in contexts} & self.seconds.keys()
 
-    def _order(self, test: str) -> tuple[bool, float]:
-        return self.near not in test, self.seconds[test]
+
+@cache
+def reach_of(path: Path) -> Reach:
+    """The same, read once."""
+    return Reach(path)
 
 
 def warm() -> None:
@@ -438,16 +450,14 @@ def name_of(site: Site) -> str:
 
 def run(each: int, seed: int, only: str) -> int:
     """Try the mutants that have no record yet; returns 0."""
-    known = {(record["module"], record["number"]) for record in RECORDS.read()}
     warm()
     for path in modules():
         module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
         source = path.read_text()
         numbers = sample(path, each, seed) if only in module else []
-        reach = Reach(path)
-        for number in (n for n in numbers if (module, n) not in known):
+        for number in (n for n in numbers if not _is_known(module, n)):
             site, changed = mutant(source, number)
-            tests, started = reach.tests(site.lines), time.monotonic()
+            tests, started = reach_of(path).tests(site.lines), time.monotonic()
             record: Record = {"module": module, "number": number}
             record |= {"line": site.lines[0], "mutant": name_of(site)}
             record |= outcome(path, changed, tests) | {"tests": len(tests)}
@@ -455,6 +465,10 @@ def run(each: int, seed: int, only: str) -> int:
             seconds = f"{time.monotonic() - started:.0f} s"
             print(record["outcome"], seconds, module, record["mutant"], flush=True)
     return 0
+
+
+def _is_known(module: str, number: int) -> bool:
+    return (module, number) in {(r["module"], r["number"]) for r in RECORDS.read()}
 
 
 def report() -> str:

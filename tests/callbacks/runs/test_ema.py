@@ -272,9 +272,18 @@ def test_the_average_of_another_network_is_refused(tmp_path: Path) -> None:
     path, run = tmp_path / "x.ckpt", trainer(WeightEMA(0.5))
     run.fit(make(), BATCHES, BATCHES)
     run.save_checkpoint(path)
-    module = WGANGP(MLPGenerator(3, (2,)), MLPCritic((2,)))
+    critic = MLPCritic((2,))
+    for other in (MLPGenerator(3, (2,)), MLPGenerator(2, (2,), hidden=(512, 512))):
+        module = WGANGP(other, critic, n_critic=2)
+        with pytest.raises(ValueError, match="are those of other layers than"):
+            load_averaged(module, path)
+    resumed = WeightEMA(0.5)
+    resumed.load_state_dict(
+        torch.load(path, weights_only=True)["callbacks"]["WeightEMA"]
+    )
+    module = WGANGP(MLPGenerator(3, (2,)), critic, n_critic=2)
     with pytest.raises(ValueError, match="are those of other layers than"):
-        load_averaged(module, path)
+        trainer(resumed).fit(module, BATCHES, BATCHES)
 
 
 def test_a_checkpoint_without_average_is_named(tmp_path: Path) -> None:

@@ -336,3 +336,13 @@ def test_the_random_state_of_the_device_comes_back_too() -> None:
     torch.rand(3, device=device)
     set_random_states(states, device)
     assert torch.equal(torch.rand(3, device=device), expected)
+
+
+def test_a_fit_after_an_evaluation_goes_on_with_its_own_random_numbers() -> None:
+    saved = {"random_states": [random_states(CPU)]}
+    torch.rand(1)
+    callback, evaluation = ExactResume(), Trainer(barebones=True)
+    callback.on_load_checkpoint(evaluation, LightningModule(), saved)
+    before = torch.get_rng_state()
+    callback.on_train_batch_start(evaluation, LightningModule())
+    assert torch.equal(torch.get_rng_state(), before)

@@ -302,3 +302,8 @@ def test_the_logged_values_are_the_losses_without_their_weights() -> None:
             )
         detached = {key: value.detach() for key, value in expected.items()}
         torch.testing.assert_close(found, detached)
+
+
+def test_a_single_class_is_refused() -> None:
+    with pytest.raises(ValueError, match="n_classes must be at least 2, got 1"):
+        SourceOnly(MLPExtractor((2,), (6,)), LinearClassifier(6, 1), 1)

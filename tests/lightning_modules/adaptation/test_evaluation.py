@@ -205,3 +205,14 @@ def test_a_checkpoint_of_an_evaluator_keeps_its_summary_and_class_names() -> Non
     assert (again.scores.summary, again.class_names) == ({"oracle": 0.5}, ("a", "b"))
     again.load({})
     assert again.scores.summary == evaluator.scores.summary == {}
+
+
+def test_of_two_validations_with_one_score_the_first_is_selected() -> None:
+    scores = DomainScores(2, "im")
+    for accuracy in (0.6, 0.9):
+        found = scores.remember({"target_accuracy": accuracy, "target_im": 0.5})
+    assert found == {
+        "target_accuracy_last": 0.9,
+        "target_accuracy_selected": 0.6,
+        "target_accuracy_oracle": 0.9,
+    }

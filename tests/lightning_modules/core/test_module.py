@@ -137,6 +137,18 @@ def test_the_place_in_the_schedule_is_in_the_checkpoint(tmp_path: Path) -> None:
         "batches_waiting": 2,
     }
     assert torch.equal(saved["noise"][0], module.noise.state)
+    resumed, places = WGAN(*networks(), n_critic=5), []
+
+    class Watch(Callback):
+        def on_train_batch_end(self, *_: Any) -> None:
+            places.append(
+                (resumed.turns.state()["batches_waiting"], resumed.step_ended)
+            )
+
+    longer = trainer(max_epochs=2, callbacks=[Watch()])
+    path = tmp_path / "x.ckpt"
+    longer.fit(resumed, points(4 * 7), ckpt_path=path, weights_only=True)
+    assert places[:3] == [(3, False), (4, False), (0, True)]
     again = WGAN.load_from_checkpoint(tmp_path / "x.ckpt")
     trainer().test(again, points(), verbose=False)
     assert again.steps_made == t.global_step == 1

@@ -280,3 +280,15 @@ def test_the_penalty_is_of_the_norm_that_was_asked_for(order: float) -> None:
     found = gradient_penalty(critic, x, x + 1, torch.rand(3), norm_order=order)
     length = float(torch.linalg.vector_norm(critic.w.detach(), order))
     assert float(found.detach()) == pytest.approx((length - 1) ** 2, rel=1e-4)
+
+
+@pytest.mark.parametrize("order", [1.0, 2.0, 3.0, float("inf")])
+def test_a_flat_critic_pays_the_whole_slope_and_has_a_gradient(order: float) -> None:
+    critic, x = Linear((3,), 1.0), torch.randn(4, 3)
+    with torch.no_grad():
+        critic.w.zero_()
+    found = gradient_penalty(critic, x, x + 1, torch.rand(4), norm_order=order)
+    found.backward()  # type: ignore[no-untyped-call]
+    assert float(found.detach()) == pytest.approx(1, abs=1e-4)
+    assert critic.w.grad is not None
+    assert critic.w.grad.isfinite().all()

@@ -150,3 +150,9 @@ def test_a_critic_under_autocast_is_measured_in_its_own_precision() -> None:
         found = estimate_on_plan(critic, *data)
     for one, other in zip(found, expected, strict=True):
         assert torch.equal(one, other)
+
+
+def test_pairs_that_coincide_have_neither_slope_nor_rise() -> None:
+    real, fake = torch.tensor([[0.0], [1.0]]), torch.tensor([[0.0], [3.0]])
+    found = estimate_on_plan(lambda x: -x[:, 0] / 2, real, fake, torch.rand(2))
+    assert [float(one) for one in found] == [0.5, 0.5, 1.0, 1.0, 0.5]

@@ -14,6 +14,7 @@ from lightning_modules.core.random import RandomStream
 from lightning_modules.metric_learning.classifier import shifted
 from lightning_modules.optim.schedules import one_cycle
 from tests.support.games import keep_batches
+from tests.support.methods import recorded
 from tests.support.trainers import QUIET_TRAINER, MetricsFile
 
 X = torch.arange(24.0).reshape(2, 1, 3, 4)
@@ -262,3 +263,11 @@ def test_training_is_bit_for_bit_a_plain_loop(clip_norm: float | None) -> None:
         optimizer.step()
     for one, other in zip(module.parameters(), weights, strict=True):
         assert torch.equal(one, other)
+
+
+def test_the_logged_loss_is_the_cross_entropy() -> None:
+    module, x = classifier(shift=0), torch.rand(5, 1, 8, 8)
+    y = torch.tensor([3, 1, 4, 1, 5])
+    found = recorded(module, module.objective, (x, y))
+    expected = -module(x).detach().log_softmax(1)[range(5), y].mean()
+    torch.testing.assert_close(found, {"loss": expected})

@@ -14,6 +14,7 @@ from lightning_modules import LinearMap, MetricLearner, MLPExtractor
 from lightning_modules.functional import metric_learning as F
 from lightning_modules.functional.distance import manhattan, pairwise
 from tests.support.games import keep_batches
+from tests.support.methods import recorded
 from tests.support.trainers import QUIET_TRAINER
 
 LOSSES = ("lmnn", "triplet", "improved_triplet", "contrastive")
@@ -214,3 +215,22 @@ def test_training_is_bit_for_bit_a_plain_loop(clip_norm: float | None) -> None:
     assert min(norms) > 1e-2
     for one, other in zip(module.parameters(), weights, strict=True):
         assert torch.equal(one, other)
+
+
+def test_the_logged_values_are_the_terms_without_their_weights() -> None:
+    """Eq. 50: targets are the nearest before the map, by loops."""
+    module = MetricLearner(LinearMap((4,), 2), k=2, push_weight=0.25, margin=0.5)
+    x, labels = rows()
+    found = recorded(module, module.objective, (x, labels))
+    before, after = (torch.cdist(p, p) for p in (x, module(x).detach()))
+    pull = push = 0.0
+    for i, own in enumerate(labels.tolist()):
+        same = [j for j, y in enumerate(labels.tolist()) if y == own and j != i]
+        for j in sorted(same, key=lambda j: float(before[i, j]))[:2]:
+            near = float(after[i, j]) ** 2
+            pull += near / len(x)
+            for far, y in zip(after[i].tolist(), labels.tolist(), strict=True):
+                push += max(0.0, 0.5 + near - far**2) * (y != own) / len(x)
+    assert float(found["pull"]) == pytest.approx(pull, rel=1e-4)
+    assert float(found["push"]) == pytest.approx(push, rel=1e-4)
+    assert float(found["loss"]) == pytest.approx(0.75 * pull + 0.25 * push, rel=1e-4)
