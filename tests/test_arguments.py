@@ -1,4 +1,4 @@
-"""Every argument of every public method, data module and callback changes something."""
+"""Every argument of every public class changes what it should."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -14,10 +14,11 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor, nn
 from torch.optim import SGD
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 import callbacks
 import datamodules
+import lightning_modules
 from datamodules import Digits, LabelledTable, PointClouds
 from lightning_modules import (
     ConvClassifier,
@@ -641,3 +642,77 @@ def test_each_argument_of_a_callback_changes_its_state(
     assert plain_state(one) != plain_state(changed)
     if argument not in ("n_samples", "summaries"):  # of which more is kept
         assert vars(changed).get(argument, other) == other
+
+
+# Networks and optimizers --------------------------------------------------------------
+
+SMALL: Mapping[str, Any] = {
+    "shape": (3, 16, 16),
+    "latent_dim": 2,
+    "n_features": 6,
+    "n_classes": 3,
+    "num_features": 5,
+    "width": 4,
+    "hidden": (4,),
+    "channels": (4, 6),
+}
+OF_NETWORKS: Mapping[str, Any] = {
+    "shape": (1, 16, 16),
+    "latent_dim": 3,
+    "n_features": 7,
+    "n_classes": 4,
+    "num_features": 7,
+    "width": 5,
+    "hidden": (5,),
+    "channels": (5, 6),
+    "activation": "elu",
+    "dropout": 0.5,
+    "init": "default",
+    "norm": "layer",
+    "output": "tanh",
+    "smallest_side": 8,
+    "lr": 0.3,
+    "betas": (0.1, 0.2),
+    "weight_decay": 0.3,
+    "alpha": 0.3,
+    "initial": 0.3,
+    "eps": 0.3,
+    "total_iters": 2,
+    "last_epoch": 0,
+}
+"""Another value of each argument of a network, an optimizer or a schedule."""
+PARTS = {
+    name: cls
+    for name, cls in public(lightning_modules).items()
+    if cls not in METHODS and name != "Backbone"  # which has tests of its own
+}
+
+
+def part(cls: Any, options: Mapping[str, Any]) -> Any:
+    """What tells two networks, optimizers or schedules apart."""
+    torch.manual_seed(0)
+    if issubclass(cls, torch.optim.Optimizer):
+        return cls([nn.Parameter(torch.zeros(1, 1))], **options).param_groups
+    if issubclass(cls, LRScheduler):
+        optimizer = SGD([{"params": nn.Parameter(torch.ones(1)), "initial_lr": 1.0}])
+        schedule = cls(optimizer, **{"total_iters": 3, **options})
+        return [optimizer.step() or schedule.step() or rate(optimizer) for _ in "12"]
+    network = cls(**options)
+    return [str(network), *network.state_dict().values()]
+
+
+def rate(optimizer: torch.optim.Optimizer) -> float:
+    return float(optimizer.param_groups[0]["lr"])
+
+
+@pytest.mark.parametrize(
+    ("name", "argument"),
+    [(name, a) for name, cls in PARTS.items() for a in arguments(cls)],
+)
+def test_each_argument_of_a_network_or_optimizer_changes_it(
+    name: str, argument: str
+) -> None:
+    cls = PARTS[name]
+    given = {k: v for k, v in SMALL.items() if k in arguments(cls)}
+    other = {**given, argument: OF_NETWORKS[argument]}
+    assert differ(part(cls, given), part(cls, other))

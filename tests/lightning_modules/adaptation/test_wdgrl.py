@@ -227,3 +227,12 @@ def test_features_in_half_precision_are_widened_for_the_critic() -> None:
         features = model.prepare((rows, torch.zeros(8).long(), rows))
     assert features.source.dtype == torch.bfloat16
     assert model._fixed.source.dtype == model._fixed.target.dtype == torch.float32
+
+
+def test_the_critic_gets_no_gradient_from_the_player() -> None:
+    model = wdgrl()
+    critic, adapted = model.learners()
+    assert critic.against == ()
+    assert adapted.against == [model.critic]
+    assert (critic.steps, critic.waits, critic.counts) == (5, False, False)
+    assert (adapted.steps, adapted.waits, adapted.counts) == (1, True, True)

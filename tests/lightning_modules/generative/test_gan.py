@@ -284,6 +284,7 @@ def test_options_of_each_side_reach_its_optimizer(method: Any) -> None:
     }
     clips = {"critic_clip_norm": 0.5, "generator_clip_norm": 1.5}
     module = method(*networks(), **made, **clips)
+    assert [learner.against for learner in module.learners()] == [(), [module.critic]]
     specs = [learner.optimizers[0] for learner in module.learners()]
     for side, spec in zip(sides, specs, strict=True):
         assert spec.clip_norm == clips[f"{side}_clip_norm"]
