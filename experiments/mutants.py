@@ -58,9 +58,9 @@ TESTS = (
 )
 """What may notice a mutant; the tests of the command line would take hours."""
 WORK = RUNS / "mutants"
-PATIENCE = 600  # seconds that the tests of a mutant have, on a busy machine
-WORTH = 60  # seconds of a processor that they have
-ENOUGH = 8.0  # seconds of tests, by `cover`, after which no other is added
+PATIENCE = 300  # seconds that the tests of a mutant have, on a busy machine
+WORTH = 40  # seconds of a processor that they have
+ENOUGH = 3.0  # seconds of tests, by `cover`, after which no other is added
 MEMORY = 12 << 30  # bytes; a mutant may ask for any number
 PACKAGES = ("lightning_modules", "datamodules", "callbacks")
 RECORDS = record_file("mutants", "module", "number")

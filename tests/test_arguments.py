@@ -347,6 +347,13 @@ def test_two_fits_with_the_same_arguments_are_the_same(cls: Any) -> None:
     assert not differ(rates(one), rates(other))
 
 
+@pytest.mark.parametrize("cls", METHODS)
+def test_a_method_remembers_its_arguments(cls: Any) -> None:
+    own = set(inspect.signature(cls).parameters) - {"options"}
+    module, _ = made(cls)
+    assert own <= module.hparams.keys()
+
+
 # Data modules -------------------------------------------------------------------------
 
 

@@ -11,11 +11,13 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from PIL import Image
 from torch import Tensor, nn
+from torch.utils.data import Dataset, get_worker_info
 
 import datamodules
 from datamodules import ImageFolder
 from datamodules.core.in_memory import InMemoryDataModule, Splits
 from datamodules.core.loader import BatchLoader
+from datamodules.core.samplers import OrderedRows
 from datamodules.core.tensor_dataset import LabelledRows
 from tests.support import small_data
 from tests.support.small_images import small_images
@@ -379,3 +381,21 @@ def test_the_length_of_the_loader_is_that_of_a_whole_epoch() -> None:
     assert len(list(loader)) == 1
     assert len(list(loader)) == 3
     assert loader.state_dict() == {}
+
+
+class Slicer(Dataset[int]):
+    """Says which worker process sliced a batch, or -1 in the process itself."""
+
+    def __getitem__(self, index: Any) -> int:
+        worker = get_worker_info()
+        return -1 if worker is None else int(worker.id)
+
+
+@pytest.mark.filterwarnings("ignore:.*use of fork.*may lead to deadlocks")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+@pytest.mark.parametrize(("workers", "slicers"), [(0, [-1] * 4), (2, [0, 1, 0, 1])])
+def test_batches_are_sliced_by_as_many_workers_as_asked_for(
+    workers: int, slicers: list[int]
+) -> None:
+    loader = BatchLoader(Slicer(), lambda *_: OrderedRows(8, 2), workers)
+    assert list(loader) == slicers
