@@ -162,3 +162,7 @@ def test_the_logged_loss_is_that_without_the_penalty(method: Any) -> None:
                 total += math.log(40 // draws + 1) * float(1 + gap[row, place])
                 break
     assert float(found["loss"]) == pytest.approx(total / 3, rel=1e-5)
+
+
+def test_the_penalty_of_the_rows_is_small_by_default() -> None:
+    assert BPR().decay == WARP().decay == 0.01
