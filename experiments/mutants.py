@@ -364,7 +364,6 @@ def _run_tests(
         witness = _Witness()
         # pytest would read the file itself to rewrite assertions in it
         options = ["-x", "-q", "--assert=plain", "-p", "no:cacheprovider"]
-        options += ["-p", "no:cov"]
         options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
         options += ["--hypothesis-seed=0", f"--basetemp={folder / 'tests'}"]
         code = int(pytest.main([*tests, str(path), *options], [witness]))

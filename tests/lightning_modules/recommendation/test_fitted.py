@@ -1,6 +1,7 @@
 """Rankers without steps: closed forms, and the package that some come from."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -138,3 +139,13 @@ def test_without_the_package_one_sentence_says_how_to_get_it(
     monkeypatch.setitem(__import__("sys").modules, "implicit.cpu.als", None)
     with pytest.raises(ImportError, match=r"wasserstein-critics\[baselines\]"):
         solved(WRMF())
+
+
+def test_several_processes_may_rank_and_not_solve() -> None:
+    model: Any = EASE()
+    model._trainer = SimpleNamespace(world_size=2)
+    model.evaluator.setup = lambda: None
+    for stage in ("validate", "test", "predict"):
+        model.setup(stage)
+    with pytest.raises(ValueError, match="is solved at once, by one process: set"):
+        model.setup("fit")
