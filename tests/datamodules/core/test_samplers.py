@@ -79,3 +79,10 @@ def test_each_purpose_and_each_key_of_64_bits_has_a_generator_of_its_own() -> No
     seeds = {seeded_generator(name, key).initial_seed() for name, key in keys}
     assert len(seeds) == len(keys)
     assert max(seeds) > 2**40
+
+
+def test_a_process_without_a_row_of_its_own_repeats_the_last_one() -> None:
+    """There is no batch before that could give one up."""
+    assert [r.tolist() for r, _ in OrderedRows(3, 1, 0, 2)] == [[0], [2]]
+    assert [r.tolist() for r, _ in OrderedRows(3, 1, 1, 2)] == [[1], [2]]
+    assert [r.tolist() for r, _ in OrderedRows(2, 4, 2, 3)] == [[1]]

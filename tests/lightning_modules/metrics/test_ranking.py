@@ -65,3 +65,8 @@ def test_random_tops_show_what_is_as_popular_as_the_average_item() -> None:
     assert float(found["popularity@2"]) == pytest.approx(
         (6 + 3 + 3 + 6 + 0) / 5 / usual
     )
+
+
+def test_the_usual_cut_offs_are_10_20_and_50() -> None:
+    assert RankingMetrics().ks == (10, 20, 50)
+    assert Exposure(torch.ones(3)).k == 10

@@ -166,3 +166,10 @@ def test_the_logged_loss_is_that_without_the_penalty(method: Any) -> None:
 
 def test_the_penalty_of_the_rows_is_small_by_default() -> None:
     assert BPR().decay == WARP().decay == 0.01
+
+
+def test_points_are_all_rows_of_the_tables() -> None:
+    model = BPR(dim=3)
+    fitted(model, planted(), max_steps=1)
+    shapes = {key: tuple(rows.shape) for key, rows in model.points().items()}
+    assert shapes == {"users": (30, 3), "items": (40, 3), "biases": (40, 1)}
