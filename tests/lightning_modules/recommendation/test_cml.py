@@ -417,3 +417,15 @@ def test_the_logged_values_are_the_terms_without_their_weights(features: bool) -
         table = model.items.weight.detach()[moved]
         expected["feature_loss"] = table.square().sum(1).mean()
     torch.testing.assert_close(found, expected)
+
+
+def test_the_encoder_of_items_begins_with_weights_that_preserve_norms() -> None:
+    torch.manual_seed(0)
+    encoder = ItemEncoder(5000, 3, (16,), 0.0)
+    row = torch.zeros(1, 5000)
+    row[0, :100] = 0.1  # of length 1
+    length = float((row @ encoder.inner.first.weight.T).norm().detach())
+    assert length == pytest.approx(1, rel=0.5)
+    assert float(encoder.inner.first.weight.detach().std()) == pytest.approx(
+        1 / 4, rel=0.02
+    )

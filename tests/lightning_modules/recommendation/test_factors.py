@@ -173,3 +173,11 @@ def test_points_are_all_rows_of_the_tables() -> None:
     fitted(model, planted(), max_steps=1)
     shapes = {key: tuple(rows.shape) for key, rows in model.points().items()}
     assert shapes == {"users": (30, 3), "items": (40, 3), "biases": (40, 1)}
+
+
+def test_impostors_are_counted_whatever_they_weigh() -> None:
+    model = WARP(dim=3, rank_weighted=False, margin=50.0)
+    fitted(model, planted(), max_steps=1)
+    model.noise = RandomStream(0, 0, "train")
+    pairs = model.prepare((torch.tensor([0, 1, 4]), torch.tensor([2, 3, 8])))
+    assert recorded(model, model.pair_loss, pairs)["impostors"] == 1
