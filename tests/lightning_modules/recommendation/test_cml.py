@@ -424,7 +424,7 @@ def test_the_encoder_of_items_begins_with_weights_that_preserve_norms() -> None:
     encoder = ItemEncoder(5000, 3, (16,), 0.0)
     row = torch.zeros(1, 5000)
     row[0, :100] = 0.1  # of length 1
-    length = float((row @ encoder.inner.first.weight.T).norm().detach())
+    length = float((row @ encoder.inner.first.weight).norm().detach())
     assert length == pytest.approx(1, rel=0.5)
     assert float(encoder.inner.first.weight.detach().std()) == pytest.approx(
         1 / 4, rel=0.02
