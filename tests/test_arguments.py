@@ -375,6 +375,7 @@ ROWS: dict[str, Change] = {
     "download": Change(True, seen="download"),  # nothing is missing
     "flip": Change(True),
     "n_predict": Change(2),
+    "max_gigabytes": Change(1e-9, seen=KEPT),  # refusing is tested by kind of file
     "num_workers": Change(1, seen="workers"),
     "root": Change(NOWHERE),
     "seed": Change(1),
