@@ -48,8 +48,11 @@ types: $(STAMP) ## mypy --strict, tests included
 	$(BIN)/mypy --strict
 
 .PHONY: test
-test: lint types ## lint, type-check, all quick tests, coverage >= 95 %
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --hypothesis-profile=ci --durations=10 --cov --cov-report=term
+test: lint ## lint, type-check, all quick tests, coverage >= 95 %
+	@mkdir -p .mypy_cache; $(BIN)/mypy --strict > .mypy_cache/said 2>&1 & types=$$!; \
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --hypothesis-profile=ci \
+	  --durations=10 --cov --cov-report=term; tests=$$?; \
+	wait $$types; types=$$?; cat .mypy_cache/said; exit $$((tests || types))
 
 .PHONY: slow
 slow: $(STAMP) ## the tests that take minutes
