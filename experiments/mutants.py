@@ -6,7 +6,7 @@ changed lines, the quick ones first. Each mutant lives in a forked process, whic
 imports the changed source in the place of the file: the checkout stays as it is, and
 torch is loaded once. Programs that a test starts are not changed.
 
-Records stand in ``docs/results/mutants.jsonl``. To try a mutant again, delete its line;
+Records stand in ``docs/reliability/mutants.jsonl``. To try a mutant again, delete its line;
 that of one that lived is given a ``reason`` by hand.
 """
 
@@ -33,7 +33,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from experiments.jobs import at_least, command_parser, exit_status
 from experiments.provenance import ROOT, commit, require_root
-from experiments.records import RUNS, Record, record_file
+from experiments.records import RESULTS, RUNS, Record, RecordFile
 
 SCOPE: Mapping[str, Sequence[str]] = {
     "lightning_modules/functional": ("*",),
@@ -63,7 +63,9 @@ WORTH = 40  # seconds of a processor that they have
 ENOUGH = 8.0  # seconds of tests, by `cover`, after which no other is added
 MEMORY = 12 << 30  # bytes; a mutant may ask for any number
 PACKAGES = ("lightning_modules", "datamodules", "callbacks")
-RECORDS = record_file("mutants", "module", "number")
+RECORDS = RecordFile(
+    RESULTS.parent / "reliability" / "mutants.jsonl", WORK, ("module", "number")
+)
 THEIRS = (
     *("torch", "torch.distributed", "torch.multiprocessing", "torch.utils.data"),
     *("torchvision", "torchvision.transforms.v2", "torchmetrics.classification"),

@@ -13,7 +13,7 @@ SMALL = {
     "optimal_critics": "--steps 20 --sizes [40,50] --width 16",
     "value_surfaces": "--steps 10 --n_measured 40 --resolution 8 --width 16",
     "overfitting": "--steps 24 --every 2 --width 16",
-    "estimate_and_quality": "--steps 16 --every 8 --width 16 --seeds [0,1]",
+    "estimate_and_quality": "--steps 24 --every 4 --width 16 --seeds [0,1]",
     "deep_critics": "--steps 4 --shallow_steps 4 --width 16",
     "two_gaussians": "--steps 20 --widths [16] --widths_clipped [16] --seeds [0]",
     "two_bells": "--steps 20",
