@@ -53,7 +53,9 @@ LIMIT = 755
 TESTED_WITH: Mapping[str, Mapping[str, str]] = {
     "wasserstein_critics/cli": {"continuation": "checkpoints", "flags": "checks"},
     "datamodules/core": {"loader": "resumable"},
-    "callbacks/runs": {"stop_on_signal": "kill", "rank_watch": "kill"},
+    "callbacks/runs": dict.fromkeys(
+        ("stop_on_signal", "rank_answers", "rank_store", "rank_watch"), "kill"
+    ),
     "callbacks/report": dict.fromkeys(("comparison", "run_files"), "page"),
     "callbacks/recommendation": {"neighbour_index": "export_tables"},
     "datamodules/recommendation": {"catalogue": "interactions"},

@@ -13,7 +13,7 @@ import callbacks
 import datamodules
 import lightning_modules
 from lightning_modules.data_contracts.contracts import DataKind
-from tests.torture import page_text
+from tests.torture.page import page_text
 
 REPOSITORY = Path(__file__).parents[1]
 SITE = ("reference", "decisions/index.md")  # made when the site is built

@@ -30,7 +30,7 @@ from callbacks import (
     StopOnSignal,
     UpdateProgress,
 )
-from callbacks.runs.rank_watch import tell
+from callbacks.runs.rank_answers import tell
 from callbacks.runs.wandb_run import continue_wandb_run
 from lightning_modules.core.lightning_internals import (
     ConfigDecides,

@@ -20,7 +20,8 @@ from torch.distributed import TCPStore, get_rank  # type: ignore[attr-defined]
 from torch.multiprocessing.spawn import ProcessException
 
 from callbacks import RankWatch, StopOnSignal
-from callbacks.runs.rank_watch import tell
+from callbacks.runs.rank_answers import RankAnswers, tell
+from callbacks.runs.rank_store import client
 from datamodules import LabelledTable
 from lightning_modules import MetricLearner
 from tests.support.command_line import QUIET, tiny, write
@@ -287,10 +288,11 @@ def test_a_mistake_is_told_by_the_first_rank_that_makes_it(
     store = TCPStore("127.0.0.1", 0, is_master=True)
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
     monkeypatch.setenv("MASTER_PORT", str(store.port))
-    watch = RankWatch()
+    answers = RankAnswers(60.0)
     assert [tell("a"), tell("a")] == [True, True]  # one process
-    monkeypatch.setattr(RankWatch, "active", watch)
+    monkeypatch.setattr(RankAnswers, "active", answers)
     assert [tell("a"), tell("b"), tell("a")] == [True, True, False]
+    assert client().get("told/a") == b"2"
 
 
 # Chains of kills ----------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""The command line killed, signalled, filled, damaged and deceived: what held."""
