@@ -144,6 +144,11 @@ class FeatureMetrics(SampleMetrics):
     on_test_batch_end = on_validation_batch_end
 
     @override
+    def metric_names(self) -> tuple[str, ...]:
+        by_class = ("min_class_share", "max_class_share") if self.classifier else ()
+        return ("fid", "kid", "inception_score", *by_class)
+
+    @override
     def metrics(
         self, trainer: Trainer, module: DrawsSamples, stage: str
     ) -> dict[str, Tensor]:

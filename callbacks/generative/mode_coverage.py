@@ -42,6 +42,10 @@ class ModeCoverageMonitor(SampleMetrics):
         self._metric = ModeCoverage(*require_modes(self, trainer))
 
     @override
+    def metric_names(self) -> tuple[str, ...]:
+        return ("modes", "high_quality", "reverse_kl")
+
+    @override
     def metrics(
         self, trainer: Trainer, module: DrawsSamples, stage: str
     ) -> dict[str, Tensor]:

@@ -1,6 +1,6 @@
 """Base of callbacks that evaluate samples: each process draws its share of one set."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
@@ -17,6 +17,10 @@ class SampleMetrics(Callback):
 
     def prepare(self, trainer: Trainer) -> None:
         """Read what the metrics need from the data or from files, before the run."""
+
+    def metric_names(self) -> Collection[str]:
+        """All names that `metrics` may give at a validation."""
+        return ()
 
     def metrics(
         self, trainer: Trainer, module: DrawsSamples, stage: str

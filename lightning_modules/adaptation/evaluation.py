@@ -1,5 +1,6 @@
 """Evaluation of domain adaptation on source and target."""
 
+from collections.abc import Collection
 from typing import Any, Protocol
 
 import lightning.pytorch as pl
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from lightning_modules.adaptation.scores import DomainScores, Selection
+from lightning_modules.adaptation.scores import NAMES, DomainScores, Selection
 from lightning_modules.core.evaluation import Evaluator, Values
 from lightning_modules.core.lightning_internals import is_fitting
 from lightning_modules.data_contracts.batches import (
@@ -95,6 +96,10 @@ class DomainEvaluator(Evaluator[DomainClassifier]):
         if stage == "test":
             self.scores.update_distances(loader, features)
         return logits
+
+    @override
+    def metric_names(self) -> Collection[str]:
+        return NAMES
 
     @override
     def compute(self, stage: str) -> Values:

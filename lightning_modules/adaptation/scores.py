@@ -23,6 +23,16 @@ SCORES: dict[Selection, type[Metric]] = {
     "snd": SoftNeighbourhoodDensity,
     "bnm": BatchNuclearNorm,
 }
+NAMES = (
+    *(
+        f"{d}_{kind}"
+        for d in ("source", "target")
+        for kind in ("accuracy", "class_accuracy")
+    ),
+    *(f"target_{key}" for key in SCORES),
+    *(f"target_accuracy_{kind}" for kind in ("last", "selected", "oracle")),
+)
+"""All that a validation may give."""
 
 
 class DomainScores(nn.Module):

@@ -1,6 +1,6 @@
 """Base of the evaluation of methods, which is an attribute of the module."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -69,6 +69,15 @@ class Evaluator(Generic[Module]):
     def compute(self, stage: str) -> Values:
         """Metrics, equal on all ranks; names without the stage."""
         raise NotImplementedError
+
+    def metric_names(self) -> Collection[str]:
+        """All names that `compute` may give at a validation."""
+        return ()
+
+    def advice(self, monitor: str) -> str:
+        """How a monitor can be measured that is not, as ``"add ..., or "``."""
+        del monitor
+        return ""
 
     def predict(self, batch: Any) -> Any:
         """Predictions of a batch."""

@@ -35,6 +35,7 @@ from lightning_modules.core.lightning_internals import (
     is_resumed,
     set_logger_step,
 )
+from lightning_modules.core.monitors import refuse_monitors
 from lightning_modules.core.old_files import (
     count_steps_manually,
     load_upgraded,
@@ -363,10 +364,12 @@ class AlternatingModule(LightningModule):
 
     @override
     def configure_callbacks(self) -> list[Callback]:
-        """None of its own; refuses those of Lightning that can't work here."""
+        """None of its own; refuses those that can't work here, or monitor nothing."""
         weights = next(self.parameters(), None)
         callbacks: list[Callback] = self.trainer.callbacks  # type: ignore[attr-defined]
         refuse_callbacks(callbacks, has_weights=weights is not None)
+        if is_fitting(self.trainer):
+            refuse_monitors(callbacks, self)
         return []
 
     @override

@@ -1,5 +1,6 @@
 """Evaluation of a generator: distances of its samples to the data."""
 
+from collections.abc import Collection
 from typing import Any, Protocol
 
 import torch
@@ -57,6 +58,10 @@ class GenerativeEvaluator(Evaluator[Sampler]):
         for metric in self._distances.values():
             metric.update(real, real=True)
             metric.update(fake, real=False)
+
+    @override
+    def metric_names(self) -> Collection[str]:
+        return self._distances.keys()
 
     @override
     def compute(self, stage: str) -> Values:

@@ -170,5 +170,9 @@ class ClassificationEvaluator(Evaluator[Classifier]):
         self.loss.update(F.cross_entropy(logits, y), len(y))
 
     @override
+    def metric_names(self) -> tuple[str, ...]:
+        return ("accuracy", "loss")
+
+    @override
     def compute(self, stage: str) -> Values:
         return {"accuracy": self.accuracy.compute(), "loss": self.loss.compute()}

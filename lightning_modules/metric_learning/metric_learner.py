@@ -221,6 +221,10 @@ class NeighbourEvaluator(Evaluator[MetricLearner]):
             self.before.update(x.flatten(1), labels, reference=loader == 0)
 
     @override
+    def metric_names(self) -> tuple[str, ...]:
+        return ("knn_accuracy", "input_knn_accuracy")
+
+    @override
     def compute(self, stage: str) -> Values:
         before = self._before_of_val if stage == "val" else None
         if before is None:

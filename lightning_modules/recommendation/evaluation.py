@@ -1,6 +1,6 @@
 """Evaluation of recommendations by ranking the whole catalogue."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import lightning.pytorch as pl
@@ -272,23 +272,16 @@ class RankingEvaluator(Evaluator[Any]):
         return None if self.repels_cold_items or ranks_all else ~self.seen_items
 
     @override
-    def on_fit_start(self, *, fresh: bool) -> None:
-        """Refuse callbacks that monitor a ranking metric which is not computed."""
-        computed = [
-            f"{name}@{k}" for k in self.ranking.ks for name in self.ranking.names
-        ]
-        callbacks: list[Any] = self.module.trainer.callbacks  # type: ignore[attr-defined]
-        for callback in callbacks:
-            # Lightning's callbacks have a monitor, None, or no such attribute
-            metric = vars(callback).get("monitor") or ""
-            name, _, k = metric.removeprefix("val/").partition("@")
-            is_ranking = metric.startswith("val/") and name in self.ranking.names
-            if is_ranking and f"{name}@{k}" not in computed:
-                raise ValueError(
-                    f"{type(callback).__name__} in trainer.callbacks monitors "
-                    f"'{metric}': add {k} to model.ks, or monitor "
-                    f"'val/{name}@{self.ranking.ks[-1]}'."
-                )
+    def metric_names(self) -> Collection[str]:
+        k = self.ranking.ks[0]
+        return (*self.ranking.keys, f"coverage@{k}", f"popularity@{k}")
+
+    @override
+    def advice(self, monitor: str) -> str:
+        name, _, k = monitor.removeprefix("val/").partition("@")
+        lacks = name in self.ranking.names and f"{name}@{k}" not in self.ranking.keys
+        lacks &= monitor.startswith("val/") and k.isdigit()
+        return f"add {k} to model.ks, or " if lacks else ""
 
     @override
     def start(self, stage: str) -> None:

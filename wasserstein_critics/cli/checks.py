@@ -13,6 +13,7 @@ from torch import nn
 
 import lightning_modules
 from lightning_modules.core.module import AlternatingModule
+from lightning_modules.core.monitors import refuse_monitors
 from lightning_modules.core.optimisation import check_made
 from lightning_modules.core.strategies import prepare_strategy
 from lightning_modules.data_contracts.contracts import KnownData, check_kind
@@ -95,6 +96,8 @@ def check_run(
         check_kind(type(model), model.takes, data)  # before its files are looked for
         if model.alternates:
             prepare_strategy(trainer.strategy)
+        if subcommand == "fit":
+            refuse_monitors(trainer.callbacks, model)  # type: ignore[attr-defined]
     if subcommand == "fit":
         _check_optimizers(model)
     # Samples are drawn without data.

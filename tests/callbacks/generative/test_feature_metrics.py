@@ -118,6 +118,9 @@ def test_real_features_are_computed_once_and_not_in_the_sanity_check(
     assert sum(seen) == 898
 
 
+DISTANCES = {"val/sliced_wasserstein", "val/wasserstein"}
+
+
 def test_a_checkpoint_can_be_chosen_by_fid_and_holds_no_extractor(
     classifier: str, tmp_path: Path
 ) -> None:
@@ -133,6 +136,8 @@ def test_a_checkpoint_can_be_chosen_by_fid_and_holds_no_extractor(
     run.fit(gan(), datamodule=Digits())
     saved = torch.load(tmp_path / "kept" / "best.ckpt", weights_only=True)
     assert keeper.best_model_score == run.callback_metrics["val/fid"]
+    stated = {f"val/{name}" for name in FeatureMetrics(classifier).metric_names()}
+    assert stated == {n for n in run.callback_metrics if "val/" in n} - DISTANCES
     assert {name.split(".")[0] for name in saved["state_dict"]} == {
         "generator",
         "critic",

@@ -355,6 +355,23 @@ def test_a_run_that_was_killed_again_and_again_equals_the_uninterrupted_one(
     check_chain(every, n_critic, trainer, chain)
 
 
+def test_values_of_the_step_that_was_checkpointed_are_not_lost(
+    repository: Path,
+) -> None:
+    config = read_config(repository / "configs/metric_learner/wine.yaml")
+    config["trainer"] |= tiny(log_every_n_steps=1)["trainer"] | EACH_EPOCH
+    config["trainer"] |= {"max_epochs": 3, "max_steps": -1}  # of one batch each
+    write(config)
+    command_line(FIT[:3])
+    if not (child := os.fork()):  # no logger of it is finalised
+        command_line(FIT[:3], [AtCall(HOOKS[3], 2, lambda: os._exit(9))])
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    last = FIRST.with_name("version_1") / "checkpoints/last.ckpt"
+    command_line([*FIT[:3], "--ckpt_path", str(last)])
+    check_same_runs("global_step", "epoch", "state_dict", "optimizer_states")
+
+
 @pytest.mark.slow
 @given(
     every=st.sampled_from([1, 2, 3, 4, 5, 7, 8, 16]),

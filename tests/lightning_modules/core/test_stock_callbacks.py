@@ -46,7 +46,7 @@ REFUSED: dict[str, tuple[Make, str]] = {
     ),
     "metric": (
         lambda *_: stock.EarlyStopping("val_loss"),
-        "`val_loss` which is not available",
+        "monitors 'val_loss', which no validation measures: monitor 'val/",
     ),
     "accumulation": (
         lambda *_: stock.GradientAccumulationScheduler({0: 2}),

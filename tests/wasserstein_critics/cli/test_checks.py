@@ -84,6 +84,11 @@ MISTAKES: list[Mistake] = [
         "--trainer.sync_batchnorm true",
         ["trainer.sync_batchnorm", "norm", "'layer'"],
     ),
+    (
+        "monitor that nothing measures",
+        "--trainer.callbacks+=EarlyStopping --trainer.callbacks.monitor=val/slicedwass",
+        ["EarlyStopping", "'val/slicedwass'", "monitor 'val/sliced_wasserstein'"],
+    ),
     ("FSDP", "--trainer.strategy fsdp", ["trainer.strategy 'fsdp'", "'ddp'"]),
     (
         "DeepSpeed",
