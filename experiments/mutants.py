@@ -6,8 +6,8 @@ changed lines, the quick ones first. Each mutant lives in a forked process, whic
 imports the changed source in the place of the file: the checkout stays as it is, and
 torch is loaded once. Programs that a test starts are not changed.
 
-Records stand in ``docs/reliability/mutants.jsonl``. To try a mutant again, delete its line;
-that of one that lived is given a ``reason`` by hand.
+Records stand in ``docs/reliability/mutants.jsonl``. To try a mutant again, delete its
+line; that of one that lived is given a ``reason`` by hand.
 """
 
 import ast
