@@ -50,7 +50,7 @@ types: $(STAMP) ## mypy --strict, tests included
 .PHONY: test
 test: lint ## lint, type-check, all quick tests, coverage >= 95 %
 	@mkdir -p .mypy_cache; $(BIN)/mypy --strict > .mypy_cache/said 2>&1 & types=$$!; \
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --hypothesis-profile=ci \
+	$(BIN)/python -m pytest -n $(WORKERS) --hypothesis-profile=ci \
 	  --durations=10 --cov --cov-report=term; tests=$$?; \
 	wait $$types; types=$$?; cat .mypy_cache/said; exit $$((tests || types))
 
