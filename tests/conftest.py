@@ -84,15 +84,13 @@ def real_data() -> Path:
 
 @pytest.fixture(autouse=True)
 def _leave_seeds_alone() -> Iterator[None]:
-    """Lightning's global seed of one test does not reach the next."""
+    """Lightning's global seed of a test, or of a module's fixture, reaches no other."""
     names = ("PL_GLOBAL_SEED", "PL_SEED_WORKERS")
-    before = {name: os.environ.get(name) for name in names}
+    for name in names:
+        os.environ.pop(name, None)
     yield
-    for name, value in before.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
+    for name in names:
+        os.environ.pop(name, None)
 
 
 @pytest.fixture(autouse=True)
