@@ -19,6 +19,7 @@ from datamodules import MovieLens, PlantedInteractions
 from tests.support.command_line import inspect_wandb_run
 from wasserstein_critics.__main__ import main
 from wasserstein_critics.cli import app
+from wasserstein_critics.cli.names import SUBCOMMANDS
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text()
@@ -93,7 +94,7 @@ def execute(words: list[str]) -> None:
             short = ["--trainer.enable_progress_bar=false"]
             short += [f"--trainer.max_steps={steps}"] if subcommand == "fit" else []
             short += ["--data.batch_size=8"] if "ImageFolder" in options else []
-            training = subcommand in app.SUBCOMMANDS
+            training = subcommand in SUBCOMMANDS
             given = [subcommand, *options, *(short if training else [])]
             assert main(given) == 0, words
         case ["wandb", "leet", "inspect", *options, pattern]:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 _HERE = Path(__file__).parent
 FOLDER = next(p for p in (_HERE / "configs", _HERE.parent / "configs") if p.is_dir())
+OTHER_COMMANDS = ("configs", "copy", "report")  # those without a trainer
+CONFIG_OPTIONS = ("--config", "-c")
 _SHARED = ("defaults", "studies", "sweeps")  # no experiments of their own
 
 
@@ -31,11 +33,11 @@ def shipped_path(name: str) -> Path | None:
 
 
 def with_shipped_paths(words: Sequence[str]) -> list[str]:
-    """A command line whose ``--config`` names files.
+    """A command line whose ``--config`` (or ``-c``) names files.
 
     A file in the working folder wins over a shipped config of the same name.
     """
-    named = [word == "--config" for word in words]
+    named = [word in CONFIG_OPTIONS for word in words]
     return [
         _path_of(word) if after else _option_of(word)
         for word, after in zip(words, [False, *named], strict=False)
@@ -44,7 +46,7 @@ def with_shipped_paths(words: Sequence[str]) -> list[str]:
 
 def _option_of(word: str) -> str:
     option, sign, name = word.partition("=")
-    return f"{option}={_path_of(name)}" if sign and option == "--config" else word
+    return f"{option}={_path_of(name)}" if sign and option in CONFIG_OPTIONS else word
 
 
 def _path_of(name: str) -> str:

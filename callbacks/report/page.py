@@ -9,6 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
 
+from callbacks.critics.transport_monitor import CURVES
 from callbacks.report.charts import Chart, line_chart
 from callbacks.report.comparison import comparison
 from callbacks.report.run_files import Run
@@ -16,11 +17,7 @@ from callbacks.report.signs import signs
 
 HERE = Path(__file__).parent
 MOST_IMAGES = 16  # of one name, evenly spaced
-DISTANCES = {
-    "train/wasserstein_per_slope": "critic's estimate per slope",
-    "train/wasserstein_exact": "exact W1",
-    "train/wasserstein_floor": "floor: data to other data",
-}
+DISTANCES = {f"train/{name}": label for name, label in CURVES.items()}
 TITLES = {"": "Distance", "train": "Training", "val": "Validation", "test": "Test"}
 _IN_WORDS = {
     "command": "command",
@@ -135,14 +132,5 @@ def _chart(title: str, lines: list[tuple[str, Run, str]]) -> list[Chart]:
     """A chart with the lines that have values; none without any."""
     found = [(label, run.finite(name)) for label, run, name in lines]
     found = [(label, points) for label, points in found if points]
-    marks = {step for _, run, _ in lines for step in _validations(run)}
+    marks = {step for _, run, _ in lines for step in run.validations}
     return [line_chart(title, found, sorted(marks))] if found else []
-
-
-def _validations(run: Run) -> set[int]:
-    return {
-        step
-        for name, values in run.series.items()
-        if name.startswith("val/")
-        for step, _ in values
-    }

@@ -43,6 +43,12 @@ class Run:
         """The last two parts of its path."""
         return "/".join(self.folder.resolve().parts[-2:])
 
+    @cached_property
+    def validations(self) -> set[int]:
+        """Steps at which something was validated."""
+        validated = (self.series[key] for key in self.series if key.startswith("val/"))
+        return {step for values in validated for step, _ in values}
+
     def last(self, key: str) -> float | None:
         """The last value of a name, or None."""
         values = self.series.get(key)

@@ -21,6 +21,7 @@ from PIL import Image
 from scipy import sparse
 from scipy.io import savemat
 
+from tests.odd_files.features import hdf5
 from tests.odd_files.images import encoded
 from tests.support.digit_sets import idx
 
@@ -107,13 +108,6 @@ def saved_sparse(*shape: int, form: Any = "coo") -> bytes:
     """A matrix of SciPy with one entry."""
     file = io.BytesIO()
     sparse.save_npz(file, one_entry(*shape).asformat(form))
-    return file.getvalue()
-
-
-def hdf5(fill: Callable[[h5py.File], object], userblock: int = 0) -> bytes:
-    file = io.BytesIO()
-    with h5py.File(file, "w", userblock_size=userblock) as opened:
-        fill(opened)
     return file.getvalue()
 
 

@@ -25,7 +25,7 @@ def _npz(**arrays: Any) -> bytes:
     return buffer.getvalue()
 
 
-def _hdf5(fill: Callable[[h5py.File], object], userblock: int = 0) -> bytes:
+def hdf5(fill: Callable[[h5py.File], object], userblock: int = 0) -> bytes:
     buffer = io.BytesIO()
     with h5py.File(buffer, "w", userblock_size=userblock) as file:
         fill(file)
@@ -48,7 +48,7 @@ def matlab(array: Any, kind: str, key: str = "labels", **attributes: Any) -> byt
         _typed(file, key, array, kind)
         file[key].attrs.update(attributes)
 
-    return _hdf5(fill, userblock=512)
+    return hdf5(fill, userblock=512)
 
 
 def _codes(*names: str) -> np.ndarray:
@@ -115,14 +115,14 @@ MATLAB = [
     ),
 ]
 LINKS = [
-    OddFile("same.h5", _hdf5(_linked(h5py.SoftLink("/other"))), error="'x' as a link"),
+    OddFile("same.h5", hdf5(_linked(h5py.SoftLink("/other"))), error="'x' as a link"),
     OddFile(
         "other.h5",
-        _hdf5(_linked(h5py.ExternalLink("other.h5", "/x"))),
+        hdf5(_linked(h5py.ExternalLink("other.h5", "/x"))),
         error="'x' as a link, or in another file",
     ),
-    OddFile("outside.h5", _hdf5(_outside), error="'x' as a link, or in another file"),
-    OddFile("virtual.h5", _hdf5(_virtual), error="'x' as a link, or in another file"),
+    OddFile("outside.h5", hdf5(_outside), error="'x' as a link, or in another file"),
+    OddFile("virtual.h5", hdf5(_virtual), error="'x' as a link, or in another file"),
 ]
 MAGNITUDES = [
     OddFile(

@@ -40,6 +40,7 @@ def test_a_file_in_the_working_folder_wins_over_a_shipped_config() -> None:
     wandb = f"--config={FOLDER / 'wandb.yaml'}"
     kept = ["--data", "wandb"]
     assert with_shipped_paths(words) == ["fit", "--config", path, wandb, *kept]
+    assert with_shipped_paths(["fit", "-c", "gan/mnist"]) == ["fit", "-c", path]
     Path("gan").mkdir()
     Path("gan/mnist").write_text("seed_everything: 3")
     assert with_shipped_paths(words) == [*words[:3], wandb, *kept]

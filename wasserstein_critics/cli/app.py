@@ -52,6 +52,7 @@ from wasserstein_critics.cli.errors import (
     usage_error,
 )
 from wasserstein_critics.cli.help import description, usage
+from wasserstein_critics.cli.names import SUBCOMMANDS
 from wasserstein_critics.cli.parser_messages import explain_parse_error
 from wasserstein_critics.cli.run_folder import expand_directories, run_folder
 from wasserstein_critics.shipped import program, with_shipped_paths
@@ -61,12 +62,6 @@ DESCRIPTION = (
     "configs, `copy NAME FILE` makes one your own, and `report RUN` shows a run, or "
     "compares several, as a page."
 )
-SUBCOMMANDS = {
-    "fit": "Train a model; --ckpt_path resumes a run.",
-    "validate": "Evaluate a checkpoint on the validation set.",
-    "test": "Evaluate a checkpoint on the test set.",
-    "predict": "Write a checkpoint's samples, labels, rankings or embeddings to files.",
-}
 
 
 class CLI(ConfigDecides):

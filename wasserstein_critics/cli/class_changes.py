@@ -19,6 +19,7 @@ from lightning_modules.core.lightning_internals import watched_class_changes
 from lightning_modules.core.public_names import declarations
 from wasserstein_critics.cli.config_files import read_config
 from wasserstein_critics.cli.yaml_values import load_yaml
+from wasserstein_critics.shipped import CONFIG_OPTIONS
 
 
 def is_kept(name: str, old: type, new: type) -> bool:
@@ -105,7 +106,7 @@ def _settings(words: Sequence[str]) -> Iterator[tuple[str, str]]:
     for word, following in zip(words, [*words[1:], ""], strict=True):
         key, equals, value = word.partition("=")
         value = value if equals else following
-        if key in ("-c", "--config"):
+        if key in CONFIG_OPTIONS:
             if Path(value).is_file():
                 yield "config", value
         elif key.startswith("--"):

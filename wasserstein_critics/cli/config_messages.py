@@ -13,7 +13,7 @@ import yaml
 from wasserstein_critics.cli.config_files import read_config, yaml_problem
 from wasserstein_critics.cli.errors import UsageError
 from wasserstein_critics.cli.yaml_values import load_yaml
-from wasserstein_critics.shipped import meant
+from wasserstein_critics.shipped import CONFIG_OPTIONS, meant
 
 _EXAMPLE = "wgan_gp/digits"
 _OF_A_CLASS = ("class_path", "init_args", "dict_kwargs")
@@ -80,7 +80,7 @@ def _config_paths(args: Iterable[str]) -> list[Path]:
     """The files that the command line names after ``--config`` or ``-c``."""
     words, paths = list(args), []
     for word, following in pairwise([*words, ""]):
-        if word in ("--config", "-c"):
+        if word in CONFIG_OPTIONS:
             paths.append(Path(following))
         elif word.startswith("--config="):
             paths.append(Path(word.removeprefix("--config=")))

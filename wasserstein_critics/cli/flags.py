@@ -37,6 +37,7 @@ def check_values(config: Namespace, subcommand: str) -> None:
     _check_numbers(config.trainer)
     if subcommand == "fit":
         _check_budget(config.trainer)
+        _check_times(config.trainer)
         _check_minima(config.trainer)
     _check_devices(config.trainer)
     _check_wandb(config.trainer)
@@ -78,12 +79,14 @@ def _check_budget(trainer: Namespace) -> None:
                 "least 1."
             )
 
+
+def _check_times(trainer: Namespace) -> None:
+    """Refuse units of time that there are not, and a budget without time."""
     for flag in ("max_time", "val_check_interval"):
-        units = trainer[flag] if isinstance(trainer[flag], dict | Namespace) else {}
-        if (
-            unknown := set(vars(units) if isinstance(units, Namespace) else units)
-            - _UNITS
-        ):
+        given = trainer[flag]
+        units = vars(given) if isinstance(given, Namespace) else given
+        unknown = set(units) - _UNITS if isinstance(units, dict) else None
+        if unknown:
             raise UsageError(
                 f"trainer.{flag} has no unit '{min(unknown)}': choose from "
                 f"{', '.join(sorted(_UNITS))}."

@@ -4,9 +4,10 @@ import argparse
 import re
 
 from jsonargparse import DefaultHelpFormatter
+from lightning.pytorch import LightningModule
+from torchmetrics import Metric
 
-from lightning_modules.core.public_names import PACKAGES
-from wasserstein_critics.cli.names import known_classes
+from lightning_modules.core.public_names import public_class
 from wasserstein_critics.shipped import program
 
 MOST_SET = """\
@@ -43,26 +44,15 @@ class Help(argparse.RawDescriptionHelpFormatter, DefaultHelpFormatter):
 def _short_list(listed: re.Match[str]) -> str:
     """The classes of this library, else all if they are few."""
     paths = listed[1].split(", ")
-    ours = [path for path in paths if path.count(".") == 1 and _is_ours(path)]
-    if len(set(map(_base_of, ours))) > 1:  # a method or a metric is a network too
-        ours = [path for path in ours if _base_of(path) == "nn.Module"]
-    shown = ours or (paths if len(paths) <= _NONE_OF_OURS else [])
-    if not shown:
+    ours = [cls for path in paths if (cls := public_class(path))]
+    # a method or a metric is a network too
+    networks = [c for c in ours if not issubclass(c, LightningModule | Metric)]
+    few = paths if len(paths) <= _NONE_OF_OURS else []
+    names = [cls.__name__ for cls in networks or ours]
+    names = names or [path.rpartition(".")[2] for path in few]
+    if not names:
         return "; name a class by its import path"
-    names = ", ".join(path.rpartition(".")[2] for path in shown)
-    return f"; {names}, or another by its import path"
-
-
-def _is_ours(path: str) -> bool:
-    return path.split(".")[0] in PACKAGES
-
-
-def _base_of(path: str) -> str:
-    """What kind of thing a class of ours is, as far as lists mix kinds."""
-    classes = {cls.__name__: cls for cls in known_classes()}
-    names = {base.__name__ for base in classes[path.rpartition(".")[2]].__mro__}
-    kinds = ("LightningModule", "Metric")
-    return next((kind for kind in kinds if kind in names), "nn.Module")
+    return f"; {', '.join(names)}, or another by its import path"
 
 
 def description(sentence: str) -> str:

@@ -18,14 +18,15 @@ from wasserstein_critics.cli.config_messages import (
 )
 from wasserstein_critics.cli.names import (
     BASES,
+    SUBCOMMANDS,
     UNAVAILABLE,
     known_classes,
     suggestion,
 )
-from wasserstein_critics.shipped import program
+from wasserstein_critics.shipped import OTHER_COMMANDS, program
 
-_SUBCOMMANDS = "fit, validate, test or predict"
-_COMMANDS = ("fit", "validate", "test", "predict", "configs", "copy", "report")
+_OF_A_TRAINER = f"{', '.join([*SUBCOMMANDS][:-1])} or {[*SUBCOMMANDS][-1]}"
+_COMMANDS = (*SUBCOMMANDS, *OTHER_COMMANDS)
 _EXAMPLE = f"{program()} fit --config wgan_gp/digits"
 _KINDS = {
     "int": "a whole number",
@@ -122,7 +123,7 @@ def _explain_command(text: str, args: list[str]) -> str | None:
     if match := re.search(r"invalid choice: '([^']*)'", text):
         return f"there is no subcommand '{match[1]}'{suggestion(match[1], _COMMANDS)}"
     if '"subcommand"' in text or "before subcommand" in text:
-        return f"the subcommand comes first ({_SUBCOMMANDS}), as in {_EXAMPLE}."
+        return f"the subcommand comes first ({_OF_A_TRAINER}), as in {_EXAMPLE}."
     if match := re.search(r"argument (\S+): expected one argument", text):
         word = _without_value(match[1].split("/")[-1].rstrip("+"), args)
         return f"{word} needs a value after it."

@@ -6,8 +6,9 @@ import pytest
 
 from lightning_modules.core.public_names import public_class
 from tests.support.shipped import METHODS
-from wasserstein_critics.cli.app import SUBCOMMANDS, main
+from wasserstein_critics.cli.app import main
 from wasserstein_critics.cli.help import MOST_SET
+from wasserstein_critics.cli.names import SUBCOMMANDS
 
 
 def help_of(capsys: pytest.CaptureFixture[str], *words: str) -> str:
