@@ -3,7 +3,8 @@
 import csv
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import yaml
 
 from callbacks.runs.run_config import FILE
+from lightning_modules.core.yaml_size import read_yaml
 
 Series = list[tuple[int, float]]
 """Steps and values, in the order in which they were logged."""
@@ -82,28 +84,40 @@ def read_run(folder: Path) -> Run:
     )
 
 
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Let an error name the file."""
+    try:
+        yield
+    except (ValueError, RecursionError, csv.Error, yaml.YAMLError) as error:
+        why = getattr(error, "problem", None) or error
+        raise ValueError(f"'{path}' can't be read: {why}.") from error
+
+
 def _mapping(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
-    try:
+    with _reading(path):
         text = path.read_text("utf-8")
-        content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError) as error:
-        raise ValueError(f"'{path}' can't be read: {type(error).__name__}.") from error
+        content = json.loads(text) if path.suffix == ".json" else read_yaml(text)
     return content if isinstance(content, dict) else {}
 
 
 def _series(path: Path) -> dict[str, Series]:
     """Values by name; rows that a kill has cut off are left out."""
-    series: dict[str, Series] = {}
     if not path.is_file():
-        return series
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            step = row.pop("step", None) or ""
-            for key, value in row.items():
-                if key and key != "epoch" and value and step.isdigit():
-                    series.setdefault(key, []).append((int(step), float(value)))
+        return {}
+    with _reading(path), path.open(newline="", encoding="utf-8") as file:
+        return _values(csv.DictReader(file))
+
+
+def _values(rows: Iterable[dict[str, str]]) -> dict[str, Series]:
+    series: dict[str, Series] = {}
+    for row in rows:
+        step = row.pop("step", None) or ""
+        for key, value in row.items():
+            if key and key != "epoch" and value and step.isdigit():
+                series.setdefault(key, []).append((int(step), float(value)))
     return series
 
 
@@ -128,5 +142,5 @@ def _tables(folder: Path) -> dict[str, tuple[int, list[list[str]]]]:
 
 
 def _rows(path: Path, most: int = 101) -> list[list[str]]:
-    with path.open(newline="", encoding="utf-8") as file:
+    with _reading(path), path.open(newline="", encoding="utf-8") as file:
         return [row for row, _ in zip(csv.reader(file), range(most), strict=False)]

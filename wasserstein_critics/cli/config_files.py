@@ -19,9 +19,10 @@ from jsonargparse import Namespace
 from lightning.pytorch.cli import LightningArgumentParser
 
 from lightning_modules.core.old_files import upgraded_config
+from lightning_modules.core.yaml_size import RefusedYAMLError
 from wasserstein_critics.cli.errors import UsageError
 from wasserstein_critics.cli.help import Help
-from wasserstein_critics.cli.yaml_values import RefusedYAMLError, load_yaml
+from wasserstein_critics.cli.yaml_values import load_yaml
 from wasserstein_critics.shipped import shipped_path
 
 _KEY = "defaults"

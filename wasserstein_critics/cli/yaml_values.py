@@ -13,6 +13,8 @@ from typing import Any
 import yaml
 from jsonargparse import get_loader, set_dumper, set_loader
 
+from lightning_modules.core.yaml_size import RefusedYAMLError, check_size
+
 _TAG = "tag:yaml.org,2002:"
 _FLOAT = (
     r"[-+]?([0-9]+\.[0-9]*([eE][-+]?[0-9]+)?|\.[0-9]+([eE][-+]?[0-9]+)?"
@@ -33,17 +35,6 @@ _LINE_BREAKS = {"\x85", "\u2028", "\u2029"}
 _read_yaml_1_1 = get_loader("yaml")
 
 
-MOST_VALUES = 100_000
-DEEPEST = 50
-
-
-class RefusedYAMLError(yaml.constructor.ConstructorError):
-    """It is YAML, but no config: a key twice, or lists without an end."""
-
-    def __init__(self, problem: str, mark: yaml.Mark) -> None:
-        super().__init__(None, None, problem, mark)
-
-
 class _Loader(yaml.CSafeLoader):
     """Refuses a key that stands twice in one place, and what is endless."""
 
@@ -60,29 +51,6 @@ class _Loader(yaml.CSafeLoader):
                 raise RefusedYAMLError(problem, key.start_mark)
             keys.add(name)
         return super().construct_mapping(node, deep)
-
-
-def _check_size(root: yaml.Node) -> None:
-    """Refuse a few lines that aliases make into more values than memory holds."""
-    sizes: dict[int, int] = {}
-
-    def size(node: yaml.Node, depth: int) -> int:
-        name = id(node)
-        if depth > DEEPEST or sizes.get(name) == 0:  # it stands within itself
-            problem = f"lists or keys stand in each other more than {DEEPEST} deep"
-            raise RefusedYAMLError(problem, node.start_mark)
-        if name not in sizes:
-            sizes[name] = 0
-            below = node.value if isinstance(node, yaml.CollectionNode) else ()
-            pairs = isinstance(node, yaml.MappingNode)
-            parts = [part for pair in below for part in pair] if pairs else below
-            sizes[name] = 1 + sum(size(part, depth + 1) for part in parts)
-        if sizes[name] > MOST_VALUES:
-            problem = f"more than {MOST_VALUES:,} values, counting each use of an alias"
-            raise RefusedYAMLError(problem, node.start_mark)
-        return sizes[name]
-
-    size(root, 0)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -116,7 +84,7 @@ def load_yaml(text: str) -> Any:
     try:
         root = loader.get_single_node()
         if isinstance(root, yaml.CollectionNode):
-            _check_size(root)
+            check_size(root)
             return loader.construct_document(root)
     finally:
         loader.dispose()

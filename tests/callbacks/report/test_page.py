@@ -139,3 +139,33 @@ def test_a_run_without_values_has_a_page_that_says_so(tmp_path: Path) -> None:
     checked(page)
     assert "no metrics.csv" in page
     assert "interrupted" in page
+
+
+BOMB = "a0: &a0 [x, x]\n" + "".join(
+    f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 9)
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("config.yaml", BOMB, "more than 100,000 values"),
+        ("config.yaml", "[" * 200 + "]" * 200, "50 deep"),
+        ("config.yaml", "a: !!python/object/apply:os.system [id]", "constructor for"),
+        ("config.yaml", b"\xff\xfe\xfa", "can't decode"),
+        ("run.json", "{", "Expecting"),
+        ("run.json", "[" * 100_000, "recursion"),
+        ("metrics.csv", "step,a\n1,banana\n", "'banana'"),
+        ("metrics.csv", 'step,a\n1,"' + "x" * 200_000, "field"),
+        ("top_items/99.csv", b"user\n\xff\n", "can't decode"),
+    ],
+)
+def test_a_file_that_is_no_run_s_is_named(
+    tmp_path: Path, name: str, content: str | bytes, why: str
+) -> None:
+    path = make_run(tmp_path) / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.raises(ValueError, match=why) as told:
+        read_run(tmp_path / "version_0")
+    assert str(told.value).startswith(f"'{path}' can't be read: ")
