@@ -10,9 +10,14 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_warn
 from typing_extensions import override
 
-from lightning_modules.core.lightning_internals import is_fitting
+from lightning_modules.core.lightning_internals import (
+    add_epoch_sums,
+    epoch_sums,
+    is_fitting,
+)
 
 KEY = "random_states"
+SUMS = "epoch_sums"
 
 
 class ExactResume(Callback):
@@ -23,7 +28,8 @@ class ExactResume(Callback):
     Python, NumPy, torch and the accelerator are gathered from all ranks and set
     again just before the first batch after a resume, when set-up and sanity
     checks have used up what they use. (A module's own generators and the place in
-    the data are stored by the module and the datamodule.)
+    the data are stored by the module and the datamodule.) What was logged by epoch
+    (``self.log(..., on_epoch=True)``) goes on from what it had added up to.
 
     Put it before other callbacks that draw from the global generators during
     training.
@@ -34,12 +40,15 @@ class ExactResume(Callback):
 
     def __init__(self) -> None:
         self._pending: dict[str, Any] | None = None
+        self._sums: dict[str, list[torch.Tensor]] = {}
 
     @override
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
+        add_epoch_sums(trainer, self._sums)
         own = random_states(trainer.strategy.root_device)
+        own[SUMS] = epoch_sums(trainer) | self._sums
         checkpoint[KEY] = _gather(own, trainer.world_size)
 
     @override
@@ -68,9 +77,17 @@ class ExactResume(Callback):
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, *_: Any
     ) -> None:
+        add_epoch_sums(trainer, self._sums)
         if self._pending is not None:
             set_random_states(self._pending, trainer.strategy.root_device)
+            self._sums = dict(self._pending.get(SUMS, {}))
             self._pending = None
+
+    @override
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Let what is written of the epoch hold all its batches."""
+        add_epoch_sums(trainer, self._sums)
+        self._sums = {}
 
 
 def random_states(device: torch.device) -> dict[str, Any]:

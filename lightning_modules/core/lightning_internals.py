@@ -120,6 +120,41 @@ def batches_trained(trainer: pl.Trainer) -> int:
     return int(progress.processed)
 
 
+def epoch_sums(trainer: pl.Trainer) -> dict[str, list[Tensor]]:
+    """What was logged by epoch and not yet written, as far as it has added up.
+
+    Returns:
+        By Lightning's key, the value, and behind it the rows of a mean; nothing once
+        the epoch's last batch is over. Metrics of torchmetrics keep their own state.
+    """
+    loop = trainer.fit_loop.epoch_loop
+    if loop.batch_progress.is_last_batch:
+        return {}
+    names = {True: ("value", "cumulated_batch_size"), False: ("value",)}
+    return {
+        key: [getattr(one, name) for name in names[one.meta.is_mean_reduction]]
+        for key, one in loop._results.items()
+        if one.is_tensor and one.meta.on_epoch and not one.has_reset
+    }
+
+
+def add_epoch_sums(trainer: pl.Trainer, sums: dict[str, list[Tensor]]) -> None:
+    """Add what `epoch_sums` returned to what the same keys have logged since.
+
+    Args:
+        trainer: One that was resumed in the middle of the epoch.
+        sums: Loses the keys that were added; the others have logged nothing yet.
+    """
+    results = trainer.fit_loop.epoch_loop._results
+    for key in [key for key in sums if key in results and not results[key].has_reset]:
+        one, (value, *rows) = results[key], sums.pop(key)
+        value, now = value.to(one.value.device), one.value
+        for number in rows:
+            one.cumulated_batch_size += number.to(value.device)
+        adds = rows or one.meta.is_sum_reduction
+        one.value = value + now if adds else one.meta.reduce_fx(value, now)
+
+
 def attached_trainer(module: pl.LightningModule) -> pl.Trainer | None:
     """The module's trainer, or None, where ``module.trainer`` would raise."""
     return module._trainer

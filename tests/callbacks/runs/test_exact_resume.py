@@ -66,7 +66,10 @@ class Critic(nn.Module):
 
 
 class Watch(Callback):
-    """Saves after batch ``save``, stops before batch ``stop`` or in a validation."""
+    """Saves after batch ``save``, stops before batch ``stop`` or in a validation.
+
+    Logs by epoch, as a user's own callback may: four reductions, one of odd batches.
+    """
 
     def __init__(
         self, home: Path, save: int = -1, stop: int = -1, validation: int = 0
@@ -83,8 +86,20 @@ class Watch(Callback):
         if self.batch == self.stop:
             raise InterruptedError
 
-    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, *_: Any
+    ) -> None:
         self.batch += 1
+        value = next(pl_module.parameters()).detach().sum()
+        several = trainer.world_size > 1
+        for how in ("mean", "sum", "min", "max"):
+            pl_module.log(
+                f"own/{how}", value, on_epoch=True, reduce_fx=how, sync_dist=several
+            )
+        if trainer.fit_loop.epoch_loop.batch_idx % 2:
+            pl_module.log(
+                "own/odd", value, on_epoch=True, batch_size=7, sync_dist=several
+            )
         if self.batch == self.save:
             trainer.save_checkpoint(self.home / "saved.ckpt")
 
@@ -247,11 +262,14 @@ def test_a_run_that_had_ended_goes_on_to_more_steps_bit_for_bit(
     # Step 5 ends in the middle of an epoch, and is no multiple of 4.
     ended, longer = tmp_path / "ended", tmp_path / "longer"
     settings: dict[str, Any] = {"save_last": True, "every_n_train_steps": 4}
-    run(ended, Checkpoint(ended, **settings), max_steps=5)
+    run(ended, Checkpoint(ended, **settings), Watch(ended), max_steps=5)
     again, last = Checkpoint(ended, **settings), ended / "last.ckpt"
     assert torch.load(last, weights_only=True)["global_step"] == 5
     run(longer, again, Watch(longer), ckpt_path=last, seed=99)
-    check(uninterrupted(), ended, longer)
+    whole = uninterrupted()
+    assert differing(final_state(whole), final_state(longer)) == []
+    # the run that ended has written its half of an epoch, too
+    assert last_values(whole).items() <= last_values(ended, longer).items()
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -150,6 +150,30 @@ def test_trained_batches_are_counted_over_epochs() -> None:
         assert watched(internals.batches_trained, **options) == [1, 2, 3, 4]
 
 
+def sums(trainer: Trainer) -> dict[str, list[float]]:
+    """Log 1 by epoch, add ten to what has added up, and read it."""
+    module = trainer.lightning_module
+    for how in ("mean", "sum", "max"):
+        module.log(how, torch.ones(()), on_epoch=True, reduce_fx=how, batch_size=1)
+    found = internals.epoch_sums(trainer)
+    more = {
+        key: [torch.full((), 10.0), torch.tensor(1)][: len(found[key])] for key in found
+    }
+    internals.add_epoch_sums(trainer, more)
+    assert more == {}
+    found = internals.epoch_sums(trainer)
+    return {key.rpartition(".")[2]: [x.item() for x in v] for key, v in found.items()}
+
+
+def test_what_adds_up_over_an_epoch_can_be_read_and_added_to() -> None:
+    with register(internals.epoch_sums), register(internals.add_epoch_sums):
+        first, second, third, end = watched(sums)
+        assert first == {"mean": [11, 2], "sum": [11], "max": [10]}
+        assert second == {"mean": [22, 4], "sum": [22], "max": [10]}
+        assert third == {"mean": [33, 6], "sum": [33], "max": [10]}
+        assert end == {}  # of a finished epoch nothing goes on
+
+
 def test_a_module_without_a_trainer_says_none() -> None:
     with register(internals.attached_trainer):
         module = BoringModel()
