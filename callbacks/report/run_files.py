@@ -90,7 +90,7 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except (ValueError, RecursionError, csv.Error, yaml.YAMLError) as error:
-        why = getattr(error, "problem", None) or error
+        why = error.problem if isinstance(error, yaml.MarkedYAMLError) else error
         raise ValueError(f"'{path}' can't be read: {why}.") from error
 
 

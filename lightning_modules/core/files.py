@@ -181,6 +181,33 @@ def _is_sound(name: str, value: Any, kind: type) -> bool:
     return all(isinstance(x, Tensor) and not x.is_complex() for x in tensors)
 
 
+def check_kinds(own: Mapping[str, Tensor], saved: Mapping[str, Any]) -> None:
+    """Refuse weights whose values torch would round off, or make of counts.
+
+    Args:
+        own: State of the module that loads; a name that one alone has is ignored.
+        saved: ``state_dict`` of the checkpoint.
+
+    Raises:
+        RuntimeError: As torch does for another shape, naming the tensor.
+
+    >>> import torch
+    >>> check_kinds({"w": torch.zeros(2)}, {"w": torch.zeros(2, dtype=torch.bfloat16)})
+    >>> check_kinds({"w": torch.zeros(2)}, {"w": torch.zeros(2, dtype=torch.int64)})
+    Traceback (most recent call last):
+    RuntimeError: Error(s) in loading state_dict:
+        kind mismatch for w: torch.int64 in the file, torch.float32 in the model.
+    """
+    for name in own.keys() & saved.keys():
+        kinds = own[name].dtype, saved[name].dtype
+        if kinds[0].is_floating_point != kinds[1].is_floating_point:
+            raise RuntimeError(
+                "Error(s) in loading state_dict:\n"
+                f"    kind mismatch for {name}: {kinds[1]} in the file, {kinds[0]} in "
+                "the model."
+            )
+
+
 def readable(name: PathLike) -> str:
     r"""A name as it can be shown and written: bytes that are not UTF-8 as escapes.
 

@@ -130,9 +130,10 @@ def epoch_sums(trainer: pl.Trainer) -> dict[str, list[Tensor]]:
     loop = trainer.fit_loop.epoch_loop
     if loop.batch_progress.is_last_batch:
         return {}
-    names = {True: ("value", "cumulated_batch_size"), False: ("value",)}
     return {
-        key: [getattr(one, name) for name in names[one.meta.is_mean_reduction]]
+        key: [one.value, one.cumulated_batch_size]
+        if one.meta.is_mean_reduction
+        else [one.value]
         for key, one in loop._results.items()
         if one.is_tensor and one.meta.on_epoch and not one.has_reset
     }

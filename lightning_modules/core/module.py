@@ -19,7 +19,7 @@ from lightning_modules.core.alternating import Turns, Warmup, frozen
 from lightning_modules.core.compiled import Compiler, P, R
 from lightning_modules.core.distributed import data_ranks, rows_of_all_ranks
 from lightning_modules.core.evaluation import Evaluator, Values
-from lightning_modules.core.files import check_undamaged
+from lightning_modules.core.files import check_kinds, check_undamaged
 from lightning_modules.core.hparams import (
     building,
     plain_arguments,
@@ -441,6 +441,7 @@ class AlternatingModule(LightningModule):
         trainer = attached_trainer(self)
         if trainer is not None and trainer.ckpt_path:
             check_undamaged(trainer.ckpt_path)
+        check_kinds(self.state_dict(), checkpoint["state_dict"])
         if trainer is not None and is_fitting(trainer):
             check_states(self.optimizer_specs(), checkpoint)
         self.turns.load(checkpoint.get("schedule", {}))

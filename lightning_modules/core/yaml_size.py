@@ -47,7 +47,7 @@ def check_size(root: yaml.Node) -> None:
 
 
 def read_yaml(text: str) -> object:
-    """The plain values of a YAML text that a stranger may have written.
+    """The plain values of a YAML text, whoever wrote it.
 
     Raises:
         yaml.YAMLError: If it is not YAML, or `check_size` refuses it.

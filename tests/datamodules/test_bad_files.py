@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-import datamodules
-from tests.odd_files.bad_files import BAD_FILES, BadFile
+from tests.odd_files.bad_files import BAD_FILES, BadFile, built
 from tests.support import small_data
 from wasserstein_critics.cli.errors import explain
 
@@ -43,13 +42,6 @@ def hostile(sound: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
         shutil.rmtree(path) if is_folder else path.unlink(missing_ok=True)
     for path, content in kept.items():
         path.write_bytes(content)
-
-
-def built(bad: BadFile, root: Path) -> Any:
-    options = {**small_data.OPTIONS[bad.data](root), **bad.options}
-    written = {k: str(v).format(root=root) for k, v in options.items()}
-    texts = {k: v for k, v in written.items() if isinstance(options[k], str | Path)}
-    return getattr(datamodules, bad.data)(**options | texts)
 
 
 @pytest.fixture

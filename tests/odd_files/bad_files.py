@@ -21,8 +21,10 @@ from PIL import Image
 from scipy import sparse
 from scipy.io import savemat
 
+import datamodules
 from tests.odd_files.features import hdf5
 from tests.odd_files.images import encoded
+from tests.support import small_data
 from tests.support.digit_sets import idx
 
 Content = bytes | Callable[[Path], object]
@@ -45,6 +47,14 @@ class BadFile(NamedTuple):
     files: Mapping[str, Content]
     options: Mapping[str, Any] = {}
     says: str | None = None
+
+
+def built(bad: BadFile, root: Path) -> Any:
+    """The data module, told to read bad files below the folder of sound ones."""
+    options = {**small_data.OPTIONS[bad.data](root), **bad.options}
+    written = {k: str(v).format(root=root) for k, v in options.items()}
+    texts = {k: v for k, v in written.items() if isinstance(options[k], str | Path)}
+    return getattr(datamodules, bad.data)(**options | texts)
 
 
 # What is no file ----------------------------------------------------------------------

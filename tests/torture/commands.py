@@ -18,11 +18,15 @@ PATIENCE = 120.0  # seconds after which a command counts as hanging
 
 @dataclass
 class Ended:
-    """How a command ended: exit code (negative: the signal), stderr, session."""
+    """How a command ended: exit code (negative: the signal), stderr, session, peak.
+
+    The peak is that of its memory, in bytes.
+    """
 
     code: int
     told: str
     session: int
+    peak: int
 
 
 @dataclass
@@ -81,16 +85,16 @@ class Command:
         """How it ended; None if it still runs after so long."""
         end = time.monotonic() + seconds
         while not self.ended and time.monotonic() < end:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            pid, status, used = os.wait4(self.pid, os.WNOHANG)
             if pid:
-                self._keep(os.waitstatus_to_exitcode(status))
+                self._keep(os.waitstatus_to_exitcode(status), used.ru_maxrss * 1024)
             else:
                 time.sleep(0.005)
         return self.ended
 
-    def _keep(self, code: int) -> None:
+    def _keep(self, code: int, peak: int) -> None:
         text = (self.folder / "err.txt").read_text(errors="replace")
-        self.ended = Ended(code, text, self.pid)
+        self.ended = Ended(code, text, self.pid, peak)
 
     def end(self) -> Ended:
         """How it ended; killed if it hangs."""
@@ -99,7 +103,7 @@ class Command:
         self.kill()
         ended = self.wait()
         assert ended is not None
-        return Ended(-999, ended.told + "hangs", self.pid)
+        return Ended(-999, ended.told + "hangs", self.pid, ended.peak)
 
     def kill(self) -> None:
         """Kill it and all its processes, as a machine that fails does."""

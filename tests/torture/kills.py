@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
 import yaml
 
 from tests.torture.commands import Command, run, sentence
@@ -16,6 +17,7 @@ from tests.torture.runs import (
     CASES,
     NO_PREDICTION,
     ON_TWO,
+    SHORT,
     fit_words,
     last_of,
     leftovers,
@@ -113,7 +115,14 @@ def signalled(command: Command, number: int, times: int) -> list[str]:
         os.kill(command.pid, number)
         time.sleep(0.01)
     ended = command.end()
-    # before the fit begins, and the second time, it ends it as it ends any process
-    fine = {0, 128 + number, -number}
+    last = last_of(command.folder)
+    fine = {128 + number}
+    if (
+        last
+        and torch.load(last, weights_only=True)["global_step"] == SHORT["max_steps"]
+    ):
+        fine.add(0)  # it had reached its end
+    if not last or times > 1:  # before the fit begins; at once, by the second
+        fine.add(-number)
     wrong = [] if ended.code in fine else [f"exit code {ended.code}"]
     return wrong + (["traceback"] if "Traceback" in ended.told else [])

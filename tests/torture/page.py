@@ -8,6 +8,7 @@ from experiments import records
 from experiments.records import Record, RecordFile
 from experiments.results.formats import markdown
 from lightning_modules.core.files import write_whole
+from tests.torture.bombs import bombs
 from tests.torture.files import disks, flips
 from tests.torture.hostile import hostile
 from tests.torture.inputs import inputs
@@ -31,6 +32,7 @@ CLASSES = {
     "disks": Class(disks, 10, 4, ""),
     "flips": Class(flips, 10, 6, "60"),
     "hostile": Class(hostile, 20, 10, "200"),
+    "bombs": Class(bombs, 20, 10, ""),
     "ranks": Class(ranks, 5, 4, ""),
     "inputs": Class(inputs, 20, 10, "200"),
 }
@@ -42,8 +44,6 @@ def trials_file() -> RecordFile:
     return RecordFile(path, records.RUNS / "reliability", ("class", "block"))
 
 
-REBASED = {"25748a22318c": "9c32a83b4c45"}
-"""Commits that records name and that are not in the history: what they became."""
 HEADER = """# Reliability
 
 Made by `make torture` (`python -m tests.torture`) from the records in
@@ -60,15 +60,18 @@ below. The seed of a trial is the class's name, its block and its place in the b
   have loader workers, some two processes. A trial is such a chain; *tried* counts
   kills.
 - **signals**: TERM or INT, some twice, at a random time: exit code 143 or 130,
-  and the run that goes on equals the uninterrupted one. Accepted, too: 0 where the
-  run had reached its end before the signal, and death by the signal before the fit
-  began or by the second signal.
+  and the run that goes on equals the uninterrupted one. Exit code 0 is accepted where
+  the run's last checkpoint is its last step, and death by the signal where there is no
+  checkpoint yet, or where a second signal came.
 - **disks**: a tmpfs that is too small (where none may be mounted, a limit for files):
   exit code 2, one sentence, whole checkpoints.
 - **flips**: one bit of `last.ckpt` is another: refused in one sentence that names it,
   or a bit that says nothing.
 - **hostile**: arguments of a checkpoint name functions, modules and programs:
   refused, nothing imported or run.
+- **bombs**: a small data file, config or option that means more values than memory
+  holds, or that never ends: exit code 2, one sentence, in at most 120 seconds and
+  600 MB beyond what the process had.
 - **ranks**: one of two ranks is stopped or killed: exit code 1, the rank is named, no
   process remains.
 - **inputs**: a value that a key can't have: exit code 2, one sentence, no file
@@ -83,9 +86,9 @@ def page_text() -> str:
     rows += [table_row(name, blocks_of(name, found)) for name in CLASSES]
     return "\n".join(
         [
-            *(HEADER, markdown(rows), ""),
-            *(origin(found), *rebased(found)),
-            *("", "What did not hold:", "", *(failures(found) or ["- nothing"]), ""),
+            *(HEADER, markdown(rows), "", origin(found), "", "What did not hold:", ""),
+            *(failures(found) or ["- nothing"]),
+            "",
         ]
     )
 
@@ -116,20 +119,6 @@ def origin(found: list[Record]) -> str:
     commits = ", ".join(sorted({record["commit"] for record in found}))
     machines = "; ".join(sorted({record["hardware"] for record in found}))
     return f"Command: `python -m tests.torture`; commit {commits}; {machines}."
-
-
-def rebased(found: list[Record]) -> list[str]:
-    """Which records name a commit that was rebased before it was merged."""
-    return [
-        f"Commit {old} ({', '.join(blocks)}) is not in the history: it was rebased "
-        f"before it was merged, and became {new}."
-        for old, new in REBASED.items()
-        if (blocks := [_name(r) for r in found if r["commit"] == old])
-    ]
-
-
-def _name(record: Record) -> str:
-    return f"{record['class']} {record['block']}"
 
 
 def write_page() -> None:

@@ -134,3 +134,8 @@ def _check_optimizers(model: LightningModule) -> None:
                     raise
                 raise UsageError(why) from error
             check_made(option, result)
+            if isinstance(result, torch.optim.SparseAdam) and [*spec.parameters]:
+                raise UsageError(
+                    f"{option} SparseAdam takes the sparse gradients of tables alone, "
+                    "and these weights have dense ones: use Adam or another."
+                )

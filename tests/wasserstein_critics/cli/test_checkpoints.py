@@ -397,9 +397,15 @@ def of_another_shape(content: dict[str, Any]) -> None:
     content["state_dict"]["critic.layers.1.bias"] = torch.zeros(3, 3)
 
 
+def of_whole_numbers(content: dict[str, Any]) -> None:
+    bias = content["state_dict"]["critic.layers.1.bias"]
+    content["state_dict"]["critic.layers.1.bias"] = bias.long()
+
+
 EDITS: list[tuple[Callable[[dict[str, Any]], object], str]] = [
     (one_less, "can't be loaded .Missing key.*critic.layers.1.bias"),
     (of_another_shape, "can't be loaded .size mismatch for critic.layers.1.bias"),
+    (of_whole_numbers, "last.ckpt.*kind mismatch for critic.layers.1.bias"),
     (lambda c: c["state_dict"].update(more=torch.ones(1)), "Unexpected key.*more"),
     (lambda c: c.update({"pytorch-lightning_version": "abc"}), "version is not a"),
     (lambda c: c.pop("optimizer_states"), "holds no optimizer_states, so a fit can't"),
@@ -432,7 +438,7 @@ def test_a_checkpoint_that_was_edited_is_refused_by_its_name(
 def test_python_names_the_file_whose_weights_do_not_fit(
     wgan_gp: tuple[Path, Path],
 ) -> None:
-    for change in (one_less, of_another_shape):
+    for change in (one_less, of_another_shape, of_whole_numbers):
         last = edited(wgan_gp[0], change)
         sentence = f"'{last}' holds other weights than WGANGP has .*critic.layers.1"
         with pytest.raises(ValueError, match=sentence):
