@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.odd_files.bad_files import BAD_FILES, BadFile, built
+from tests.odd_files.bad_files import BAD_FILES, BadFile, built, put
 from tests.support import small_data
 from wasserstein_critics.cli.errors import explain
 
@@ -32,10 +32,7 @@ def hostile(sound: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     bad: BadFile = request.param
     paths = [sound / name for name in bad.files]
     kept = {path: path.read_bytes() for path in paths if path.is_file()}
-    for path, content in zip(paths, bad.files.values(), strict=True):
-        path.parent.mkdir(exist_ok=True)
-        path.unlink(missing_ok=True)
-        path.write_bytes(content) if isinstance(content, bytes) else content(path)
+    put(bad, sound)
     yield sound
     for path in paths:
         is_folder = path.is_dir() and not path.is_symlink()

@@ -49,6 +49,15 @@ class BadFile(NamedTuple):
     says: str | None = None
 
 
+def put(bad: BadFile, root: Path) -> None:
+    """Write bad files in the place of sound ones."""
+    for name, content in bad.files.items():
+        path = root / name
+        path.parent.mkdir(exist_ok=True)
+        path.unlink(missing_ok=True)
+        path.write_bytes(content) if isinstance(content, bytes) else content(path)
+
+
 def built(bad: BadFile, root: Path) -> Any:
     """The data module, told to read bad files below the folder of sound ones."""
     options = {**small_data.OPTIONS[bad.data](root), **bad.options}

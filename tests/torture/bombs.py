@@ -4,12 +4,9 @@ import os
 import random
 import re
 import sys
-from functools import partial
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
 
-from tests.odd_files.bad_files import BAD_FILES, BadFile, built
-from tests.support import small_data
 from tests.torture.commands import Command, Ended, sentence
 from tests.torture.runs import trial_folder
 from wasserstein_critics.cli import app
@@ -20,7 +17,6 @@ MORE = 600 * 2**20
 SIZED = re.compile(
     r"bomb|promise|of 1 TB|10\^|billion|pixels|limit|wide|long|digits|deep|device|pipe"
 )
-FILES = [bad for bad in BAD_FILES if SIZED.search(bad.title)]
 ALIASES = "a0: &a0 [x, x]\n" + "".join(
     f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 12)
 )
@@ -35,21 +31,26 @@ OPTIONS = (
 )
 
 
-def put(bad: BadFile, root: Path) -> None:
-    """Write small data sets, and bad files in the place of sound ones."""
+def read_bomb(words: list[str]) -> int:
+    """Read a data file as the command line does before it trains: 2 where refused.
+
+    The files are made here, in the forked process: threads of polars, which makes
+    some, would not survive the fork.
+
+    Args:
+        words: A seed, and the folder to write into.
+    """
+    from tests.odd_files import bad_files
+    from tests.support import small_data
+
+    files = [bad for bad in bad_files.BAD_FILES if SIZED.search(bad.title)]
+    bad, root = random.Random(words[0]).choice(files), Path(words[1])
+    sys.stderr.write(f"{bad.data}: {bad.title}\n")
     root.mkdir()
     small_data.write_all(root)
-    for name, content in bad.files.items():
-        path = root / name
-        path.parent.mkdir(exist_ok=True)
-        path.unlink(missing_ok=True)
-        path.write_bytes(content) if isinstance(content, bytes) else content(path)
-
-
-def read(bad: BadFile, words: list[str]) -> int:
-    """Read the data, as the command line does before it trains: 2 where refused."""
+    bad_files.put(bad, root)
     try:
-        data = built(bad, Path(words[0]))
+        data = bad_files.built(bad, root)
         data.find()
         data.setup()
     except Exception as error:
@@ -75,11 +76,9 @@ def bombs(rng: random.Random) -> tuple[int, list[str]]:
 
 def file_bomb(rng: random.Random, folder: Path) -> tuple[str, Ended]:
     """A data file that is small and means much."""
-    bad = rng.choice(FILES)
-    root = folder / "data"
-    put(bad, root)
-    ended = Command([str(root)], folder, main=partial(read, bad)).start().end()
-    return f"{bad.data}: {bad.title}", ended
+    words = [str(rng.random()), str(folder / "data")]
+    ended = Command(words, folder, main=read_bomb).start().end()
+    return ended.told.partition("\n")[0], ended
 
 
 def config_bomb(rng: random.Random, folder: Path) -> tuple[str, Ended]:
