@@ -9,6 +9,8 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 # Processes that run tests, one thread each.
 WORKERS ?= 2
+# Lines that tests ran; slipcover 1.1 forgets those of its workers if it is to judge them.
+SEEN := .mypy_cache/coverage.json
 
 .PHONY: help
 help: ## list the targets
@@ -50,8 +52,10 @@ types: $(STAMP) ## mypy --strict, tests included
 .PHONY: test
 test: lint ## lint, type-check, all quick tests, coverage >= 95 %
 	@mkdir -p .mypy_cache; $(BIN)/mypy --strict > .mypy_cache/said 2>&1 & types=$$!; \
-	$(BIN)/python -m pytest -n $(WORKERS) --hypothesis-profile=ci \
-	  --durations=10 --cov --cov-report=term; tests=$$?; \
+	$(BIN)/slipcover --json --out $(SEEN) -m pytest -n $(WORKERS) \
+	  --hypothesis-profile=ci --durations=10; tests=$$?; \
+	$(BIN)/slipcover --merge $(SEEN) --out $(SEEN) --skip-covered --fail-under 95 \
+	  || tests=1; \
 	wait $$types; types=$$?; cat .mypy_cache/said; exit $$((tests || types))
 
 .PHONY: slow
@@ -94,5 +98,5 @@ audit: $(STAMP) ## ask the network for known faults of the versions in constrain
 
 .PHONY: clean
 clean: ## remove caches and builds; .venv, runs and data stay
-	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov
+	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +

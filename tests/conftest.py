@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +14,14 @@ import hypothesis
 import pytest
 from jaxtyping import install_import_hook
 
+from tests.support.forked_lines import count_forked_lines
+
 # Shapes written in signatures are checked while tests run, and only then.
 install_import_hook("lightning_modules.functional", "beartype.beartype")
+# What measures coverage has to see those modules, too: its finder stays the first.
+sys.meta_path.sort(key=lambda finder: not type(finder).__name__.startswith("Slipcover"))
+
+count_forked_lines()
 
 # A busy machine is no fault of what is tested; pytest-timeout ends what hangs.
 # `make test` asks for "ci"; `pytest` alone is for work in progress.
@@ -29,15 +36,6 @@ os.environ["JSONARGPARSE_DEPRECATION_WARNINGS"] = "off"
 
 REPOSITORY = Path(__file__).parents[1]
 DATA = "WASSERSTEIN_DATA"
-UNCOVERED = (
-    *("tests/configs", "tests/experiments", "tests/benchmarks", "tests/test_readme.py"),
-    *("tests/test_old_files.py", "tests/test_adding_a_method.py"),
-    "tests/callbacks/runs/test_exact_resume.py",
-    "tests/lightning_modules/core/test_compiled.py",
-    "tests/datamodules/core/test_resumable.py",
-)
-"""Tests of long runs of what others test in its parts: coverage, which costs half as
-much again as the test, is not measured in them, so its figure is a lower bound."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -46,8 +44,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("data") and DATA not in os.environ:
             item.add_marker(pytest.mark.skip(reason=f"{DATA} is not set"))
-        if item.nodeid.startswith(UNCOVERED):
-            item.add_marker("no_cover")
         if item.get_closest_marker("gpu") and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="no CUDA device"))
 

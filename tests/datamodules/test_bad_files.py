@@ -21,7 +21,8 @@ MEGABYTES = 600
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with every data set, small."""
-    root = tmp_path_factory.mktemp("sound")
+    root = tmp_path_factory.mktemp("bad_files") / "sound"
+    root.mkdir()
     small_data.write_all(root)
     return root
 
@@ -63,6 +64,7 @@ def told(bad: BadFile, root: Path) -> str:
 
 
 def listed(root: Path) -> set[Path]:
+    """What is in the folder and beside it."""
     return {*root.parent.rglob("*")}
 
 
