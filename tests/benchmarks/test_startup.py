@@ -24,7 +24,9 @@ def test_help_and_first_step_have_goals_of_their_own(
     walls = {startup.IMPORT: 2.0, startup.HELP: 2.2}
     monkeypatch.setattr(startup, "ran", lambda words: Spent(wall=walls[words]))
     monkeypatch.setattr(startup, "first_step", lambda: Spent(wall=6.2))
-    _, helped, fitted = startup.startup(2)
+    monkeypatch.setattr(startup, "two_fits", lambda: [Spent(0.8), Spent(0.48)])
+    _, helped, fitted, _, second = startup.startup(2)
+    assert second["goal"] == "at most 0.5: **missed**"
     assert (helped["ratio"][:4], helped["goal"]) == ("1.10", "at most 1.15: met")
     assert fitted["ratio"].startswith("3.10")
     assert fitted["goal"] == "at most 3 s after --help, took 4.0: **missed**"
