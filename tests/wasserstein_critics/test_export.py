@@ -13,12 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from lightning import Trainer, seed_everything
+from PIL import Image
 
+from callbacks.plotting.images import image_grid
 from callbacks.report.run_files import read_run
-from lightning_modules import WGAN, WGANGP
+from datamodules import Digits, DigitsShift
+from lightning_modules import WDGRL, WGAN, WGANGP
+from lightning_modules.core.pretrained import SHIPPED, shipped_models
 from lightning_modules.core.recipe import load_network
 from tests.support.command_line import tiny, write
-from tests.support.trainers import same
+from tests.support.trainers import QUIET_TRAINER, same
 from wasserstein_critics import export as exporting
 from wasserstein_critics.__main__ import main
 from wasserstein_critics.export import write_onnx
@@ -244,3 +249,39 @@ def test_what_files_say_is_no_markup_of_the_card(trained: Path, folder: Path) ->
     assert "<script" not in prose
     assert "\n# title" not in prose
     assert program() not in prose
+
+
+# Shipped models -----------------------------------------------------------------------
+
+
+def test_shipped_models_are_small() -> None:
+    assert shipped_models() == ["digits", "digits_shift", "mnist"]
+    folders = [SHIPPED / name for name in shipped_models()]
+    sizes = [sum(p.stat().st_size for p in one.iterdir()) for one in folders]
+    assert max(sizes) < 1e6
+    assert sum(sizes) < 5e6
+
+
+@pytest.mark.parametrize("name", ["digits", "mnist"])
+def test_the_image_of_a_shipped_card_is_what_the_model_samples(name: str) -> None:
+    samples = WGANGP.from_pretrained(name).sample(64)
+    with Image.open(SHIPPED / name / "samples.png") as file:
+        shown = np.asarray(file).astype(int)
+    assert np.abs(image_grid(samples).astype(int) - shown).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "cls", "data"),
+    [("digits", WGANGP, Digits), ("digits_shift", WDGRL, DigitsShift)],
+)
+def test_a_shipped_model_measures_what_its_card_says(
+    name: str, cls: Any, data: Any
+) -> None:
+    seed_everything(0, verbose=False)
+    trainer = Trainer(**QUIET_TRAINER)
+    (values,) = trainer.test(cls.from_pretrained(name), data(seed=0), verbose=False)[:1]
+    card = (SHIPPED / name / "README.md").read_text()
+    said = dict(re.findall(r"^\| `(test/\w+)` \| (\S+) \|", card, re.M))
+    assert said.keys() == values.keys()
+    for key, value in said.items():
+        assert values[key] == pytest.approx(float(value), rel=1e-3)
