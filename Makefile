@@ -70,6 +70,24 @@ format: $(STAMP) ## let ruff rewrite what it can
 results-%: $(STAMP) ## run what is missing of docs/results/<table>.jsonl and rebuild docs/results.md
 	$(BIN)/python -m experiments.results run $*
 
+# The commands are written into the models' cards. MNIST is downloaded.
+, := ,
+QUIET := --trainer.enable_progress_bar false --trainer.enable_model_summary false
+define MODEL
+	cd build/models && $(CURDIR)/$(BIN)/wasserstein-critics fit --config $(2) $(4) $(QUIET)
+	cd build/models && $(CURDIR)/$(BIN)/wasserstein-critics test \
+	  --config runs/$(3)/version_0/config.yaml --ckpt_path runs/$(3)/version_0/checkpoints/last.ckpt
+	cd build/models && $(CURDIR)/$(BIN)/wasserstein-critics export runs/$(3)/version_0 \
+	  --to $(1) --license apache-2.0 --no-onnx
+endef
+
+.PHONY: models
+models: $(STAMP) ## train the shipped models into build/models, to be looked at and copied: 10 minutes
+	rm -rf build/models && mkdir -p build/models
+	$(call MODEL,digits_shift,wdgrl/digits_shift,wdgrl-digits_shift)
+	$(call MODEL,digits,wgan_gp/digits,wgan_gp-digits,--model.generator.hidden [192$(,)192$(,)192] --model.critic.hidden [192$(,)192$(,)192])
+	$(call MODEL,mnist,wgan_gp/mnist,wgan_gp-mnist,--trainer.max_steps 2000)
+
 .PHONY: figures
 figures: $(STAMP) ## run and draw the studies of docs/theory.md from nothing, two at a time
 	$(BIN)/python -m experiments.studies run

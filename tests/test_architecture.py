@@ -51,6 +51,7 @@ FOREIGN: Mapping[str, set[str]] = {
 """What files may ask objects of other libraries for by ``hasattr`` or ``getattr``."""
 LIMIT = 750
 TESTED_WITH: Mapping[str, Mapping[str, str]] = {
+    "wasserstein_critics": {"model_card": "export"},
     "wasserstein_critics/cli": {"continuation": "checkpoints", "flags": "checks"},
     "datamodules/core": {"loader": "resumable"},
     "callbacks/runs": dict.fromkeys(
@@ -73,6 +74,7 @@ TESTED_WITH: Mapping[str, Mapping[str, str]] = {
         **dict.fromkeys(("strategies", "validation"), "module"),
         "limits": "files",
         "old_files": "public_names",
+        "pretrained": "recipe",
         "random": "distributed",
     },
     "lightning_modules/functional": {"entropic": "kantorovich"},

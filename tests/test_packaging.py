@@ -34,6 +34,8 @@ def test_the_wheel_holds_the_typed_packages_and_nothing_else(tmp_path: Path) -> 
         assert f"{package}/__init__.py" in names
     assert "wasserstein_critics/configs/wgan_gp/digits.yaml" in names
     assert "wasserstein_critics/configs/defaults/generative.yaml" in names
+    for name in ("README.md", "config.json", "model.safetensors"):
+        assert f"wasserstein_critics/models/digits/{name}" in names
     assert not any("ruff.toml" in name or "test_" in name for name in names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
 

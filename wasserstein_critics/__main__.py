@@ -24,6 +24,10 @@ def main(args: list[str] | None = None) -> int:
         from wasserstein_critics.report import report
 
         return report(words[1:])
+    if words and words[0] == "export":
+        from wasserstein_critics.export import export
+
+        return export(words[1:])
     from wasserstein_critics.cli.app import main as run
 
     return run(words)

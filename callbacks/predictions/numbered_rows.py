@@ -80,5 +80,9 @@ def build_directory(target: Path, fill: Callable[[Path], object]) -> Path:
     building = target.with_name(f".{target.name}.building")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
-    fill(building)
+    try:
+        fill(building)
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        raise
     return building.rename(free_name(target))

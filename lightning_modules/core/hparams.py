@@ -5,9 +5,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from lightning.pytorch import LightningModule
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -20,6 +21,7 @@ from lightning_modules.core.public_names import (
 )
 from lightning_modules.core.recipe import recipe_of, remembered_classes
 
+Module = TypeVar("Module", bound=LightningModule)
 INSTANTIATOR = "lightning.pytorch.cli.instantiate_module"
 TRUSTED = ("lightning_modules", "torch.nn", "torch.optim", "torchvision", "timm")
 """Packages whose classes a checkpoint may name: it may be untrusted."""
@@ -55,6 +57,33 @@ def _family(cls: type[Any]) -> Iterator[type[Any]]:
     yield cls
     for subclass in cls.__subclasses__():
         yield from _family(subclass)
+
+
+def method_class(cls: type[Module], path: str, file: object) -> type[Module]:
+    """The method that a file names, if this program has imported it.
+
+    Args:
+        cls: It, or a base of it.
+        path: Import path or public name.
+        file: The file, for the sentence.
+
+    Raises:
+        ValueError: If it is another, or not imported; nothing was.
+    """
+    public = public_class(path)
+    known = [public, *(one for one in _family(cls) if class_path(one) == path)]
+    built = next((one for one in known if one is not None), None)
+    if built is None:
+        raise ValueError(
+            f"'{file}' names the method '{path}', which is not of this library: where "
+            "it is yours, import it first."
+        )
+    if not issubclass(built, cls):
+        raise ValueError(
+            f"'{file}' holds a {built.__name__} and not a {cls.__name__}: call the "
+            f"same method of {built.__name__}."
+        )
+    return built
 
 
 def _is_importable(path: str) -> bool:

@@ -50,6 +50,7 @@ from lightning_modules.core.optimisation import (
     make_optimizers,
     steps_of_run,
 )
+from lightning_modules.core.pretrained import load_model
 from lightning_modules.core.random import RandomStream, own_state
 from lightning_modules.core.records import Divergence, Records
 from lightning_modules.core.stock_callbacks import refuse_callbacks
@@ -490,6 +491,25 @@ class AlternatingModule(LightningModule):
                 raise refused_value(cls, error) from error
             except RuntimeError as error:
                 raise unfitting_weights(cls, checkpoint_path, error) from error
+
+    @classmethod
+    def from_pretrained(
+        cls, name: str | os.PathLike[str], *, trusted: Sequence[str] = ()
+    ) -> Self:
+        """A trained model, in eval mode, on the CPU.
+
+        Args:
+            name: Name of a model that comes with the library, such as ``digits``, a
+                folder that ``wasserstein-critics export`` wrote, or ``user/model`` of
+                the Hugging Face Hub (``pip install 'wasserstein-critics[hub]'``). It
+                may be untrusted: nothing in it is unpickled or run.
+            trusted: See `load_from_checkpoint`.
+
+        Raises:
+            FileNotFoundError: If there is no such model.
+            ValueError: If it is damaged, or of another class.
+        """
+        return load_model(cls, name, trusted)
 
     @override
     def save_hyperparameters(

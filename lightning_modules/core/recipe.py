@@ -191,11 +191,10 @@ def load_network(path: str | os.PathLike[str]) -> nn.Module:
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no network file at '{path}'.")
+    marks, tensors = read_tensors(path)
     try:
-        with safe_open(str(path), framework="pt") as file:
-            recipe = json.loads((file.metadata() or {}).get("recipe", "null"))
-            tensors: dict[str, Tensor] = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118
-    except (SafetensorError, json.JSONDecodeError, RecursionError) as error:
+        recipe = json.loads(marks.get("recipe", "null"))
+    except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(
             f"'{path}' is not a valid safetensors file: {error}."
         ) from None
@@ -213,6 +212,22 @@ def load_network(path: str | os.PathLike[str]) -> nn.Module:
             "export the network from a checkpoint."
         )
     return _filled(path, recipe, tensors)
+
+
+def read_tensors(path: PathLike) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata and tensors of a safetensors file, on the CPU.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            return file.metadata() or {}, tensors
+    except SafetensorError as error:
+        raise ValueError(
+            f"'{path}' is not a valid safetensors file: {error}."
+        ) from None
 
 
 def _filled(path: PathLike, recipe: Recipe, tensors: dict[str, Tensor]) -> nn.Module:

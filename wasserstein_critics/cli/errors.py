@@ -2,7 +2,9 @@
 
 import dis
 import errno
+import os
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -74,6 +76,15 @@ def explain(error: BaseException) -> str | None:
             return _owner(cause) + " ".join(str(cause).split())
     problem = disk_problem(error) or _memory_problem(error) or _wandb_problem(error)
     return f"{problem}." if problem else None
+
+
+def told(error: Exception) -> int:
+    """The exit code after an error, told in one sentence; a bug is raised again."""
+    sentence = explain(error)
+    if sentence is None or os.environ.get("WASSERSTEIN_TRACEBACK"):
+        raise error
+    sys.stderr.write(f"error: {sentence}\n")
+    return exit_code(error)
 
 
 def exit_code(error: BaseException) -> int:

@@ -2,7 +2,9 @@
 
 import json
 import os
+import random
 import sys
+from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -13,7 +15,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lightning.pytorch import Trainer
-from safetensors.torch import save
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -26,7 +28,9 @@ from lightning_modules import (
     ResNetCritic,
     ResNetGenerator,
 )
-from lightning_modules.core import recipe
+from lightning_modules.core import pretrained, recipe
+from lightning_modules.core.files import write_whole
+from lightning_modules.core.pretrained import ExportedNetworks, write_model
 from lightning_modules.core.recipe import (
     CHECKSUM,
     build,
@@ -37,6 +41,8 @@ from lightning_modules.core.recipe import (
     remembers,
     save_network,
 )
+from tests.support import methods, ranking_data
+from tests.support.shipped import METHODS
 from tests.support.trainers import same
 
 ALL = [
@@ -320,3 +326,152 @@ def test_only_a_file_is_read_as_a_network(tmp_path: Path) -> None:
     for name in ("pipe", ".", "none"):
         with pytest.raises(FileNotFoundError, match="There is no network file at"):
             load_network(tmp_path / name)
+
+
+# Exported folders ---------------------------------------------------------------------
+
+
+def exported(cls: Any, folder: Path) -> tuple[Any, dict[str, Any]]:
+    """A method after a step, in a folder; the method, and what the config says."""
+    module, data = methods.build(cls)
+    trainer = ranking_data.trainer(
+        max_epochs=1, limit_train_batches=5, limit_val_batches=0
+    )
+    trainer.fit(module, data)
+    path = folder / "x.ckpt"
+    trainer.save_checkpoint(path)
+    checkpoint = torch.load(path, weights_only=True)
+    path.unlink()
+    return module, write_model(folder, checkpoint, module)
+
+
+@pytest.mark.parametrize("cls", METHODS, ids=lambda cls: cls.__name__)
+def test_a_method_is_in_its_folder_with_all_its_weights(
+    cls: Any, tmp_path: Path
+) -> None:
+    module, config = exported(cls, tmp_path)
+    again = cls.from_pretrained(tmp_path)
+    assert type(again) is cls
+    assert not again.training
+    assert same(dict(again.state_dict()), dict(module.state_dict()))
+    arguments = json.loads(json.dumps(dict(again.hparams)))
+    assert arguments | config["init_args"] == arguments
+    held = ExportedNetworks(config["networks"], config["shapes"])
+    held.load_state_dict(load_file(tmp_path / "model.safetensors"))
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        *("config.json", "model.safetensors")
+    ]
+
+
+def test_the_mixin_of_the_hub_loads_a_folder(tmp_path: Path) -> None:
+    hub = pytest.importorskip("huggingface_hub")
+    module, _ = exported(WGANGP, tmp_path)
+    mixed: Any = type("Networks", (ExportedNetworks, hub.PyTorchModelHubMixin), {})
+    networks = mixed.from_pretrained(tmp_path)
+    assert same(dict(networks.state_dict()), dict(module.state_dict()))
+
+
+def test_a_model_of_the_hub_is_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = pytest.importorskip("huggingface_hub")
+    module, _ = exported(WGANGP, tmp_path)
+    monkeypatch.setattr(hub, "snapshot_download", lambda *_, **__: str(tmp_path))
+    again = WGANGP.from_pretrained("somebody/digits")
+    assert same(dict(again.state_dict()), dict(module.state_dict()))
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_folder_with_another_byte_is_refused(name: str, tmp_path: Path) -> None:
+    exported(WGANGP, tmp_path)
+    whole = (tmp_path / name).read_bytes()
+    for place in random.Random(0).sample(range(len(whole)), 20):
+        changed = bytearray(whole)
+        changed[place] ^= 1 + place % 255
+        (tmp_path / name).write_bytes(changed)
+        with pytest.raises(ValueError, match=str(tmp_path)):
+            WGANGP.from_pretrained(tmp_path)
+    (tmp_path / name).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=str(tmp_path)):
+        WGANGP.from_pretrained(tmp_path)
+
+
+def rewritten(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change the config as somebody would who knows the checksum."""
+    file = folder / "config.json"
+    config = json.loads(file.read_text())
+    change(config)
+    file.write_text(json.dumps(config))
+    tensors = load_file(folder / "model.safetensors")
+    mark = {CHECKSUM: pretrained._checksum(config, tensors)}
+    (folder / "model.safetensors").write_bytes(save(tensors, metadata=mark))
+
+
+@pytest.mark.parametrize("path", methods.HOSTILE)
+def test_a_folder_of_a_stranger_runs_nothing(path: str, tmp_path: Path) -> None:
+    exported(WGANGP, tmp_path)
+    whole = (tmp_path / "config.json").read_text()
+    tree = methods.hostile_tree(path, {"code": "echo x > ran"}, "spec")
+    rewritten(tmp_path, lambda config: config["init_args"].update(generator=tree))
+    with pytest.raises(ValueError, match=str(tmp_path)):
+        WGANGP.from_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text(whole)
+    rewritten(tmp_path, lambda config: config.update(class_path=path))
+    with pytest.raises(ValueError, match=str(tmp_path)):
+        WGANGP.from_pretrained(tmp_path)
+    assert not methods.CALLED
+    assert not Path("ran").exists()
+    assert "evilmod" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"init_args": {}},
+        {"init_args": {"generator": 3}},
+        {"init_args": []},
+        {"state": {"sizes": [1, 2]}},
+        {"state": {"sizes": [-1, 2, 3]}},
+        {"state": {"global_step": "x"}},
+        {"class_path": "lightning_modules.GAN"},
+        {"class_path": "mypackage.GAN"},
+        {"class_path": 3},
+        {"networks": None},
+    ],
+    ids=str,
+)
+def test_a_folder_that_says_something_else_is_refused(
+    change: dict[str, Any], tmp_path: Path
+) -> None:
+    exported(WGANGP, tmp_path)
+    rewritten(tmp_path, lambda config: config.update(change))
+    with pytest.raises(ValueError, match=str(tmp_path)) as refused:
+        WGANGP.from_pretrained(tmp_path)
+    assert len(str(refused.value)) < 400 + len(str(tmp_path))
+
+
+def test_weights_that_are_no_finite_numbers_are_refused(tmp_path: Path) -> None:
+    module, _ = exported(WGANGP, tmp_path)
+    tensors = load_file(tmp_path / "model.safetensors")
+    for bad in (torch.tensor(torch.nan), torch.tensor(3)):
+        name = next(iter(tensors))
+        new = tensors | {name: bad.expand(tensors[name].shape).contiguous()}
+        config = json.loads((tmp_path / "config.json").read_text())
+        mark = {CHECKSUM: pretrained._checksum(config, new)}
+        (tmp_path / "model.safetensors").write_bytes(save(new, metadata=mark))
+        with pytest.raises(ValueError, match="no finite numbers"):
+            WGANGP.from_pretrained(tmp_path)
+    module.generator.get_submodule("layers")[0].weight.data.fill_(torch.inf)
+
+
+def test_a_name_that_is_not_there_is_told_with_the_nearest(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(pretrained, "SHIPPED", tmp_path)
+    for name in ("digits", "mnist"):
+        write_whole(tmp_path / name / "config.json", "{}")
+    with pytest.raises(FileNotFoundError, match=r"mean 'digits'.*digits, mnist"):
+        WGANGP.from_pretrained("digit")
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(FileNotFoundError, match=r"wasserstein-critics\[hub"):
+        WGANGP.from_pretrained("somebody/digits")
