@@ -36,6 +36,7 @@ os.environ["JSONARGPARSE_DEPRECATION_WARNINGS"] = "off"
 
 REPOSITORY = Path(__file__).parents[1]
 DATA = "WASSERSTEIN_DATA"
+LONG = 5.0  # seconds of CPU time; beyond them a test is slow, or long for a reason
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -48,7 +49,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="no CUDA device"))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Note the CPU time of a test, with that of its processes."""
+    start = sum(os.times()[:4])
+    yield
+    item.user_properties.append(("cpu", sum(os.times()[:4]) - start))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for report in terminalreporter.stats.get("passed", []):
+        seconds = dict(report.user_properties).get("cpu", 0)
+        if seconds > LONG and not {"long", "slow"} & report.keywords.keys():
+            text = f"{report.nodeid}: {seconds:.1f} s of CPU time, and no word why"
+            terminalreporter.write_line(text)
     skipped = terminalreporter.stats.get("skipped", [])
     for marker, need in (("data", f"set {DATA}"), ("gpu", "needs a CUDA device")):
         count = sum(marker in report.keywords for report in skipped)

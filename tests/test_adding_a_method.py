@@ -105,6 +105,7 @@ def tree(repository: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.long("a copy of the tree with its tests in a process of its own")
 def test_the_code_of_the_page_works_as_it_stands(repository: Path, tree: Path) -> None:
     tests = [path for path in python_files(repository) if path.startswith("tests")]
     options = ["-q", "-p", "no:cacheprovider", "-W", "ignore", "--rootdir=."]

@@ -130,6 +130,7 @@ WRITTEN = (
 )
 
 
+@pytest.mark.long("all of the README's commands, in turn")
 def test_all_commands_run_as_written_and_what_they_name_is_there() -> None:
     write_two_domains()
     shutil.copytree("my_folder/photos/bike", "my_images")
@@ -179,6 +180,7 @@ def write_shop() -> set[str]:
     return set(goods["article"][170:])
 
 
+@pytest.mark.long("three trainings by the command line")
 @pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
 def test_cold_start_items_are_ranked_on_request_and_harm_nobody() -> None:
     Path("configs").symlink_to(REPOSITORY / "configs")

@@ -43,6 +43,7 @@ def test_a_file_of_pairs_is_read_to_the_first_batch(tmp_path: Path, kind: str) -
     assert measured["seconds"] > 0
 
 
+@pytest.mark.long("starts processes")
 def test_each_kind_of_ids_is_read_in_a_process_of_its_own() -> None:
     rows = interactions_speed(2_000)
     assert [row["ids"] for row in rows] == ["integer", "text"]
@@ -57,6 +58,7 @@ def test_all_evaluations_have_the_same_metrics() -> None:
     Evaluation(n_users=50, n_items=150, dim=8).check()
 
 
+@pytest.mark.long("starts processes")
 def test_dense_and_sparse_rows_are_timed_with_both() -> None:
     rows = wdgrl_speed(2, steps=2)
     assert [row["rows held"] for row in rows] == ["dense", "sparse"]

@@ -160,6 +160,7 @@ def drop_figures(callbacks: list[Callback]) -> list[Callback]:
     return [callback for callback in callbacks if isinstance(callback, Checkpoint)]
 
 
+@pytest.mark.long("two steps of the paper's ResNet on 32 x 32")
 @each_experiment
 def test_every_experiment_is_built_and_makes_two_steps(
     path: Path, words: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch

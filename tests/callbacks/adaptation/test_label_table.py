@@ -150,6 +150,7 @@ run.predict(Shepherd(), datamodule=data, return_predictions=False)
 """
 
 
+@pytest.mark.long("starts a process that forks")
 def test_two_processes_write_each_row_once_and_in_order(
     tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

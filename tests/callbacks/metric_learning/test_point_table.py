@@ -68,6 +68,7 @@ run.predict(learner(), datamodule=data, return_predictions=False)
 """
 
 
+@pytest.mark.long("starts a process that forks")
 def test_two_processes_write_what_one_writes(
     tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -157,6 +157,7 @@ for listed in (None, USERS[[20, 3, 11]].tolist()):
 """
 
 
+@pytest.mark.long("starts a process that forks")
 def test_two_processes_write_what_one_writes(
     tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

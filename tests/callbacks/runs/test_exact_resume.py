@@ -204,6 +204,7 @@ def check(whole: Path, killed: Path, resumed: Path) -> None:
 
 
 # The digits give 4 batches of 200 in an epoch; a player update takes 2 of them.
+@pytest.mark.long("loader workers, three times")
 @pytest.mark.parametrize(
     ("save", "settings"),
     [
@@ -272,6 +273,7 @@ def test_a_run_that_had_ended_goes_on_to_more_steps_bit_for_bit(
     assert last_values(whole).items() <= last_values(ended, longer).items()
 
 
+@pytest.mark.long("loader workers of two processes, three times")
 @pytest.mark.parametrize("workers", [0, 2])
 def test_it_does_so_with_two_processes(
     tmp_path: Path, uninterrupted: Whole, workers: int

@@ -21,6 +21,7 @@ SMALL = {
 }
 
 
+@pytest.mark.long("the studies that train several critics")
 @pytest.mark.filterwarnings("ignore:You defined a `validation_step`")
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_small_run_leaves_rows_claims_and_a_figure(name: str, tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ print(load_names(datamodules)["Interactions"], "Digits" in load_names(datamodule
 """
 
 
+@pytest.mark.long("starts a process")
 def test_a_gan_trains_where_polars_pot_and_wandb_are_missing() -> None:
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", WITHOUT],

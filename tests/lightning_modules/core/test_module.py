@@ -353,6 +353,7 @@ def evil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield mark
 
 
+@pytest.mark.long("200 hostile trees")
 @given(cls=st.sampled_from([WGANGP, WDGRL, MetricLearner]), data=st.data())
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_nothing_that_an_untrusted_checkpoint_names_is_imported_or_called(

@@ -272,6 +272,7 @@ def test_a_mistake_in_forked_processes_ends_in_one_sentence(run: Run) -> None:
     assert "ModeCoverageMonitor" in sentence
 
 
+@pytest.mark.long("starts processes")
 def test_two_devices_alone_start_two_processes(repository: Path) -> None:
     write(tiny())
     words = ["fit", "--config", "tiny.yaml", "--trainer.devices", "2"]

@@ -266,6 +266,7 @@ TYPED = (
 )
 
 
+@pytest.mark.long("each flag with each odd value")
 def test_every_flag_of_the_trainer_refuses_odd_values_in_a_sentence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
