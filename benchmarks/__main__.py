@@ -4,6 +4,7 @@
     python -m benchmarks penalty work       # some of the benchmarks
     python -m benchmarks index_speed        # one of those that write docs/results/*.csv
     python -m benchmarks page               # only rebuild the page
+    python -m benchmarks accelerator --minutes 8   # checks, times and trains on a GPU
 
 A benchmark is kept as soon as it is finished. The machine should do nothing else.
 """
@@ -12,14 +13,14 @@ import logging
 import os
 import warnings
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import torch
 
-from benchmarks.accelerator import accelerator
+from benchmarks.comparison import Row
+from benchmarks.device_session import session
 from benchmarks.images import loading
-from benchmarks.index_speed import index_speed
-from benchmarks.interactions_speed import interactions_speed
 from benchmarks.lazy import lazy
 from benchmarks.page import benchmark_file, write_page
 from benchmarks.penalty import penalty
@@ -36,6 +37,14 @@ from experiments.results.page import write_page as write_results_page
 from lightning_modules.core.files import write_whole
 
 Benchmark = Callable[[int], list[dict[str, Any]]]
+ROUNDS, MINUTES = 5, 8.0
+
+
+def _once(name: str) -> Benchmark:
+    """A benchmark without rounds, whose packages are loaded when it runs."""
+    return lambda _: vars(import_module(f"benchmarks.{name}"))[name]()
+
+
 BENCHMARKS: dict[str, Benchmark] = {
     "training": training,
     "reference": reference,
@@ -45,16 +54,15 @@ BENCHMARKS: dict[str, Benchmark] = {
     "work": work,
     "scaling": scaling,
     "lazy": lazy,
-    "accelerator": accelerator,
+    "accelerator": lambda rounds: session("cuda", MINUTES, rounds),
 }
 # Those that docs/results.md shows; they run only when they are named.
 TABLES: dict[str, Benchmark] = {
     "wdgrl_speed": wdgrl_speed,
-    "interactions_speed": lambda _: interactions_speed(),  # once: a file takes long
+    "interactions_speed": _once("interactions_speed"),  # a file takes long
     "ranking_speed": ranking_speed,
-    "index_speed": lambda _: index_speed(),  # once: an index takes half an hour
+    "index_speed": _once("index_speed"),  # an index takes half an hour
 }
-ROUNDS = 5
 ALL_CORES = {"interactions_speed"}
 
 
@@ -62,20 +70,34 @@ def execute(name: str, rounds: int) -> None:
     """Run one benchmark and keep its rows."""
     # Ratios are of work, not of cores.
     torch.set_num_threads((os.cpu_count() or 1) if name in ALL_CORES else 1)
-    header = {
-        "command": f"python -m benchmarks {name} --rounds {rounds}",
-        "commit": commit(),
-        "hardware": hardware(),
-    }
     print(f"{name} ...", flush=True)
+    command = f"python -m benchmarks {name} --rounds {rounds}"
     if name in TABLES:
-        text = csv_text(header, TABLES[name](rounds))
+        text = csv_text(origin(command), TABLES[name](rounds))
         write_whole(records.RESULTS / f"{name}.csv", text)
         write_results_page()
     else:
-        rows = BENCHMARKS[name](rounds)
-        benchmark_file().add({"name": name, **header, "rows": rows})
-        write_page()
+        keep(name, command, BENCHMARKS[name](rounds))
+
+
+def measure_device(device: str, minutes: float, rounds: int) -> None:
+    """Measure a GPU and keep it, or try the same on a CPU and keep nothing here."""
+    torch.set_num_threads(1)
+    rows = session(device, minutes, rounds)
+    if device == "cuda":
+        command = f"python -m benchmarks accelerator --minutes {minutes:g}"
+        keep("accelerator", f"{command} --rounds {rounds}", rows)
+
+
+def origin(command: str) -> dict[str, str]:
+    """Where numbers come from."""
+    return {"command": command, "commit": commit(), "hardware": hardware()}
+
+
+def keep(name: str, command: str, rows: list[Row]) -> None:
+    """Keep the rows of a benchmark, and show them."""
+    benchmark_file().add({"name": name, **origin(command), "rows": rows})
+    write_page()
 
 
 def main(words: list[str] | None = None) -> None:
@@ -86,13 +108,19 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=text)
     text = "that count, at least 2 (default: %(default)s)"
     parser.add_argument("--rounds", type=at_least(2), default=ROUNDS, help=text)
+    text = "that the accelerator may take (default: %(default)g)"
+    parser.add_argument("--minutes", type=float, default=MINUTES, help=text)
+    text = "of the accelerator; cpu tries the script (default: %(default)s)"
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help=text)
     args = parser.parse_args(words)
     if unknown := [name for name in args.names if name not in choices]:
         parser.error(f"unknown NAME {unknown[0]}: choose from {', '.join(choices)}")
     warnings.filterwarnings("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     for name in args.names or BENCHMARKS:
-        if name != "page":
+        if name == "accelerator":
+            measure_device(args.device, args.minutes, args.rounds)
+        elif name != "page":
             execute(name, args.rounds)
     write_page()
 

@@ -3,7 +3,6 @@
 from typing import Any, Literal
 
 import torch
-from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
@@ -72,6 +71,8 @@ class NearestNeighbourAccuracy(Metric):
                 f"k is {self.k}, but there are {len(reference)} reference rows: set it "
                 f"to at most {len(reference)}."
             )
+        from sklearn.neighbors import KNeighborsClassifier  # for this metric alone
+
         classifier = KNeighborsClassifier(self.k, metric=self.distance)
         predicted = classifier.fit(reference, classes).predict(points)
         return torch.tensor(float((predicted == labels).mean()), device=device)

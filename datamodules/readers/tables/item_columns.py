@@ -7,7 +7,8 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy import sparse
 
-from datamodules.readers.tables.pair_columns import MISSING, TEXT
+from datamodules.readers.tables.missing import MISSING
+from datamodules.readers.tables.pair_columns import TEXT
 from datamodules.readers.tables.pair_table import numbered
 
 Block = tuple[sparse.csr_array, list[str]]

@@ -25,8 +25,8 @@ from datamodules.readers.tables.item_columns import (
     why_no_category,
     words,
 )
+from datamodules.readers.tables.missing import MISSING
 from datamodules.readers.tables.pair_columns import (
-    MISSING,
     TEXT,
     clean_ids,
     refuse_look_alikes,

@@ -12,11 +12,6 @@ from datamodules.readers.tables.times import (
 )
 
 TEXT = (pl.String, pl.Categorical, pl.Enum)
-MISSING = (
-    *("NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NaN", "nan", "None"),
-    *("NULL", "null", "\\N"),
-)
-"""What programs write for an entry that is missing."""
 INVISIBLE = "[\u00ad\u200b\u200e\u200f\u2060\ufeff]"
 JOINERS = r"^[\s\u200c\u200d]+|[\s\u200c\u200d]+$"  # within words, they are seen
 

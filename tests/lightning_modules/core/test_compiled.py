@@ -1,15 +1,12 @@
 """`compile: true`: the same losses, and no run lost where the compiler fails."""
 
-import contextlib
 import copy
 import functools
-import inspect
 import pickle
 import warnings
 from collections.abc import Callable
 from typing import Any
 
-import jaxtyping
 import pytest
 import torch
 from lightning.pytorch import Trainer, seed_everything
@@ -32,12 +29,10 @@ from lightning_modules import (
     MLPExtractor,
     MLPGenerator,
 )
-from lightning_modules.adaptation import wdgrl
-from lightning_modules.core import penalty
 from lightning_modules.core.compiled import Compiled
 from lightning_modules.core.module import AlternatingModule
 from lightning_modules.functional import lipschitz
-from lightning_modules.functional.piecewise import PiecewiseLinear
+from tests.support.shapes import without_checks_of_shapes
 from tests.support.trainers import QUIET_TRAINER
 
 DIGITS = (1, 8, 8)
@@ -70,22 +65,6 @@ MODULES: dict[str, Callable[..., AlternatingModule]] = {
 }
 
 
-def _without_checks_of_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are in tests only, and the compiler can't follow them."""
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
-    plain = {
-        name: inspect.unwrap(function)
-        for name, function in vars(lipschitz).items()
-        if inspect.isfunction(function) and function.__module__ == lipschitz.__name__
-    }
-    plain["penalising"] = contextlib.contextmanager(plain["penalising"])
-    for module in (lipschitz, penalty, wdgrl):
-        for name in plain.keys() & vars(module).keys():
-            monkeypatch.setattr(module, name, plain[name])
-    swap = inspect.unwrap(PiecewiseLinear.__torch_function__)
-    monkeypatch.setattr(PiecewiseLinear, "__torch_function__", swap)
-
-
 @pytest.fixture
 def captured(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Graphs as the compiler sees them, without its minutes of making code."""
@@ -97,7 +76,7 @@ def captured(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         return real(function, backend="aot_eager", **options)
 
     monkeypatch.setattr(torch, "compile", compile)
-    _without_checks_of_shapes(monkeypatch)
+    without_checks_of_shapes(monkeypatch)
     torch.compiler.reset()
     return made
 
@@ -161,7 +140,7 @@ def test_the_penalty_and_its_gradient_are_compiled_as_one(
 def test_the_compiled_penalty_carries_no_zeros(
     activation: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _without_checks_of_shapes(monkeypatch)
+    without_checks_of_shapes(monkeypatch)
     torch.compiler.reset()
     products = []
 
@@ -206,7 +185,7 @@ def test_no_truth_values_are_kept_for_the_backward_pass(
     )
     compile = functools.partial(torch.compile, backend=backend)
     monkeypatch.setattr(torch, "compile", compile)
-    _without_checks_of_shapes(monkeypatch)
+    without_checks_of_shapes(monkeypatch)
     torch.compiler.reset()
     critic = MLPCritic((6,), (16, 16), activation)
     x, y, epsilon = torch.randn(8, 6), torch.randn(8, 6), torch.rand(8)
@@ -219,7 +198,7 @@ def test_no_truth_values_are_kept_for_the_backward_pass(
 
 @pytest.mark.slow
 def test_the_real_compiler_agrees(monkeypatch: pytest.MonkeyPatch) -> None:
-    _without_checks_of_shapes(monkeypatch)
+    without_checks_of_shapes(monkeypatch)
     torch.compiler.reset()
     plain = losses(MODULES["wgan_gp"], compile=False)
     with warnings.catch_warnings():
@@ -247,7 +226,7 @@ def test_a_backward_pass_that_cannot_be_compiled_fails_before_it_is_needed(
     def forward(graph: torch.fx.GraphModule, _: Any) -> Any:
         return make_boxed_func(graph.forward)
 
-    _without_checks_of_shapes(monkeypatch)
+    without_checks_of_shapes(monkeypatch)
     backend = aot_autograd(fw_compiler=forward, bw_compiler=broken)
     compile = functools.partial(torch.compile, backend=backend)
     monkeypatch.setattr(torch, "compile", compile)
@@ -297,7 +276,7 @@ def test_copies_compile_anew(captured: list[Any]) -> None:
 
 def test_each_is_compiled_for_its_own_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many there are: torch gives up a piece of code after eight shapes."""
-    _without_checks_of_shapes(monkeypatch)
+    without_checks_of_shapes(monkeypatch)
     torch.compiler.reset()
     widths: list[Any] = []
 
