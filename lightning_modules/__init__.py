@@ -44,6 +44,7 @@ from lightning_modules.recommendation.implicit_baselines import (
     ItemKNN,
 )
 from lightning_modules.recommendation.popularity import Popularity
+from lightning_modules.recommendation.recommender import Recommender
 from lightning_modules.recommendation.smooth_cml import SmoothCML
 from lightning_modules.recommendation.warp import WARP
 
@@ -82,6 +83,7 @@ __all__ = [
     "MetricLearner",
     "OneCycle",
     "Popularity",
+    "Recommender",
     "ResNetCritic",
     "ResNetGenerator",
     "RowwiseAdagrad",

@@ -96,6 +96,7 @@ TESTED_WITH: Mapping[str, Mapping[str, str]] = {
         **dict.fromkeys(("ease", "implicit_baselines", "popularity"), "fitted"),
         **dict.fromkeys(("bpr", "hinge", "warp"), "factors"),
         **dict.fromkeys(("item_encoder", "metric", "pairwise"), "cml"),
+        "recommender": "fold_in",
     },
 }
 """By room: modules whose theorems stand in the test of another one, which imports them.

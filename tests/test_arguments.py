@@ -241,6 +241,7 @@ LEFT_OUT: Mapping[str, set[str]] = {
     "AmazonReviews": {"labels", "n_val", *ONE_FORM},
     "OfficeCaltech": {"labels", "dense", *ONE_FORM},
     "Checkpoint": set(declarations(ModelCheckpoint)),
+    "Recommender": {"data", "model"},  # what is asked, which is no setting
 }
 
 

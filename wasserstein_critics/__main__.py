@@ -24,6 +24,10 @@ def main(args: list[str] | None = None) -> int:
         from wasserstein_critics.report import report
 
         return report(words[1:])
+    if words and words[0] == "recommend":
+        from wasserstein_critics.recommend import recommend
+
+        return recommend(words[1:])
     if words and words[0] == "export":
         from wasserstein_critics.export import export
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 _HERE = Path(__file__).parent
 FOLDER = next(p for p in (_HERE / "configs", _HERE.parent / "configs") if p.is_dir())
-OTHER_COMMANDS = ("configs", "copy", "report", "export")  # those without a trainer
+OTHER_COMMANDS = ("configs", "copy", "report", "export", "recommend")
+"""Those without a trainer."""
 CONFIG_OPTIONS = ("--config", "-c")
 _SHARED = ("defaults", "studies", "sweeps")  # no experiments of their own
 

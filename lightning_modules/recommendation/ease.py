@@ -63,12 +63,15 @@ class EASE(FittedRanker):
         return weights.div_(1 - weights.diagonal())
 
     @override
-    def scores(self, users: Tensor, part: slice) -> Tensor:
+    def scores_of(self, rows: Tensor, part: slice) -> Tensor:
         """Rows of X B (n, m)."""
-        seen = self.evaluator.interactions("train").of(users)
-        rows = torch.zeros(len(users), self.evaluator.n_items, device=users.device)
-        rows[seen.rows, seen.items] = 1
         return rows @ self.weights[:, part]
+
+    @override
+    def likeness(self, items: Tensor) -> Tensor:
+        """What an item adds to the scores of the others, where that is above 0."""
+        weights = self.weights[items]
+        return weights.masked_fill(weights <= 0, -torch.inf)
 
 
 def _inverse(gram: csr_matrix, l2: float) -> Tensor:

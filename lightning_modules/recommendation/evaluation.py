@@ -1,6 +1,7 @@
 """Evaluation of recommendations by ranking the whole catalogue."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import lightning.pytorch as pl
@@ -17,7 +18,7 @@ from lightning_modules.data_contracts.contracts import (
     data_of,
 )
 from lightning_modules.data_contracts.sparse_rows import Rows
-from lightning_modules.data_contracts.user_items import UserItems
+from lightning_modules.data_contracts.user_items import Pairs, UserItems
 from lightning_modules.functional.ranking import top_items
 from lightning_modules.metrics.ranking import Exposure, RankingMetrics
 
@@ -52,6 +53,18 @@ class Ranker(Protocol):
 
     def scores(self, users: Tensor, part: slice) -> Tensor:
         """Scores (n, m) of m items for users int64 (n,); higher is better."""
+
+    def fold_in(self, history: UserItems) -> Tensor:
+        """Rows (n, d) that stand for users with these items, who were not trained on.
+
+        Each has at least one item.
+        """
+
+    def scores_of(self, rows: Tensor, part: slice) -> Tensor:
+        """Scores (n, m) of m items for such rows (n, d)."""
+
+    def likeness(self, items: Tensor) -> Tensor:
+        """How alike items int64 (n,) are to all, (n, n_items); -inf is not at all."""
 
 
 class RankingEvaluator(Evaluator[Any]):
@@ -96,6 +109,7 @@ class RankingEvaluator(Evaluator[Any]):
         self.ranking = RankingMetrics(ks)
         self.sizes = Sizes(0, 0, 0)
         self._trained_on: dict[str, str] = {}
+        self._attached: ReadInteractions | None = None
         self._forget()
 
     def shown(self, scores: Tensor) -> Tensor:
@@ -112,8 +126,27 @@ class RankingEvaluator(Evaluator[Any]):
 
     @property
     def _data(self) -> ReadInteractions:
+        if self._attached is not None:
+            return self._attached
         data: ReadInteractions = data_of(self.module.trainer)
         return data
+
+    def attach(self, data: ReadInteractions) -> None:
+        """Rank with data that was read, without a trainer.
+
+        Raises:
+            ValueError: If the model was trained on other users and items.
+        """
+        self._forget()
+        sizes, own = self.sizes[:2], (data.n_users, data.n_items)
+        trained = self._trained_on.get("users and items")
+        if sizes != own or trained not in (None, data.fingerprints["users and items"]):
+            raise ValueError(
+                "The users and items of the data are not those that the model was "
+                "trained on: use the same files and options of data, as in its run's "
+                "config.yaml."
+            )
+        self._attached = data
 
     @override
     def check_data(self, data: Any) -> None:
@@ -129,6 +162,7 @@ class RankingEvaluator(Evaluator[Any]):
     def setup(self) -> None:
         """Make tables and networks of the data's sizes, unless a checkpoint did."""
         self._forget()
+        self._attached = None
         given = data_of(self.module.trainer)
         if not isinstance(given, InteractionSource):
             if not self.n_items:  # and so no tables
@@ -249,14 +283,38 @@ class RankingEvaluator(Evaluator[Any]):
         ``hidden``, bool (n_items,); see `top_items` for the rest.
         """
         pairs = None if seen is None else seen.of(users)
+        score = partial(self.module.scores, users)
+        return self._best(score, k, pairs, hidden)
 
-        def score(part: slice) -> Tensor:
-            scores = self.module.scores(users, part)
+    def rank_for(
+        self,
+        history: UserItems,
+        k: int,
+        hidden: Tensor | None = None,
+        seen: UserItems | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Like `rank`, for users who were not trained on, from the items they have.
+
+        Items of their ``history`` are left out, or those that they have ``seen``.
+        """
+        score = partial(self.module.scores_of, self.module.fold_in(history))
+        seen = history if seen is None else seen
+        return self._best(score, k, Pairs(seen.users, seen.items), hidden)
+
+    def _best(
+        self,
+        score: Callable[[slice], Tensor],
+        k: int,
+        seen: Pairs | None,
+        hidden: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
+        def shown(part: slice) -> Tensor:
+            scores = score(part)
             if hidden is None:
                 return scores
             return scores.masked_fill(hidden[part], -torch.inf)
 
-        return top_items(score, self.n_items, k, pairs, chunk=self.item_chunk)
+        return top_items(shown, self.n_items, k, seen, chunk=self.item_chunk)
 
     def hidden(self, stage: str) -> Tensor | None:
         """Items that nobody is offered, bool (n_items,); None hides none.

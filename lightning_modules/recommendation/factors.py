@@ -12,11 +12,15 @@ from lightning_modules.core.module import AlternatingModule
 from lightning_modules.core.optimisation import Learner
 from lightning_modules.core.validation import check_nonnegative
 from lightning_modules.data_contracts.contracts import DataKind
+from lightning_modules.data_contracts.user_items import UserItems
 from lightning_modules.optim.rowwise_adagrad import RowwiseAdagrad
 from lightning_modules.recommendation.embedding_table import EmbeddingTable
 from lightning_modules.recommendation.evaluation import RankingEvaluator, Sizes
+from lightning_modules.recommendation.fold_in import cosines, descended_rows
 from lightning_modules.recommendation.negatives import Negatives, Sampling
 from lightning_modules.recommendation.pairwise import PairBatch, PairTraining
+
+ALL = slice(0, None)
 
 
 class FactorRanker(AlternatingModule):
@@ -125,8 +129,26 @@ class FactorRanker(AlternatingModule):
 
     def scores(self, users: Tensor, part: slice) -> Tensor:
         """Scores (n, m) of a slice of the items for users int64 (n,)."""
-        products: Tensor = self.users(users) @ self.items.part(part).T
+        return self.scores_of(self.users(users), part)
+
+    def scores_of(self, rows: Tensor, part: slice) -> Tensor:
+        """Scores (n, m) of a slice of the items for user rows (n, d)."""
+        products: Tensor = rows @ self.items.part(part).T
         return products + self.biases.part(part).T
+
+    def fold_in(self, history: UserItems) -> Tensor:
+        """Factors (n, d) of users with these items, by the loss with items fixed."""
+
+        def loss(rows: Tensor, pairs: PairBatch) -> Tensor:
+            user = rows[pairs.users]
+            decay = self.decay / 2 * user.square().sum(1).mean()
+            return self.score_loss(pairs, user)[0] + decay
+
+        return descended_rows(history, self.items.part(ALL), self.pairs.draw, loss)
+
+    def likeness(self, items: Tensor) -> Tensor:
+        """Cosines (n, n_items) of items int64 (n,)."""
+        return cosines(self.items(items), self.items.part(ALL))
 
     def score(self, user: Tensor, items: Tensor) -> Tensor:
         """Scores (n, ...) of items int64 (n, ...) for user rows (n, d)."""

@@ -14,6 +14,7 @@ from lightning_modules.core.optimisation import Learner
 from lightning_modules.data_contracts.contracts import DataKind
 from lightning_modules.data_contracts.user_items import UserItems
 from lightning_modules.recommendation.evaluation import RankingEvaluator, Sizes
+from lightning_modules.recommendation.fold_in import many_hot
 
 
 class FittedEvaluator(RankingEvaluator):
@@ -60,7 +61,25 @@ class FittedRanker(AlternatingModule):
         raise NotImplementedError
 
     def scores(self, users: Tensor, part: slice) -> Tensor:
-        """Scores (n, m) of m items for users int64 (n,); higher is better."""
+        """Scores (n, m) of m items for users int64 (n,); higher is better.
+
+        Those of the items that they were trained on with.
+        """
+        seen = self.evaluator.interactions("train").of(users)
+        rows = torch.zeros(len(users), self.evaluator.n_items, device=users.device)
+        rows[seen.rows, seen.items] = 1
+        return self.scores_of(rows, part)
+
+    def fold_in(self, history: UserItems) -> Tensor:
+        """Ones at the items of each user, (n, n_items): what `scores_of` needs."""
+        return many_hot(history)
+
+    def scores_of(self, rows: Tensor, part: slice) -> Tensor:
+        """Scores (n, m) of m items for rows of `fold_in`."""
+        raise NotImplementedError
+
+    def likeness(self, items: Tensor) -> Tensor:
+        """How alike items int64 (n,) are to all, (n, n_items); -inf is not at all."""
         raise NotImplementedError
 
     def make(self, sizes: Sizes) -> None:

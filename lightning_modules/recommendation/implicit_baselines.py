@@ -8,8 +8,10 @@ from typing import Any
 import torch
 from threadpoolctl import threadpool_limits
 from torch import Tensor
+from torch.nn.functional import pad, softplus
 from typing_extensions import override
 
+from lightning_modules.core.random import RandomStream
 from lightning_modules.core.validation import (
     check_at_least,
     check_nonnegative,
@@ -18,6 +20,14 @@ from lightning_modules.core.validation import (
 from lightning_modules.data_contracts.sparse_rows import SparseRows
 from lightning_modules.data_contracts.user_items import UserItems
 from lightning_modules.recommendation.fitted import FittedRanker, as_csr
+from lightning_modules.recommendation.fold_in import (
+    cosines,
+    descended_rows,
+    ridge_rows,
+)
+from lightning_modules.recommendation.pairwise import PairBatch
+
+CANDIDATES = 100  # that a step of a fold-in compares all users with
 
 
 def _implicit(name: str) -> Any:
@@ -81,16 +91,26 @@ class ItemKNN(FittedRanker):
             "values": torch.from_numpy(similar.data).float(),
         }
 
-    def scores(self, users: Tensor, part: slice) -> Tensor:
-        """Sums of similarities to the seen items (n, m)."""
-        seen = self.evaluator.interactions("train").of(users)
-        n_items = self.evaluator.n_items
-        similar = SparseRows(self.starts, self.columns, self.values, n_items)
-        near = similar[seen.items]
-        rows = seen.rows.repeat_interleave(near.starts.diff())
-        score = self.values.new_zeros(len(users), n_items)
-        score.index_put_((rows, near.columns), near.values, accumulate=True)
+    @override
+    def scores_of(self, rows: Tensor, part: slice) -> Tensor:
+        """Sums of similarities to the items at which rows have ones (n, m)."""
+        user, item = rows.nonzero(as_tuple=True)
+        near = self._near(item)
+        user = user.repeat_interleave(near.starts.diff())
+        score = self.values.new_zeros(rows.shape)
+        score.index_put_((user, near.columns), near.values, accumulate=True)
         return score[:, part]
+
+    def _near(self, items: Tensor) -> SparseRows:
+        """Similarities of items int64 (n,) to their neighbours."""
+        n_items = self.evaluator.n_items
+        return SparseRows(self.starts, self.columns, self.values, n_items)[items]
+
+    @override
+    def likeness(self, items: Tensor) -> Tensor:
+        """Similarities to neighbours, (n, n_items)."""
+        near = self._near(items).to_dense()
+        return near.masked_fill(near <= 0, -torch.inf)
 
 
 def _factors(name: str, train: UserItems, **options: Any) -> dict[str, Tensor]:
@@ -163,7 +183,21 @@ class WRMF(FittedRanker):
 
     @override
     def scores(self, users: Tensor, part: slice) -> Tensor:
-        return self.user_factors[users] @ self.item_factors[part].T
+        return self.scores_of(self.user_factors[users], part)
+
+    @override
+    def scores_of(self, rows: Tensor, part: slice) -> Tensor:
+        return rows @ self.item_factors[part].T
+
+    @override
+    def fold_in(self, history: UserItems) -> Tensor:
+        """Factors (n, d) in closed form, see `ridge_rows`."""
+        return ridge_rows(history, self.item_factors, self.l2, self.alpha)
+
+    @override
+    def likeness(self, items: Tensor) -> Tensor:
+        """Cosines of factors, (n, n_items)."""
+        return cosines(self.item_factors[items], self.item_factors)
 
 
 class ImplicitBPR(FittedRanker):
@@ -219,4 +253,36 @@ class ImplicitBPR(FittedRanker):
 
     @override
     def scores(self, users: Tensor, part: slice) -> Tensor:
-        return self.user_factors[users] @ self.item_factors[part].T
+        return self.scores_of(self.user_factors[users], part)
+
+    @override
+    def scores_of(self, rows: Tensor, part: slice) -> Tensor:
+        return rows @ self.item_factors[part].T
+
+    @override
+    def fold_in(self, history: UserItems) -> Tensor:
+        """Factors (n, d + 1) by the loss with items fixed; the last is 1."""
+        items = self.item_factors
+
+        def draw(noise: RandomStream) -> Tensor:
+            return noise.integers(len(items), 1, CANDIDATES)
+
+        def loss(rows: Tensor, pairs: PairBatch) -> Tensor:
+            user = _with_one(rows[:, :-1])
+            far = user @ items[pairs.candidates[0]].T
+            near = (user[pairs.users] * items[pairs.items]).sum(1, keepdim=True)
+            gap = far[pairs.users] - near
+            decay = self.l2 / 2 * rows[pairs.users, :-1].square().sum(1).mean()
+            return (softplus(gap) * pairs.allowed).mean() + decay
+
+        return _with_one(descended_rows(history, items, draw, loss)[:, :-1])
+
+    @override
+    def likeness(self, items: Tensor) -> Tensor:
+        """Cosines of factors without the bias, (n, n_items)."""
+        factors = self.item_factors[:, :-1]
+        return cosines(factors[items], factors)
+
+
+def _with_one(rows: Tensor) -> Tensor:
+    return pad(rows, (0, 1), value=1.0)

@@ -18,10 +18,12 @@ from lightning_modules.core.validation import (
     check_share,
 )
 from lightning_modules.data_contracts.contracts import DataKind
+from lightning_modules.data_contracts.user_items import UserItems
 from lightning_modules.functional import collaborative as F
 from lightning_modules.optim.rowwise_adagrad import RowwiseAdagrad
 from lightning_modules.recommendation.embedding_table import EmbeddingTable
 from lightning_modules.recommendation.evaluation import RankingEvaluator, Sizes
+from lightning_modules.recommendation.fold_in import descended_rows
 from lightning_modules.recommendation.item_encoder import ItemEncoder
 from lightning_modules.recommendation.negatives import Negatives, Sampling
 from lightning_modules.recommendation.pairwise import PairBatch, PairTraining
@@ -280,8 +282,30 @@ class MetricRanker(AlternatingModule):
 
     def scores(self, users: Tensor, part: slice) -> Tensor:
         """Negative squared distances (n, m) of users int64 (n,) to a slice of items."""
-        user = self.users(users)
+        return self.scores_of(self.users(users), part)
+
+    def scores_of(self, rows: Tensor, part: slice) -> Tensor:
+        """Negative squared distances (n, m) of points (n, d) to a slice of items."""
         item = self.item_points[part] if self.feature_weight else self.items.part(part)
-        lengths = user.square().sum(1, keepdim=True) + item.square().sum(1)
-        score: Tensor = 2 * user @ item.T - lengths
+        lengths = rows.square().sum(1, keepdim=True) + item.square().sum(1)
+        score: Tensor = 2 * rows @ item.T - lengths
         return score
+
+    def fold_in(self, history: UserItems) -> Tensor:
+        """Points (n, d) of users with these items, by the loss with items fixed."""
+        fixed = self.item_points.detach()
+
+        def loss(rows: Tensor, pairs: PairBatch) -> Tensor:
+            user = rows[pairs.users]
+            allowed = pairs.allowed
+            if self.feature_weight:
+                allowed = allowed & self.evaluator.seen_items[pairs.candidates]
+            negatives, weight = self.negatives_of(pairs, user, allowed)
+            both = fixed[pairs.items], fixed[negatives]
+            return self.metric_loss(user, *both, weight)
+
+        return descended_rows(history, fixed, self.pairs.draw, loss, self._in_ball)
+
+    def likeness(self, items: Tensor) -> Tensor:
+        """Negative squared distances (n, n_items) of items int64 (n,)."""
+        return self.scores_of(self.item_points[items], ALL)

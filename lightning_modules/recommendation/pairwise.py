@@ -127,6 +127,11 @@ class PairTraining:
         candidates = self.negatives(users, items, train, self.module.noise)
         return PairBatch(users, items, *candidates)
 
+    def draw(self, noise: RandomStream) -> Tensor:
+        """Candidates (1, U) that one step of a fold-in compares all users with."""
+        train = self.module.evaluator.interactions("train")
+        return self.negatives.draw(train.items, train, noise, lines=1)
+
     def _objective(self, pairs: PairBatch) -> Tensor:
         loss, items = self.module.pair_loss(pairs)
         self._updated = [pairs.users, items]

@@ -35,6 +35,11 @@ class Popularity(FittedRanker):
         return {"counts": counts.float()}
 
     @override
-    def scores(self, users: Tensor, part: slice) -> Tensor:
+    def scores_of(self, rows: Tensor, part: slice) -> Tensor:
         """Counts of the items, the same for all users (n, m)."""
-        return self.counts[part].expand(len(users), -1).clone()
+        return self.counts[part].expand(len(rows), -1).clone()
+
+    @override
+    def likeness(self, items: Tensor) -> Tensor:
+        """None is like another, as far as this method knows."""
+        return self.counts.new_full((len(items), len(self.counts)), -torch.inf)
