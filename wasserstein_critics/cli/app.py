@@ -36,6 +36,8 @@ from lightning_modules.core.lightning_internals import (
     ConfigDecides,
     classes_alone,
     describe_subcommands,
+    may_lack,
+    nulls_read,
     reading_configs_by,
 )
 from lightning_modules.data_contracts.contracts import Summarised
@@ -50,6 +52,14 @@ from wasserstein_critics.cli.errors import (
     exit_code,
     explain,
     usage_error,
+)
+from wasserstein_critics.cli.from_data import (
+    as_options,
+    built,
+    following,
+    following_names,
+    lacks_only,
+    name_runs,
 )
 from wasserstein_critics.cli.help import description, usage
 from wasserstein_critics.cli.names import SUBCOMMANDS
@@ -67,6 +77,8 @@ DESCRIPTION = (
 class CLI(ConfigDecides):
     """LightningCLI that reports a mistake in one sentence and before it writes."""
 
+    _data: LightningDataModule | None = None
+
     def setup_parser(self, *args: Any) -> None:
         """Describe the subcommands in this project's words."""
         super().setup_parser(*args)
@@ -81,10 +93,11 @@ class CLI(ConfigDecides):
                 dropped_settings() as notes,
                 classes_alone() as refused,
                 reading_configs_by(config_text),
+                nulls_read(),
             ):
                 if options:
                     words.append(_callbacks_option(parser, words, options))
-                self.config = parser.parse_args(words)
+                self.config = self._parsed(parser, words)
         except (ArgumentError, UnicodeDecodeError) as error:
             if mistake := usage_error(error):
                 raise mistake from error
@@ -96,11 +109,38 @@ class CLI(ConfigDecides):
             sentence = explain_parse_error(error, words, self.option_names)
             raise UsageError(sentence) from error
         subcommand = self.config.subcommand
-        notes += replaced_settings(words, self.config[subcommand])
+        named = {path[0] for path, _ in options}  # switched off or retuned
+        notes += replaced_settings(words, self.config[subcommand], named)
         for note in notes:
             sys.stderr.write(f"note: {note}\n")
         expand_directories(self.config[subcommand])
+        name_runs(self.config[subcommand], self._data)
         check_config(self.config[subcommand], subcommand)
+
+    def _parsed(self, parser: LightningArgumentParser, words: list[str]) -> Any:
+        """The configuration, with what is left out because the data tells it."""
+        try:
+            return parser.parse_args(words)
+        except ArgumentError as error:
+            names = following_names()
+            if not lacks_only(error, names):
+                raise
+            with may_lack(names):
+                config = parser.parse_args(words)
+            config = config[config.subcommand]
+            self._data = built(LightningDataModule, config.data)
+            found = following(config, self._data)
+            if not found:
+                raise
+        if os.environ.get("LOCAL_RANK", "0") == "0":  # else told by another process
+            shown = ", ".join(f"{key} {value}" for key, value in found.items())
+            sys.stderr.write(f"note: from the data: {shown}.\n")
+        return parser.parse_args([*words, *as_options(found)])
+
+    def instantiate_classes(self) -> None:
+        """Build everything, but read no data again."""
+        super().instantiate_classes()
+        self.datamodule = self._data or self.datamodule
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Give a fit our progress bar, unless it has another or none."""
@@ -144,7 +184,8 @@ def _callbacks_option(
 ) -> str:
     """The list of callbacks that is meant, as an option of the parser."""
     quiet = [word for word in words if not word.startswith("--print_config")]
-    config = parser.parse_args(quiet)
+    with may_lack(following_names()):
+        config = parser.parse_args(quiet)
     callbacks = config[config.subcommand].trainer.callbacks
     return f"--trainer.callbacks={with_options(callbacks, options)}"
 
