@@ -384,17 +384,17 @@ def classes_alone(allowed: list[str] | None = None) -> Iterator[list[str]]:
 
 
 @contextmanager
-def may_lack(names: Collection[str]) -> Iterator[None]:
+def may_lack(names: Collection[str] | None = None) -> Iterator[None]:
     """Let the parser accept that classes lack required arguments, for a while.
 
     Args:
-        names: Of these arguments.
+        names: Of these arguments; None: of all.
     """
     module: Any = _core
     original = module.iter_required_keys
 
     def required(parser: Any) -> Iterator[str]:
-        return (key for key in original(parser) if key not in names)
+        return (key for key in original(parser) if names and key not in names)
 
     module.iter_required_keys = required
     try:

@@ -12,6 +12,7 @@ from argparse import ArgumentError
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import yaml
 from lightning.pytorch import (
     Callback,
     LightningDataModule,
@@ -65,7 +66,7 @@ from wasserstein_critics.cli.help import description, usage
 from wasserstein_critics.cli.names import SUBCOMMANDS
 from wasserstein_critics.cli.parser_messages import explain_parse_error
 from wasserstein_critics.cli.run_folder import expand_directories, run_folder
-from wasserstein_critics.shipped import program, with_shipped_paths
+from wasserstein_critics.shipped import program, shipped_part, with_shipped_paths
 
 DESCRIPTION = (
     "Train, evaluate and run Wasserstein-critic models. `configs` lists the shipped "
@@ -78,6 +79,7 @@ class CLI(ConfigDecides):
     """LightningCLI that reports a mistake in one sentence and before it writes."""
 
     _data: LightningDataModule | None = None
+    _words: Sequence[str] = ()
 
     def setup_parser(self, *args: Any) -> None:
         """Describe the subcommands in this project's words."""
@@ -108,7 +110,7 @@ class CLI(ConfigDecides):
                 ) from error
             sentence = explain_parse_error(error, words, self.option_names)
             raise UsageError(sentence) from error
-        subcommand = self.config.subcommand
+        subcommand, self._words = self.config.subcommand, words
         named = {path[0] for path, _ in options}  # switched off or retuned
         notes += replaced_settings(words, self.config[subcommand], named)
         for note in notes:
@@ -172,9 +174,21 @@ class CLI(ConfigDecides):
         with folder, restoring(path):
             if self.subcommand == "fit":
                 continue_wandb_run(self.trainer, path)
+                self._tell_what_was_shipped()
             getattr(self.trainer, self.subcommand)(**kwargs)
         if evaluates and self.trainer.is_global_zero:
             sys.stdout.writelines(metric_lines(self.trainer.callback_metrics))
+
+    def _tell_what_was_shipped(self) -> None:
+        """Let the run's record say what differs from the shipped configs."""
+        names, words = shipped_part(self._words)
+        records = [one for one in self.trainer.callbacks if isinstance(one, RunConfig)]
+        if not names or not records or not self.trainer.is_global_zero:
+            return
+        with may_lack(), reading_configs_by(config_text):
+            config = self.parser.parse_args(["fit", *words]).fit
+        text = self._parser("fit").dump(config, skip_unset=False, skip_validation=True)
+        records[0].shipped = (names, yaml.safe_load(text))
 
     fit = validate = test = predict = run_checked
 

@@ -1,5 +1,6 @@
 """Shapes, classes and widths follow from the data where they are left out."""
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -67,6 +68,11 @@ def test_a_config_for_own_data_needs_its_paths_alone(name: str) -> None:
     assert {key: tuple(weights[key].shape) for key in shapes} == shapes
     # the run's config has them, and the same command goes on with the run
     assert "{data}" not in Path(last.parents[1], "config.yaml").read_text()
+    record = json.loads(Path(last.parents[1], "run.json").read_text())
+    assert record["shipped"] == words[0]
+    changed = {key: values for key, *values in record["differences"]}
+    assert changed["trainer.max_steps"][1] == 2
+    assert changed["trainer.logger.name"][1] == name
     assert fit(*words, f"--ckpt_path={last}", "--trainer.max_steps=3") == 0
     assert torch.load(last, weights_only=True)["global_step"] == 3
 
