@@ -182,7 +182,8 @@ class CLI(ConfigDecides):
     def _tell_what_was_shipped(self) -> None:
         """Let the run's record say what differs from the shipped configs."""
         names, words = shipped_part(self._words)
-        records = [one for one in self.trainer.callbacks if isinstance(one, RunConfig)]
+        callbacks: Any = self.trainer.callbacks  # type: ignore[attr-defined]
+        records = [one for one in callbacks if isinstance(one, RunConfig)]
         if not names or not records or not self.trainer.is_global_zero:
             return
         with may_lack(), reading_configs_by(config_text):
