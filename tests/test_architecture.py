@@ -57,7 +57,7 @@ TESTED_WITH: Mapping[str, Mapping[str, str]] = {
     "callbacks/runs": dict.fromkeys(
         ("stop_on_signal", "rank_answers", "rank_store", "rank_watch"), "kill"
     ),
-    "callbacks/report": dict.fromkeys(("comparison", "run_files"), "page"),
+    "callbacks/report": dict.fromkeys(("comparison", "run_files", "settings"), "page"),
     "callbacks/recommendation": {"neighbour_index": "export_tables"},
     "datamodules/recommendation": {"catalogue": "interactions"},
     "datamodules/readers/images": {"listing": "folder"},

@@ -393,6 +393,7 @@ ROWS: dict[str, Change] = {
     "scale": Change(3.0),
     "table": Change("iris"),
     "labels": Change(NOWHERE),
+    "label_column": Change("kind", seen=KEPT),  # see the tests of tables
     "normalise": Change("none"),
     "split_seed": Change(1),
     "test_share": Change(0.4),

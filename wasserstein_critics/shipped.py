@@ -4,8 +4,10 @@ An installation has them inside this package, a clone beside it.
 """
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -14,6 +16,7 @@ FOLDER = next(p for p in (_HERE / "configs", _HERE.parent / "configs") if p.is_d
 OTHER_COMMANDS = ("configs", "copy", "report", "export", "recommend")
 """Those without a trainer."""
 CONFIG_OPTIONS = ("--config", "-c")
+_COPIED = re.compile(r"\[from ([\w/-]+)\]$")
 _SHARED = ("defaults", "studies", "sweeps")  # no experiments of their own
 
 
@@ -54,6 +57,36 @@ def _path_of(name: str) -> str:
     return name if Path(name).exists() else str(shipped_path(name) or name)
 
 
+def shipped_part(words: Sequence[str]) -> tuple[str, list[str]]:
+    """The shipped configs that a command line is made from.
+
+    Args:
+        words: A command line whose ``--config`` names files, see `with_shipped_paths`.
+
+    Returns:
+        Their short names; the options that read them alone. A copy that `copy_config`
+        made stands for what it was copied from.
+    """
+    after = []
+    for before, word in zip(["", *words], words, strict=False):
+        option, sign, value = word.partition("=")
+        if before in CONFIG_OPTIONS or (sign and option in CONFIG_OPTIONS):
+            after.append(word if before in CONFIG_OPTIONS else value)
+    names = [name for file in after if (name := _short_name(Path(file)))]
+    return " ".join(names), [f"--config={FOLDER / name}.yaml" for name in names]
+
+
+def _short_name(file: Path) -> str | None:
+    """The shipped config that a file is, or is a copy of."""
+    if file.is_relative_to(FOLDER):
+        return file.relative_to(FOLDER).with_suffix("").as_posix()
+    with suppress(OSError, UnicodeDecodeError):
+        copied = _COPIED.search(_first_line(file))
+        if copied and shipped_path(copied[1]):
+            return copied[1]
+    return None
+
+
 def titles() -> dict[str, str]:
     """First lines by short name: overlays, which follow a config, then experiments."""
     paths = [*sorted(FOLDER.glob("*.yaml")), *sorted(FOLDER.glob("*/*.yaml"))]
@@ -72,9 +105,13 @@ def meant(name: str) -> str:
     return f"{start}`{program()} configs` lists those that are shipped."
 
 
-def _title(path: Path) -> str:
+def _first_line(path: Path) -> str:
     with path.open(encoding="utf-8") as file:
-        return file.readline().lstrip("# ").strip()
+        return file.readline(1000)
+
+
+def _title(path: Path) -> str:
+    return _first_line(path).lstrip("# ").strip()
 
 
 def list_configs(words: Sequence[str]) -> int:
@@ -107,7 +144,9 @@ def copy_config(words: Sequence[str]) -> int:
         return 2
     assert source is not None
     part = file.with_name(f".{file.name}.part")
-    part.write_text(_movable(source.read_text("utf-8")), encoding="utf-8")
+    copied = f" [from {options.name.removesuffix('.yaml')}]\n"
+    text = _movable(source.read_text("utf-8")).replace("\n", copied, 1)
+    part.write_text(text, encoding="utf-8")
     part.replace(file)
     sys.stdout.write(f"wrote {file}: change it, then {program()} fit --config {file}\n")
     return 0

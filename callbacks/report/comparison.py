@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import fmean, stdev
@@ -11,8 +11,7 @@ from typing import Any, TypeGuard
 from scipy.stats import ttest_rel
 
 from callbacks.report.run_files import Run
-
-ABSENT = "-"
+from callbacks.report.settings import ABSENT, flattened, settings_of
 
 
 @dataclass(frozen=True)
@@ -61,28 +60,11 @@ def _value(value: float | None, first: float | None, column: int) -> str:
 
 
 def _settings(runs: Sequence[Run]) -> Iterator[list[str]]:
-    flat = [dict(flattened(run.config)) for run in runs]
+    flat = [settings_of(run.config) for run in runs]
     for key in sorted({key for settings in flat for key in settings}):
         values = [str(settings.get(key, ABSENT)) for settings in flat]
         if len(set(values)) > 1:
             yield [key, *values]
-
-
-def flattened(config: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Values of a config by dotted path.
-
-    >>> dict(flattened({"a": {"b": 1}, "c": [2, {"d": 3}]}))
-    {'a.b': 1, 'c.0': 2, 'c.1.d': 3}
-    """
-    if isinstance(config, Mapping):
-        parts: list[tuple[Any, Any]] = list(config.items())
-    elif isinstance(config, list):
-        parts = list(enumerate(config))
-    else:
-        yield path, config
-        return
-    for key, value in parts:
-        yield from flattened(value, f"{path}.{key}" if path else str(key))
 
 
 # Pairs --------------------------------------------------------------------------------

@@ -56,6 +56,8 @@ def _shown(run: Run) -> dict[str, Any]:
         "name": run.name,
         "facts": list(_facts(run)),
         "options": _options(str(run.record.get("command", ""))),
+        "shipped": run.record.get("shipped"),
+        "differences": run.record.get("differences", []),
         "signs": signs(run),
         "images": {name: _inlined(paths) for name, paths in run.images.items()},
         "tables": run.tables,

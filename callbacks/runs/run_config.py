@@ -24,6 +24,7 @@ from typing_extensions import override
 
 import lightning_modules
 from callbacks.core.loggers import keep_rows_until, rows_logged, run_directory
+from callbacks.report.settings import ABSENT, settings_of
 from lightning_modules.core.files import free_name, write_whole
 from lightning_modules.core.lightning_internals import is_fitting
 from lightning_modules.data_contracts.contracts import Summarised, data_of
@@ -31,6 +32,7 @@ from lightning_modules.data_contracts.contracts import Summarised, data_of
 KEY = "run"  # in a checkpoint
 FILE = "run.json"
 CHECKPOINTS = "checkpoints"
+DIFFERENCES = ("shipped", "differences")
 SETTINGS = ("seed_everything", "model", "data")
 
 PACKAGES = (
@@ -66,7 +68,12 @@ class RunConfig(SaveConfigCallback):
 
     Attributes:
         run_folder: The folder, where the command line has chosen one.
+        shipped: Names of the shipped configs that the run's was made from, and what
+            they say, where the command line knows it; ``run.json`` keeps the names and
+            what differs.
     """
+
+    shipped: tuple[str, Mapping[str, Any]] | None = None
 
     run_folder: Path | None = None
     _rows: int | None = None
@@ -167,10 +174,24 @@ class RunConfig(SaveConfigCallback):
         self._session = {
             **provenance(),
             "checkpoint": None if checkpoint is None else str(checkpoint),
+            **self._differences(earlier),
             "first_step": trainer.global_step,
             "earlier": [*before, *([earlier] if earlier else [])],
         }
         self._write_session(directory)
+
+    def _differences(self, earlier: Mapping[str, Any]) -> dict[str, Any]:
+        """What is not as shipped: setting, shipped value, value of the run."""
+        if self.shipped is None:
+            return {key: earlier[key] for key in DIFFERENCES if key in earlier}
+        name, config = self.shipped
+        before, now = settings_of(config), settings_of(self.resolved)
+        rows = [
+            [key, before.get(key, ABSENT), now.get(key, ABSENT)]
+            for key in sorted({*before, *now} - {"config"})
+            if before.get(key, ABSENT) != now.get(key, ABSENT)
+        ]
+        return dict(zip(DIFFERENCES, (name, rows), strict=True))
 
     def _write_session(self, directory: Path) -> None:
         write_whole(directory / FILE, json.dumps(self._session, indent=2) + "\n")

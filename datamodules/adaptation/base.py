@@ -106,6 +106,11 @@ class TwoDomains(ResumableDataModule):
     def title(self) -> str:
         return f"{super().title}: {' to '.join(self.domain_names)}"
 
+    @property
+    @override
+    def short_name(self) -> str:
+        return "-".join(self.domain_names)
+
     @override
     def contents(self) -> str:
         domains, names = self.domains, self.domain_names

@@ -69,6 +69,8 @@ class DomainFeatures(TwoDomains):
         n_features: Width of rows in svmlight files; by default what is found.
         labels: ``.npy`` files with the labels of some of the files, by their keys:
             ``source``, ``target``, ``source_val``, ``target_test``.
+        label_column: Column with the labels in CSV, TSV and Parquet; by default ``y``,
+            ``labels``, ``label`` or ``target``.
         **options: Batches of `TwoDomains`.
 
     Raises:
@@ -96,6 +98,7 @@ class DomainFeatures(TwoDomains):
         zero_based: ZeroBased = "auto",
         n_features: int | None = None,
         labels: dict[str, str] | None = None,
+        label_column: str | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -116,6 +119,7 @@ class DomainFeatures(TwoDomains):
         self.domain_names = (one, other) if one != other else ("source", "target")
         self.n_val, self.normalise, self.dense = n_val, normalise, dense
         self.zero_based, self.n_features = zero_based, n_features
+        self.label_column = label_column
 
     @override
     def find(self) -> None:
@@ -159,6 +163,7 @@ class DomainFeatures(TwoDomains):
             self.n_features,
             self.file_key,
             precision(self.normalise, self.exact),
+            self.label_column,
         )
         if self.dense:
             files = {part: filled(file) for part, file in files.items()}

@@ -3,6 +3,7 @@
 import os
 from abc import ABC, abstractmethod
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar
 
 from lightning import LightningDataModule
@@ -90,6 +91,14 @@ class ResumableDataModule(LightningDataModule, ABC):
     def title(self) -> str:
         """The class and what tells its data from others', for titles of plots."""
         return type(self).__name__
+
+    @property
+    def short_name(self) -> str:
+        """What the data is called in the names of runs: its file, folder or domains."""
+        places = (vars(self).get(name) for name in ("root", "path", "table", "name"))
+        place = next((str(place) for place in places if place), type(self).__name__)
+        path = Path(place).resolve()
+        return path.name if path.is_dir() else path.stem
 
     def summary(self) -> str:
         """A line about the data: its class, its place, what was read or left out."""

@@ -46,8 +46,11 @@ class LabelledTable(InMemoryDataModule):
     Args:
         table: One of scikit-learn's ``wine`` (178 rows of 13), ``digits`` (1,797 of
             64), ``iris`` (150 of 4), ``breast_cancer`` (569 of 30), or a file of
-            features with labels: .mat, .npz, .npy, HDF5, svmlight.
+            features with labels: .csv, .tsv, .parquet, .mat, .npz, .npy, HDF5,
+            svmlight.
         labels: Labels beside a .npy file.
+        label_column: Column with the labels in CSV, TSV and Parquet; by default ``y``,
+            ``labels``, ``label`` or ``target``.
         normalise: See `fit_scaling`.
         val_share: Share of the rows for validation.
         test_share: Share of the rows for test.
@@ -83,6 +86,8 @@ class LabelledTable(InMemoryDataModule):
         test_share: float = 0.2,
         split_seed: int = 0,
         batch_size: int | None = None,
+        *,
+        label_column: str | None = None,
         **options: Any,
     ) -> None:
         check_at_least(2, "data.", batch_size=batch_size)
@@ -93,6 +98,7 @@ class LabelledTable(InMemoryDataModule):
         check_share("test_share", test_share, may_be_0=False)
         check_rest(val_share, test_share, "row")
         self.table, self.labels, self.normalise = table, labels, normalise
+        self.label_column = label_column
         self.shares, self.split_seed = (val_share, test_share), split_seed
 
     @property
@@ -116,8 +122,6 @@ class LabelledTable(InMemoryDataModule):
         scale = fit_scaling(self.normalise, x[train])
         scaled, labels = scale(x), torch.from_numpy(numbers)
         assert isinstance(scaled, Tensor)
-        if self.whole:
-            self.batch_size = len(train) // self._processes["world_size"]
         rows = LabelledRows(scaled, labels)
         self.test_rows = test
         return rows.part(train), rows.part(val), rows.part(test)
@@ -136,6 +140,8 @@ class LabelledTable(InMemoryDataModule):
     def setup(self, stage: str | None = None) -> None:
         """Reads the data, once, for prediction as well."""
         super().setup(None if stage == "predict" else stage)
+        if self.whole:
+            self.batch_size = len(self.train_set) // self._processes["world_size"]
 
     @override
     def predict_dataloader(self) -> BatchLoader:
@@ -149,11 +155,12 @@ class LabelledTable(InMemoryDataModule):
             return torch.from_numpy(x).to(dtype), y.astype(np.int64)
         path = Path(self.table).expanduser()
         beside = Path(self.labels).expanduser() if self.labels else None
-        file = read_features(path, labels=beside, key="table", dtype=dtype)
+        options: Any = {"dtype": dtype, "label_column": self.label_column}
+        file = read_features(path, labels=beside, key="table", **options)
         if file.y is None:
             raise ValueError(
                 f"data.table: {self.table} has no labels; add them to the file, or "
-                "name them in data.labels."
+                "name them in data.labels or data.label_column."
             )
         x, y = filled(file).x, file.y
         assert isinstance(x, Tensor)

@@ -1,7 +1,7 @@
 """Base of WDGRL and the other methods of unsupervised domain adaptation."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple, cast, get_args
 
 import torch
@@ -81,6 +81,14 @@ class AdaptationModule(AlternatingModule):
     mode: ClassVar[str] = "max"
     takes: ClassVar[Sequence[DataKind]] = ("two_domains",)
     averaged_name: ClassVar[str | None] = "adapted"
+    follows: ClassVar[Mapping[str, str]] = {
+        "n_classes": "data.num_classes",
+        "extractor.shape": "data.shape",
+        "classifier.n_features": "extractor.num_features",
+        "classifier.n_classes": "data.num_classes",
+        "critic.shape": "extractor.num_features",
+        "discriminator.shape": "extractor.num_features",
+    }
     sides: ClassVar[tuple[str, str]] = ("source", "target")
     """Names of the two sets that a critic compares."""
     uses_target: ClassVar[bool] = True

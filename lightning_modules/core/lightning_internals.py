@@ -11,7 +11,7 @@ and torch is compiling only once ``torch._dynamo`` is loaded (functional.lipschi
 import inspect
 import logging
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -22,6 +22,7 @@ import torch
 from jsonargparse import (
     _actions,
     _common,
+    _core,
     _paths,
     _typehints,
     _util,
@@ -380,6 +381,47 @@ def classes_alone(allowed: list[str] | None = None) -> Iterator[list[str]]:
         _common.parsing_settings.update(settings)
         for module in (_actions, _typehints):
             module.import_object = original  # type: ignore[attr-defined]
+
+
+@contextmanager
+def may_lack(names: Collection[str] | None = None) -> Iterator[None]:
+    """Let the parser accept that classes lack required arguments, for a while.
+
+    Args:
+        names: Of these arguments; None: of all.
+    """
+    module: Any = _core
+    original = module.iter_required_keys
+
+    def required(parser: Any) -> Iterator[str]:
+        return (key for key in original(parser) if names and key not in names)
+
+    module.iter_required_keys = required
+    try:
+        yield
+    finally:
+        module.iter_required_keys = original
+
+
+@contextmanager
+def nulls_read() -> Iterator[None]:
+    """Let ``--model.extractor.weights null`` mean null, and not the text None.
+
+    jsonargparse parses the value of a class within a class, and hands it on as text.
+    """
+    original: Any = _typehints.adapt_class_type
+
+    def adapt(value: Any, *args: Any, **kwargs: Any) -> Any:
+        nested = value.get("init_args")
+        if isinstance(nested, _util.NestedArg) and nested.val is None:
+            value["init_args"] = nested._replace(val="null")
+        return original(value, *args, **kwargs)
+
+    _typehints.adapt_class_type = adapt
+    try:
+        yield
+    finally:
+        _typehints.adapt_class_type = original
 
 
 @contextmanager

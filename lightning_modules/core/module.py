@@ -101,6 +101,9 @@ class AlternatingModule(LightningModule):
     and weights can't be sharded or change their type."""
     refused_trainer_flags: ClassVar[Mapping[str, str]] = MANUAL_OPTIMISATION
     """Flags of the trainer that have to keep their default; why, and what to do."""
+    follows: ClassVar[Mapping[str, str]] = {}
+    """What each argument is that a config may leave out, since it follows from the data
+    or from another network: ``{"critic.shape": "data.shape"}``."""
     averaged_name: ClassVar[str | None] = None
     """The network whose running average is worth having, or None."""
     noise: RandomStream

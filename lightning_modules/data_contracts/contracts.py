@@ -105,6 +105,15 @@ class Summarised(Protocol):
 
 
 @runtime_checkable
+class NamedData(Protocol):
+    """Data that has a name of its own, for the names of runs."""
+
+    @property
+    def short_name(self) -> str:
+        """Its file, folder, or domains."""
+
+
+@runtime_checkable
 class SampleShape(Protocol):
     """Data of a known sample shape."""
 

@@ -1,5 +1,6 @@
 """Base of GAN, WGAN and WGAN-GP."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, cast
 
 import torch
@@ -55,6 +56,10 @@ class GenerativeModule(AlternatingModule):
 
     monitor: ClassVar[str] = "val/sliced_wasserstein"
     averaged_name: ClassVar[str | None] = "generator"
+    follows: ClassVar[Mapping[str, str]] = {
+        "generator.shape": "data.shape",
+        "critic.shape": "data.shape",
+    }
     sides: ClassVar[tuple[str, str]] = ("real", "generated")
     """Names of the two sets that the critic compares."""
 

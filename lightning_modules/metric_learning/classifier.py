@@ -1,5 +1,6 @@
 """Image classification, for the evaluation of generators."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -68,6 +69,7 @@ class Classifier(AlternatingModule):
     monitor: ClassVar[str] = "val/accuracy"
     mode: ClassVar[str] = "max"
     alternates: ClassVar[bool] = False
+    follows: ClassVar[Mapping[str, str]] = {"network.shape": "data.shape"}
 
     evaluator: "ClassificationEvaluator"
 

@@ -1,7 +1,7 @@
 """Metric learning on labelled rows (eq. 46-50): LMNN, triplet, contrastive."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, get_args
 
 import torch
@@ -78,6 +78,7 @@ class MetricLearner(AlternatingModule):
     mode: ClassVar[str] = "max"
     takes: ClassVar[Sequence[DataKind]] = ("labelled_rows",)
     alternates: ClassVar[bool] = False
+    follows: ClassVar[Mapping[str, str]] = {"network.shape": "data.shape"}
 
     evaluator: "NeighbourEvaluator"
 

@@ -114,11 +114,16 @@ OPTIONS: Mapping[str, Callable[[Path], Mapping[str, Any]]] = {
     "LabelledTable": _settings(batch_size=8),
     "AmazonReviews": _below("amazon_reviews", batch_size=4),
     "OfficeCaltech": _below("office", batch_size=4),
-    "DomainFeatures": lambda root: {
-        side: root / f"office/surf/{domain}.mat"
-        for side, domain in (("source", "amazon"), ("target", "caltech10"))
-    },
-    "OfficeImages": _below("office_images", batch_size=4),
+    "DomainFeatures": lambda root: (
+        {
+            side: root / f"office/surf/{domain}.mat"
+            for side, domain in (("source", "amazon"), ("target", "caltech10"))
+        }
+        | {"batch_size": 4}
+    ),
+    "OfficeImages": _below(
+        "office_images", source="amazon", target="webcam", batch_size=4
+    ),
     "DigitDomains": _below("", n_val=4, batch_size=4),
     "DigitsShift": _settings(batch_size=4),
     "ShiftedBlobs": _settings(**{f"n_{part}": 16 for part in _PARTS}, batch_size=4),

@@ -10,6 +10,7 @@ from wasserstein_critics.shipped import (
     FOLDER,
     meant,
     program,
+    shipped_part,
     shipped_path,
     titles,
     with_shipped_paths,
@@ -96,3 +97,12 @@ def test_messages_name_the_command_as_it_was_started(
     assert program() == words
     assert f"`{words} configs`" in meant("gan/mnst")
     assert "'gan/mnist'" in meant("configs/gan/mnst.yaml")
+
+
+def test_a_copy_and_a_shipped_config_are_known_by_the_name_of_the_latter() -> None:
+    assert main(["copy", "gan/mnist", "my.yaml"]) == 0
+    Path("own.yaml").write_text("seed_everything: 3")
+    words = ["fit", "--config", "my.yaml", "--config=smoke", "-c", "own.yaml"]
+    names, options = shipped_part(with_shipped_paths(words))
+    assert names == "gan/mnist smoke"  # in their order
+    assert options[1] == f"--config={FOLDER / 'smoke.yaml'}"

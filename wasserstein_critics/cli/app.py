@@ -12,6 +12,7 @@ from argparse import ArgumentError
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import yaml
 from lightning.pytorch import (
     Callback,
     LightningDataModule,
@@ -36,6 +37,8 @@ from lightning_modules.core.lightning_internals import (
     ConfigDecides,
     classes_alone,
     describe_subcommands,
+    may_lack,
+    nulls_read,
     reading_configs_by,
 )
 from lightning_modules.data_contracts.contracts import Summarised
@@ -51,11 +54,19 @@ from wasserstein_critics.cli.errors import (
     explain,
     usage_error,
 )
+from wasserstein_critics.cli.from_data import (
+    as_options,
+    built,
+    following,
+    following_names,
+    lacks_only,
+    name_runs,
+)
 from wasserstein_critics.cli.help import description, usage
 from wasserstein_critics.cli.names import SUBCOMMANDS
 from wasserstein_critics.cli.parser_messages import explain_parse_error
 from wasserstein_critics.cli.run_folder import expand_directories, run_folder
-from wasserstein_critics.shipped import program, with_shipped_paths
+from wasserstein_critics.shipped import program, shipped_part, with_shipped_paths
 
 DESCRIPTION = (
     "Train, evaluate and run Wasserstein-critic models. `configs` lists the shipped "
@@ -66,6 +77,9 @@ DESCRIPTION = (
 
 class CLI(ConfigDecides):
     """LightningCLI that reports a mistake in one sentence and before it writes."""
+
+    _data: LightningDataModule | None = None
+    _words: Sequence[str] = ()
 
     def setup_parser(self, *args: Any) -> None:
         """Describe the subcommands in this project's words."""
@@ -81,10 +95,11 @@ class CLI(ConfigDecides):
                 dropped_settings() as notes,
                 classes_alone() as refused,
                 reading_configs_by(config_text),
+                nulls_read(),
             ):
                 if options:
                     words.append(_callbacks_option(parser, words, options))
-                self.config = parser.parse_args(words)
+                self.config = self._parsed(parser, words)
         except (ArgumentError, UnicodeDecodeError) as error:
             if mistake := usage_error(error):
                 raise mistake from error
@@ -95,12 +110,39 @@ class CLI(ConfigDecides):
                 ) from error
             sentence = explain_parse_error(error, words, self.option_names)
             raise UsageError(sentence) from error
-        subcommand = self.config.subcommand
-        notes += replaced_settings(words, self.config[subcommand])
+        subcommand, self._words = self.config.subcommand, words
+        named = {path[0] for path, _ in options}  # switched off or retuned
+        notes += replaced_settings(words, self.config[subcommand], named)
         for note in notes:
             sys.stderr.write(f"note: {note}\n")
         expand_directories(self.config[subcommand])
+        name_runs(self.config[subcommand], self._data)
         check_config(self.config[subcommand], subcommand)
+
+    def _parsed(self, parser: LightningArgumentParser, words: list[str]) -> Any:
+        """The configuration, with what is left out because the data tells it."""
+        try:
+            return parser.parse_args(words)
+        except ArgumentError as error:
+            names = following_names()
+            if not lacks_only(error, names):
+                raise
+            with may_lack(names):
+                config = parser.parse_args(words)
+            config = config[config.subcommand]
+            self._data = built(LightningDataModule, config.data)
+            found = following(config, self._data)
+            if not found:
+                raise
+        if os.environ.get("LOCAL_RANK", "0") == "0":  # else told by another process
+            shown = ", ".join(f"{key} {value}" for key, value in found.items())
+            sys.stderr.write(f"note: from the data: {shown}.\n")
+        return parser.parse_args([*words, *as_options(found)])
+
+    def instantiate_classes(self) -> None:
+        """Build everything, but read no data again."""
+        super().instantiate_classes()
+        self.datamodule = self._data or self.datamodule
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Give a fit our progress bar, unless it has another or none."""
@@ -132,9 +174,22 @@ class CLI(ConfigDecides):
         with folder, restoring(path):
             if self.subcommand == "fit":
                 continue_wandb_run(self.trainer, path)
+                self._tell_what_was_shipped()
             getattr(self.trainer, self.subcommand)(**kwargs)
         if evaluates and self.trainer.is_global_zero:
             sys.stdout.writelines(metric_lines(self.trainer.callback_metrics))
+
+    def _tell_what_was_shipped(self) -> None:
+        """Let the run's record say what differs from the shipped configs."""
+        names, words = shipped_part(self._words)
+        callbacks: Any = self.trainer.callbacks  # type: ignore[attr-defined]
+        records = [one for one in callbacks if isinstance(one, RunConfig)]
+        if not names or not records or not self.trainer.is_global_zero:
+            return
+        with may_lack(), reading_configs_by(config_text):
+            config = self.parser.parse_args(["fit", *words]).fit
+        text = self._parser("fit").dump(config, skip_unset=False, skip_validation=True)
+        records[0].shipped = (names, yaml.safe_load(text))
 
     fit = validate = test = predict = run_checked
 
@@ -144,7 +199,8 @@ def _callbacks_option(
 ) -> str:
     """The list of callbacks that is meant, as an option of the parser."""
     quiet = [word for word in words if not word.startswith("--print_config")]
-    config = parser.parse_args(quiet)
+    with may_lack(following_names()):
+        config = parser.parse_args(quiet)
     callbacks = config[config.subcommand].trainer.callbacks
     return f"--trainer.callbacks={with_options(callbacks, options)}"
 

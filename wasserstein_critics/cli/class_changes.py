@@ -4,7 +4,7 @@
 CIFAR10, although both classes have an argument ``root``.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from pydoc import locate
@@ -65,7 +65,9 @@ def dropped_settings() -> Iterator[list[str]]:
         yield notes
 
 
-def replaced_settings(words: Sequence[str], config: Namespace) -> Iterator[str]:
+def replaced_settings(
+    words: Sequence[str], config: Namespace, switched: Collection[str] = ()
+) -> Iterator[str]:
     """A sentence for each setting that a later one undid and that may be missed.
 
     That a later option wins is what everybody expects of ``--config x --key value``. It
@@ -75,6 +77,7 @@ def replaced_settings(words: Sequence[str], config: Namespace) -> Iterator[str]:
     Args:
         words: The command line, with the subcommand.
         config: What the parser made of it, for that subcommand.
+        switched: Callbacks that are named one by one, and so not missed.
     """
     options: dict[str, str] = {}
     callbacks: dict[str, None] = {}
@@ -94,7 +97,7 @@ def replaced_settings(words: Sequence[str], config: Namespace) -> Iterator[str]:
         for name in ("callbacks", "callbacks+"):
             callbacks |= dict.fromkeys(_class_names(trainer.get(name)))
     kept = set(_class_names(config.trainer.callbacks))
-    if lost := [name for name in callbacks if name not in kept]:
+    if lost := [name for name in callbacks if name not in {*kept, *switched}]:
         yield (
             "a later list of trainer.callbacks replaces the one before, so "
             f"{', '.join(lost)} won't run: write callbacks+ to add to a list."

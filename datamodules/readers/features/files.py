@@ -14,6 +14,7 @@ from datamodules.readers.features.arrays import (
     as_labels,
     as_rows,
 )
+from datamodules.readers.features.columns import ENDINGS, in_order, read_columns
 from datamodules.readers.features.formats import FEATURES, LABELS, READERS, first_of
 from datamodules.readers.features.svmlight import TEXT, ZeroBased, aligned
 from lightning_modules.core.files import check_file
@@ -33,12 +34,14 @@ class FeatureFile:
         y: Labels (n,) as they are written, numbers or names, or None.
         path: The file.
         key: Key of the command line that it was given with.
+        columns: Names of the features, where the file has them.
     """
 
     x: Rows
     y: Labels | None
     path: Path
     key: str = "path"
+    columns: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -53,6 +56,7 @@ def read_features(
     zero_based: ZeroBased = "auto",
     key: str = "path",
     dtype: torch.dtype = torch.float32,
+    label_column: str | None = None,
 ) -> FeatureFile:
     r"""Reads one file; `read_together` explains the arguments.
 
@@ -68,7 +72,10 @@ def read_features(
     paths = {key: Path(path)}
     beside = {key: labels} if labels else {}
     find_features(paths, beside)
-    return read_together(paths, beside, zero_based, n_features, dtype=dtype)[key]
+    files = read_together(
+        paths, beside, zero_based, n_features, dtype=dtype, label_column=label_column
+    )
+    return files[key]
 
 
 def find_features(paths: Paths, labels: Paths | None = None) -> None:
@@ -78,7 +85,8 @@ def find_features(paths: Paths, labels: Paths | None = None) -> None:
         FileNotFoundError: One is not there.
         ValueError: One has another ending.
     """
-    for files, endings in ((paths, tuple(READERS)), (labels or {}, (".npy",))):
+    readable = ((paths, (*READERS, *ENDINGS)), (labels or {}, (".npy",)))
+    for files, endings in readable:
         for key, path in files.items():
             if path.suffix.lower() not in endings:
                 raise ValueError(
@@ -98,6 +106,7 @@ def read_together(
     n_features: int | None = None,
     key: str | None = None,
     dtype: torch.dtype = torch.float32,
+    label_column: str | None = None,
 ) -> dict[str, FeatureFile]:
     """Reads files that belong together: a column means the same in all of them.
 
@@ -107,7 +116,9 @@ def read_together(
     ``target``, in capitals or not. ``.npy`` holds features, and ``<stem>_labels.npy``
     beside it their labels. ``.svmlight``, ``.libsvm`` and ``.svm`` are text with lines
     ``label column:value ...``; they stay sparse, as sparse matrices of MATLAB do and
-    those of SciPy's ``save_npz``, which have no labels.
+    those of SciPy's ``save_npz``, which have no labels. ``.csv``, ``.tsv`` and
+    ``.parquet`` have a named column for each feature and, see `read_columns`, one for
+    the labels; a feature is found by the name of its column, in whatever order.
 
     Args:
         paths: Files by their keys.
@@ -120,6 +131,7 @@ def read_together(
             all are text, their largest column.
         key: The key that files were found by, if that isn't theirs.
         dtype: float32, or float64 where more than float32 can tell apart is needed.
+        label_column: Column with the labels in tables, if it has another name.
 
     Returns:
         What is in the files, by their keys.
@@ -129,9 +141,17 @@ def read_together(
             finite numbers, or labels are not whole numbers or names, one for each row.
     """
     files = {
-        part: _read_one(key or part, path, (labels or {}).get(part), dtype)
+        part: _read_one(
+            key or part, path, (labels or {}).get(part), dtype, label_column
+        )
         for part, path in paths.items()
     }
+    if label_column and not any(file.columns for file in files.values()):
+        raise ValueError(
+            f"data.label_column is {label_column}, but no file is a table with named "
+            f"columns ({', '.join(ENDINGS)}); leave it out."
+        )
+    files = _same_columns(files)
     text = [part for part, path in paths.items() if path.suffix.lower() in TEXT]
     rows = {part: cast(SparseRows, files[part].x) for part in text}
     others = [file.x.shape[1] for part, file in files.items() if part not in rows]
@@ -143,10 +163,36 @@ def read_together(
     }
 
 
+def _same_columns(files: dict[str, FeatureFile]) -> dict[str, FeatureFile]:
+    """Files whose features are in the order of those of the first with names."""
+    named = [file for file in files.values() if file.columns]
+    return {
+        part: _in_order_of(named[0], file) if file.columns else file
+        for part, file in files.items()
+    }
+
+
+def _in_order_of(first: FeatureFile, file: FeatureFile) -> FeatureFile:
+    order = in_order(file.name, file.columns, first.columns, first.path)
+    assert isinstance(file.x, torch.Tensor)
+    return replace(file, x=file.x[:, order], columns=first.columns)
+
+
 def _read_one(
-    key: str, path: Path, labels: Path | None, dtype: torch.dtype
+    key: str,
+    path: Path,
+    labels: Path | None,
+    dtype: torch.dtype,
+    label_column: str | None,
 ) -> FeatureFile:
     name = f"data.{key}: {path}"
+    if path.suffix.lower() in ENDINGS:
+        found = read_columns(path, key, label_column)
+        rows = as_rows(name, found.x, dtype, found.names)
+        y = found.y
+        if labels:
+            y = _labels_beside(f"labels.{key}", labels, len(rows))
+        return FeatureFile(rows, y, path, key, found.names)
     names, arrays = _opened(name, path)
     x_key, y_key = first_of(FEATURES, names), first_of(LABELS, names)
     if x_key is None:
@@ -155,18 +201,21 @@ def _read_one(
             f"{', '.join(FEATURES)}; rename them."
         )
     x = as_rows(f"{name}: {x_key}", arrays[x_key], dtype)
-    labels_key = f"labels.{key}" if labels else key
     beside = path.with_name(f"{path.stem}_labels.npy")
-    if path.suffix.lower() == ".npy" and beside.exists():
-        labels = labels or beside
     y = None
     if labels:
-        name_of_labels = f"data.{labels_key}: {labels}"
-        _, arrays = _opened(name_of_labels, labels)
-        y = as_labels(name_of_labels, arrays["x"], len(x))
+        y = _labels_beside(f"labels.{key}", labels, len(x))
+    elif path.suffix.lower() == ".npy" and beside.exists():
+        y = _labels_beside(key, beside, len(x))
     elif y_key:
         y = as_labels(f"{name}: {y_key}", arrays[y_key], len(x))
     return FeatureFile(x, y, path, key)
+
+
+def _labels_beside(key: str, path: Path, n: int) -> Labels:
+    """Labels of n rows in a .npy file of their own."""
+    name = f"data.{key}: {path}"
+    return as_labels(name, _opened(name, path)[1]["x"], n)
 
 
 def _opened(name: str, path: Path) -> Found:

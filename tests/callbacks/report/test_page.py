@@ -13,6 +13,7 @@ from scipy.stats import ttest_rel
 from callbacks.report.comparison import comparison
 from callbacks.report.page import MOST_IMAGES, report_page
 from callbacks.report.run_files import read_run
+from callbacks.report.settings import settings_of
 
 EVIL = "</script><script>alert(1)</script>"
 VOID = {"meta", "img", "input"}
@@ -169,3 +170,27 @@ def test_a_file_that_is_no_run_s_is_named(
     with pytest.raises(ValueError, match=why) as told:
         read_run(tmp_path / "version_0")
     assert str(told.value).startswith(f"'{path}' can't be read: ")
+
+
+def test_settings_have_the_names_of_options_and_callbacks_those_of_classes() -> None:
+    def settings(*callbacks: Any) -> dict[str, Any]:
+        return settings_of({"trainer": {"callbacks": list(callbacks)}})
+
+    ema = {"class_path": "callbacks.WeightEMA", "init_args": {"decay": 0.9}}
+    grid = {"class_path": "SampleGrid"}
+    assert settings(ema, grid)["trainer.callbacks.WeightEMA.decay"] == 0.9
+    assert settings(ema, grid) == settings(grid, ema)
+    assert len(settings(ema, ema)) == 2 * len(settings(ema))
+
+
+def test_what_is_not_as_shipped_is_shown(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    record = json.loads((run / "run.json").read_text())
+    assert "Changed on the command line" in report_page([read_run(run)])
+    record |= {"shipped": "gan/digits", "differences": [["model.lr", 0.1, EVIL]]}
+    (run / "run.json").write_text(json.dumps(record))
+    page = report_page([read_run(run)])
+    checked(page)
+    assert "Not as shipped in gan/digits" in page
+    assert "<td>model.lr</td><td>0.1</td>" in page
+    assert EVIL not in page

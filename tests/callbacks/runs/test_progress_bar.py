@@ -62,6 +62,16 @@ def test_without_max_steps_it_counts_epochs(capsys: pytest.CaptureFixture[str]) 
     assert re.search(r"\b3/3\b", shown)
 
 
+def test_the_time_of_a_run_is_told_once_it_can_be_measured(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = iter(range(0, 10_000, 2))  # two for each look at the clock
+    monkeypatch.setattr("callbacks.runs.progress_bar.now", seconds.__next__)
+    fit(max_steps=20, max_epochs=-1)
+    (told,) = re.findall(r"^about.*$", capsys.readouterr().out, re.M)
+    assert told.startswith("about 32 seconds for the 16 steps to come (2 s each)")
+
+
 def test_an_interrupted_run_gives_the_terminal_back() -> None:
     class Broken(UpdateProgress):
         def on_train_batch_start(self, *_: object) -> None:

@@ -70,7 +70,7 @@ def test_every_data_module_says_what_it_found_and_how_much_of_it_is_used(
     cls: Any, files: Path
 ) -> None:
     name = cls.__name__
-    data = cls(**small_data.OPTIONS[name](files), **REQUIRED.get(name, {}))
+    data = cls(**{**small_data.OPTIONS[name](files), **REQUIRED.get(name, {})})
     assert data.summary().endswith(": nothing to read")  # before it was read
     data.prepare_data()
     data.setup()

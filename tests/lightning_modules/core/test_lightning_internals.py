@@ -429,6 +429,35 @@ def test_values_of_a_parser_name_classes_alone() -> None:
         assert parser.parse_args([function])
 
 
+class Inner:
+    def __init__(self, width: int, weights: str | None = "some") -> None:
+        self.width, self.weights = width, weights
+
+
+class Outer:
+    def __init__(self, inner: Inner) -> None:
+        self.inner = inner
+
+
+def test_a_parser_accepts_for_a_while_that_a_class_lacks_an_argument() -> None:
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(Outer, "outer")
+    words = ["--outer=Outer", "--outer.inner=Inner"]
+    with internals.may_lack({"width"}):
+        assert parser.parse_args(words).outer.init_args.inner.init_args.width is None
+    with pytest.raises(ArgumentError, match="required: width"):
+        parser.parse_args(words)
+
+
+def test_null_for_a_class_within_a_class_is_null() -> None:
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(Outer, "outer")
+    words = ["--outer=Outer", "--outer.inner=Inner", "--outer.inner.width=1"]
+    with internals.nulls_read():
+        parsed = parser.parse_args([*words, "--outer.inner.weights=null"])
+    assert parsed.outer.init_args.inner.init_args.weights is None
+
+
 def test_a_wandb_run_is_continued_by_its_id(tmp_path: Path) -> None:
     with register(internals.set_wandb_id):
         logger = WandbLogger(save_dir=tmp_path, offline=True)

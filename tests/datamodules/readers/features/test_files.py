@@ -48,9 +48,9 @@ def test_what_is_there_is_named_where_features_are_not(
 
 
 def test_an_unknown_ending_and_a_missing_file_are_told_apart(tmp_path: Path) -> None:
-    (tmp_path / "few.csv").write_text("1,2\n")
-    with pytest.raises(ValueError, match=r"few\.csv has an unknown ending; .*\.mat"):
-        read_features(tmp_path / "few.csv")
+    (tmp_path / "few.doc").write_text("1,2\n")
+    with pytest.raises(ValueError, match=r"few\.doc has an unknown ending; .*\.mat"):
+        read_features(tmp_path / "few.doc")
     with pytest.raises(FileNotFoundError, match=r"few\.mat does not exist"):
         read_features(tmp_path / "few.mat")
     path = write(tmp_path / "few.npz", X, Y)

@@ -1,0 +1,52 @@
+"""The values of a config under the names that options have."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+ABSENT = "-"
+"""What is shown where a config has no such value."""
+
+
+def settings_of(config: Any) -> dict[str, Any]:
+    """Values of a config by the names that options have, callbacks by their classes.
+
+    >>> ema = {"class_path": "callbacks.WeightEMA", "init_args": {"decay": 0.9}}
+    >>> settings_of({"trainer": {"callbacks": [ema]}})
+    {'trainer.callbacks.WeightEMA': 'callbacks.WeightEMA',
+     'trainer.callbacks.WeightEMA.decay': 0.9}
+    """
+    return {
+        key.replace(".init_args", "").removesuffix(".class_path"): value
+        for key, value in flattened(_by_class(config))
+    }
+
+
+def _by_class(config: Any) -> Any:
+    """A config whose lists of classes are dicts by the name of the class."""
+    if isinstance(config, Mapping):
+        return {key: _by_class(value) for key, value in config.items()}
+    if not isinstance(config, list):
+        return config
+    named: dict[str, Any] = {}
+    for i, one in enumerate(config):
+        path = one.get("class_path") if isinstance(one, Mapping) else None
+        name = str(path).rpartition(".")[2] if path else str(i)
+        named[f"{name}-{i}" if name in named else name] = _by_class(one)
+    return named
+
+
+def flattened(config: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Values of a config by dotted path.
+
+    >>> dict(flattened({"a": {"b": 1}, "c": [2, {"d": 3}]}))
+    {'a.b': 1, 'c.0': 2, 'c.1.d': 3}
+    """
+    if isinstance(config, Mapping):
+        parts: list[tuple[Any, Any]] = list(config.items())
+    elif isinstance(config, list):
+        parts = list(enumerate(config))
+    else:
+        yield path, config
+        return
+    for key, value in parts:
+        yield from flattened(value, f"{path}.{key}" if path else str(key))
