@@ -116,13 +116,11 @@ def signalled(command: Command, number: int, times: int) -> list[str]:
         time.sleep(0.01)
     ended = command.end()
     last = last_of(command.folder)
-    fine = {128 + number}
-    if (
-        last
-        and torch.load(last, weights_only=True)["global_step"] == SHORT["max_steps"]
-    ):
-        fine.add(0)  # it had reached its end
-    if not last or times > 1:  # before the fit begins; at once, by the second
+    step = torch.load(last, weights_only=True)["global_step"] if last else 0
+    fine, at_its_end = {128 + number}, step == SHORT["max_steps"]
+    if at_its_end:
+        fine.add(0)
+    if not last or at_its_end or times > 1:  # there is no fit; or it ends at once
         fine.add(-number)
     wrong = [] if ended.code in fine else [f"exit code {ended.code}"]
     return wrong + (["traceback"] if "Traceback" in ended.told else [])

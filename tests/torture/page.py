@@ -61,8 +61,8 @@ below. The seed of a trial is the class's name, its block and its place in the b
   kills.
 - **signals**: TERM or INT, some twice, at a random time: exit code 143 or 130,
   and the run that goes on equals the uninterrupted one. Exit code 0 is accepted where
-  the run's last checkpoint is its last step, and death by the signal where there is no
-  checkpoint yet, or where a second signal came.
+  the run's last checkpoint is its last step; death by the signal there, too, where
+  there is no checkpoint yet, or where a second signal came.
 - **disks**: a tmpfs that is too small (where none may be mounted, a limit for files):
   exit code 2, one sentence, whole checkpoints.
 - **flips**: one bit of `last.ckpt` is another: refused in one sentence that names it,
