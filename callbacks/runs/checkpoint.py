@@ -15,6 +15,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, tensor
 from typing_extensions import override
 
+from callbacks.runs.stop_on_signal import StopOnSignal
 from lightning_modules.core.files import (
     put_in_place,
     remove_parts,
@@ -276,8 +277,10 @@ class Checkpoint(OpenCheckpoint):
 
 
 def _is_stopped(trainer: Trainer) -> bool:
-    """Whether a signal ends the run; several processes don't hear it at one batch."""
-    return trainer.world_size == 1 and trainer.received_sigterm
+    """Whether a signal ends the run, in all processes with this batch."""
+    callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]
+    together = any(isinstance(one, StopOnSignal) and one.ends for one in callbacks)
+    return trainer.received_sigterm and (trainer.world_size == 1 or together)
 
 
 def keep_previous(path: Path) -> None:

@@ -1,5 +1,6 @@
 """A run that a signal ends at a batch's end, saved."""
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ from lightning_modules.core.lightning_internals import (
     request_stop,
     validation_follows,
 )
+from lightning_modules.core.module import AlternatingModule
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -27,24 +29,27 @@ class StopOnSignal(Callback):
     ``SIGTERMException``. A second signal ends the process at once. The command line has
     this callback, and exits with 130 or 143, as a shell does.
 
-    With several processes the signals do what Lightning does with them, and nothing is
-    saved: each process gets a signal at another batch. SIGTERM in a SLURM job is left
-    to Lightning, too.
+    Several processes end together, up to three batches after one of them has got a
+    signal. Where they are forked (``ddp_fork``, ``ddp_notebook``), or the method is
+    none of this library's, the signals do what Lightning does with them, and nothing is
+    saved. SIGTERM in a SLURM job is left to Lightning, too.
 
     Attributes:
         received: Number of the signal that ended the fit, or None.
+        ends: Whether the fit ends with this batch, in all processes.
     """
 
     def __init__(self) -> None:
         self.received: int | None = None
+        self.ends = False
         self._before: dict[int, Any] = {}
 
     @override
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take the signals over; only a main thread may."""
-        self.received = None
+        self.received, self.ends = None, False
         in_main_thread = threading.current_thread() is threading.main_thread()
-        if trainer.world_size > 1 or not in_main_thread:
+        if not in_main_thread or not (trainer.world_size == 1 or _agrees(pl_module)):
             return
         for number in SIGNALS:
             # a cluster that queues the job again has its own meaning of SIGTERM
@@ -64,13 +69,23 @@ class StopOnSignal(Callback):
         self, trainer: Trainer, pl_module: LightningModule, *_: Any
     ) -> None:
         """Ask for the end, unless a validation comes first."""
-        if self.received is not None and not validation_follows(trainer):
+        self.ends = self._before != {} and self._all_end(trainer, pl_module)
+        if self.ends and not validation_follows(trainer):
             request_stop(trainer)
+
+    def _all_end(self, trainer: Trainer, pl_module: LightningModule) -> bool:
+        """Whether it is time; the same in all processes."""
+        if trainer.world_size == 1:
+            return self.received is not None
+        assert isinstance(pl_module, AlternatingModule)
+        pl_module.divergence.wants_end = self.received is not None
+        return pl_module.divergence.all_end
 
     @override
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Ask for the end after the validation."""
-        if self.received is not None:
+        alone = trainer.world_size == 1 and self.received is not None
+        if self.ends or alone:
             request_stop(trainer)
 
     @override
@@ -87,6 +102,15 @@ class StopOnSignal(Callback):
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before = {}
+
+
+def _agrees(module: LightningModule) -> bool:
+    """Whether several processes can agree at which batch they end.
+
+    A parent sends SIGTERM to those that it has forked once one of them has failed.
+    """
+    ours = isinstance(module, AlternatingModule) and module.alternates
+    return ours and multiprocessing.parent_process() is None
 
 
 def stopping_signal(trainer: Trainer, error: SystemExit) -> int | None:

@@ -80,8 +80,12 @@ class Divergence:
     Args:
         module: The method.
 
+    With the losses of several processes goes whether one of them is to end.
+
     Attributes:
         step: The counted step that is being made.
+        wants_end: Whether this process, one of several, is to end the run.
+        all_end: Whether one of them wants it; all see it at the same batch's end.
     """
 
     def __init__(self, module: Any) -> None:
@@ -92,6 +96,7 @@ class Divergence:
         """Forget the losses of an earlier fit."""
         self._losses: dict[str, Tensor] = {}
         self._sent: tuple[int, list[str], OnTheWay] | None = None
+        self.wants_end = self.all_end = False
 
     def loss_of(self, learner: Learner, batch: Any) -> Tensor:
         """A learner's loss, looked at, or kept until the batch ends.
@@ -118,16 +123,19 @@ class Divergence:
         """End a batch: look at the losses of the one before, send those of this one."""
         self.settle()
         if self._losses:
-            values = OnTheWay([*self._losses.values()])
-            self._sent = self.step, [*self._losses], values
+            losses = [*self._losses.values()]
+            wish = losses[0].new_full((), float(self.wants_end))
+            self._sent = self.step, [*self._losses], OnTheWay([*losses, wish])
             self._losses = {}
 
     def settle(self) -> None:
         """Look at the losses that were sent; call it on all ranks."""
         if self._sent is None:
             return
-        (step, names, values), self._sent = self._sent, None
-        for name, value in zip(names, values.arrived(), strict=True):
+        (step, names, sums), self._sent = self._sent, None
+        *values, wishes = sums.arrived()
+        self.all_end |= wishes > 0
+        for name, value in zip(names, values, strict=True):
             if not math.isfinite(value):
                 self._refuse(name, value, step)
 

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -370,6 +371,34 @@ def test_values_of_the_step_that_was_checkpointed_are_not_lost(
     last = FIRST.with_name("version_1") / "checkpoints/last.ckpt"
     command_line([*FIT[:3], "--ckpt_path", str(last)])
     check_same_runs("global_step", "epoch", "state_dict", "optimizer_states")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_two_processes_save_together_when_one_gets_a_signal(
+    tmp_path: Path, repository: Path, number: signal.Signals
+) -> None:
+    config = repository / "configs/wdgrl/digits_shift.yaml"
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    assert run(command(config, whole, "--trainer.devices=2"), whole) == 0
+    words = command(config, stopped, "--trainer.devices=2")
+    metrics = stopped / "killed/version_0/metrics.csv"
+    with (stopped / "said").open("w") as said:
+        environment = {**os.environ, "PYTHONPATH": str(stopped)}
+        child = subprocess.Popen(words, env=environment, stderr=said)
+        while not metrics.exists() or metrics.read_text().count("\n") < 20:
+            assert child.poll() is None
+            time.sleep(0.01)
+        child.send_signal(number)
+        assert child.wait(60) == 128 + number
+    text = (stopped / "said").read_text()
+    assert f"stopped by {number.name}; " in text
+    last = stopped / "killed/version_0/checkpoints/last.ckpt"
+    step = torch.load(last, weights_only=True)["global_step"]
+    assert 0 < step < STEPS
+    assert run([*words, f"--ckpt_path={last}"], stopped) == 0
+    states = [final_state(home / "killed/version_0") for home in (whole, stopped)]
+    assert [key for key in states[0] if not same(states[0][key], states[1][key])] == []
 
 
 @pytest.mark.slow

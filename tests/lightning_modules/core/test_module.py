@@ -540,6 +540,31 @@ def test_all_processes_stop_together_one_batch_late(tmp_path: Path) -> None:
     assert first.startswith("4 The loss of 'tables' is NaN at step 3: start again")
 
 
+class Wish(Callback):
+    """Rank 1 alone wants to end after step 2."""
+
+    def __init__(self, rank: int) -> None:
+        self.rank = rank
+
+    def on_train_batch_end(self, trainer: Trainer, module: Any, *_: Any) -> None:
+        module.divergence.wants_end = self.rank == 1 and module.global_step >= 2
+        trainer.should_stop = module.divergence.all_end
+
+
+def ended(rank: int) -> int:
+    """The step after which a process knows that one of them wants to end."""
+    os.environ |= {"LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "NODE_RANK": "0"}
+    module, data = build(BPR)
+    options = {"devices": 2, "strategy": "ddp", "use_distributed_sampler": False}
+    options |= {"max_steps": 9, "limit_val_batches": 0, "callbacks": [Wish(rank)]}
+    Trainer(**QUIET_TRAINER, **options).fit(module, data)  # type: ignore[arg-type]
+    return module.global_step
+
+
+def test_all_processes_end_together_when_one_wants_to(tmp_path: Path) -> None:
+    assert on_two_ranks(ended, tmp_path) == [4, 4]
+
+
 @pytest.mark.parametrize("method", EVERY)
 def test_weights_of_nan_are_not_evaluated(method: Any) -> None:
     fitted, data = fit(method), build(method)[1]
