@@ -106,11 +106,8 @@ def trained(config: dict[str, Any], data: InteractionData, seed: int) -> Any:
     """The config's method after its epochs on these data."""
     pl.seed_everything(seed, verbose=False)
     model = built("model", config["model"])
-    names = ("max_epochs", "limit_train_batches")
-    options = {
-        name: config["trainer"][name] for name in names if name in config["trainer"]
-    }
-    quiet_trainer(**options).fit(model, data)
+    kept = {"max_epochs", "limit_train_batches"} & config["trainer"].keys()
+    quiet_trainer(**{name: config["trainer"][name] for name in kept}).fit(model, data)
     return model
 
 
@@ -138,7 +135,7 @@ def run(names: Sequence[str], seeds: Sequence[int]) -> Iterator[dict[str, Any]]:
                 continue
             rows.append(row := measured(name, seed))
             head = {"commit": commit(), "hardware": hardware()}
-            write_whole(path, csv_text({**head, "seeds": "see the column"}, rows))
+            write_whole(path, csv_text(head, rows))
             yield row
 
 

@@ -130,9 +130,9 @@ def test_from_the_wheel_alone_one_trains_in_an_empty_folder(tmp_path: Path) -> N
     install = [*pip, str(wheel)]
     subprocess.run(install, check=True, capture_output=True, timeout=120)
 
-    def command(*words: str) -> str:
+    def command(*words: str, program: str = "wasserstein-critics") -> str:
         return subprocess.run(
-            [home / "bin/wasserstein-critics", *words],
+            [home / "bin" / program, *words],
             cwd=empty,
             env={"PATH": str(home / "bin"), "OMP_NUM_THREADS": "1"},
             check=True,
@@ -147,5 +147,11 @@ def test_from_the_wheel_alone_one_trains_in_an_empty_folder(tmp_path: Path) -> N
         command("fit", "--config", config, "--trainer.max_steps", "20")
     runs = empty / "runs" / "wgan_gp-digits"
     assert [p.name for p in sorted(runs.iterdir())] == ["version_0", "version_1"]
+    command("export", str(runs / "version_0"), "--to", "mine")
+    code = "from lightning_modules import WGANGP; "
+    for name in ("mine", "digits"):
+        call = f"print(*WGANGP.from_pretrained('{name}').sample(2).shape)"
+        shape = command("-c", code + call, program="python").split()
+        assert shape == ["2", "1", "8", "8"]
     first, second = (runs / f"version_{n}/generator.safetensors" for n in (0, 1))
     assert first.read_bytes() == second.read_bytes()

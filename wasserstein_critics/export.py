@@ -31,6 +31,7 @@ from wasserstein_critics.cli.errors import UsageError, told
 from wasserstein_critics.model_card import Exported, model_card
 from wasserstein_critics.shipped import program
 
+LEGENDS = ("users.parquet", "items.parquet")  # that ExportTables writes
 SAMPLES, ONNX = "samples.png", "model.onnx"
 TOLERANCE = 1e-4
 """How far what ONNX computes may be from torch."""
@@ -139,6 +140,9 @@ def _fill(folder: Path, exported: Exported, onnx: bool) -> None:
     write_model(folder, exported.checkpoint, module)
     if (images := _samples(module)) is not None:
         save_png(image_grid(images), folder / SAMPLES, "64 samples, seed 0")
+    for name in LEGENDS:
+        if (legend := exported.run.folder / "tables" / name).is_file():
+            write_whole(folder / name, legend.read_bytes())
     if onnx and (reason := write_onnx(module, folder / ONNX)):
         sys.stderr.write(f"note: no {ONNX}: {reason}.\n")
     write_whole(folder / CARD, model_card(exported, folder))

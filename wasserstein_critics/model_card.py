@@ -91,7 +91,8 @@ _FILES = {
     "model.safetensors": "the weights, without pickled code",
     "model.onnx": "what the method computes of its input, equal to torch up to 1e-4",
     "samples.png": "64 samples, seed 0",
-    "points.csv": "whose the vectors are",
+    "users.parquet": "the ids of the users, in the order of their vectors",
+    "items.parquet": "the ids of the items, in the order of their vectors",
 }
 _LIBRARY = "wasserstein-critics"
 

@@ -41,11 +41,12 @@ def recommend(words: Sequence[str]) -> int:
     try:
         shop = recommender(options.run, options.ckpt_path, others)
         rows, value = _asked(shop, options)
+        columns = _columns(rows, "similar to" if options.similar else "user", value)
         if options.output:
-            write_table(data_frame(_columns(rows, value)), options.output)
+            write_table(data_frame(columns), options.output)
             sys.stdout.write(f"wrote {options.output}\n")
         else:
-            sys.stdout.writelines(table_lines(_columns(rows, value)))
+            sys.stdout.writelines(table_lines(columns))
     except Exception as error:
         return told(error)
     return 0
@@ -95,7 +96,8 @@ def _asked(
     """The lines that were asked for, and what their values are."""
     k = options.k
     if options.similar:
-        return shop.similar_items(_ids(options.similar), k), "likeness"
+        value = shop.score_name if shop.score_name == "distance" else "likeness"
+        return shop.similar_items(_ids(options.similar), k), value
     if options.users:
         return shop.recommend(_ids(options.users), k), shop.score_name
     owned = _ids(options.items) if options.items else _read(options.pairs, shop.data)
@@ -125,9 +127,10 @@ def _read(path: Path, data: Any) -> dict[str, list[str]]:
     return owned
 
 
-def _columns(rows: Sequence[Recommended], value: str) -> dict[str, list[Any]]:
+def _columns(
+    rows: Sequence[Recommended], asked: str, value: str
+) -> dict[str, list[Any]]:
     """The table's columns: ids, name where it says more, value, reasons."""
-    asked = "similar to" if value == "likeness" else "user"
     columns: dict[str, list[Any]] = {
         asked: [row.user for row in rows],
         "rank": [row.rank for row in rows],

@@ -52,12 +52,6 @@ class Recommender:
 
     Raises:
         ValueError: If the model ranks no items, or the data is other data.
-
-    Example:
-        >>> from lightning_modules import Recommender  # doctest: +SKIP
-        >>> shop = Recommender(CML.load_from_checkpoint(path), data)  # doctest: +SKIP
-        >>> shop.recommend_for_items(["101", "205"])[0].name  # doctest: +SKIP
-        'Fargo (1996)'
     """
 
     def __init__(self, model: pl.LightningModule, data: Any) -> None:
@@ -127,8 +121,8 @@ class Recommender:
         """The k items that are most like each of these, itself left out.
 
         Fewer where the method finds no others alike, as `Popularity` does always. A
-        value is a negative squared distance, a cosine, or what an item adds to the
-        score of the other, as the method has it.
+        value is a distance, a cosine, or what an item adds to the score of the other,
+        as the method has it.
 
         Raises:
             ValueError: If an id is not known.
@@ -143,7 +137,7 @@ class Recommender:
         others = others.masked_fill(values == -torch.inf, -1)
         nothing = UserItems(rows.new_zeros(len(rows) + 1), rows[:0], 1)
         names = [str(item) for item in items]
-        return list(self._lines(names, nothing, (others, values), shown=False))
+        return list(self._lines(names, nothing, (others, values)))
 
     # Parts --------------------------------------------------------------------------
 
@@ -203,15 +197,13 @@ class Recommender:
         users: Sequence[str],
         histories: UserItems,
         ranked: tuple[Tensor, Tensor],
-        *,
-        shown: bool = True,
     ) -> Iterator[Recommended]:
         items, scores = ranked
         if scores[items >= 0].isnan().any():
             raise NotFiniteError(
                 "Scores hold NaN: use a checkpoint from before training diverged."
             )
-        values = self.evaluator.shown(scores) if shown else scores
+        values = self.evaluator.shown(scores)
         own = torch.split(histories.items, histories.counts.tolist())
         ids = list(self._places["item"])
         for row, user in enumerate(users):

@@ -4,6 +4,7 @@ import base64
 import csv
 import json
 import re
+import shutil
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -20,6 +21,7 @@ from callbacks.plotting.images import image_grid
 from callbacks.report.run_files import read_run
 from datamodules import Digits, DigitsShift
 from lightning_modules import WDGRL, WGAN, WGANGP
+from lightning_modules.core.files import write_whole
 from lightning_modules.core.pretrained import SHIPPED, shipped_models
 from lightning_modules.core.recipe import load_network
 from tests.support.command_line import tiny, write
@@ -160,6 +162,17 @@ def test_without_its_packages_onnx_alone_is_left_out(
         name for name in ALL if name != "model.onnx"
     ]
     assert "model.onnx" not in Path("here/README.md").read_text()
+
+
+def test_whose_the_vectors_are_goes_with_them(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(trained, "run", ignore=shutil.ignore_patterns("export*"))
+    write_whole("run/tables/items.parquet", b"the ids")
+    assert main(["export", "run", "--no-onnx"]) == 0
+    assert "note" not in capsys.readouterr().err
+    assert Path("run/export-last/items.parquet").read_bytes() == b"the ids"
+    assert "`items.parquet`: the ids" in Path("run/export-last/README.md").read_text()
 
 
 def test_onnx_that_differs_is_not_written(

@@ -70,8 +70,9 @@ from wasserstein_critics.shipped import program, shipped_part, with_shipped_path
 
 DESCRIPTION = (
     "Train, evaluate and run Wasserstein-critic models. `configs` lists the shipped "
-    "configs, `copy NAME FILE` makes one your own, and `report RUN` shows a run, or "
-    "compares several, as a page."
+    "configs, `copy NAME FILE` makes one your own, `report RUN` shows a run, or "
+    "compares several, as a page, `export RUN` writes its networks into a folder, and "
+    "`recommend --run RUN` names items for users."
 )
 
 

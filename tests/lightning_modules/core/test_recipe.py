@@ -14,12 +14,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningDataModule, Trainer
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from lightning_modules import (
+    CML,
     WGANGP,
     ConvCritic,
     ConvGenerator,
@@ -332,8 +333,13 @@ def test_only_a_file_is_read_as_a_network(tmp_path: Path) -> None:
 
 
 def exported(cls: Any, folder: Path) -> tuple[Any, dict[str, Any]]:
-    """A method after a step, in a folder; the method, and what the config says."""
-    module, data = methods.build(cls)
+    """A method after a few steps, in a folder; the method, and what the config says."""
+    return exported_of(*methods.build(cls), folder)
+
+
+def exported_of(
+    module: Any, data: LightningDataModule, folder: Path
+) -> tuple[Any, dict[str, Any]]:
     trainer = ranking_data.trainer(
         max_epochs=1, limit_train_batches=5, limit_val_batches=0
     )
@@ -361,6 +367,13 @@ def test_a_method_is_in_its_folder_with_all_its_weights(
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         *("config.json", "model.safetensors")
     ]
+
+
+def test_items_that_are_placed_by_features_keep_their_places(tmp_path: Path) -> None:
+    model = CML(dim=3, feature_weight=1.0, feature_hidden=(8,))
+    exported_of(model, ranking_data.featured(), tmp_path)
+    again = CML.from_pretrained(tmp_path)
+    assert torch.equal(again.item_points, model.item_points)
 
 
 def test_the_mixin_of_the_hub_loads_a_folder(tmp_path: Path) -> None:

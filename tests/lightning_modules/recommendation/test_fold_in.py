@@ -31,7 +31,14 @@ from lightning_modules.data_contracts.user_items import UserItems
 from lightning_modules.metrics.ranking import RankingMetrics
 from lightning_modules.recommendation.fold_in import many_hot, ridge_rows
 from lightning_modules.recommendation.recommender import Recommended
-from tests.support.ranking_data import Given, fitted, matrices, of_matrix, planted
+from tests.support.ranking_data import (
+    Given,
+    featured,
+    fitted,
+    matrices,
+    of_matrix,
+    planted,
+)
 
 ALL = slice(0, None)
 SOLVED: list[Callable[[], Any]] = [lambda: EASE(l2=5.0), lambda: ItemKNN(5), Popularity]
@@ -152,6 +159,16 @@ def test_folded_in_points_lie_in_the_ball(make: Callable[[], Any]) -> None:
     assert model.fold_in(train).norm(dim=1).max() <= 1 + 1e-6
 
 
+def test_cold_start_items_neither_repel_a_new_user_nor_are_offered() -> None:
+    model = CML(dim=3, feature_weight=1.0, feature_hidden=(8,))
+    data = featured()
+    fitted(model, data, max_epochs=20)
+    shop = Recommender(model, data)
+    lines = shop.recommend_for_items(["1", "5", "9"], k=40)
+    assert all(int(line.item) < 36 for line in lines)
+    assert all(int(line.item) % 4 == 1 for line in lines[:3])
+
+
 # Lists --------------------------------------------------------------------------------
 
 
@@ -242,9 +259,8 @@ def test_similar_items_of_points_are_the_nearest() -> None:
     nearest = torch.cdist(points, points)[4].argsort()[1:4].tolist()
     lines = asked.similar_items(["i04"], k=3)
     assert [int(line.item[1:]) for line in lines] == nearest
-    assert lines[0].value == pytest.approx(
-        -float((points[4] - points[nearest[0]]).square().sum()), rel=1e-4
-    )
+    gap = (points[4] - points[nearest[0]]).norm().item()
+    assert lines[0].value == pytest.approx(gap, rel=1e-3)
     assert not shop(Popularity)[0].similar_items(["i04"])
 
 
