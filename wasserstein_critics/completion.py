@@ -78,11 +78,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     _completed(parser.add_argument("-c", "--config"))
     file = parser.add_argument("--ckpt_path")
     file.complete = shtab.FILE  # type: ignore[attr-defined]
-    for option, choices in _options():
+    for option, choices in options():
         parser.add_argument(option, choices=choices)
 
 
-def _options() -> Iterator[tuple[str, list[str] | None]]:
+def options() -> Iterator[tuple[str, list[str] | None]]:
     """Options and what they may be, where that is a class of this library."""
     from lightning.pytorch import (
         Callback,
