@@ -51,7 +51,7 @@ FOREIGN: Mapping[str, set[str]] = {
 """What files may ask objects of other libraries for by ``hasattr`` or ``getattr``."""
 LIMIT = 790
 TESTED_WITH: Mapping[str, Mapping[str, str]] = {
-    "wasserstein_critics": {"model_card": "export"},
+    "wasserstein_critics": {"model_card": "export", "completion": "shipped"},
     "wasserstein_critics/cli": {"continuation": "checkpoints", "flags": "checks"},
     "datamodules/core": {"loader": "resumable"},
     "callbacks/runs": dict.fromkeys(

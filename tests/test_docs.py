@@ -1,22 +1,35 @@
 """Pages name what exists."""
 
+import json
 import os
 import re
+import shlex
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import get_args
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
 import callbacks
 import datamodules
 import lightning_modules
 from lightning_modules.data_contracts.contracts import DataKind
 from tests.torture.page import page_text
+from wasserstein_critics.cli.names import SUBCOMMANDS
+from wasserstein_critics.completion import options
+from wasserstein_critics.shipped import OTHER_COMMANDS, shipped_path
 
 REPOSITORY = Path(__file__).parents[1]
-SITE = ("reference", "decisions/index.md")  # made when the site is built
+SITE = (
+    "reference",
+    "decisions/index.md",
+    "tutorials",
+    "../tutorials",
+)  # made when the site is built
 PAGES = sorted(
     [
         REPOSITORY / "README.md",
@@ -24,6 +37,7 @@ PAGES = sorted(
         *(REPOSITORY / "docs").rglob("*.md"),
     ]
 )
+NOTEBOOKS = sorted((REPOSITORY / "docs/tutorials").glob("*.ipynb"))
 ROOMS = ("lightning_modules", "datamodules", "callbacks", "experiments")
 ROOTS = ("", "lightning_modules", "tests", "tests/lightning_modules")
 ADDED = {
@@ -91,6 +105,52 @@ def test_every_equation_is_shown_once_in_order() -> None:
     page = (REPOSITORY / "docs/theory.md").read_text()
     numbers = [int(n) for n in re.findall(r"\\tag\{(\d+)\}", page)]
     assert numbers == list(range(1, 57))
+
+
+COMMANDS = [
+    (page, line)
+    for page in PAGES
+    for block in re.findall(r"```bash\n(.*?)```", page.read_text(), re.DOTALL)
+    for line in block.splitlines()
+    if re.search(r"wasserstein-critics [a-z]+ ", line) and "pip install" not in line
+]
+
+
+def test_commands_on_pages_name_what_exists() -> None:
+    known = {option for option, _ in options()} | {"--config", "--ckpt_path"}
+    for page, line in COMMANDS:
+        after = line.split("wasserstein-critics ", 1)[1].split("<TAB>")[0]
+        subcommand, *words = shlex.split(after.split("bash)")[0], comments=True)
+        assert subcommand in (*SUBCOMMANDS, *OTHER_COMMANDS), line
+        for word, following in pairwise([*words, ""]):
+            if word == "--config" and "<TAB>" not in line:
+                own = following.startswith("$") or following.endswith(".yaml")
+                assert own or shipped_path(following), (page, line)
+            if subcommand in SUBCOMMANDS and word.startswith("--"):
+                name = ".".join(word.removesuffix("+").split(".")[:2])
+                assert name in {*known, "--help"}, (page, line)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_tutorial_holds_its_outputs_and_is_small(path: Path) -> None:
+    assert path.stat().st_size < 1_000_000
+    cells = json.loads(path.read_text())["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert all(cell["execution_count"] for cell in code)
+    assert sum(bool(cell["outputs"]) for cell in code) >= 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_tutorial_runs(path: Path, tmp_path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    place = {"metadata": {"path": str(tmp_path)}}
+    environment = {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        client = NotebookClient(notebook, timeout=600, resources=place)
+        client.execute()
 
 
 @pytest.mark.slow

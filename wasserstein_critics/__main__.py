@@ -2,9 +2,10 @@
 
 import sys
 
+from wasserstein_critics.completion import completion
 from wasserstein_critics.shipped import copy_config, list_configs
 
-_QUICK = {"configs": list_configs, "copy": copy_config}
+_QUICK = {"configs": list_configs, "copy": copy_config, "completion": completion}
 """Subcommands that start without torch."""
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 _HERE = Path(__file__).parent
 FOLDER = next(p for p in (_HERE / "configs", _HERE.parent / "configs") if p.is_dir())
-OTHER_COMMANDS = ("configs", "copy", "report", "export", "recommend")
+OTHER_COMMANDS = ("configs", "copy", "report", "export", "recommend", "completion")
 """Those without a trainer."""
 CONFIG_OPTIONS = ("--config", "-c")
 _COPIED = re.compile(r"\[from ([\w/-]+)\]$")
@@ -125,7 +125,11 @@ def list_configs(words: Sequence[str]) -> int:
     shown = [row for row in rows if all(word in row.lower() for word in wanted)]
     sys.stdout.writelines(shown)
     if not shown:
-        sys.stderr.write(f"error: no shipped config contains {' and '.join(wanted)}.\n")
+        parts = {part for name in titles() for part in name.split("/")}
+        near = get_close_matches(wanted[-1], parts, n=1)
+        hint = f"; did you mean '{near[0]}'?" if near else "."
+        told = f"no shipped config contains {' and '.join(wanted)}{hint}"
+        sys.stderr.write(f"error: {told}\n")
     return 0 if shown else 2
 
 

@@ -22,17 +22,44 @@ def settings_of(config: Any) -> dict[str, Any]:
 
 
 def _by_class(config: Any) -> Any:
-    """A config whose lists of classes are dicts by the name of the class."""
+    """A config whose lists of classes are dicts by the name of the class.
+
+    Other lists are written out, as options are.
+    """
     if isinstance(config, Mapping):
         return {key: _by_class(value) for key, value in config.items()}
     if not isinstance(config, list):
         return config
+    if config and not any(isinstance(one, Mapping) for one in config):
+        return str(config)
     named: dict[str, Any] = {}
     for i, one in enumerate(config):
         path = one.get("class_path") if isinstance(one, Mapping) else None
         name = str(path).rpartition(".")[2] if path else str(i)
         named[f"{name}-{i}" if name in named else name] = _by_class(one)
     return named
+
+
+def differences(before: Any, now: Any) -> list[list[Any]]:
+    """Settings that two configs do not share: name, one value, the other.
+
+    Of a class that only one of them has, the arguments are left out.
+    """
+    one, other = (
+        {k: v for k, v in settings_of(config).items() if v is not None}
+        for config in (before, now)
+    )
+    whole = {
+        f"{key}."
+        for key in one.keys() ^ other.keys()
+        if str(one.get(key, other.get(key))).endswith(f".{key.rpartition('.')[2]}")
+    }
+    return [
+        [key, one.get(key, ABSENT), other.get(key, ABSENT)]
+        for key in sorted(one.keys() | other.keys())
+        if one.get(key, ABSENT) != other.get(key, ABSENT)
+        and not key.startswith(tuple(whole))
+    ]
 
 
 def flattened(config: Any, path: str = "") -> Iterator[tuple[str, Any]]:

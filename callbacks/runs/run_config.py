@@ -24,7 +24,7 @@ from typing_extensions import override
 
 import lightning_modules
 from callbacks.core.loggers import keep_rows_until, rows_logged, run_directory
-from callbacks.report.settings import ABSENT, settings_of
+from callbacks.report.settings import differences
 from lightning_modules.core.files import free_name, write_whole
 from lightning_modules.core.lightning_internals import is_fitting
 from lightning_modules.data_contracts.contracts import Summarised, data_of
@@ -185,12 +185,8 @@ class RunConfig(SaveConfigCallback):
         if self.shipped is None:
             return {key: earlier[key] for key in DIFFERENCES if key in earlier}
         name, config = self.shipped
-        before, now = settings_of(config), settings_of(self.resolved)
-        rows = [
-            [key, before.get(key, ABSENT), now.get(key, ABSENT)]
-            for key in sorted({*before, *now} - {"config"})
-            if before.get(key, ABSENT) != now.get(key, ABSENT)
-        ]
+        own = {key: value for key, value in self.resolved.items() if key != "config"}
+        rows = differences(config, own)
         return dict(zip(DIFFERENCES, (name, rows), strict=True))
 
     def _write_session(self, directory: Path) -> None:

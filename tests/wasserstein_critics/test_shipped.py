@@ -1,11 +1,13 @@
 """Shipped configs by short name, from a clone and from an installation."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from wasserstein_critics.__main__ import main
 from wasserstein_critics.cli.config_files import read_config
+from wasserstein_critics.completion import completion
 from wasserstein_critics.shipped import (
     FOLDER,
     meant,
@@ -106,3 +108,37 @@ def test_a_copy_and_a_shipped_config_are_known_by_the_name_of_the_latter() -> No
     names, options = shipped_part(with_shipped_paths(words))
     assert names == "gan/mnist smoke"  # in their order
     assert options[1] == f"--config={FOLDER / 'smoke.yaml'}"
+
+
+COMPLETED = [
+    ("", "fit"),
+    ("", "report"),
+    ("fit --config wgan_gp/dig", "wgan_gp/digits"),
+    ("copy cml/inter", "cml/interactions"),
+    ("fit --model WGANG", "WGANGP"),
+    ("fit --data.ba", "--data.batch_size"),
+    ("fit --callbacks.SampleGrid.ev", "--callbacks.SampleGrid.every_n_steps"),
+]
+ASKED = """
+source completion.sh
+function=$(complete -p wasserstein-critics | sed 's/.*-F \\([^ ]*\\).*/\\1/')
+while IFS= read -r line; do
+  COMP_WORDS=(wasserstein-critics $line); [ -z "$line" ] && COMP_WORDS+=("")
+  COMP_CWORD=$(( ${#COMP_WORDS[@]} - 1 )); COMPREPLY=()
+  $function wasserstein-critics "${COMP_WORDS[$COMP_CWORD]}"
+  echo "${COMPREPLY[*]}"
+done
+"""
+
+
+def test_a_shell_completes_subcommands_configs_classes_and_options(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert completion(["bash"]) == 0
+    Path("completion.sh").write_text(capsys.readouterr().out)
+    lines = "".join(f"{typed}\n" for typed, _ in COMPLETED)
+    shown = subprocess.run(
+        ["bash", "-c", ASKED], input=lines, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    for (_, expected), found in zip(COMPLETED, shown, strict=True):
+        assert expected in found.split()

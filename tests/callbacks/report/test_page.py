@@ -13,7 +13,7 @@ from scipy.stats import ttest_rel
 from callbacks.report.comparison import comparison
 from callbacks.report.page import MOST_IMAGES, report_page
 from callbacks.report.run_files import read_run
-from callbacks.report.settings import settings_of
+from callbacks.report.settings import differences, settings_of
 
 EVIL = "</script><script>alert(1)</script>"
 VOID = {"meta", "img", "input"}
@@ -181,6 +181,17 @@ def test_settings_have_the_names_of_options_and_callbacks_those_of_classes() -> 
     assert settings(ema, grid)["trainer.callbacks.WeightEMA.decay"] == 0.9
     assert settings(ema, grid) == settings(grid, ema)
     assert len(settings(ema, ema)) == 2 * len(settings(ema))
+
+
+def test_of_a_class_that_is_gone_no_arguments_are_listed() -> None:
+    ema = {"class_path": "callbacks.WeightEMA", "init_args": {"decay": 0.9}}
+    before = {"trainer": {"callbacks": [ema], "devices": [0, 1], "seed": None}}
+    now = {"trainer": {"callbacks": [], "devices": [0, 2], "seed": 3}}
+    assert differences(before, now) == [
+        ["trainer.callbacks.WeightEMA", "callbacks.WeightEMA", "-"],
+        ["trainer.devices", "[0, 1]", "[0, 2]"],
+        ["trainer.seed", "-", 3],
+    ]
 
 
 def test_what_is_not_as_shipped_is_shown(tmp_path: Path) -> None:
