@@ -93,7 +93,7 @@ def execute(words: list[str]) -> None:
             steps = 4 if "--ckpt_path" in options else 2
             short = ["--trainer.enable_progress_bar=false"]
             short += [f"--trainer.max_steps={steps}"] if subcommand == "fit" else []
-            short += ["--data.batch_size=8"] if "ImageFolder" in options else []
+            short += ["--data.batch_size=8"] if "my_images" in options else []
             training = subcommand in SUBCOMMANDS
             given = [subcommand, *options, *(short if training else [])]
             assert main(given) == 0, words
@@ -138,7 +138,8 @@ def test_all_commands_run_as_written_and_what_they_name_is_there() -> None:
     before = {path.name for path in Path().iterdir()}
     for words in script():
         execute(words)
-    assert {path.name for path in Path().iterdir()} - before == {"runs", "my.yaml"}
+    made = {path.name for path in Path().iterdir()} - before
+    assert made == {"runs", "my.yaml", "my_digits"}
     for name in WRITTEN:
         assert list(Path("runs").glob(name)), name
     told = json.loads(Path("runs/wgan_gp-digits/version_0/run.json").read_text())
@@ -188,7 +189,7 @@ def test_cold_start_items_are_ranked_on_request_and_harm_nobody() -> None:
     without, recall = recalls_with_and_without_features("--trainer.max_epochs=15")
     assert without > 0.8
     assert recall > without - 0.02
-    run = Path("runs/smooth_cml-interactions/version_1")
+    run = Path("runs/smooth_cml-orders/version_1")
     for which, sold in (("all", False), ("new", True)):
         asked = ["--ckpt_path", str(run / "checkpoints/last.ckpt"), *SHOP, *FEATURES]
         assert app.main(["predict", *asked, f"--data.predict_items={which}"]) == 0
