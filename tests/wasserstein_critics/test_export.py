@@ -84,6 +84,24 @@ def test_the_card_says_what_the_run_measured(trained: Path, folder: Path) -> Non
     assert 'WGANGP.from_pretrained("export-last")' in card
 
 
+def test_the_card_shows_the_newest_test_of_the_same_step_alone(trained: Path) -> None:
+    shutil.copytree(trained, "run", ignore=shutil.ignore_patterns("export*"))
+    rows = {
+        "test-last-2": (3, 0.5),
+        "test-last-10": (3, 0.25),
+        "test-last-11": (2, 7.0),
+    }
+    for name, (step, value) in (rows | {"test-last-previous": (3, 9.0)}).items():
+        text = f"epoch,step,test/wasserstein\n0,{step},{value}\n"
+        write_whole(f"run/{name}/metrics.csv", text)
+        write_whole(f"run/{name}/run.json", "{}")
+    assert main(["export", "run", "--no-onnx"]) == 0
+    card = Path("run/export-last/README.md").read_text()
+    assert re.findall(r"^\| `test/wasserstein` \| (\S+) \| 3 \|", card, re.M) == [
+        "0.25"
+    ]
+
+
 def test_the_hub_reads_the_card(folder: Path) -> None:
     hub = pytest.importorskip("huggingface_hub")
     data = hub.ModelCard.load(folder / "README.md").data
