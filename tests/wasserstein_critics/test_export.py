@@ -5,6 +5,7 @@ import csv
 import json
 import re
 import shutil
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -246,6 +247,25 @@ def test_a_run_that_can_not_be_exported_leaves_nothing(
     assert error.count("\n") == 1
     assert said in error
     assert sorted(Path(run).rglob("*")) == before
+
+
+def test_a_method_of_ones_own_is_exported_where_it_is_trusted(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("mypackage.py").write_text(
+        "from lightning_modules import WGANGP\n\n\nclass MyGAN(WGANGP):\n    'Mine.'\n"
+    )
+    monkeypatch.syspath_prepend(Path.cwd())
+    name = "mypackage.MyGAN"
+    run = copied(trained, lambda c: c["hyper_parameters"].update(_class_path=name))
+    assert main(["export", run, "--no-onnx"]) == 2
+    assert "--trusted" in capsys.readouterr().err
+    assert "mypackage" not in sys.modules
+    assert main(["export", run, "--no-onnx", "--trusted", name]) == 0
+    loaded = WGANGP.from_pretrained("run/export-last")
+    assert type(loaded).__name__ == "MyGAN"
+    assert "generative" in Path("run/export-last/README.md").read_text()
+    monkeypatch.delitem(sys.modules, "mypackage")
 
 
 def test_a_mistake_ends_in_one_sentence(
