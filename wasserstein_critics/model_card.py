@@ -1,5 +1,6 @@
 """The model card: what a run measured, of what, by what; nothing is typed by hand."""
 
+import glob
 import inspect
 import json
 import re
@@ -188,15 +189,24 @@ def _table(exported: Exported) -> Iterator[str]:
 def _values(exported: Exported) -> list[tuple[str, float, int]]:
     """Name, value and step of what was measured last, tests first."""
     run, step = exported.run, int(exported.checkpoint.get("global_step", 0))
-    tests = run.folder.glob(f"test-{exported.path.stem}*/run.json")
-    runs = [read_run(path.parent) for path in sorted(tests)[-1:]] + [run]
     rows: dict[str, tuple[str, float, int]] = {}
-    for one in runs:
+    for one in (*_tests(exported), run):
         for name in sorted(one.series, key=_order):
             until = [(s, value) for s, value in one.finite(name) if s <= step]
-            if until:
+            if until and (until[-1][0] == step or not name.startswith("test/")):
                 rows.setdefault(name, (name, until[-1][1], until[-1][0]))
     return list(rows.values())
+
+
+def _tests(exported: Exported) -> Iterator[Run]:
+    """The tests of the checkpoint, the newest first."""
+    start = f"test-{exported.path.stem}"
+    numbers: dict[int, Path] = {}
+    for path in exported.run.folder.glob(f"{glob.escape(start)}*/run.json"):
+        number = path.parent.name.removeprefix(start).removeprefix("-") or "0"
+        if number.isdigit():
+            numbers[int(number)] = path.parent
+    yield from (read_run(numbers[number]) for number in sorted(numbers, reverse=True))
 
 
 def _order(name: str) -> tuple[int, str]:

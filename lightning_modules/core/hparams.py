@@ -76,7 +76,7 @@ def method_class(cls: type[Module], path: str, file: object) -> type[Module]:
     if built is None:
         raise ValueError(
             f"'{file}' names the method '{path}', which is not of this library: where "
-            "it is yours, import it first."
+            "it is yours, import it, or name it after --trusted of the command."
         )
     if not issubclass(built, cls):
         raise ValueError(

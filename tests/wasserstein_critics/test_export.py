@@ -5,6 +5,7 @@ import csv
 import json
 import re
 import shutil
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -82,6 +83,24 @@ def test_the_card_says_what_the_run_measured(trained: Path, folder: Path) -> Non
     assert f"- seconds: {record['seconds']}" in card
     assert "```bash\nwasserstein-critics " in card
     assert 'WGANGP.from_pretrained("export-last")' in card
+
+
+def test_the_card_shows_the_newest_test_of_the_same_step_alone(trained: Path) -> None:
+    shutil.copytree(trained, "run", ignore=shutil.ignore_patterns("export*"))
+    rows = {
+        "test-last-2": (3, 0.5),
+        "test-last-10": (3, 0.25),
+        "test-last-11": (2, 7.0),
+    }
+    for name, (step, value) in (rows | {"test-last-previous": (3, 9.0)}).items():
+        text = f"epoch,step,test/wasserstein\n0,{step},{value}\n"
+        write_whole(f"run/{name}/metrics.csv", text)
+        write_whole(f"run/{name}/run.json", "{}")
+    assert main(["export", "run", "--no-onnx"]) == 0
+    card = Path("run/export-last/README.md").read_text()
+    assert re.findall(r"^\| `test/wasserstein` \| (\S+) \| 3 \|", card, re.M) == [
+        "0.25"
+    ]
 
 
 def test_the_hub_reads_the_card(folder: Path) -> None:
@@ -228,6 +247,25 @@ def test_a_run_that_can_not_be_exported_leaves_nothing(
     assert error.count("\n") == 1
     assert said in error
     assert sorted(Path(run).rglob("*")) == before
+
+
+def test_a_method_of_ones_own_is_exported_where_it_is_trusted(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("mypackage.py").write_text(
+        "from lightning_modules import WGANGP\n\n\nclass MyGAN(WGANGP):\n    'Mine.'\n"
+    )
+    monkeypatch.syspath_prepend(Path.cwd())
+    name = "mypackage.MyGAN"
+    run = copied(trained, lambda c: c["hyper_parameters"].update(_class_path=name))
+    assert main(["export", run, "--no-onnx"]) == 2
+    assert "--trusted" in capsys.readouterr().err
+    assert "mypackage" not in sys.modules
+    assert main(["export", run, "--no-onnx", "--trusted", name]) == 0
+    loaded = WGANGP.from_pretrained("run/export-last")
+    assert type(loaded).__name__ == "MyGAN"
+    assert "generative" in Path("run/export-last/README.md").read_text()
+    monkeypatch.delitem(sys.modules, "mypackage")
 
 
 def test_a_mistake_ends_in_one_sentence(
