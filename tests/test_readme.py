@@ -188,7 +188,7 @@ def test_cold_start_items_are_ranked_on_request_and_harm_nobody() -> None:
     without, recall = recalls_with_and_without_features("--trainer.max_epochs=15")
     assert without > 0.8
     assert recall > without - 0.02
-    run = Path("runs/smooth_cml-interactions/version_1")
+    run = Path("runs/smooth_cml-orders/version_1")
     for which, sold in (("all", False), ("new", True)):
         asked = ["--ckpt_path", str(run / "checkpoints/last.ckpt"), *SHOP, *FEATURES]
         assert app.main(["predict", *asked, f"--data.predict_items={which}"]) == 0
