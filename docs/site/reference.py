@@ -11,11 +11,12 @@ from typing import Any
 
 import mkdocs_gen_files
 from lightning.pytorch import LightningModule
+from torchmetrics import Metric
 
 import callbacks
 import datamodules
 import lightning_modules
-from lightning_modules import functional
+from lightning_modules import functional, metrics
 
 ROOT = Path(__file__).parents[2]
 
@@ -84,6 +85,13 @@ methods = [
 ]
 parts = [entry for entry in ours if entry not in methods]
 data, observers = list(public(datamodules)), list(public(callbacks))
+measured = [
+    (name, value)
+    for found in pkgutil.iter_modules(metrics.__path__, f"{metrics.__name__}.")
+    for name, value in vars(importlib.import_module(found.name)).items()
+    if inspect.isclass(value) and issubclass(value, Metric)
+    if value.__module__ == found.name and name[0] != "_"
+]
 modules = [
     importlib.import_module(found.name)
     for found in pkgutil.iter_modules(functional.__path__, f"{functional.__name__}.")
@@ -107,6 +115,10 @@ write(
     page("Callbacks", "In a config under `trainer.callbacks`.", observers),
 )
 write(
+    "reference/metrics.md",
+    page("Metrics", "Of torchmetrics' kind; methods and callbacks log them.", measured),
+)
+write(
     "reference/functions.md",
     "\n\n".join(
         [
@@ -128,6 +140,8 @@ write(
             table(data, "data.md"),
             "## Callbacks",
             table(observers, "callbacks.md"),
+            "## Metrics",
+            table(measured, "metrics.md"),
             "## Networks, optimizers, files",
             table(parts, "networks.md"),
         ]

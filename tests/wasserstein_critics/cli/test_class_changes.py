@@ -177,6 +177,7 @@ def test_an_option_that_comes_last_undoes_a_config_without_a_word(
         (["--trainer.callbacks", "[callbacks.WeightEMA]"], True),
         (["--trainer.callbacks+=callbacks.WeightEMA"], False),
         (["--config", "tiny.yaml"], False),
+        (["--callbacks.Checkpoint=false"], False),  # that is what was asked for
     ],
 )
 def test_callbacks_that_a_later_list_drops_are_named(
