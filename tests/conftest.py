@@ -93,13 +93,15 @@ def real_data() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _leave_seeds_alone() -> Iterator[None]:
-    """Lightning's global seed of a test, or of a module's fixture, reaches no other."""
-    names = ("PL_GLOBAL_SEED", "PL_SEED_WORKERS")
-    for name in names:
+def _leave_seeds_and_ranks_alone() -> Iterator[None]:
+    """Lightning's global seed of a test, or of a module's fixture, reaches no other, nor
+    what rank the process was: a command would wait for ranks that nobody starts."""
+    seeds = ("PL_GLOBAL_SEED", "PL_SEED_WORKERS")
+    ranks = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+    for name in (*seeds, *ranks):
         os.environ.pop(name, None)
     yield
-    for name in names:
+    for name in (*seeds, *ranks):
         os.environ.pop(name, None)
 
 

@@ -98,6 +98,7 @@ class DomainFeatures(TwoDomains):
         zero_based: ZeroBased = "auto",
         n_features: int | None = None,
         labels: dict[str, str] | None = None,
+        *,
         label_column: str | None = None,
         **options: Any,
     ) -> None:
