@@ -94,9 +94,9 @@ def real_data() -> Path:
 
 @pytest.fixture(autouse=True)
 def _leave_seeds_and_ranks_alone() -> Iterator[None]:
-    """What Lightning writes into the environment for a test, or for a module's fixture,
-    reaches no other: its seed, and the process's rank, or a command would wait for ranks
-    that nobody starts."""
+    """What Lightning writes into the environment for a test, or a module's fixture,
+    reaches no other: its seed, and the process's rank, or a command would wait for
+    ranks that nobody starts."""
     seeds = ("PL_GLOBAL_SEED", "PL_SEED_WORKERS")
     ranks = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
     for name in (*seeds, *ranks):
