@@ -47,6 +47,8 @@ class RankAnswers:
         self._number, self._ended, self._answers = self._number + 1, Event(), {}
         self._silent = dict.fromkeys(range(size), 0)
         RankAnswers.active = self
+        # before any thread's first beat, or a rank stopped by then would not be missed
+        client().set(self._key(rank), self._about(0))
         for work in (self._talk, self._judge):
             Thread(target=work, args=(self._ended,), daemon=True).start()
 
@@ -99,6 +101,9 @@ class RankAnswers:
     def _key(self, rank: int) -> str:
         return f"rank_watch/{self._number}/{rank}"
 
+    def _about(self, number: int) -> str:
+        return f"{number}:{os.getpid()}:{socket.gethostname()} {self.place}"
+
     def _talk(self, ended: Event) -> None:
         """Tell the others that this rank lives, and hear which of them do.
 
@@ -109,8 +114,7 @@ class RankAnswers:
             store = client()
             while not ended.wait(self.timeout / _BEATS):
                 number += 1
-                about = f"{number}:{os.getpid()}:{socket.gethostname()} {self.place}"
-                store.set(keys[self._rank], about)
+                store.set(keys[self._rank], self._about(number))
                 for rank, key in enumerate(keys):
                     if store.check([key]):
                         self._answers[rank] = store.get(key)
