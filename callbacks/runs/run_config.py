@@ -293,7 +293,7 @@ def provenance() -> dict[str, Any]:
     """
     commit = git_commit()
     return {
-        "command": shlex.join(sys.argv),
+        "command": shlex.join([*_program(Path(sys.argv[0])), *sys.argv[1:]]),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit,
         "modified": bool(_git("status", "--porcelain", "-uno")) if commit else None,
@@ -301,6 +301,13 @@ def provenance() -> dict[str, Any]:
         "platform": platform.platform(),
         "packages": {name: _version(name) for name in PACKAGES},
     }
+
+
+def _program(started: Path) -> list[str]:
+    """The words that started it; an installed script without its place."""
+    if started.name == "__main__.py":
+        return ["python", "-m", started.parent.name]
+    return [str(started) if started.suffix else started.name]
 
 
 def git_commit() -> str | None:

@@ -81,7 +81,7 @@ def test_the_card_says_what_the_run_measured(trained: Path, folder: Path) -> Non
         assert f"| `{name}` | {float(tested[name]):.6g} | 3 |" in card
     record = json.loads((trained / "run.json").read_text())
     assert f"- seconds: {record['seconds']}" in card
-    assert "```bash\nwasserstein-critics " in card
+    assert "```bash\nwasserstein-critics" in card
     assert 'WGANGP.from_pretrained("export-last")' in card
 
 

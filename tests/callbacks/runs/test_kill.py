@@ -268,7 +268,7 @@ def test_a_rank_that_does_not_answer_is_named_and_all_processes_end(
     number: signal.Signals, rank: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     lost = OnRank(rank, lambda: os.kill(os.getpid(), number))
-    timeout = 12.0 if (rank, number) == FIRST_BEAT else 1.5
+    timeout = 5.0 if (rank, number) == FIRST_BEAT else 1.5
     sentence = fit_on_two(RankWatch(timeout), lost)
     told = capfd.readouterr().err
     if number == signal.SIGSTOP:

@@ -17,7 +17,7 @@ from callbacks import (
     run_directory,
     write_whole,
 )
-from callbacks.runs.run_config import git_commit, provenance
+from callbacks.runs.run_config import _program, git_commit, provenance
 from tests.support.trainers import LOGGING_TRAINER
 
 
@@ -99,3 +99,16 @@ def test_provenance_needs_neither_git_nor_installed_packages(
     facts = provenance()
     assert facts["commit"] is facts["modified"] is None
     assert facts["packages"] == {"no-such-package": None}
+
+
+@pytest.mark.parametrize(
+    ("started", "words"),
+    [
+        ("train.py", ["train.py"]),
+        ("/home/me/train.py", ["/home/me/train.py"]),
+        ("/home/me/.venv/bin/wasserstein-critics", ["wasserstein-critics"]),
+        ("/x/wasserstein_critics/__main__.py", ["python", "-m", "wasserstein_critics"]),
+    ],
+)
+def test_the_command_can_be_repeated_elsewhere(started: str, words: list[str]) -> None:
+    assert _program(Path(started)) == words

@@ -194,6 +194,7 @@ def test_a_run_saved_after_any_batch_goes_on_with_the_next(
     assert_resumes(tmp_path, "on_train_batch_end", batch, **how)
 
 
+@pytest.mark.long("loader workers of two processes, three times")
 @pytest.mark.parametrize(("workers", "batch"), [(0, 3), (0, 8), (2, 3), (2, 4)])
 def test_each_of_two_processes_goes_on_with_its_own_next_batch(
     tmp_path: Path, batch: int, workers: int

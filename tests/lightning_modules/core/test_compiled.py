@@ -35,6 +35,7 @@ from lightning_modules.functional import lipschitz
 from tests.support.shapes import without_checks_of_shapes
 from tests.support.trainers import QUIET_TRAINER
 
+pytestmark = pytest.mark.compiles
 DIGITS = (1, 8, 8)
 
 
