@@ -32,11 +32,15 @@ class _Lines:
         os._exit = self.leave
 
     def leave(self, status: int) -> NoReturn:
-        """Write what there is under a name that slipcover's plugin looks for."""
+        """Write what there is, and then give it a name that slipcover looks for.
+
+        Some of these processes are killed while they write.
+        """
         with contextlib.suppress(Exception):
             lines = self.slipcover.get_coverage()
             if any(file["executed_lines"] for file in lines["files"].values()):
-                prefix = "coverage-gw-"
-                _, path = tempfile.mkstemp(".json", prefix, self.folder)
-                Path(path).write_text(json.dumps(lines), "utf-8")
+                _, part = tempfile.mkstemp(dir=self.folder)
+                path = Path(part)
+                path.write_text(json.dumps(lines), "utf-8")
+                path.rename(path.with_name(f"coverage-gw-{path.name}.json"))
         self.exit(status)

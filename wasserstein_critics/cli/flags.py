@@ -40,6 +40,7 @@ def check_values(config: Namespace, subcommand: str) -> None:
         _check_times(config.trainer)
         _check_minima(config.trainer)
     _check_devices(config.trainer)
+    _check_ignored(config.trainer)
     _check_wandb(config.trainer)
 
 
@@ -68,6 +69,15 @@ def _check_numbers(trainer: Namespace) -> None:
         raise UsageError(
             "trainer.val_check_interval must be above 0, but is 0: to leave validation "
             "out set trainer.limit_val_batches to 0."
+        )
+
+
+def _check_ignored(trainer: Namespace) -> None:
+    """Refuse what would have no effect."""
+    if isinstance(trainer.model_registry, str):
+        raise UsageError(
+            "trainer.model_registry has no effect here: leave it out, and give the "
+            "folder that `export` writes to a registry."
         )
 
 

@@ -214,6 +214,8 @@ OUT_OF_RANGE = [
         "--model.critic_scheduler StepLR --model.critic_scheduler.step_size 0",
         "model.critic_scheduler.step_size must be at least 1, got 0",
     ),
+    ("--trainer.callbacks {}", "trainer.callbacks must be a list or a Callback"),
+    ("--trainer.model_registry mine", "trainer.model_registry has no effect here"),
     ("--model.critic_optimizer SparseAdam", "critic_optimizer SparseAdam takes the"),
     ("--model.critic_optimizer LBFGS", "LBFGS evaluates the loss several times"),
     ("--model.critic.hidden [10000000,10000000]", "MLPCritic: hidden .* needs more"),
