@@ -55,6 +55,12 @@ def read_yaml(text: str) -> object:
     >>> read_yaml("{a: [1, 2]}")
     {'a': [1, 2]}
     """
-    if root := yaml.compose(text, Loader=yaml.CSafeLoader):
+    loader = yaml.CSafeLoader(text)
+    try:
+        root = loader.get_single_node()
+        if root is None:
+            return None
         check_size(root)
-    return yaml.load(text, Loader=yaml.CSafeLoader)
+        return loader.construct_document(root)
+    finally:
+        loader.dispose()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.odd_files.bad_files import BAD_FILES, BadFile, built, put
+from tests.odd_files.bad_files import BAD_FILES, BadFile, built, put, read
 from tests.support import small_data
 from wasserstein_critics.cli.errors import explain
 
@@ -55,9 +55,7 @@ def _no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
 def told(bad: BadFile, root: Path) -> str:
     """What the command line says where the file is read."""
     try:
-        data = built(bad, root)
-        data.find()
-        data.setup()
+        data = read(bad, root)
     except Exception as error:
         return explain(error) or pytest.fail(repr(error))
     return pytest.fail(f"was read: {data.summary()}")

@@ -66,6 +66,14 @@ def built(bad: BadFile, root: Path) -> Any:
     return getattr(datamodules, bad.data)(**options | texts)
 
 
+def read(bad: BadFile, root: Path) -> Any:
+    """The data module after it has read what there is, if it did not refuse it."""
+    data = built(bad, root)
+    data.find()
+    data.setup()
+    return data
+
+
 # What is no file ----------------------------------------------------------------------
 
 

@@ -50,9 +50,7 @@ def read_bomb(words: list[str]) -> int:
     small_data.write_all(root)
     bad_files.put(bad, root)
     try:
-        data = bad_files.built(bad, root)
-        data.find()
-        data.setup()
+        bad_files.read(bad, root)
     except Exception as error:
         told = explain(error)
         if told is None:

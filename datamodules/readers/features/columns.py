@@ -9,6 +9,7 @@ import polars as pl
 
 from datamodules.readers.features.arrays import Labels, as_labels
 from datamodules.readers.features.formats import LABELS, first_of
+from datamodules.readers.features.svmlight import is_number
 from datamodules.readers.tables.table import PARQUET, SEPARATORS, Table
 
 ENDINGS = (*SEPARATORS, *PARQUET)
@@ -71,19 +72,11 @@ def in_order(
 
 def _check_header(name: str, written: Sequence[str]) -> None:
     """Refuses numbers in place of names, which the first row would be lost for."""
-    if all(_is_number(one) for one in written):
+    if all(is_number(one) for one in written):
         raise ValueError(
             f"{name} has numbers in its first line ({', '.join(written[:3])}); write "
             "the names of the columns there."
         )
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _label_column(name: str, written: list[str], asked: str | None) -> str | None:

@@ -38,7 +38,7 @@ def _without_label(path: Path) -> OtherFormError | None:
     with path.open(encoding="utf-8-sig", errors="replace") as lines:
         for number, line in enumerate(lines, 1):
             words = line.split("#")[0].split()
-            if not words or _is_number(words[0]):
+            if not words or is_number(words[0]):
                 continue
             plain = line.strip().isprintable() and "\ufffd" not in line
             if not plain or ":" not in line:
@@ -51,7 +51,7 @@ def _without_label(path: Path) -> OtherFormError | None:
     return None
 
 
-def _is_number(word: str) -> bool:
+def is_number(word: str) -> bool:
     """Whether a word of text is a number."""
     try:
         float(word)
