@@ -9,6 +9,7 @@ from argparse import ArgumentError
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import lightning
@@ -353,7 +354,16 @@ def evil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield mark
 
 
-@pytest.mark.long("200 hostile trees")
+@pytest.fixture(scope="module")
+def _stack_unread() -> Iterator[None]:
+    """Lightning reads the source of every frame, to see whether torch.jit calls."""
+    with pytest.MonkeyPatch.context() as patch:
+        module = "lightning.pytorch.utilities.model_helpers.inspect"
+        patch.setattr(module, SimpleNamespace(stack=list))
+        yield
+
+
+@pytest.mark.usefixtures("_stack_unread")
 @given(cls=st.sampled_from([WGANGP, WDGRL, MetricLearner]), data=st.data())
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_nothing_that_an_untrusted_checkpoint_names_is_imported_or_called(
