@@ -24,6 +24,7 @@ from datamodules.readers.features.scaling import (
     Normalisation,
     check_alike,
     check_scaling,
+    default_scaling,
     filled,
     fit_scaling,
     precision,
@@ -61,9 +62,10 @@ class DomainFeatures(TwoDomains):
             validation, in proportion to the classes; the same ones for every ``seed``,
             so that runs can be compared. With 0 all are trained on and serve for
             validation too.
-        normalise: ``none``, ``l2``, ``binary``, ``log1p``, ``zscore`` or ``l1-zscore``,
-            see `fit_scaling`; statistics are those of the rows that are trained on, of
-            each domain by itself.
+        normalise: ``none``, ``l2``, ``binary``, ``log1p``, ``rms``, ``zscore`` or
+            ``l1-zscore``, see `fit_scaling`; statistics are those of the rows that are
+            trained on, of each domain by itself. By default ``zscore``, or ``rms`` for
+            sparse rows, so that units don't matter.
         dense: Fill sparse rows up with their zeros.
         zero_based: Whether columns in svmlight files count from 0, see `read_together`.
         n_features: Width of rows in svmlight files; by default what is found.
@@ -93,7 +95,7 @@ class DomainFeatures(TwoDomains):
         source_val: str | None = None,
         target_test: str | None = None,
         n_val: int = 0,
-        normalise: Normalisation = "none",
+        normalise: Normalisation | None = None,
         dense: bool = False,
         zero_based: ZeroBased = "auto",
         n_features: int | None = None,
@@ -104,7 +106,8 @@ class DomainFeatures(TwoDomains):
     ) -> None:
         super().__init__(**options)
         check_at_least(0, "data.", n_val=n_val)
-        check_choice("data.normalise", normalise, NORMALISATIONS)
+        if normalise is not None:
+            check_choice("data.normalise", normalise, NORMALISATIONS)
         check_at_least(1, "data.", n_features=n_features)
         if n_val and source_val is not None:
             raise ValueError(
@@ -163,21 +166,22 @@ class DomainFeatures(TwoDomains):
             self.zero_based,
             self.n_features,
             self.file_key,
-            precision(self.normalise, self.exact),
+            precision(self.normalise or "zscore", self.exact),
             self.label_column,
         )
         if self.dense:
             files = {part: filled(file) for part, file in files.items()}
         if "target_test" in files:
             files["target"] = replace(files["target"], y=None)
-        for file in files.values():
-            check_scaling(self.normalise, file)
         check_alike(files, self.n_features)
+        self._how = self.normalise or default_scaling(files["source"].x)
+        for file in files.values():
+            check_scaling(self._how, file)
         return files
 
     def _on_scale(self, train: LabelledRows, other: LabelledRows) -> SplitRows:
-        scale = fit_scaling(self.normalise, train.x)
-        if self.normalise in DENSE and len(train) < FEW:
+        scale = fit_scaling(self._how, train.x)
+        if self._how in DENSE and len(train) < FEW:
             self._warn_of_few(len(train))
         scaled = LabelledRows(scale(train.x), train.y)
         if other is train:
@@ -187,7 +191,7 @@ class DomainFeatures(TwoDomains):
     def _warn_of_few(self, n: int) -> None:
         if self._is_first_process:
             warnings.warn(
-                f"data.normalise: {self.normalise} takes mean and deviation of each "
+                f"data.normalise: {self._how} takes mean and deviation of each "
                 f"column from {n} row(s) of a domain, too few to be meaningful (one "
                 "row becomes zeros); give more rows, or set another normalisation.",
                 stacklevel=2,
