@@ -69,7 +69,7 @@ def test_each_method_descends_its_own_distance() -> None:
 
 def test_dann_teaches_the_discriminator_and_untrains_the_extractor() -> None:
     model = module("dann", transfer_weight=0.3)
-    source, labels, target = features()
+    source, labels, target, _ = features()
     source.requires_grad_()
     loss = model.objective(Features(source, labels, target))
     discriminator = model.adapted["discriminator"]
@@ -255,7 +255,7 @@ def test_coral_compares_covariances_and_mmd_whole_distributions() -> None:
     """Closed form: a shift leaves covariances alone; doubling multiplies them by 4."""
     networks = MLPExtractor((2,), (6,)), LinearClassifier(6, 2)
     coral, mmd = CORAL(*networks, 2), MMD(*networks, 2)
-    source, labels, _ = features()
+    source, labels, *_ = features()
     same, shifted, doubled = (
         Features(source, labels, target) for target in (source, source + 3, 2 * source)
     )
