@@ -62,7 +62,7 @@ class Change(NamedTuple):
 
 def public(package: Any) -> dict[str, Any]:
     """The classes that a package exports and that can be made, by name."""
-    found = {name: vars(package)[name] for name in package.__all__}
+    found = {name: getattr(package, name) for name in package.__all__}
     return {
         name: cls
         for name, cls in found.items()
@@ -185,6 +185,8 @@ ADAPTATION = {
     "ramp": Change("sigmoid", seen="adapted"),
     "scheduler": Change(halved, seen="rates"),
     "selection": Change("snd", seen="evaluator.scores.selection"),
+    "label_shift": Change(True, seen="adapted"),
+    "transfer_share": Change(3.0, {"transfer_weight": "auto"}, seen="adapted"),
     "transfer_weight": Change(0.25, seen="adapted"),
     "weight_decay": Change(0.5, seen="adapted"),
     "widths": Change((1.0,)),
@@ -233,7 +235,10 @@ LEFT_OUT: Mapping[str, set[str]] = {
     "BPR": {"n_negatives"},  # given by the class, as are the next two
     "CML": {"shared"},
     "SmoothCML": {"shared"},
-    "SourceOnly": {"transfer_weight", "ramp"},  # no effect, as its docstring says
+    # no effect, as its docstring says
+    "SourceOnly": {"transfer_weight", "transfer_share", "ramp", "label_shift"},
+    "CORAL": {"label_shift"},  # refused
+    "DANN": {"label_shift", "transfer_share"},
     "Digits": {"flip"},  # given by the class, as are those of the next
     "PointClouds": {"flip"},
     "LabelledTable": {"flip", "n_predict"},

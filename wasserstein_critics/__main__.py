@@ -33,6 +33,10 @@ def main(args: list[str] | None = None) -> int:
         from wasserstein_critics.export import export
 
         return export(words[1:])
+    if words and words[0] == "select":
+        from wasserstein_critics.select import select
+
+        return select(words[1:])
     from wasserstein_critics.cli.app import main as run
 
     return run(words)

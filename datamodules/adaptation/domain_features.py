@@ -34,6 +34,7 @@ from lightning_modules.core.files import readable
 from lightning_modules.core.validation import check_at_least, check_choice
 
 PARTS = ("source", "target", "source_val", "target_test")
+FIFTH = 5
 FEW = 10  # rows whose mean and deviation say little
 
 SplitRows = tuple[LabelledRows, LabelledRows]
@@ -60,8 +61,8 @@ class DomainFeatures(TwoDomains):
             (the transductive protocol of most papers).
         n_val: Without ``source_val``, how many rows of ``source`` are held out for
             validation, in proportion to the classes; the same ones for every ``seed``,
-            so that runs can be compared. With 0 all are trained on and serve for
-            validation too.
+            so that runs can be compared; a fifth by default. With 0 all are trained on
+            and serve for validation too, which then says nothing about new rows.
         normalise: ``none``, ``l2``, ``binary``, ``log1p``, ``rms``, ``zscore`` or
             ``l1-zscore``, see `fit_scaling`; statistics are those of the rows that are
             trained on, of each domain by itself. By default ``zscore``, or ``rms`` for
@@ -94,7 +95,7 @@ class DomainFeatures(TwoDomains):
         target: str,
         source_val: str | None = None,
         target_test: str | None = None,
-        n_val: int = 0,
+        n_val: int | None = None,
         normalise: Normalisation | None = None,
         dense: bool = False,
         zero_based: ZeroBased = "auto",
@@ -153,8 +154,9 @@ class DomainFeatures(TwoDomains):
         """Rows of both domains that are trained on, and that are evaluated on."""
         source, target = rows["source"], rows["target"]
         val = rows.get("source_val")
+        n_val = len(source) // FIFTH if self.n_val is None else self.n_val
         return (
-            hold_out_of_classes(source, self.n_val) if val is None else (source, val),
+            hold_out_of_classes(source, n_val) if val is None else (source, val),
             (target, rows.get("target_test", target)),
         )
 

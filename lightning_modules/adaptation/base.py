@@ -36,7 +36,6 @@ from lightning_modules.data_contracts.sparse_rows import Rows, join
 from lightning_modules.optim.paper_defaults import AdaptationAdam
 
 Ramp = Literal["constant", "sigmoid"]
-SHARE = 1.0  # of the classes' gradient, see docs/decisions
 
 
 class Features(NamedTuple):
@@ -70,6 +69,8 @@ class AdaptationModule(AlternatingModule):
         n_classes: Number of classes.
         transfer_weight: Lambda of eq. 45; ``auto`` finds it during training, see
             `GradientBalance`.
+        transfer_share: Rho of ``auto``: the transfer term's gradient beside that of the
+            classes.
         ramp: ``sigmoid`` raises lambda from 0 as
             :math:`\lambda_t = \lambda (2 / (1 + e^{-10 p}) - 1)` with p the share of
             ``trainer.max_steps`` that is done (arXiv:1505.07818); ``constant`` doesn't.
@@ -119,6 +120,7 @@ class AdaptationModule(AlternatingModule):
         n_classes: int,
         *,
         transfer_weight: TransferWeight = 1.0,
+        transfer_share: float = 0.3,
         ramp: Ramp = "constant",
         label_shift: bool = False,
         weight_decay: float = 0.0,
@@ -130,14 +132,16 @@ class AdaptationModule(AlternatingModule):
     ) -> None:
         check_at_least(2, n_classes=n_classes)
         check_choice("selection", selection, get_args(Selection))
-        check_nonnegative(weight_decay=weight_decay)
+        check_nonnegative(weight_decay=weight_decay, transfer_share=transfer_share)
         self._check_transfer(transfer_weight, label_shift)
         check_choice("ramp", ramp, get_args(Ramp))
         super().__init__(DomainEvaluator(n_classes, selection), compile=compile)
         self.n_classes = n_classes
         self.transfer_weight, self.ramp = transfer_weight, ramp
-        self.balance = GradientBalance(SHARE) if transfer_weight == "auto" else None
-        self.class_shares = ClassShares(n_classes) if label_shift else None
+        automatic = transfer_weight == "auto"
+        self.balance = GradientBalance(transfer_share) if automatic else None
+        weighs = label_shift and self.weighs_rows
+        self.class_shares = ClassShares(n_classes) if weighs else None
         self.weight_decay = weight_decay
         self.adapted = nn.ModuleDict({"extractor": extractor, "classifier": classifier})
         self._factories = optimizer, scheduler, clip_norm
@@ -236,7 +240,7 @@ class AdaptationModule(AlternatingModule):
                 f"model.transfer_weight 'auto' is not for {name}, whose weight is that "
                 "of a reversed gradient: set a number."
             )
-        if label_shift and not self.weighs_rows:
+        if label_shift and self.uses_target and not self.weighs_rows:
             raise ValueError(
                 f"model.label_shift is not for {name}: choose WDGRL, MMD or DeepJDOT, "
                 "or leave it out."

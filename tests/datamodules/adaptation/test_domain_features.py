@@ -45,6 +45,12 @@ def test_without_more_files_training_rows_serve_for_everything(tmp_path: Path) -
     assert torch.equal(found.target, torch.from_numpy(arrays("target")[0]).float())
 
 
+def test_by_default_a_fifth_of_the_source_is_held_out(tmp_path: Path) -> None:
+    found = parts(domains(tmp_path, n_val=None))
+    assert len(found.source_val.y) == SIZES["source"] // 5
+    assert len(found.source.y) + len(found.source_val.y) == SIZES["source"]
+
+
 def test_validation_and_test_rows_come_from_their_files(tmp_path: Path) -> None:
     found = parts(domains(tmp_path, "source_val", "target_test", normalise="none"))
     for rows, part in (

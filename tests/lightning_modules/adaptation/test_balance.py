@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from lightning_modules.adaptation.balance import MEMORY, GradientBalance
-from lightning_modules.adaptation.base import SHARE, AdaptationModule, Features
+from lightning_modules.adaptation.base import AdaptationModule, Features
 from tests.support.domains import Pair, fit, module
 from tests.support.methods import recorded
 
@@ -35,11 +35,12 @@ def norm(loss: Tensor, h: Features) -> Tensor:
 
 @pytest.mark.parametrize("name", BALANCED)
 def test_both_terms_move_the_features_alike(name: str) -> None:
-    model, h = module(name, transfer_weight="auto"), features()
+    model = module(name, transfer_weight="auto", transfer_share=0.7)
+    h = features()
     classes = cross_entropy(model.classifier(h.source), h.labels)
     transfer = model.transfer_loss(h)
     assert transfer is not None
-    weight = SHARE * norm(classes, h) / norm(transfer, h)
+    weight = 0.7 * norm(classes, h) / norm(transfer, h)
     torch.testing.assert_close(model.objective(h), classes + weight * transfer)
     assert recorded(model, model.objective, h)["transfer_weight"] == weight
 
