@@ -27,22 +27,20 @@ from wasserstein_critics.cli.errors import Stopped, UsageError, told
 from wasserstein_critics.shipped import program
 
 SOURCE_ONLY = "source only"
+AUTO = {"transfer_weight": "auto", "label_shift": "true"}
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     SOURCE_ONLY: {"transfer_weight": 0},
-    "auto": {"transfer_weight": "auto", "label_shift": "true"},
-    "auto, equal shares": {"transfer_weight": "auto", "label_shift": "false"},
-    "auto, share 1": {
-        "transfer_weight": "auto",
-        "transfer_share": 1.0,
-        "label_shift": "true",
-    },
+    "auto": AUTO,
+    "auto, equal shares": {**AUTO, "label_shift": "false"},
+    "auto, share 1": {**AUTO, "transfer_share": 1.0},
     "weight 0.1": {"transfer_weight": 0.1},
     "weight 1": {"transfer_weight": 1.0},
 }
-"""What is set of the model, by the name of the setting."""
+"""What is set of the model, by the name of the setting; fixed weights are for methods
+that have no ``auto``."""
 CHUNK = 1_000  # rows that are classified at once
-MARGIN = 0.01
-"""By how much a setting has to be better than not to adapt."""
+ERRORS = 2.0
+"""Standard errors by which a setting has to be better than not to adapt."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +50,7 @@ class Trial:
     Attributes:
         setting: Its name.
         agreement: That of its target classes with the target's clusters.
+        error: Standard error of its difference from source only's.
         as_source_only: Share of target rows with the class that source only gives.
         source_accuracy: On the source's validation rows.
         target_accuracy: Where the target has labels; the pick does not look at it.
@@ -60,6 +59,7 @@ class Trial:
 
     setting: str
     agreement: float
+    error: float
     as_source_only: float
     source_accuracy: float | None
     target_accuracy: float | None
@@ -74,9 +74,9 @@ def select(words: Sequence[str]) -> int:
         description="Train an experiment of domain adaptation with several transfer "
         "weights, none among them, and pick one without labels of the target: that "
         "whose classes agree best with clusters of the target's rows, and source only "
-        f"unless another is better by {MARGIN:g}. Every setting is a run as of `fit`, "
-        "whose options this command takes.",
-        epilog=f"Settings: {'; '.join(SETTINGS)} (those that the method has).",
+        f"unless another is better by {ERRORS:g} standard errors. Every setting is a "
+        "run as of `fit`, whose options this command takes.",
+        epilog=f"Settings: {'; '.join(SETTINGS)} (those of the method).",
         allow_abbrev=False,
     )
     parser.add_argument("--config", action="append", required=True)
@@ -98,9 +98,13 @@ def select(words: Sequence[str]) -> int:
 
 def picked(trials: Sequence[Trial]) -> Trial:
     """The trial that agrees best; source only unless another is clearly better."""
-    best = max(trials, key=lambda trial: trial.agreement)
     plain = next(trial for trial in trials if trial.setting == SOURCE_ONLY)
-    return best if best.agreement > plain.agreement + MARGIN else plain
+
+    def surely(trial: Trial) -> float:
+        return trial.agreement - plain.agreement - ERRORS * trial.error
+
+    best = max(trials, key=surely)
+    return best if surely(best) > 0 else plain
 
 
 class OnlyAdaptation(Callback):
@@ -136,13 +140,15 @@ def trained(words: Sequence[str]) -> Iterator[Trial]:
 
 
 def settings_of(method: type[AdaptationModule]) -> dict[str, Mapping[str, Any]]:
-    """The settings that a method has, by their names; those that differ for it."""
+    """The settings of a method by their names, each once."""
     found: dict[str, Mapping[str, Any]] = {}
     for name, options in SETTINGS.items():
+        automatic = options["transfer_weight"] == "auto"
+        if name != SOURCE_ONLY and automatic != method.balances:
+            continue
         if not method.weighs_rows:
             options = {k: v for k, v in options.items() if k != "label_shift"}
-        automatic = options["transfer_weight"] == "auto"
-        if options not in found.values() and (method.balances or not automatic):
+        if options not in found.values():
             found[name] = options
     return found
 
@@ -166,6 +172,7 @@ class Judge:
         return Trial(
             name,
             self.clusters.agreement(found),
+            self.clusters.error_of_gain(found, self.first),
             float((found == self.first).float().mean()),
             _accuracy(cli, domains.source_val),
             _accuracy(cli, domains.target_test),

@@ -1,13 +1,16 @@
 """A transfer weight that needs no tuning."""
 
+import math
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from lightning_modules.core.distributed import rows_of_all_ranks
+from lightning_modules.core.validation import check_nonnegative
 
 TransferWeight = float | Literal["auto"]
+Ramp = Literal["constant", "sigmoid"]
 MEMORY = 0.99  # of the running means of the norms
 
 
@@ -60,3 +63,32 @@ def _norm_of_gradient(loss: Tensor, features: list[Tensor]) -> Tensor:
     rows: Tensor = torch.cat([gradient.float().flatten() for gradient in gradients])
     size: Tensor = torch.linalg.vector_norm(rows)
     return size
+
+
+def sigmoid_ramp(done: float) -> float:
+    """From 0 to nearly 1 while the share of the steps that is done goes to 1.
+
+    References:
+        Ganin et al. 2016, arXiv:1505.07818.
+
+    >>> sigmoid_ramp(0.0), round(sigmoid_ramp(1.0), 4)
+    (0.0, 0.9999)
+    """
+    return 2 / (1 + math.exp(-10 * done)) - 1
+
+
+def check_transfer_weight(weight: TransferWeight, name: str, *, balances: bool) -> None:
+    """Refuse a negative weight, and ``auto`` where a method can't have it.
+
+    Args:
+        weight: Lambda.
+        name: Of the method.
+        balances: Whether lambda multiplies the method's transfer term.
+    """
+    if weight != "auto":
+        check_nonnegative(transfer_weight=weight)
+    elif not balances:
+        raise ValueError(
+            f"model.transfer_weight 'auto' is not for {name}, whose weight is that of "
+            "a reversed gradient: set a number."
+        )

@@ -1,8 +1,7 @@
 """Base of WDGRL and the other methods of unsupervised domain adaptation."""
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, NamedTuple, cast, get_args
+from typing import Any, ClassVar, NamedTuple, cast, get_args
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
@@ -11,10 +10,16 @@ from torch.nn import functional as F
 from torch.optim.optimizer import ParamsT
 from typing_extensions import override
 
-from lightning_modules.adaptation.balance import GradientBalance, TransferWeight
+from lightning_modules.adaptation.balance import (
+    GradientBalance,
+    Ramp,
+    TransferWeight,
+    check_transfer_weight,
+    sigmoid_ramp,
+)
 from lightning_modules.adaptation.checks import check_domains, check_rows
 from lightning_modules.adaptation.evaluation import DomainEvaluator
-from lightning_modules.adaptation.label_shift import ClassShares
+from lightning_modules.adaptation.label_shift import ClassShares, check_label_shift
 from lightning_modules.adaptation.scores import Selection
 from lightning_modules.core.alternating import evaluating, trainable
 from lightning_modules.core.distributed import joined_rows
@@ -34,8 +39,6 @@ from lightning_modules.data_contracts.batches import (
 from lightning_modules.data_contracts.contracts import DataKind
 from lightning_modules.data_contracts.sparse_rows import Rows, join
 from lightning_modules.optim.paper_defaults import AdaptationAdam
-
-Ramp = Literal["constant", "sigmoid"]
 
 
 class Features(NamedTuple):
@@ -133,14 +136,16 @@ class AdaptationModule(AlternatingModule):
         check_at_least(2, n_classes=n_classes)
         check_choice("selection", selection, get_args(Selection))
         check_nonnegative(weight_decay=weight_decay, transfer_share=transfer_share)
-        self._check_transfer(transfer_weight, label_shift)
+        name = type(self).__name__
+        check_transfer_weight(transfer_weight, name, balances=self.balances)
+        weighs = label_shift and self.uses_target
+        check_label_shift(name, asked=weighs, weighs_rows=self.weighs_rows)
         check_choice("ramp", ramp, get_args(Ramp))
         super().__init__(DomainEvaluator(n_classes, selection), compile=compile)
         self.n_classes = n_classes
         self.transfer_weight, self.ramp = transfer_weight, ramp
         automatic = transfer_weight == "auto"
         self.balance = GradientBalance(transfer_share) if automatic else None
-        weighs = label_shift and self.weighs_rows
         self.class_shares = ClassShares(n_classes) if weighs else None
         self.weight_decay = weight_decay
         self.adapted = nn.ModuleDict({"extractor": extractor, "classifier": classifier})
@@ -227,24 +232,7 @@ class AdaptationModule(AlternatingModule):
         """The part of lambda that the ramp has reached."""
         if self.ramp == "constant":
             return 1.0
-        done = self.global_step / self.trainer.max_steps
-        return 2 / (1 + math.exp(-10 * done)) - 1
-
-    def _check_transfer(self, weight: TransferWeight, label_shift: bool) -> None:
-        """Refuse what the method's transfer term can't do."""
-        name = type(self).__name__
-        if weight != "auto":
-            check_nonnegative(transfer_weight=weight)
-        elif not self.balances:
-            raise ValueError(
-                f"model.transfer_weight 'auto' is not for {name}, whose weight is that "
-                "of a reversed gradient: set a number."
-            )
-        if label_shift and self.uses_target and not self.weighs_rows:
-            raise ValueError(
-                f"model.label_shift is not for {name}: choose WDGRL, MMD or DeepJDOT, "
-                "or leave it out."
-            )
+        return sigmoid_ramp(self.global_step / self.trainer.max_steps)
 
     def _weights(self) -> ParamsT:
         """Parameter groups: matrices with weight decay, all else without."""

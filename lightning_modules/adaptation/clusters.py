@@ -12,6 +12,7 @@ from lightning_modules.data_contracts.sparse_rows import Rows, SparseRows
 
 COMPONENTS = 30
 LARGEST = 4_000  # rows; more make the clusters no clearer
+DRAWS = 50
 
 
 class TargetClusters:
@@ -54,9 +55,25 @@ class TargetClusters:
         Returns:
             At most 1; 0 on average for classes that have nothing to do with the rows.
         """
-        found = classes[: self.n].cpu().numpy()
-        scores = [adjusted_mutual_info_score(group, found) for group in self.groups]
-        return float(np.mean(scores))
+        return self._agreement(classes, np.arange(self.n))
+
+    def error_of_gain(self, classes: Tensor, others: Tensor) -> float:
+        """Standard error of how much more some classes (n,) agree than others (n,).
+
+        Both are compared on the same rows, drawn with replacement.
+        """
+        random = np.random.default_rng(0)
+        gains = [
+            self._agreement(classes, rows) - self._agreement(others, rows)
+            for rows in random.integers(0, self.n, (DRAWS, self.n))
+        ]
+        return float(np.std(gains))
+
+    def _agreement(self, classes: Tensor, rows: NDArray[np.int64]) -> float:
+        found = classes[: self.n].cpu().numpy()[rows]
+        return float(
+            np.mean([adjusted_mutual_info_score(g[rows], found) for g in self.groups])
+        )
 
 
 def _as_matrix(x: Rows) -> "NDArray[np.float64] | csr_array":

@@ -61,3 +61,12 @@ class ClassShares(nn.Module):
     def _ratio(self) -> Tensor:
         tiny = torch.finfo(torch.float32).tiny
         return (self.target / self.source.clamp_min(tiny)).clamp_max(LARGEST)
+
+
+def check_label_shift(name: str, *, asked: bool, weighs_rows: bool) -> None:
+    """Refuse ``label_shift`` of a method whose term does not weigh rows."""
+    if asked and not weighs_rows:
+        raise ValueError(
+            f"model.label_shift is not for {name}: choose WDGRL, MMD or DeepJDOT, or "
+            "leave it out."
+        )

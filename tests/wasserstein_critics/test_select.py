@@ -1,7 +1,6 @@
 """A setting of adaptation, picked without target labels."""
 
 import csv
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,6 @@ import pytest
 from lightning_modules import CORAL, DANN, WDGRL
 from wasserstein_critics.__main__ import main
 from wasserstein_critics.select import (
-    MARGIN,
     SETTINGS,
     SOURCE_ONLY,
     Trial,
@@ -44,6 +42,7 @@ def rows(path: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.long("four runs")
 def test_settings_are_trained_and_target_labels_change_nothing(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -67,19 +66,21 @@ def test_settings_are_trained_and_target_labels_change_nothing(
     assert settings[0] == settings[1]
 
 
-def trial(setting: str, agreement: float) -> Trial:
-    return Trial(setting, agreement, 0.9, 0.9, None, "runs/x/version_0")
+def trial(setting: str, agreement: float, error: float = 0.0) -> Trial:
+    return Trial(setting, agreement, error, 0.9, 0.9, None, "runs/x/version_0")
 
 
 def test_source_only_stays_unless_another_is_clearly_better() -> None:
-    plain, auto = trial(SOURCE_ONLY, 0.5), trial("auto", 0.5 + MARGIN / 2)
-    assert picked([plain, auto]) is plain
-    better = replace(auto, agreement=0.5 + 2 * MARGIN)
-    assert picked([plain, better, auto]) is better
+    plain, within = trial(SOURCE_ONLY, 0.5), trial("auto", 0.54, error=0.021)
+    assert picked([plain, within]) is plain
+    clear = trial("auto", 0.54, error=0.019)
+    assert picked([plain, clear]) is clear
+    assert picked([plain, trial("weight 1", 0.6, error=0.06), clear]) is clear
+    assert picked([plain, trial("weight 1", 0.4)]) is plain
 
 
 def test_a_method_has_the_settings_that_it_can_have() -> None:
-    assert settings_of(WDGRL) == SETTINGS
+    assert list(settings_of(WDGRL)) == list(SETTINGS)[:4]
     assert not any("label_shift" in options for options in settings_of(CORAL).values())
     weights = [options["transfer_weight"] for options in settings_of(DANN).values()]
     assert weights == [0, 0.1, 1.0]

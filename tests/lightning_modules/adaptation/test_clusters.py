@@ -54,3 +54,14 @@ def test_sparse_rows_and_images_are_clustered_like_dense_rows() -> None:
 def test_fewer_rows_than_clusters_are_enough() -> None:
     clusters = TargetClusters(torch.randn(5, 3), n_classes=K)
     assert clusters.agreement(torch.arange(5)) <= 1
+
+
+def test_the_error_of_a_gain_is_that_of_the_rows() -> None:
+    x, y = groups(2)
+    clusters = TargetClusters(x, K)
+    assert clusters.error_of_gain(y, y) == 0
+    half = torch.where(torch.arange(len(y)) % 2 == 0, y, (y + 1) % K)
+    error = clusters.error_of_gain(y, half)
+    assert 0 < error < 0.1
+    few = TargetClusters(x[:30], K).error_of_gain(y[:30], half[:30])
+    assert few > error
