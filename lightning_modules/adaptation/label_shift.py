@@ -15,18 +15,18 @@ class ClassShares(nn.Module):
     Matching the features of domains whose classes are not equally frequent moves rows
     into classes that they don't belong to. With source rows weighted by
     :math:`w_y = \hat p_T(y) / \hat p_S(y)` nothing of the shares is left to match.
-    Those of the target are estimated without its labels, by one step of expectation
-    maximisation on each batch: the classifier's probabilities, times w, normalised,
-    and averaged over the batches so far.
+    Those of the target are the running mean of the classifier's probabilities. To
+    correct these by the shares so far, as expectation maximisation does (Saerens et al.
+    2002), finds more of a shift where the classifier is calibrated, and runs away where
+    it is not.
 
     Args:
         n_classes: Number of classes.
 
     References:
-        Saerens, Latinne, Decaestecker 2002, "Adjusting the outputs of a classifier to
-        new a priori probabilities", Neural Computation 14; for Wasserstein critics,
-        Wu et al. 2019, arXiv:1903.01689 (relaxed) and Tachet des Combes et al. 2020,
-        arXiv:2003.04475 (weighted).
+        Tachet des Combes et al. 2020, arXiv:2003.04475 (weights); Wu et al. 2019,
+        arXiv:1903.01689 (why matching hurts); Saerens, Latinne, Decaestecker 2002,
+        Neural Computation 14.
 
     >>> shares = ClassShares(2)
     >>> shares.update(torch.tensor([0, 1]), torch.tensor([[9.0, 0.0], [9.0, 0.0]]))
@@ -45,9 +45,7 @@ class ClassShares(nn.Module):
     def update(self, labels: Tensor, target_logits: Tensor) -> None:
         """Take in a batch: labels (n,) of the source, logits (m, k) of the target."""
         with torch.no_grad():
-            found = target_logits.float().softmax(1) * self._ratio()
-            found = (found / found.sum(1, keepdim=True)).mean(0)
-            k = len(self.source)
+            k, found = len(self.source), target_logits.float().softmax(1).mean(0)
             counted = nn.functional.one_hot(labels, k).float().mean(0)
             both = rows_of_all_ranks(torch.stack([counted, found])).mean(0)
             self.source.lerp_(both[0], 1 - MEMORY)
