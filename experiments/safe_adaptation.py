@@ -34,6 +34,14 @@ from wasserstein_critics.select import (
 
 CONFIG = "--config=wdgrl/feature_domains"
 FIXED = "weight 0.1"
+SCORES = {
+    "target_im": 1,
+    "target_entropy": -1,
+    "target_snd": 1,
+    "target_bnm": 1,
+    "source_accuracy": 1,
+}
+"""Scores of a validation that need no target labels; -1 where lower is better."""
 QUIET = (
     *("--trainer.callbacks=null", "--trainer.logger=false"),
     *("--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"),
@@ -51,15 +59,17 @@ def measured(number: int, *more: str) -> Record:
     pair, code, start = draw_pair(number), commit(), time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         words = [*pair.write(Path(folder)), *QUIET, *more]
-        trials = list(_trials([*words, f"--trainer.default_root_dir={folder}"]))
-    fair = [trial for trial in trials if trial.setting != FIXED]
+        found = dict(_trials([*words, f"--trainer.default_root_dir={folder}"]))
+    fair = [trial for trial in found if trial.setting != FIXED]
     return {
         "pair": number,
         "rows": [len(pair.source.y), len(pair.target.y)],
         "columns": pair.source.x.shape[1],
         "classes": pair.classes,
         "shifts": {kind: round(size, 3) for kind, size in pair.shifts.items()},
-        "settings": {trial.setting: _numbers(trial) for trial in trials},
+        "settings": {
+            trial.setting: _numbers(trial, scores) for trial, scores in found.items()
+        },
         "picked": picked(fair).setting,
         "seconds": round(time.monotonic() - start, 1),
         "commit": code,
@@ -67,30 +77,36 @@ def measured(number: int, *more: str) -> Record:
     }
 
 
-def _trials(words: list[str]) -> Iterator[Trial]:
+def _trials(words: list[str]) -> Iterator[tuple[Trial, dict[str, float]]]:
+    """Every setting, with the other scores that need no target labels."""
     judge: Judge | None = None
     fixed = {"transfer_weight": 0.1, "label_shift": "false"}
     for name, settings in {**settings_of(WDGRL), FIXED: fixed}.items():
         options = [f"--model.{key}={value}" for key, value in settings.items()]
         cli = command_line(["fit", CONFIG, *words, *options])
         judge = judge or Judge(cli)
-        yield judge.trial(name, cli)
+        logged = cli.trainer.callback_metrics
+        yield judge.trial(name, cli), {s: float(logged[f"val/{s}"]) for s in SCORES}
 
 
-def _numbers(trial: Trial) -> dict[str, Any]:
-    numbers = asdict(trial)
+def _numbers(trial: Trial, scores: Mapping[str, float]) -> dict[str, Any]:
+    numbers = {**asdict(trial), **scores}
     for name in ("setting", "run"):
         del numbers[name]
     return {name: value and round(value, 5) for name, value in numbers.items()}
 
 
 def accuracies(record: Record) -> dict[str, float]:
-    """Target accuracy of each setting, of the pick and of the best."""
-    found = {
-        name: numbers["target_accuracy"] for name, numbers in record["settings"].items()
+    """Target accuracy of each setting, of the picks by each score, and of the best."""
+    settings = record["settings"]
+    found = {name: numbers["target_accuracy"] for name, numbers in settings.items()}
+    fair = [name for name in settings if name != FIXED]
+    picks = {
+        f"by {score}": found[max(fair, key=lambda n: sign * settings[n][score])]
+        for score, sign in SCORES.items()
     }
-    oracle = max(value for name, value in found.items() if name != FIXED)
-    return {**found, "select": found[record["picked"]], "oracle": oracle}
+    oracle = max(found[name] for name in fair)
+    return {**found, **picks, "select": found[record["picked"]], "oracle": oracle}
 
 
 def summary(records: Sequence[Record]) -> list[dict[str, object]]:

@@ -6,7 +6,7 @@ import pytest
 
 from experiments import safe_adaptation
 from experiments.domain_pairs import draw_pair
-from experiments.safe_adaptation import FIXED, lines, measured, summary
+from experiments.safe_adaptation import FIXED, SCORES, lines, measured, summary
 from wasserstein_critics.select import SETTINGS, SOURCE_ONLY
 
 SMALL = 1010  # 126 and 210 rows of 12 columns
@@ -14,7 +14,9 @@ SMALL = 1010  # 126 and 210 rows of 12 columns
 
 def record(plain: float, auto: float, fixed: float, picked: str) -> dict[str, Any]:
     values = {SOURCE_ONLY: plain, "auto": auto, FIXED: fixed}
-    settings = {name: {"target_accuracy": value} for name, value in values.items()}
+    scores = dict.fromkeys(SCORES, 0.5)
+    settings = {name: {"target_accuracy": v, **scores} for name, v in values.items()}
+    settings["auto"]["target_entropy"] = 0.4
     return {"settings": settings, "picked": picked}
 
 
@@ -30,7 +32,9 @@ def test_gains_and_regrets_are_those_of_the_pairs() -> None:
     assert rows[FIXED] == pytest.approx([-2.5, -10.0, 5.0, 0.5, 0.5, 4.0])
     assert rows["select"] == pytest.approx([1.5, 0.0, 3.0, 0.0, 0.0, 0.0])
     assert rows["oracle"] == rows["select"]
-    assert len(list(lines(found))) == 5
+    assert rows["by target_entropy"] == rows["auto"]
+    assert rows["by target_im"] == rows[SOURCE_ONLY]
+    assert len(list(lines(found))) == 5 + len(SCORES)
 
 
 def test_a_pair_is_trained_with_every_setting(monkeypatch: pytest.MonkeyPatch) -> None:
