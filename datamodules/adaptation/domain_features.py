@@ -28,6 +28,7 @@ from datamodules.readers.features.scaling import (
     filled,
     fit_scaling,
     precision,
+    root_mean_square,
 )
 from datamodules.readers.features.svmlight import ZeroBased
 from lightning_modules.core.files import readable
@@ -35,6 +36,7 @@ from lightning_modules.core.validation import check_at_least, check_choice
 
 PARTS = ("source", "target", "source_val", "target_test")
 FIFTH = 5
+FAR = 30  # from 1, for the root mean square of features
 FEW = 10  # rows whose mean and deviation say little
 
 SplitRows = tuple[LabelledRows, LabelledRows]
@@ -147,6 +149,7 @@ class DomainFeatures(TwoDomains):
         (source, source_val), (target, target_test) = self.split(rows)
         check_all_present(files["source"].name, source.y, self.class_names)
         source, source_val = self._on_scale(source, source_val)
+        self._warn_of_unit(root_mean_square(source.x))
         target, target_test = self._on_scale(target, target_test)
         return Domains(source, source_val, target.x, target_test)
 
@@ -189,6 +192,15 @@ class DomainFeatures(TwoDomains):
         if other is train:
             return scaled, scaled
         return scaled, LabelledRows(scale(other.x), other.y)
+
+    def _warn_of_unit(self, size: float) -> None:
+        if self._is_first_process and not 1 / FAR < size < FAR:
+            warnings.warn(
+                f"data.normalise: {self._how} leaves features with a root mean square "
+                f"of {size:.2g}, on which networks learn badly at usual rates; leave "
+                "it out, so that units don't matter.",
+                stacklevel=2,
+            )
 
     def _warn_of_few(self, n: int) -> None:
         if self._is_first_process:

@@ -135,7 +135,7 @@ def fit_scaling(how: Normalisation, rows: Rows) -> Callable[[Rows], Rows]:
     """
     check_choice("data.normalise", how, NORMALISATIONS)
     if how == "rms":
-        unit = _root_mean_square(rows)
+        unit = root_mean_square(rows)
         return lambda x: _with_values(x, (_values(x) / unit).float())
     if how not in DENSE:
         return lambda x: _row_by_row(how, x)
@@ -157,8 +157,8 @@ def _with_values(rows: Rows, values: Tensor) -> Rows:
     return replace(rows, values=values) if isinstance(rows, SparseRows) else values
 
 
-def _root_mean_square(rows: Rows) -> float:
-    """That of the values that aren't 0; 1 where there are none."""
+def root_mean_square(rows: Rows) -> float:
+    """That of the features that aren't 0; 1 where there are none."""
     values = _values(rows).double()
     filled = values[values != 0]
     return float(filled.square().mean().sqrt()) if len(filled) else 1.0

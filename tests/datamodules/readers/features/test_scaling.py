@@ -112,6 +112,18 @@ def test_by_default_the_unit_of_features_does_not_matter(
         assert torch.allclose(filled(one), filled(other), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize(("how", "unit"), [("none", 1e-3), ("none", 1e3), ("l2", 1)])
+def test_features_far_from_1_are_told_of(tmp_path: Path, how: str, unit: float) -> None:
+    data = domains(tmp_path, normalise=how)
+    columns = np.abs(np.random.default_rng(0).normal(size=(40, 1_500))) + 1
+    for part in ("source", "target"):
+        write(tmp_path / f"{part}.npz", columns * unit, np.arange(40) % 3)
+    with pytest.warns(
+        UserWarning, match=rf"^data\.normalise: {how} leaves .* leave it out"
+    ):
+        data.setup()
+
+
 @pytest.mark.parametrize("how", NORMALISATIONS)
 def test_rows_of_zeros_and_constant_columns_stay_finite(
     tmp_path: Path, how: str
