@@ -19,9 +19,9 @@ import datamodules
 import lightning_modules
 from lightning_modules.data_contracts.contracts import DataKind
 from tests.torture.page import page_text
-from wasserstein_critics.cli.names import SUBCOMMANDS
+from wasserstein_critics.commands import OTHER_COMMANDS, SUBCOMMANDS
 from wasserstein_critics.completion import options
-from wasserstein_critics.shipped import OTHER_COMMANDS, shipped_path
+from wasserstein_critics.shipped import shipped_path
 
 REPOSITORY = Path(__file__).parents[1]
 SITE = (

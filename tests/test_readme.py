@@ -19,7 +19,7 @@ from datamodules import MovieLens, PlantedInteractions
 from tests.support.command_line import inspect_wandb_run
 from wasserstein_critics.__main__ import main
 from wasserstein_critics.cli import app
-from wasserstein_critics.cli.names import SUBCOMMANDS
+from wasserstein_critics.commands import SUBCOMMANDS
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text()

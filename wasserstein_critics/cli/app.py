@@ -63,17 +63,10 @@ from wasserstein_critics.cli.from_data import (
     name_runs,
 )
 from wasserstein_critics.cli.help import description, usage
-from wasserstein_critics.cli.names import SUBCOMMANDS
 from wasserstein_critics.cli.parser_messages import explain_parse_error
 from wasserstein_critics.cli.run_folder import expand_directories, run_folder
+from wasserstein_critics.commands import SUBCOMMANDS
 from wasserstein_critics.shipped import program, shipped_part, with_shipped_paths
-
-DESCRIPTION = (
-    "Train, evaluate and run Wasserstein-critic models. `configs` lists the shipped "
-    "configs, `copy NAME FILE` makes one your own, `report RUN` shows a run, or "
-    "compares several, as a page, `export RUN` writes its networks into a folder, and "
-    "`recommend --run RUN` names items for users."
-)
 
 
 class CLI(ConfigDecides):
@@ -259,7 +252,6 @@ def command_line(
             "exit_on_error": False,
             "allow_abbrev": False,
             "prog": program(),
-            "description": DESCRIPTION,
             **{
                 name: {"description": description(text), "usage": usage(name)}
                 for name, text in SUBCOMMANDS.items()

@@ -151,12 +151,12 @@ def run_folder(
 
 @contextmanager
 def _ending_told(trainer: Trainer, folder: Path | None) -> Iterator[None]:
-    """Say what remains of a run that a signal or a full disk ends."""
+    """Say what remains of a run that a signal, a pipe or a full disk ends."""
     last = folder / CHECKPOINTS / "last.ckpt" if folder else Path()
     try:
         yield
     except SystemExit as error:
-        number = stopping_signal(trainer, error)
+        number = _of_a_pipe(error) or stopping_signal(trainer, error)
         if number is None:
             raise
         name = signal.Signals(number).name
@@ -174,6 +174,12 @@ def _ending_told(trainer: Trainer, folder: Path | None) -> Iterator[None]:
         raise UsageError(
             f"{problem}, while '{folder}' was written: make room, then {then}."
         ) from error
+
+
+def _of_a_pipe(error: SystemExit) -> int | None:
+    """SIGPIPE where nobody reads what rich prints, as after ``| head``."""
+    ended = isinstance(error.__context__, BrokenPipeError)
+    return signal.SIGPIPE if ended else None
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,7 @@ from lightning_modules.core.files import damage
 from tests.support.command_line import QUIET, Run, tiny, traces, write
 from tests.support.trainers import same
 from wasserstein_critics.cli import app
+from wasserstein_critics.cli.errors import Stopped
 from wasserstein_critics.cli.run_folder import claim, home_of
 
 pytestmark = [
@@ -327,6 +329,23 @@ def test_a_mistake_leaves_a_run_that_goes_on_as_it_was(run: Run) -> None:
     assert code == 2
     assert "FeatureMap" in sentence
     assert files(Path("runs")) == before
+
+
+class Unread(Callback):
+    """Ends as rich's progress bar does where nobody reads what it prints."""
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        try:
+            raise BrokenPipeError
+        except BrokenPipeError:
+            raise SystemExit(1)  # noqa: B904  as rich does
+
+
+def test_a_training_whose_reader_is_gone_says_how_it_ended() -> None:
+    write(tiny())
+    with pytest.raises(Stopped, match="stopped by SIGPIPE; no checkpoint") as stop:
+        app.command_line(["fit", "--config", "tiny.yaml"], [Unread()])
+    assert stop.value.code == 128 + signal.SIGPIPE
 
 
 def test_a_version_that_exists_is_refused(run: Run) -> None:
