@@ -103,7 +103,10 @@ def csv_file(trainer: Trainer) -> tuple[CSVLogger, Path] | None:
 
 
 def open_to_append(trainer: Trainer) -> None:
-    """Let the run's ``metrics.csv`` be continued; Lightning would delete it."""
+    """Let the run's ``metrics.csv`` be continued; Lightning would delete it.
+
+    It would warn, too, of what other loggers have in the folder by then.
+    """
     found = csv_file(trainer)
     if found is None:
         return

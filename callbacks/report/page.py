@@ -78,6 +78,10 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("best", f"{best['metric']} {best['value']:.6g}, {best['path']}")
         for best in run.record.get("best", [])
     ]
+    if n := run.record.get("processes"):
+        nodes = run.record.get("nodes", 1)
+        spread = f" on {nodes} machines" if nodes > 1 else ""
+        facts.insert(3, ("processes", f"{n}{spread} ({run.record.get('device')})"))
     packages = run.record.get("packages", {})
     facts.append(("packages", ", ".join(f"{k} {v}" for k, v in packages.items())))
     return [(name, value) for name, value in facts if value]

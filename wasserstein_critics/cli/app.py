@@ -31,6 +31,7 @@ from callbacks import (
     StopOnSignal,
     UpdateProgress,
 )
+from callbacks.runs.progress_bar import NetworkSizes
 from callbacks.runs.rank_answers import tell
 from callbacks.runs.wandb_run import continue_wandb_run
 from lightning_modules.core.lightning_internals import (
@@ -139,10 +140,13 @@ class CLI(ConfigDecides):
         self.datamodule = self._data or self.datamodule
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Give a fit our progress bar, unless it has another or none."""
+        """Give a fit our progress bar and line of networks, or what it has instead."""
         assert self.subcommand is not None
         flags = self.config_init[self.subcommand].trainer
         shown = flags.enable_progress_bar is not False
+        if self.subcommand == "fit" and flags.enable_model_summary is None:
+            kwargs["enable_model_summary"] = False
+            self.trainer_defaults["callbacks"].append(NetworkSizes())
         listed = flags.callbacks if isinstance(flags.callbacks, list) else []
         has_bar = any(isinstance(c, ProgressBar) for c in (flags.callbacks, *listed))
         if self.subcommand == "fit" and shown and not has_bar:
@@ -212,7 +216,6 @@ def silence() -> None:
     for message in (
         ".*does not have many workers.*",  # data is in memory, sliced by whole batches
         ".*smaller than the logging interval.*",  # values are logged by step, not epoch
-        ".*treespec, LeafSpec.*",  # Lightning's own use of torch
         "Using ModelCheckpoint with manual.*",  # the state after a step is meant
         ".*Checkpoint directory .* is not empty.*",  # a run that goes on in its folder
         "(?s).*Grad strides do not match bucket.*",  # copies, harmless

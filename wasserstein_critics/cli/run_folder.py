@@ -31,7 +31,10 @@ from callbacks.runs.run_config import CHECKPOINTS
 from callbacks.runs.stop_on_signal import stopping_signal
 from callbacks.runs.wandb_run import finish_open_run
 from lightning_modules.core.files import remove_parts
-from lightning_modules.core.lightning_internals import set_root_directory
+from lightning_modules.core.lightning_internals import (
+    leave_out_anonymous,
+    set_root_directory,
+)
 from wasserstein_critics.cli.errors import Stopped, UsageError, disk_problem, explain
 from wasserstein_critics.shipped import program
 
@@ -142,8 +145,8 @@ def run_folder(
             _clean(home)
         stack.enter_context(_locked(folder))
         _lead(trainer, config, folder)
+        open_to_append(trainer)
         if goes_on:
-            open_to_append(trainer)
             sys.stderr.write(f"note: the run goes on in its folder, {folder}.\n")
         with _ending_told(trainer, folder):
             yield
@@ -308,7 +311,10 @@ def _placed(
             continue
         placed.add(kind)
         patience = _patience() if kind is WandbLogger else {}
-        yield kind(**patience | _arguments(specification) | place)
+        logger = kind(**patience | _arguments(specification) | place)
+        if isinstance(logger, WandbLogger):
+            leave_out_anonymous(logger)
+        yield logger
 
 
 def _patience() -> dict[str, Any]:

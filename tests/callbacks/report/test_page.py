@@ -205,3 +205,9 @@ def test_what_is_not_as_shipped_is_shown(tmp_path: Path) -> None:
     assert "Not as shipped in gan/digits" in page
     assert "<td>model.lr</td><td>0.1</td>" in page
     assert EVIL not in page
+
+
+def test_how_many_processes_ran_is_shown(tmp_path: Path) -> None:
+    ran = {"processes": 4, "nodes": 2, "device": "cpu"}
+    (tmp_path / "run.json").write_text(json.dumps(ran))
+    assert "4 on 2 machines (cpu)" in report_page([read_run(tmp_path)])

@@ -396,6 +396,22 @@ def test_wandb_files_are_in_the_folder_whatever_the_working_directory_was(
         assert list(FIRST.glob("wandb/offline-run-*/*.wandb"))
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_two_loggers_of_a_new_run_warn_of_nothing(
+    order: int, recwarn: pytest.WarningsRecorder, capfd: pytest.CaptureFixture[str]
+) -> None:
+    loggers = [
+        {"class_path": "CSVLogger", "init_args": {"save_dir": "runs", "name": "two"}},
+        {"class_path": "WandbLogger", "init_args": {"project": "ours"}},
+    ]
+    write(tiny(logger=loggers[::order]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("WANDB_SILENT")
+        app.command_line(["fit", "--config", "tiny.yaml"])
+    assert not [str(w.message) for w in recwarn if "directory" in str(w.message)]
+    assert "WARNING" not in capfd.readouterr().err
+
+
 def test_tensorboard_writes_into_the_folder_and_goes_on_there() -> None:
     validated()
     board = ["--trainer.logger=TensorBoardLogger"]
