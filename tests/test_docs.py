@@ -131,6 +131,21 @@ def test_commands_on_pages_name_what_exists() -> None:
                 assert name in {*known, "--help"}, (page, line)
 
 
+RUN_PATH = re.compile(r"runs/([a-z_]+)-([A-Za-z_0-9-]+)/version")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_runs_are_named_after_a_method_and_data_of_the_page(page: Path) -> None:
+    """Words of the data: a shipped config, or what options of the data name."""
+    text = page.read_text()
+    paths = {Path(word).stem for word in re.findall(r"--data\.\w+[ =](\S+)", text)}
+    for method, data in RUN_PATH.findall(text):
+        configs = REPOSITORY / "configs"
+        assert (configs / method).is_dir(), (method, data)
+        shipped = [*configs.glob(f"*/{data}.yaml")]
+        assert shipped or set(data.split("-")) <= paths, (method, data)
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_tutorial_holds_its_outputs_and_is_small(path: Path) -> None:
     assert path.stat().st_size < 1_000_000
