@@ -92,9 +92,10 @@ def execute(words: list[str]) -> None:
         case ["python", "train.py", subcommand, *options]:
             steps = 4 if "--ckpt_path" in options else 2
             short = ["--trainer.enable_progress_bar=false"]
-            short += [f"--trainer.max_steps={steps}"] if subcommand == "fit" else []
+            fits = subcommand in ("fit", "select")
+            short += [f"--trainer.max_steps={steps}"] if fits else []
             short += ["--data.batch_size=8"] if "my_images" in options else []
-            training = subcommand in SUBCOMMANDS
+            training = fits or subcommand in SUBCOMMANDS
             given = [subcommand, *options, *(short if training else [])]
             assert main(given) == 0, words
         case ["wandb", "leet", "inspect", *options, pattern]:

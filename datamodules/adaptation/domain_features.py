@@ -63,8 +63,9 @@ class DomainFeatures(TwoDomains):
             (the transductive protocol of most papers).
         n_val: Without ``source_val``, how many rows of ``source`` are held out for
             validation, in proportion to the classes; the same ones for every ``seed``,
-            so that runs can be compared; a fifth by default. With 0 all are trained on
-            and serve for validation too, which then says nothing about new rows.
+            so that runs can be compared; a fifth by default, if a batch is left. With 0
+            all are trained on and serve for validation too, which then says nothing
+            about new rows.
         normalise: ``none``, ``l2``, ``binary``, ``log1p``, ``rms``, ``zscore`` or
             ``l1-zscore``, see `fit_scaling`; statistics are those of the rows that are
             trained on, of each domain by itself. By default ``zscore``, or ``rms`` for
@@ -157,7 +158,8 @@ class DomainFeatures(TwoDomains):
         """Rows of both domains that are trained on, and that are evaluated on."""
         source, target = rows["source"], rows["target"]
         val = rows.get("source_val")
-        n_val = len(source) // FIFTH if self.n_val is None else self.n_val
+        spare = max(0, len(source) - self.batch_size)
+        n_val = min(len(source) // FIFTH, spare) if self.n_val is None else self.n_val
         return (
             hold_out_of_classes(source, n_val) if val is None else (source, val),
             (target, rows.get("target_test", target)),

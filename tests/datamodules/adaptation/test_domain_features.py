@@ -49,6 +49,8 @@ def test_by_default_a_fifth_of_the_source_is_held_out(tmp_path: Path) -> None:
     found = parts(domains(tmp_path, n_val=None))
     assert len(found.source_val.y) == SIZES["source"] // 5
     assert len(found.source.y) + len(found.source_val.y) == SIZES["source"]
+    few = parts(domains(tmp_path, n_val=None, batch_size=SIZES["source"] - 1))
+    assert len(few.source_val.y) == 1
 
 
 def test_validation_and_test_rows_come_from_their_files(tmp_path: Path) -> None:
