@@ -131,6 +131,40 @@ def coral_distance(
         return distance.to(full)
 
 
+def class_confusion(
+    logits: Float[Tensor, "m k"], temperature: float = 2.5
+) -> Float[Tensor, ""]:
+    r"""How often rows waver between two classes, over the batch (MCC).
+
+    .. math:: \frac1k \sum_j \sum_{j' \ne j} \tilde C_{jj'}, \qquad
+              C = P^T W P, \quad \tilde C_{jj'} = C_{jj'} / \textstyle\sum_l C_{jl}
+
+    with P the probabilities of ``logits / temperature``, and weights
+    :math:`W_i \propto 1 + e^{-H(P_i)}`, m in sum and without gradient, so that sure
+    rows count more.
+
+    Args:
+        logits: Of the target rows.
+        temperature: T > 0.
+
+    Returns:
+        From 0 (each row sure of a class) to 1 - 1/k (all rows uniform).
+
+    References:
+        Jin et al. 2020, arXiv:1912.03699, eq. 2-6.
+
+    >>> class_confusion(torch.zeros(3, 4))
+    tensor(0.7500)
+    """
+    p = (logits / temperature).softmax(1)
+    with torch.no_grad():
+        weights = 1 + torch.exp(-torch.special.entr(p).sum(1))
+        weights = weights * (len(p) / weights.sum())
+    confusion = (p * weights[:, None]).T @ p
+    shares = confusion / confusion.sum(1, keepdim=True)
+    return 1 - shares.diagonal().mean()
+
+
 class _Reversal(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: float) -> Tensor:

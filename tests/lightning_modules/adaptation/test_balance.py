@@ -12,7 +12,7 @@ from lightning_modules.adaptation.base import AdaptationModule, Features
 from tests.support.domains import Pair, fit, module
 from tests.support.methods import recorded
 
-BALANCED = ["wdgrl", "mmd", "coral", "deepjdot"]
+BALANCED = ["wdgrl", "mmd", "coral", "deepjdot", "mcc"]
 
 
 def features() -> Features:
