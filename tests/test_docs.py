@@ -26,6 +26,7 @@ from wasserstein_critics.shipped import shipped_path
 REPOSITORY = Path(__file__).parents[1]
 SITE = (
     "reference",
+    "../reference",
     "decisions/index.md",
     "tutorials",
     "../tutorials",
