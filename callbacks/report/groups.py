@@ -159,7 +159,7 @@ def _verdict(metric: str, mean: float, p: float | None) -> str:
     if better := better_of(metric):
         side = "better" if side == better else "worse"
     if p is None:
-        return f"{side}, but with too few seeds to tell it from chance"
+        return f"{side}, with too few seeds to be sure"
     return side if p <= CHANCE else f"{side}, which may be chance"
 
 

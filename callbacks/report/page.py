@@ -14,6 +14,7 @@ from callbacks.report.charts import Chart, line_chart
 from callbacks.report.comparison import comparison
 from callbacks.report.meanings import better_of, meaning_of
 from callbacks.report.run_files import Run
+from callbacks.report.settings import changes_training
 from callbacks.report.signs import signs
 
 HERE = Path(__file__).parent
@@ -59,7 +60,9 @@ def _shown(run: Run) -> dict[str, Any]:
         "facts": list(_facts(run)),
         "options": _options(str(run.record.get("command", ""))),
         "shipped": run.record.get("shipped"),
-        "differences": run.record.get("differences", []),
+        "differences": [
+            row for row in run.record.get("differences", []) if changes_training(row[0])
+        ],
         "signs": signs(run),
         "images": {name: _inlined(paths) for name, paths in run.images.items()},
         "tables": run.tables,

@@ -87,7 +87,7 @@ def test_few_seeds_and_equal_values_are_told() -> None:
     alone = difference(*groups_of([0.5], [0.7]), "val/accuracy")
     assert alone is not None
     assert (alone.deviation, alone.p) == (None, None)
-    assert alone.verdict == "better, but with too few seeds to tell it from chance"
+    assert alone.verdict == "better, with too few seeds to be sure"
     same = difference(*groups_of(A, A), "val/accuracy")
     assert same is not None
     assert same.verdict == "no difference"

@@ -204,11 +204,13 @@ def test_what_is_not_as_shipped_is_shown(tmp_path: Path) -> None:
     record = json.loads((run / "run.json").read_text())
     assert "Changed on the command line" in report_page([read_run(run)])
     record |= {"shipped": "gan/digits", "differences": [["model.lr", 0.1, EVIL]]}
+    record["differences"].append(["trainer.logger.prefix", "", "-"])
     (run / "run.json").write_text(json.dumps(record))
     page = report_page([read_run(run)])
     checked(page)
     assert "Not as shipped in gan/digits, as far as it may change" in page
     assert "<td>model.lr</td><td>0.1</td>" in page
+    assert "<td>trainer.logger.prefix</td>" not in page  # changes no training
     assert EVIL not in page
 
 
