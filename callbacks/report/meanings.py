@@ -82,6 +82,9 @@ MEANINGS: Mapping[str, Meaning] = {
     "train/mmd": Meaning(
         "squared kernel distance (MMD) between features of the domains"
     ),
+    "train/class_confusion": Meaning(
+        "how often the classifier wavers between two classes on target rows", "lower"
+    ),
     "train/coral": Meaning("distance between covariances of the domains' features"),
     "train/domain_loss": Meaning(
         "cross entropy of telling the domains apart; log 2 = 0.693 where it can't"

@@ -162,6 +162,19 @@ def lost_modes(run: Run) -> Iterator[Sign]:
         )
 
 
+def other_shares(run: Run) -> Iterator[Sign]:
+    """Classes that are predicted far more or less often in the target."""
+    share = late(run.finite("val/share_distance"))
+    if share is not None and share > 0.2:
+        yield Sign(
+            f"{100 * share:.0f} % of the target's rows are in other classes than the "
+            "source's shares would put them",
+            "If classes are as frequent in the target as in the source, these are "
+            "mistakes: compare source_only. If they are not, matching the domains "
+            "mixes classes up: set model.label_shift: true, or let `select` pick.",
+        )
+
+
 def exploding_gradient(run: Run) -> Iterator[Sign]:
     """A gradient norm that leaves its usual range."""
     for name in sorted(run.series):
@@ -194,5 +207,6 @@ def past_the_best(run: Run) -> Iterator[Sign]:
 
 CHECKS: tuple[Callable[[Run], Iterator[Sign]], ...] = (
     *(not_finite, negative_estimate, far_from_exact, saturated_clipping),
-    *(idle_penalty, sure_discriminator, lost_modes, exploding_gradient, past_the_best),
+    *(idle_penalty, sure_discriminator, lost_modes, other_shares),
+    *(exploding_gradient, past_the_best),
 )

@@ -28,6 +28,7 @@ WELL = {
     "train/critic_slope": over(0.3, 0.8, 0.9, 1, 1),
     "train/js_estimate": over(0.6, 0.5, 0.5, 0.4, 0.4),
     "val/modes": over(3, 5, 7, 8, 8),
+    "val/share_distance": over(0.5, 0.3, 0.1, 0.1, 0.1),
     "grad_norm/critic/total": over(1, 2, 1, 2, 1),
     "val/sliced_wasserstein": over(5, 4, 3, 2, 1),
 }
@@ -45,6 +46,7 @@ SEEN: list[tuple[str, dict[str, Series], str]] = [
     ),
     ("sure", {"train/js_estimate": over(0.6, 0.69, 0.69, 0.69, 0.69)}, "0.690"),
     ("modes", {"val/modes": over(3, 8, 7)}, "7 modes at the end, 8 before"),
+    ("shares", {"val/share_distance": over(0.1, 0.1, 0.1, 0.1, 0.31)}, "31 % of"),
     ("explodes", {"grad_norm/critic/total": over(1, 2, 1, 1, 900)}, "900 times"),
     ("past", {"val/sliced_wasserstein": over(5, 1, 3, 3, 3)}, "step 20 of 50"),
 ]
