@@ -23,7 +23,7 @@ OTHER_COMMANDS = {
     "report": "Show a run, or compare several, as an HTML page.",
     "export": "Write the networks of a run into a folder that others can load.",
     "recommend": "Name items for users, known or new, by a run on interactions.",
-    "select": "Pick a setting of adaptation without target labels, and train it.",
+    "select": "Train settings of adaptation and pick one without target labels.",
     "completion": "Print a script with which a shell completes the command's words.",
 }
 """Those without a trainer."""

@@ -116,8 +116,9 @@ def meant(name: str, words: Sequence[str] = ()) -> str:
         words: The command line, which has it as it was typed.
     """
     typed = next((w for w in _config_words(words) if name.endswith(f"/{w}")), name)
-    short = typed.removesuffix(".yaml").removeprefix("configs/")
-    near = get_close_matches(short, listed(), n=1)
+    short = typed.removesuffix(".yaml").removeprefix("../").removeprefix("configs/")
+    shared = [f"defaults/{path.stem}" for path in FOLDER.glob("defaults/*.yaml")]
+    near = get_close_matches(short, [*listed(), *shared], n=1)
     start = f": did you mean '{near[0]}'? " if near else ": "
     return f"{start}`{program()} configs` lists those that are shipped."
 

@@ -118,6 +118,8 @@ def test_the_nearest_config_is_that_of_what_was_typed_in_any_folder() -> None:
     for words in (["--config", "wgan_gp/image"], ["-c=x", "--config=wgan_gp/image"]):
         told = meant(f"{place}/wgan_gp/image", words)
         assert told.startswith(": did you mean 'wgan_gp/images'?")
+    for name in ("defaults/digit_shift", "../defaults/digits_shft.yaml"):
+        assert meant(name).startswith(": did you mean 'defaults/digits_shift'?")
 
 
 def test_a_copy_and_a_shipped_config_are_known_by_the_name_of_the_latter() -> None:
