@@ -62,7 +62,7 @@ class Change(NamedTuple):
 
 def public(package: Any) -> dict[str, Any]:
     """The classes that a package exports and that can be made, by name."""
-    found = {name: vars(package)[name] for name in package.__all__}
+    found = {name: getattr(package, name) for name in package.__all__}
     return {
         name: cls
         for name, cls in found.items()
@@ -221,6 +221,7 @@ OF_METHODS: Mapping[str, Mapping[str, Change]] = {
     **dict.fromkeys(("CORAL", "DANN", "DeepJDOT", "MMD"), ADAPTATION),
     **dict.fromkeys(("SourceOnly", "WDGRL"), ADAPTATION),
     **dict.fromkeys(("BPR", "WARP"), FACTORS),
+    "LightGCN": FACTORS | {"n_layers": Change(1), "optimizer": Change(descent)},
     **dict.fromkeys(("CML", "SmoothCML"), POINTS),
     **dict.fromkeys(("EASE", "WRMF", "ItemKNN"), FACTORS | FITTED),
     **dict.fromkeys(("Popularity", "ImplicitBPR"), FACTORS | FITTED),
