@@ -152,6 +152,7 @@ class LightGCN(AlternatingModule):
         self.pairs.make_tables(sizes)
         for table in (self.users, self.items):
             nn.init.normal_(table.weight, std=FIRST)
+            table.sparse = False  # each update is of all rows
 
     @override
     def configure_model(self) -> None:

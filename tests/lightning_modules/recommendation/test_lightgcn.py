@@ -123,7 +123,7 @@ def test_a_validation_propagates_once_and_after_the_last_update(
 
     model, often = LightGCN(dim=3), {"limit_val_batches": None}
     data = planted(eval_batch_size=7, batch_size=180)
-    run = fitted(model, data, max_steps=2, check_val_every_n_epoch=1, **often)
+    run = fitted(model, data, max_epochs=2, check_val_every_n_epoch=1, **often)
     monkeypatch.setattr(Graph, "layers", layers)
     first = model.scores(torch.arange(9), EVERY)
     model.likeness(torch.arange(4))
