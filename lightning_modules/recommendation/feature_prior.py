@@ -72,18 +72,16 @@ class FeaturePrior(nn.Module):
 
     def explained(self) -> Tensor:
         """R^2, a scalar in [0, 1]; 0 before a count, and where f misleads."""
-        n, user, encoded, *products = self.moments.split(
-            [1, self.dim, self.dim, 1, 1, 1]
-        )
-        n = n.clamp_min(torch.finfo(n.dtype).tiny)
+        sizes = [1, self.dim, self.dim, 1, 1, 1]
+        n, user, encoded, *products = torch.split(self.moments, sizes)
+        tiny = torch.finfo(n.dtype).tiny
         pairs = ((user, encoded), (user, user), (encoded, encoded))
         both, of_users, of_features = (
-            product - (one * other).sum() / n
+            product - (one * other).sum() / n.clamp_min(tiny)
             for product, (one, other) in zip(products, pairs, strict=True)
         )
-        tiny = torch.finfo(n.dtype).tiny
         share = both.clamp_min(0).square() / (of_users * of_features).clamp_min(tiny)
-        return share.squeeze().clamp_max(1)
+        return share[0].clamp_max(1)
 
     def weight(self) -> Tensor:
         """Factor of lambda_f, at least 1."""

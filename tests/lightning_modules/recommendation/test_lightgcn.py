@@ -43,7 +43,7 @@ def mean_of_powers(matrix: Tensor, n: int) -> Tensor:
 
 
 def split(matrix: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-    users, items = rows.split(list(matrix.shape))
+    users, items = torch.split(rows, list(matrix.shape))
     return users, items
 
 
