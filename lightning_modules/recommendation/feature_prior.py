@@ -9,6 +9,8 @@ HELD_OUT = 20
 """Of so many items one does not train f."""
 EVIDENCE = 0.01
 """Share of variance at which the prior has twice its least weight."""
+DOUBT = 0.1
+"""Share of variance at which a new item is a candidate half as often as others."""
 MEMORY = 0.98
 """What remains of a batch's moments after each further batch."""
 
@@ -28,6 +30,10 @@ class FeaturePrior(nn.Module):
     correlation between f(x) and the users who took the item, over a twentieth of the
     items, which f is not trained on, and some 50 batches. Features without a meaning
     have none, and the prior its least weight.
+
+    Of a new item, without a training pair, it says how much f(x) tells: where f tells
+    nothing, that nobody took the item is all that is known of it, and it is a candidate
+    like any other.
 
     Args:
         dim: Dimension of a point.
@@ -86,6 +92,10 @@ class FeaturePrior(nn.Module):
     def weight(self) -> Tensor:
         """Factor of lambda_f, at least 1."""
         return 1 + self.explained() / EVIDENCE
+
+    def doubt(self) -> Tensor:
+        """Probability that a new item is a candidate as others are."""
+        return 1 / (1 + self.explained() / DOUBT)
 
     def forward(self, rows: Tensor, items: Tensor, counts: Tensor) -> Tensor:
         """Eq. 54 for rows v - f(x) (n, d) of items int64 (n,), by pair.

@@ -30,8 +30,6 @@ from lightning_modules.recommendation.negatives import Negatives, Sampling
 from lightning_modules.recommendation.pairwise import PairBatch, PairTraining
 
 ALL = slice(0, None)
-COLD_NEGATIVES = 0.5
-"""Share of the cold-start items among the candidates that may be negatives."""
 
 
 class DistanceEvaluator(RankingEvaluator):
@@ -56,7 +54,7 @@ class MetricRanker(AlternatingModule):
     With ``feature_weight`` above 0 a network f maps item features to points. The table
     then holds :math:`v_j - f(x_j)`, so that items start at f(x), and an update of an
     item also trains f. Eq. 54 is a prior of each item, see `FeaturePrior`. Cold-start
-    items stay at f(x), are candidates half as often as others, and are ranked among
+    items stay at f(x), are candidates less often than others, and are ranked among
     themselves.
 
     Args:
@@ -262,13 +260,13 @@ class MetricRanker(AlternatingModule):
         return loss, updated
 
     def _allowed(self, pairs: PairBatch) -> Tensor:
-        """Candidates that may be negatives: a share of the cold-start items too."""
+        """Candidates that may be negatives; see `FeaturePrior` for cold-start items."""
         if not self.feature_weight:
             return pairs.allowed
         n, each = pairs.candidates.shape
         drawn = self.noise.uniform(1 if self.pairs.negatives.shared else n, each)
         seen = self.evaluator.seen_items[pairs.candidates]
-        return pairs.allowed & (seen | (drawn < COLD_NEGATIVES))
+        return pairs.allowed & (seen | (drawn < self.prior.doubt()))
 
     def _points_of(self, items: Tensor, user: Tensor) -> tuple[Tensor, Tensor]:
         """Points (m, d) of items int64 (m,), and eq. 54, 0 without features.

@@ -248,16 +248,24 @@ def test_a_step_with_features_is_that_of_loops() -> None:
     assert float(loss) == pytest.approx(total + weight * apart, rel=1e-4)
 
 
-def test_cold_start_items_are_candidates_half_as_often() -> None:
+def test_cold_start_items_are_candidates_as_often_as_f_is_doubted() -> None:
     """Nothing moves them but what moves f."""
     model = CML(dim=3, feature_weight=0.5, feature_hidden=(6,), n_negatives=500)
     trained(model, 3, featured())
     assert not model.items.weight[36:].any()
     assert model.items.weight[:36].any()
     pairs = model.prepare((torch.arange(24), torch.arange(24)))
+    user = torch.randn(200, 3)
+    held = torch.arange(4000)[model.prior.held_out(torch.arange(4000))][:200]
+    model.prior.moments.zero_()
+    model.prior.observe(user, user / 3 + torch.randn(200, 3), held)
+    doubt = float(model.prior.doubt())
+    assert 0.3 < doubt < 0.7
     new, allowed = pairs.candidates >= 36, model._allowed(pairs)
     share = float(allowed[new].float().mean())
-    assert 0.4 < share / float(pairs.allowed[new].float().mean()) < 0.6
+    assert share / float(pairs.allowed[new].float().mean()) == pytest.approx(
+        doubt, abs=0.1
+    )
     assert torch.equal(allowed[~new], pairs.allowed[~new])
 
 
