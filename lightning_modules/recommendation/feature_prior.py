@@ -31,9 +31,9 @@ class FeaturePrior(nn.Module):
     items, which f is not trained on, and some 50 batches. Features without a meaning
     have none, and the prior its least weight.
 
-    Of a new item, without a training pair, it says how much f(x) tells: where f tells
-    nothing, that nobody took the item is all that is known of it, and it is a candidate
-    like any other.
+    A new item, without a training pair, counts once too, whenever it is a negative. So
+    it stays at f(x) where f tells something. Where f tells nothing, that nobody took
+    the item is all that is known of it: it is a candidate like any other, and leaves.
 
     Args:
         dim: Dimension of a point.
@@ -97,12 +97,17 @@ class FeaturePrior(nn.Module):
         """Probability that a new item is a candidate as others are."""
         return 1 / (1 + self.explained() / DOUBT)
 
-    def forward(self, rows: Tensor, items: Tensor, counts: Tensor) -> Tensor:
-        """Eq. 54 for rows v - f(x) (n, d) of items int64 (n,), by pair.
+    def forward(self, rows: Tensor, items: Tensor, counts: Tensor, own: int) -> Tensor:
+        """Eq. 54 by pair, for rows v - f(x) (m, d) of items int64 (m,).
 
         Args:
             rows: Rows.
-            items: Numbers of the items of a batch of pairs.
+            items: Items of the batch's pairs, and then their negatives.
             counts: Training pairs of each item, int64 (n_items,).
+            own: How many of the rows are those of pairs.
         """
-        return (rows.square().sum(1) / counts[items]).mean()
+        squares, count = rows.square().sum(1), counts[items]
+        new = (count == 0).to(squares)
+        mean = (new * squares).sum() / new.sum().clamp_min(1)
+        each = (counts == 0).sum() / counts.sum()
+        return (squares[:own] / count[:own]).mean() + each * mean

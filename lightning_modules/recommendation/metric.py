@@ -54,8 +54,7 @@ class MetricRanker(AlternatingModule):
     With ``feature_weight`` above 0 a network f maps item features to points. The table
     then holds :math:`v_j - f(x_j)`, so that items start at f(x), and an update of an
     item also trains f. Eq. 54 is a prior of each item, see `FeaturePrior`. Cold-start
-    items stay at f(x), are candidates less often than others, and are ranked among
-    themselves.
+    items are candidates less often than others, and are ranked among themselves.
 
     Args:
         n_negatives: U, candidates of each pair, or of a batch where they are shared.
@@ -282,8 +281,7 @@ class MetricRanker(AlternatingModule):
         encoded = torch.where(held_out, encoded.detach(), encoded)[place]
         own, counts = slice(len(user)), self.evaluator.popularity
         self.prior.observe(user, encoded[own], items[own], self.device_mesh is None)
-        rows = rows * (counts[items] > 0)[:, None]  # new items are at f(x)
-        feature_loss = self.prior(rows[own], items[own], counts)
+        feature_loss = self.prior(rows, items, counts, len(user))
         return self._in_ball(encoded + rows), feature_loss
 
     def after_update(self, users: Tensor, items: Tensor) -> None:

@@ -24,9 +24,18 @@ def test_each_item_counts_once_in_an_epoch(numbers: list[int], size: int) -> Non
     table, counts = torch.randn(6, 3), torch.bincount(items, minlength=6)
     prior, total = FeaturePrior(3), 0.0
     for batch in torch.split(items, size):
-        total += float(prior(table[batch], batch, counts)) * len(batch)
+        total += float(prior(table[batch], batch, counts, len(batch))) * len(batch)
     expected = table[torch.unique(items)].square().sum()
     assert total == pytest.approx(float(expected), rel=1e-4)
+
+
+def test_so_does_each_new_item_that_is_a_negative() -> None:
+    """Two pairs in batches of one, and three new items, some of them drawn."""
+    counts, table = torch.tensor([2, 0, 0, 0]), torch.ones(4, 1)
+    items = torch.tensor([0, 2, 0, 2, 3])  # a pair, then negatives
+    assert float(FeaturePrior(1)(table[items], items, counts, 1)) == 0.5 + 3 / 2
+    none = torch.tensor([0, 0])
+    assert float(FeaturePrior(1)(table[none], none, counts, 1)) == 0.5
 
 
 def observed(user: Tensor, encoded: Tensor, size: int = 50) -> FeaturePrior:
