@@ -21,6 +21,8 @@ from lightning_modules.recommendation.fold_in import cosines
 from lightning_modules.recommendation.negatives import Negatives
 from lightning_modules.recommendation.pairwise import PairBatch, PairTraining
 
+KEPT = ("user_rows", "item_rows", "below")
+"""Buffers of what is propagated, so that a saved model needs no interactions."""
 FIRST = 0.1
 """Standard deviation of the first embeddings, as in the authors' code."""
 
@@ -142,7 +144,7 @@ class LightGCN(AlternatingModule):
         self.n_layers, self.decay = n_layers, decay
         self.pairs = PairTraining(self, dim, Negatives(1), optimizer, scheduler)
         self._graph: Graph | None = None
-        self._points: dict[str, Tensor] | None = None
+        self._fresh = False
         self.save_hyperparameters()
 
     # Tables and graph ---------------------------------------------------------------
@@ -153,6 +155,9 @@ class LightGCN(AlternatingModule):
         for table in (self.users, self.items):
             nn.init.normal_(table.weight, std=FIRST)
             table.sparse = False  # each update is of all rows
+        for name, n in zip(KEPT, (*sizes[:2], sizes.n_items), strict=True):
+            self.register_buffer(name, torch.zeros(n, self.pairs.dim))
+        self._fresh = False
 
     @override
     def configure_model(self) -> None:
@@ -165,8 +170,8 @@ class LightGCN(AlternatingModule):
 
     @override
     def setup(self, stage: str) -> None:
-        """Drop what was made of other interactions."""
-        self._graph = self._points = None
+        """Drop the graph of other interactions."""
+        self._graph = None
         super().setup(stage)
 
     @property
@@ -179,36 +184,40 @@ class LightGCN(AlternatingModule):
     @torch.no_grad()
     def _smoothed(self) -> dict[str, Tensor]:
         """Embeddings E of both sides, and what `fold_in` multiplies; kept for reuse."""
-        if self._points is None:
+        kept = {name: self.get_buffer(name) for name in KEPT}
+        if not self._fresh:
             tables = self.users.weight.detach(), self.items.weight.detach()
             layers = self.graph.layers(*tables, self.n_layers)
             users, items = (torch.stack(side) for side in zip(*layers, strict=True))
             takers = self.graph.of_items.starts.diff().clamp_min(1)
             below = items[:-1].sum(0) / (self.n_layers + 1) / takers.sqrt()[:, None]
-            self._points = {
-                "users": users.mean(0),
-                "items": items.mean(0),
-                "below": below,
-            }
-        device = self.device  # a checkpoint's are on the CPU
-        return {name: rows.to(device) for name, rows in self._points.items()}
+            for name, rows in zip(
+                KEPT, (users.mean(0), items.mean(0), below), strict=True
+            ):
+                kept[name].copy_(rows)
+            self._fresh = True
+        return kept
 
     def points(self) -> dict[str, Tensor]:
         """Embeddings ``users`` (n_users, d), ``items`` (n_items, d); no ``biases``."""
-        points = self._smoothed()
-        biases = points["items"].new_zeros(self.evaluator.n_items, 1)
-        return {**{side: points[side] for side in ("users", "items")}, "biases": biases}
+        kept = self._smoothed()
+        biases = kept["item_rows"].new_zeros(self.evaluator.n_items, 1)
+        return {
+            "users": kept["user_rows"],
+            "items": kept["item_rows"],
+            "biases": biases,
+        }
 
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Save E, for use of the model without the training interactions."""
         super().on_save_checkpoint(checkpoint)
-        checkpoint["propagated"] = self._smoothed()
+        checkpoint["state_dict"].update(self._smoothed())
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)
-        self._points = checkpoint["propagated"]
+        self._fresh = True
 
     # Training -----------------------------------------------------------------------
 
@@ -222,7 +231,7 @@ class LightGCN(AlternatingModule):
 
     def pair_loss(self, pairs: PairBatch) -> tuple[Tensor, Tensor]:
         """BPR of a batch with its L2 penalty, and the items that it compares."""
-        self._points = None
+        self._fresh = False
         tables = self.users.weight, self.items.weight
         every_user, every_item = cast(
             tuple[Tensor, Tensor],
@@ -241,11 +250,11 @@ class LightGCN(AlternatingModule):
 
     def scores(self, users: Tensor, part: slice) -> Tensor:
         """Scores (n, m) of a slice of the items for users int64 (n,)."""
-        return self.scores_of(self._smoothed()["users"][users], part)
+        return self.scores_of(self._smoothed()["user_rows"][users], part)
 
     def scores_of(self, rows: Tensor, part: slice) -> Tensor:
         """Scores (n, m) of a slice of the items for user rows (n, d)."""
-        return rows @ self._smoothed()["items"][part].T
+        return rows @ self._smoothed()["item_rows"][part].T
 
     def fold_in(self, history: UserItems) -> Tensor:
         """Rows (n, d) that propagation gives new users, without embeddings of theirs.
@@ -259,5 +268,5 @@ class LightGCN(AlternatingModule):
 
     def likeness(self, items: Tensor) -> Tensor:
         """Cosines (n, n_items) of items int64 (n,)."""
-        every = self._smoothed()["items"]
+        every = self._smoothed()["item_rows"]
         return cosines(every[items], every)

@@ -128,7 +128,7 @@ def test_a_validation_propagates_once_and_after_the_last_update(
     first = model.scores(torch.arange(9), EVERY)
     model.likeness(torch.arange(4))
     assert not calls  # left from validation
-    model._points = None
+    model._fresh = False
     torch.testing.assert_close(model.scores(torch.arange(9), EVERY), first)
     model.points()
     assert len(calls) == 1
