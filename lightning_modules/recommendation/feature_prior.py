@@ -11,6 +11,8 @@ EVIDENCE = 0.01
 """Share of variance at which the prior has twice its least weight."""
 DOUBT = 0.1
 """Share of variance at which a new item is a candidate half as often as others."""
+ROUNDING = 1e-5
+"""Least variance, as a share of the mean square."""
 MEMORY = 0.98
 """What remains of a batch's moments after each further batch."""
 
@@ -82,9 +84,14 @@ class FeaturePrior(nn.Module):
         n, user, encoded, *products = torch.split(self.moments, sizes)
         tiny = torch.finfo(n.dtype).tiny
         pairs = ((user, encoded), (user, user), (encoded, encoded))
-        both, of_users, of_features = (
+        both, *squares = (
             product - (one * other).sum() / n.clamp_min(tiny)
             for product, (one, other) in zip(products, pairs, strict=True)
+        )
+        # differences of nearly equal sums are rounding, and explain nothing
+        of_users, of_features = (
+            torch.maximum(square, ROUNDING * product)
+            for square, product in zip(squares, products[1:], strict=True)
         )
         share = both.clamp_min(0).square() / (of_users * of_features).clamp_min(tiny)
         return share[0].clamp_max(1)

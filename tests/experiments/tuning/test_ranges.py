@@ -33,10 +33,7 @@ KNOWN = {
     Edge("lastfm", "item_knn", "model.k"),
     Edge("lastfm", "smooth_cml", "model.n_negatives"),
     Edge("lastfm", "smooth_cml", "model.optimizer.lr"),
-    Edge("lastfm", "warp", "model.decay"),
-    Edge("lastfm", "warp", "model.margin"),
     Edge("ml_100k", "cml", "model.margin"),
-    Edge("ml_100k", "warp", "model.decay"),
 }
 """Searches that ended at an edge."""
 
