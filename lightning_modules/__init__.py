@@ -44,6 +44,7 @@ from lightning_modules.recommendation.implicit_baselines import (
     ImplicitBPR,
     ItemKNN,
 )
+from lightning_modules.recommendation.lightgcn import LightGCN
 from lightning_modules.recommendation.popularity import Popularity
 from lightning_modules.recommendation.recommender import Recommender
 from lightning_modules.recommendation.smooth_cml import SmoothCML
@@ -76,6 +77,7 @@ __all__ = [
     "GANAdam",
     "ImplicitBPR",
     "ItemKNN",
+    "LightGCN",
     "LinearClassifier",
     "LinearDecay",
     "LinearMap",

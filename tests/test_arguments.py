@@ -224,6 +224,7 @@ OF_METHODS: Mapping[str, Mapping[str, Change]] = {
     **dict.fromkeys(("CORAL", "DANN", "DeepJDOT", "MCC", "MMD"), ADAPTATION),
     **dict.fromkeys(("SourceOnly", "WDGRL"), ADAPTATION),
     **dict.fromkeys(("BPR", "WARP"), FACTORS),
+    "LightGCN": FACTORS | {"n_layers": Change(1), "optimizer": Change(descent)},
     **dict.fromkeys(("CML", "SmoothCML"), POINTS),
     **dict.fromkeys(("EASE", "WRMF", "ItemKNN"), FACTORS | FITTED),
     **dict.fromkeys(("Popularity", "ImplicitBPR"), FACTORS | FITTED),

@@ -120,7 +120,7 @@ class RankingEvaluator(Evaluator[Any]):
         """Drop the cached data."""
         self._interactions: dict[str, UserItems] = {}
         self._features: Rows | None = None
-        self._seen_items: Tensor | None = None
+        self._popularity: Tensor | None = None
 
     # The data -----------------------------------------------------------------------
 
@@ -246,13 +246,15 @@ class RankingEvaluator(Evaluator[Any]):
     @property
     def seen_items(self) -> Tensor:
         """Mask of the items with a training interaction, bool (n_items,)."""
-        if self._seen_items is None:
-            self._seen_items = self._popularity() > 0
-        return self._seen_items
+        return self.popularity > 0
 
-    def _popularity(self) -> Tensor:
-        train = self.interactions("train")
-        return torch.bincount(train.items, minlength=self.n_items)
+    @property
+    def popularity(self) -> Tensor:
+        """Training interactions of each item, int64 (n_items,)."""
+        if self._popularity is None:
+            train = self.interactions("train")
+            self._popularity = torch.bincount(train.items, minlength=self.n_items)
+        return self._popularity
 
     def features(self, dtype: Any) -> Rows:
         """Item features (n_items, width), on the model's device and of a dtype."""
@@ -344,7 +346,7 @@ class RankingEvaluator(Evaluator[Any]):
     @override
     def start(self, stage: str) -> None:
         self.ranking.to(self.module.device).reset()
-        exposure = Exposure(self._popularity(), self.ranking.ks[0])
+        exposure = Exposure(self.popularity, self.ranking.ks[0])
         self.exposure = exposure.to(self.module.device)
 
     @override

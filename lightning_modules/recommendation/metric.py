@@ -23,6 +23,7 @@ from lightning_modules.functional import collaborative as F
 from lightning_modules.optim.rowwise_adagrad import RowwiseAdagrad
 from lightning_modules.recommendation.embedding_table import EmbeddingTable
 from lightning_modules.recommendation.evaluation import RankingEvaluator, Sizes
+from lightning_modules.recommendation.feature_prior import FeaturePrior
 from lightning_modules.recommendation.fold_in import descended_rows
 from lightning_modules.recommendation.item_encoder import ItemEncoder
 from lightning_modules.recommendation.negatives import Negatives, Sampling
@@ -51,9 +52,9 @@ class MetricRanker(AlternatingModule):
     Subclasses define `negatives_of` and `metric_loss`.
 
     With ``feature_weight`` above 0 a network f maps item features to points. The table
-    then holds :math:`v_j - f(x_j)`, so that :math:`\mathcal L_f` is the mean of its
-    squares (eq. 54), items start at f(x), and an update of an item also trains f.
-    Cold-start items are never negatives, and are ranked at f(x) among themselves.
+    then holds :math:`v_j - f(x_j)`, so that items start at f(x), and an update of an
+    item also trains f. Eq. 54 is a prior of each item, see `FeaturePrior`. Cold-start
+    items are candidates less often than others, and are ranked among themselves.
 
     Args:
         n_negatives: U, candidates of each pair, or of a batch where they are shared.
@@ -61,7 +62,8 @@ class MetricRanker(AlternatingModule):
         dim: Dimension of a point.
         margin: m > 0, in squared units of the ball.
         covariance_weight: Lambda_c.
-        feature_weight: Lambda_f; above 0 the data must have item features.
+        feature_weight: Lambda_f, the least weight of the prior, which rises where
+            features tell something; above 0 the data must have item features.
         feature_hidden: Widths of f's hidden layers.
         feature_dropout: Share of each hidden layer that training sets to 0.
         sampling: Distribution of the candidates, see `Negatives`.
@@ -85,6 +87,7 @@ class MetricRanker(AlternatingModule):
     users: EmbeddingTable
     items: EmbeddingTable
     item_encoder: ItemEncoder
+    prior: FeaturePrior
 
     def __init__(
         self,
@@ -158,6 +161,7 @@ class MetricRanker(AlternatingModule):
             self.item_encoder = ItemEncoder(
                 sizes.width, self.pairs.dim, *self._encoder_options
             )
+            self.prior = FeaturePrior(self.pairs.dim)
             nn.init.zeros_(self.items.weight)
 
     @override
@@ -203,6 +207,9 @@ class MetricRanker(AlternatingModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)
         rename_encoder(checkpoint)
+        if self.feature_weight:  # older checkpoints have no moments
+            weights = checkpoint["state_dict"]
+            weights.setdefault("prior.moments", self.prior.moments.clone())
         self._points = checkpoint.get("item_points")
 
     # Training -----------------------------------------------------------------------
@@ -231,12 +238,11 @@ class MetricRanker(AlternatingModule):
     def pair_loss(self, pairs: PairBatch) -> tuple[Tensor, Tensor]:
         """Loss of eq. 52, 54 and 55, and the items that it updates."""
         self._points = None
-        user, allowed = self.users(pairs.users), pairs.allowed
-        if self.feature_weight:
-            allowed = allowed & self.evaluator.seen_items[pairs.candidates]
+        user = self.users(pairs.users)
+        allowed = self._allowed(pairs)
         negatives, weight = self.negatives_of(pairs, user, allowed)
         updated = torch.cat([pairs.items, negatives])
-        points, feature_loss = self._points_of(updated)
+        points, feature_loss = self._points_of(updated, user)
         positive, negative = points.tensor_split([len(pairs.items)])
         loss = self.metric_loss(user, positive, negative, weight)
         self.record(loss=loss)
@@ -248,20 +254,35 @@ class MetricRanker(AlternatingModule):
             loss = loss + self.covariance_weight * penalty
             self.record(covariance=penalty)
         if self.feature_weight:
-            loss = loss + self.feature_weight * feature_loss
-            self.record(feature_loss=feature_loss)
+            loss = loss + self.feature_weight * self.prior.weight() * feature_loss
+            self.record(feature_loss=feature_loss, explained=self.prior.explained())
         return loss, updated
 
-    def _points_of(self, items: Tensor) -> tuple[Tensor, Tensor]:
-        """Points (n, d) of items int64 (n,), and eq. 54, 0 without features."""
+    def _allowed(self, pairs: PairBatch) -> Tensor:
+        """Candidates that may be negatives; see `FeaturePrior` for cold-start items."""
+        if not self.feature_weight:
+            return pairs.allowed
+        n, each = pairs.candidates.shape
+        drawn = self.noise.uniform(1 if self.pairs.negatives.shared else n, each)
+        seen = self.evaluator.seen_items[pairs.candidates]
+        return pairs.allowed & (seen | (drawn < self.prior.doubt()))
+
+    def _points_of(self, items: Tensor, user: Tensor) -> tuple[Tensor, Tensor]:
+        """Points (m, d) of items int64 (m,), and eq. 54, 0 without features.
+
+        The first items are those of the users' pairs.
+        """
         rows = self.items(items)
         if not self.feature_weight:
             return rows, rows.new_zeros(())
         distinct, place = torch.unique(items, return_inverse=True)
-        features = self.evaluator.features(self.dtype)
-        encoded = self.item_encoder(features[distinct])[place]
-        points = encoded + rows
-        return self._in_ball(points), F.feature_loss(encoded, points)
+        encoded = self.item_encoder(self.evaluator.features(self.dtype)[distinct])
+        held_out = self.prior.held_out(distinct)[:, None]
+        encoded = torch.where(held_out, encoded.detach(), encoded)[place]
+        own, counts = slice(len(user)), self.evaluator.popularity
+        self.prior.observe(user, encoded[own], items[own], self.device_mesh is None)
+        feature_loss = self.prior(rows, items, counts, len(user))
+        return self._in_ball(encoded + rows), feature_loss
 
     def after_update(self, users: Tensor, items: Tensor) -> None:
         """Project the rows that an update changed to the ball (eq. 56)."""

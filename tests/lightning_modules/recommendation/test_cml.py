@@ -209,26 +209,32 @@ def test_a_step_with_features_is_that_of_loops() -> None:
     options: dict[str, Any] = {"feature_hidden": (6,), "feature_dropout": 0.0}
     model = CML(dim=3, feature_weight=0.5, n_negatives=4, **options)
     losses: list[tuple[Tensor, ...]] = []
-    inner = model.pair_loss
+    inner, narrow = model.pair_loss, model._allowed
+    usables: list[Tensor] = []
+
+    def allowed_of(pairs: PairBatch) -> Tensor:
+        usables.append(narrow(pairs))
+        return usables[-1]
 
     def pair_loss(pairs: PairBatch) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
             model.items.weight.normal_()  # so that the ball and eq. 54 matter
+            model.items.weight[36:] = 0  # nobody took these, so no step moves them
         own, placed = model.items.weight.detach().clone(), encoded(model)
         loss, moved = inner(pairs)
         points = model.users.weight.detach().clone()
-        losses.append((own, placed.detach(), points, loss.detach(), moved, *pairs))
+        losses.append((own, placed.detach(), points, loss.detach(), moved, *pairs[:3]))
         return loss, moved
 
     model.pair_loss = pair_loss  # type: ignore[method-assign]
+    model._allowed = allowed_of  # type: ignore[method-assign]
     trained(model, 1, featured())
-    own, placed, u, loss, moved, users, items, drawn, allowed = losses[0]
+    (own, placed, u, loss, moved, users, items, drawn), (allowed,) = losses[0], usables
     v = placed + own
     v = v / v.norm(dim=1, keepdim=True).clamp_min(1)
     total, negatives = 0.0, moved[len(items) :].tolist()
     for n, (i, j) in enumerate(zip(users.tolist(), items.tolist(), strict=True)):
         usable = [k for k, ok in zip(drawn[n].tolist(), allowed[n], strict=True) if ok]
-        usable = [k for k in usable if k < 36]  # nobody took the others
         near = float((u[i] - v[j]).square().sum())
         far = {k: float((u[i] - v[k]).square().sum()) for k in usable}
         impostors = sum(1 + near - far[k] > 0 for k in usable)
@@ -236,8 +242,29 @@ def test_a_step_with_features_is_that_of_loops() -> None:
             weight = math.log(math.floor(40 * impostors / len(usable)) + 1)
             assert negatives[n] == min(usable, key=lambda k: far[k])
             total += weight * max(0.0, 1 + near - far[negatives[n]]) / len(users)
-    apart = float(own[moved].square().sum(1).mean())
-    assert float(loss) == pytest.approx(total + 0.5 * apart, rel=1e-4)
+    counts = model.evaluator.popularity
+    apart = float((own[items].square().sum(1) / counts[items]).mean())
+    weight = 0.5 * float(model.prior.weight())
+    assert float(loss) == pytest.approx(total + weight * apart, rel=1e-4)
+
+
+def test_cold_start_items_are_candidates_as_often_as_f_is_doubted() -> None:
+    model = CML(dim=3, feature_weight=0.5, feature_hidden=(6,), n_negatives=500)
+    trained(model, 3, featured())
+    assert model.items.weight[36:].any()
+    pairs = model.prepare((torch.arange(24), torch.arange(24)))
+    user = torch.randn(200, 3)
+    held = torch.arange(4000)[model.prior.held_out(torch.arange(4000))][:200]
+    model.prior.moments.zero_()
+    model.prior.observe(user, user / 3 + torch.randn(200, 3), held)
+    doubt = float(model.prior.doubt())
+    assert 0.3 < doubt < 0.7
+    new, allowed = pairs.candidates >= 36, model._allowed(pairs)
+    share = float(allowed[new].float().mean())
+    assert share / float(pairs.allowed[new].float().mean()) == pytest.approx(
+        doubt, abs=0.1
+    )
+    assert torch.equal(allowed[~new], pairs.allowed[~new])
 
 
 def test_items_begin_at_their_features_and_what_moves_one_teaches_f() -> None:
@@ -371,15 +398,16 @@ def test_eq_54_pulls_items_to_their_features_and_not_features_to_items() -> None
     model = CML(dim=3, feature_weight=0.5, feature_hidden=(6,))
     trained(model, 0, featured())
     torch.nn.init.normal_(model.items.weight)
-    items = torch.tensor([1, 5, 1])
-    _, loss = model._points_of(items)
+    items, counts = torch.tensor([1, 5, 1]), model.evaluator.popularity
+    _, loss = model._points_of(items, torch.zeros(3, 3))
     loss.backward()  # type: ignore[no-untyped-call]
     rows = model.items.weight.detach()
-    torch.testing.assert_close(loss, rows[items].square().sum(1).mean())
+    squares = rows[items].square().sum(1) / counts[items]
+    torch.testing.assert_close(loss, squares.mean())
     assert model.items.weight.grad is not None
     found = model.items.weight.grad.to_dense()
-    torch.testing.assert_close(found[1], 2 * 2 * rows[1] / 3)
-    torch.testing.assert_close(found[5], 2 * rows[5] / 3)
+    torch.testing.assert_close(found[1], 2 * 2 * rows[1] / counts[1] / 3)
+    torch.testing.assert_close(found[5], 2 * rows[5] / counts[5] / 3)
     for weight in model.item_encoder.parameters():
         assert weight.grad is None or float(weight.grad.abs().max()) < 1e-6
 
@@ -398,9 +426,11 @@ def test_the_logged_values_are_the_terms_without_their_weights(features: bool) -
     trained(model, 0, featured())
     model.noise = RandomStream(0, 0, "train")
     if features:
-        torch.nn.init.normal_(model.items.weight)
+        torch.nn.init.normal_(model.items.weight[:36].detach())  # no new item
     pairs = model.prepare((torch.tensor([0, 1, 4]), torch.tensor([2, 3, 8])))
+    model.noise = RandomStream(1, 0, "train")
     found = recorded(model, model.pair_loss, pairs)
+    model.noise = RandomStream(1, 0, "train")
     _, moved = model.pair_loss(pairs)
     every = model.item_points if features else model.items.weight
     user, item = model.users.weight[pairs.users].detach(), every[moved].detach()
@@ -414,8 +444,10 @@ def test_the_logged_values_are_the_terms_without_their_weights(features: bool) -
         "covariance": c.square().sum() - c.diagonal().square().sum(),
     }
     if features:
-        table = model.items.weight.detach()[moved]
-        expected["feature_loss"] = table.square().sum(1).mean()
+        table = model.items.weight.detach()[pairs.items]
+        counts = model.evaluator.popularity[pairs.items]
+        expected["feature_loss"] = (table.square().sum(1) / counts).mean()
+        expected["explained"] = torch.zeros(())  # no item that f is not trained on
     torch.testing.assert_close(found, expected)
 
 

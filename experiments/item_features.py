@@ -1,0 +1,153 @@
+"""What item features give, and what meaningless ones cost, on validation users.
+
+    python -m experiments.item_features [NAME ...] [--epochs 8] [--seeds 0]
+
+Each config is trained with its features, with the rows of its features shuffled, with
+a random tenth of its columns, and without features. Writes
+docs/results/item_features.csv; what it has is not run again. No test pair is looked at.
+
+recall: of validation items, among all items (`all`) and among those with a training
+pair (`warm`). warm recall: of validation items with a training pair only, in both
+lists. new share: cold-start items, in % of the first places and of validation pairs.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+
+from datamodules.recommendation.base import InteractionData
+from experiments import records
+from experiments.jobs import command_parser
+from experiments.provenance import commit, data_root, hardware, require_root
+from experiments.records import csv_rows, csv_text
+from experiments.trainers import quiet_trainer
+from lightning_modules.core.files import write_whole
+from lightning_modules.data_contracts.sparse_rows import Rows, SparseRows
+from lightning_modules.data_contracts.user_items import UserItems
+from lightning_modules.metrics.ranking import RankingMetrics
+from wasserstein_critics.cli.config_files import read_config
+from wasserstein_critics.recommend import built
+from wasserstein_critics.shipped import FOLDER
+
+FOLDERS = {"citeulike_t": "citeulike-t", "ml_100k": "ml-100k"}
+KINDS = ("none", "true", "shuffled", "tenth")
+NAMES = ("smooth_cml/citeulike_t_tags", "smooth_cml/ml_100k", "cml/citeulike_t_tags")
+TENTH = 0.1
+WEIGHT = 1.0
+BATCH = 256  # users ranked at a time
+
+
+def changed(features: Rows, kind: str) -> Rows:
+    """Features (n, width) of another meaning."""
+    draw = torch.Generator().manual_seed(0)
+    if kind == "shuffled":
+        return features[torch.randperm(len(features), generator=draw)]
+    if kind == "tenth":
+        kept = torch.rand(features.shape[1], generator=draw) < TENTH
+        if isinstance(features, Tensor):
+            return features * kept
+        values = features.values * kept[features.columns]
+        return SparseRows(features.starts, features.columns, values, features.width)
+    return features
+
+
+def measured(name: str, kind: str, epochs: int, seed: int) -> dict[str, Any]:
+    """A row of the table."""
+    task = name.partition("/")[2]
+    config = read_config(FOLDER / f"{name}.yaml")
+    folder = FOLDERS[task.removesuffix("_tags")]
+    given, arguments = config["data"]["init_args"], config["model"]["init_args"]
+    given["root"] = str(data_root() / folder)
+    arguments["feature_weight"] = 0.0 if kind == "none" else WEIGHT
+    data: InteractionData = built("data", config["data"])
+    data.setup("fit")
+    if kind != "none":
+        assert data.catalogue.features is not None
+        features = changed(data.catalogue.features, kind)
+        data.catalogue = replace(data.catalogue, features=features)
+        data.load = lambda: None  # type: ignore[method-assign]
+    pl.seed_everything(seed, verbose=False)
+    model = built("model", config["model"])
+    quiet_trainer(max_epochs=epochs).fit(model, data)
+    model.eval()
+    row = {"config": name, "features": kind, "epochs": epochs, "seed": seed}
+    return row | shares(model, data, max(arguments["ks"]))
+
+
+@torch.no_grad()
+def shares(model: Any, data: InteractionData, k: int) -> dict[str, Any]:
+    """Recall at k, and where the cold-start items are."""
+    evaluator, val = model.evaluator, data.interactions("val")
+    evaluator.attach(data)
+    users = (val.counts > 0).nonzero().flatten()
+    new = ~evaluator.seen_items
+    known = ~new[val.items]
+    size = val.n_users, val.n_items
+    warm = UserItems.from_pairs(val.users[known], val.items[known], *size)
+    lists = {
+        among: ranked(model, users, k, data.interactions("train"), hidden)
+        for among, hidden in (("all", None), ("warm", new))
+    }
+    both = users[warm.counts[users] > 0]
+    places = torch.isin(users, both)
+    row: dict[str, Any] = {"k": k}
+    for among, top in lists.items():
+        row[f"recall, {among}"] = recall(top, users, val)
+        row[f"warm recall, {among}"] = recall(top[places], both, warm)
+    row["new share of places"] = 100 * float(new[lists["all"][:, :20]].float().mean())
+    row["new share of pairs"] = 100 * float((~known).float().mean())
+    explained = float(model.prior.explained()) if model.feature_weight else 0.0
+    return row | {"explained": explained}
+
+
+def ranked(
+    model: Any, users: Tensor, k: int, seen: UserItems, hidden: Tensor | None
+) -> Tensor:
+    """The k best items (n, k) of all users."""
+    parts = torch.split(users, BATCH)
+    return torch.cat([model.evaluator.rank(u, k, seen, hidden)[0] for u in parts])
+
+
+def recall(top: Tensor, users: Tensor, relevant: UserItems) -> float:
+    """Mean recall of ranked items (n, k)."""
+    metric = RankingMetrics([top.shape[1]], ["recall"])
+    metric.update(top, users, relevant)
+    return float(metric.compute()[f"recall@{top.shape[1]}"])
+
+
+def run(
+    names: Sequence[str], epochs: int, seeds: Sequence[int]
+) -> Iterator[dict[str, Any]]:
+    """Rows that the file lacks; it is written after each."""
+    path = records.RESULTS / "item_features.csv"
+    rows: list[dict[str, Any]] = csv_rows(path.read_text()) if path.exists() else []
+    keys = ("config", "features", "epochs", "seed")
+    done = {tuple(str(row[key]) for key in keys) for row in rows}
+    for one in ((n, kind, epochs, s) for s in seeds for n in names for kind in KINDS):
+        if tuple(map(str, one)) in done:
+            continue
+        rows.append(row := measured(*one))
+        head = {"commit": commit(), "hardware": hardware()}
+        write_whole(path, csv_text(head, rows))
+        yield row
+
+
+def main() -> None:
+    """Measure what is missing."""
+    parser = command_parser("experiments.item_features", __doc__)
+    parser.add_argument("name", nargs="*", default=NAMES, help="configs; default: all")
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    for row in run(options.name, options.epochs, options.seeds):
+        print(*(f"{key} {value}" for key, value in row.items()), sep=", ", flush=True)
+
+
+if __name__ == "__main__":
+    require_root()
+    main()
