@@ -5,8 +5,8 @@
 Each pair of `experiments.domain_pairs`, from number 0, is trained with the shipped
 config ``wdgrl/feature_domains``: with every setting of ``select``, and with a fixed
 transfer weight, the default of older versions. Target labels serve for the accuracy
-alone. A pair is a line of docs/results/safe_adaptation.jsonl; those that are there are
-not trained again. Prints what `summary` says.
+alone. A pair is a line of docs/results/domains/safe_adaptation.jsonl; those that are
+there are not trained again. Prints what `summary` says.
 """
 
 import statistics
@@ -51,7 +51,7 @@ QUIET = (
 
 def pair_file() -> RecordFile:
     """The records of the finished pairs."""
-    return record_file("safe_adaptation", "pair")
+    return record_file("domains/safe_adaptation", "pair")
 
 
 def measured(number: int, *more: str) -> Record:

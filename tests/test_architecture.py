@@ -50,7 +50,7 @@ FOREIGN: Mapping[str, set[str]] = {
     "wasserstein_critics/cli/app.py": {"self.subcommand"},  # a function of the trainer
 }
 """What files may ask objects of other libraries for by ``hasattr`` or ``getattr``."""
-LIMIT = 790
+LIMIT = 800
 TESTED_WITH: Mapping[str, Mapping[str, str]] = {
     "wasserstein_critics": {"model_card": "export", "completion": "shipped"},
     "wasserstein_critics/cli": {"continuation": "checkpoints", "flags": "checks"},
@@ -340,7 +340,7 @@ def ancestors() -> Iterator[str]:
 
 
 def files() -> Iterator[str]:
-    """The tree has at most 790 files beside docs; records of one kind stand in one."""
+    """The tree has at most 800 files beside docs; records of one kind stand in one."""
     command = ["git", "-C", str(REPOSITORY), "ls-files", ":!docs"]
     listed = subprocess.run(command, capture_output=True, check=False, timeout=60)
     if len(listed.stdout.splitlines()) > LIMIT:

@@ -82,6 +82,10 @@ MEANINGS: Mapping[str, Meaning] = {
     "train/mmd": Meaning(
         "squared kernel distance (MMD) between features of the domains"
     ),
+    "train/explained": Meaning(
+        "what item features tell of users' choices, on items that did not train them: "
+        "0 nothing, 1 all"
+    ),
     "train/class_confusion": Meaning(
         "how often the classifier wavers between two classes on target rows", "lower"
     ),
