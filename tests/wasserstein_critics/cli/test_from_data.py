@@ -72,7 +72,7 @@ def test_a_config_for_own_data_needs_its_paths_alone(name: str) -> None:
     assert record["shipped"] == words[0]
     changed = {key: values for key, *values in record["differences"]}
     assert changed["trainer.max_steps"][1] == 2
-    assert changed["trainer.logger.name"][1] == name
+    assert "trainer.logger.name" not in changed  # it changes no training
     assert fit(*words, f"--ckpt_path={last}", "--trainer.max_steps=3") == 0
     assert torch.load(last, weights_only=True)["global_step"] == 3
 
