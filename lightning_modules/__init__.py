@@ -3,6 +3,7 @@
 from lightning_modules.adaptation.coral import CORAL
 from lightning_modules.adaptation.dann import DANN
 from lightning_modules.adaptation.deep_jdot import DeepJDOT
+from lightning_modules.adaptation.mcc import MCC
 from lightning_modules.adaptation.mmd import MMD
 from lightning_modules.adaptation.source_only import SourceOnly
 from lightning_modules.adaptation.wdgrl import WDGRL
@@ -58,6 +59,7 @@ __all__ = [
     "DANN",
     "EASE",
     "GAN",
+    "MCC",
     "MMD",
     "WARP",
     "WDGRL",

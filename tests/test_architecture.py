@@ -67,7 +67,9 @@ TESTED_WITH: Mapping[str, Mapping[str, str]] = {
         "times": "pair_columns",
     },
     "lightning_modules/adaptation": {
-        **dict.fromkeys(("coral", "dann", "deep_jdot", "mmd", "source_only"), "base"),
+        **dict.fromkeys(
+            ("coral", "dann", "deep_jdot", "mcc", "mmd", "source_only"), "base"
+        ),
         "scores": "evaluation",
     },
     "lightning_modules/core": {

@@ -185,8 +185,11 @@ ADAPTATION = {
     "ramp": Change("sigmoid", seen="adapted"),
     "scheduler": Change(halved, seen="rates"),
     "selection": Change("snd", seen="evaluator.scores.selection"),
+    "label_shift": Change(True, seen="adapted"),
+    "transfer_share": Change(3.0, {"transfer_weight": "auto"}, seen="adapted"),
     "transfer_weight": Change(0.25, seen="adapted"),
     "weight_decay": Change(0.5, seen="adapted"),
+    "temperature": Change(1.0),
     "widths": Change((1.0,)),
     "unbiased": Change(True),
     "feature_weight": Change(0.5),
@@ -218,7 +221,7 @@ IMAGES = {
 OF_METHODS: Mapping[str, Mapping[str, Change]] = {
     **dict.fromkeys(("GAN", "WGAN", "WGANGP"), GAMES),
     "WGAN": GAMES | {"warmup": Change(True)},
-    **dict.fromkeys(("CORAL", "DANN", "DeepJDOT", "MMD"), ADAPTATION),
+    **dict.fromkeys(("CORAL", "DANN", "DeepJDOT", "MCC", "MMD"), ADAPTATION),
     **dict.fromkeys(("SourceOnly", "WDGRL"), ADAPTATION),
     **dict.fromkeys(("BPR", "WARP"), FACTORS),
     "LightGCN": FACTORS | {"n_layers": Change(1), "optimizer": Change(descent)},
@@ -234,7 +237,11 @@ LEFT_OUT: Mapping[str, set[str]] = {
     "BPR": {"n_negatives"},  # given by the class, as are the next two
     "CML": {"shared"},
     "SmoothCML": {"shared"},
-    "SourceOnly": {"transfer_weight", "ramp"},  # no effect, as its docstring says
+    # no effect, as its docstring says
+    "SourceOnly": {"transfer_weight", "transfer_share", "ramp", "label_shift"},
+    "CORAL": {"label_shift"},  # refused
+    "MCC": {"label_shift"},
+    "DANN": {"label_shift", "transfer_share"},
     "Digits": {"flip"},  # given by the class, as are those of the next
     "PointClouds": {"flip"},
     "LabelledTable": {"flip", "n_predict"},

@@ -19,13 +19,14 @@ import datamodules
 import lightning_modules
 from lightning_modules.data_contracts.contracts import DataKind
 from tests.torture.page import page_text
-from wasserstein_critics.cli.names import SUBCOMMANDS
+from wasserstein_critics.commands import OTHER_COMMANDS, SUBCOMMANDS
 from wasserstein_critics.completion import options
-from wasserstein_critics.shipped import OTHER_COMMANDS, shipped_path
+from wasserstein_critics.shipped import shipped_path
 
 REPOSITORY = Path(__file__).parents[1]
 SITE = (
     "reference",
+    "../reference",
     "decisions/index.md",
     "tutorials",
     "../tutorials",
@@ -129,6 +130,21 @@ def test_commands_on_pages_name_what_exists() -> None:
             if subcommand in SUBCOMMANDS and word.startswith("--"):
                 name = ".".join(word.removesuffix("+").split(".")[:2])
                 assert name in {*known, "--help"}, (page, line)
+
+
+RUN_PATH = re.compile(r"runs/([a-z_]+)-([A-Za-z_0-9-]+)/version")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_runs_are_named_after_a_method_and_data_of_the_page(page: Path) -> None:
+    """Words of the data: a shipped config, or what options of the data name."""
+    text = page.read_text()
+    paths = {Path(word).stem for word in re.findall(r"--data\.\w+[ =](\S+)", text)}
+    for method, data in RUN_PATH.findall(text):
+        configs = REPOSITORY / "configs"
+        assert (configs / method).is_dir(), (method, data)
+        shipped = [*configs.glob(f"*/{data}.yaml")]
+        assert shipped or set(data.split("-")) <= paths, (method, data)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -19,7 +19,7 @@ from datamodules import MovieLens, PlantedInteractions
 from tests.support.command_line import inspect_wandb_run
 from wasserstein_critics.__main__ import main
 from wasserstein_critics.cli import app
-from wasserstein_critics.cli.names import SUBCOMMANDS
+from wasserstein_critics.commands import SUBCOMMANDS
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text()
@@ -92,9 +92,10 @@ def execute(words: list[str]) -> None:
         case ["python", "train.py", subcommand, *options]:
             steps = 4 if "--ckpt_path" in options else 2
             short = ["--trainer.enable_progress_bar=false"]
-            short += [f"--trainer.max_steps={steps}"] if subcommand == "fit" else []
+            fits = subcommand in ("fit", "select")
+            short += [f"--trainer.max_steps={steps}"] if fits else []
             short += ["--data.batch_size=8"] if "my_images" in options else []
-            training = subcommand in SUBCOMMANDS
+            training = fits or subcommand in SUBCOMMANDS
             given = [subcommand, *options, *(short if training else [])]
             assert main(given) == 0, words
         case ["wandb", "leet", "inspect", *options, pattern]:

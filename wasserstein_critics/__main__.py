@@ -1,7 +1,10 @@
 """The command: ``wasserstein-critics fit --config wgan_gp/digits``."""
 
+import importlib
 import sys
+from collections.abc import Sequence
 
+from wasserstein_critics.commands import OTHER_COMMANDS, overview, piped
 from wasserstein_critics.completion import completion
 from wasserstein_critics.shipped import copy_config, list_configs
 
@@ -18,24 +21,22 @@ def main(args: list[str] | None = None) -> int:
     Returns:
         Exit code, as in `wasserstein_critics.cli.app.main`.
     """
-    words = sys.argv[1:] if args is None else args
-    if words and words[0] in _QUICK:
-        return _QUICK[words[0]](words[1:])
-    if words and words[0] == "report":
-        from wasserstein_critics.report import report
+    return piped(_run, sys.argv[1:] if args is None else args)
 
-        return report(words[1:])
-    if words and words[0] == "recommend":
-        from wasserstein_critics.recommend import recommend
 
-        return recommend(words[1:])
-    if words and words[0] == "export":
-        from wasserstein_critics.export import export
-
-        return export(words[1:])
+def _run(words: Sequence[str]) -> int:
+    first, *others = words or [""]
+    if first in ("-h", "--help"):
+        sys.stdout.write(overview())
+        return 0
+    if first in _QUICK:
+        return _QUICK[first](others)
+    if first in OTHER_COMMANDS:  # in a module of its name
+        module = importlib.import_module(f"wasserstein_critics.{first}")
+        return int(vars(module)[first](others))
     from wasserstein_critics.cli.app import main as run
 
-    return run(words)
+    return run([*words])
 
 
 if __name__ == "__main__":

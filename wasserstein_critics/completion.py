@@ -4,7 +4,8 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 
-from wasserstein_critics.shipped import OTHER_COMMANDS, program, titles
+from wasserstein_critics.commands import OTHER_COMMANDS, SUBCOMMANDS
+from wasserstein_critics.shipped import program, titles
 
 SHELLS = ("bash", "zsh", "tcsh")
 _NAMES = {
@@ -52,14 +53,12 @@ def command_parser() -> argparse.ArgumentParser:
 
     The real one knows every network of torch, and takes minutes to be listed.
     """
-    from wasserstein_critics.cli.names import SUBCOMMANDS
-
     parser = argparse.ArgumentParser("wasserstein-critics", add_help=False)
     below = parser.add_subparsers()
     for name, text in SUBCOMMANDS.items():
         _add_options(below.add_parser(name, help=text, add_help=False))
-    for name in OTHER_COMMANDS:
-        other = below.add_parser(name, help="see its --help", add_help=False)
+    for name, text in OTHER_COMMANDS.items():
+        other = below.add_parser(name, help=text, add_help=False)
         if name == "copy":
             _completed(other.add_argument("name"))
         elif name == "completion":

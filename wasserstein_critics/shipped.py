@@ -6,18 +6,17 @@ An installation has them inside this package, a clone beside it.
 import argparse
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 
 _HERE = Path(__file__).parent
 FOLDER = next(p for p in (_HERE / "configs", _HERE.parent / "configs") if p.is_dir())
-OTHER_COMMANDS = ("configs", "copy", "report", "export", "recommend", "completion")
-"""Those without a trainer."""
 CONFIG_OPTIONS = ("--config", "-c")
 _COPIED = re.compile(r"\[from ([\w/-]+)\]$")
-_SHARED = ("defaults", "studies", "sweeps")  # no experiments of their own
+_SHARED = ("defaults", "studies")  # no experiments of their own
+_SWEEPS = "sweeps/"
 
 
 def program() -> str:
@@ -67,13 +66,17 @@ def shipped_part(words: Sequence[str]) -> tuple[str, list[str]]:
         Their short names; the options that read them alone. A copy that `copy_config`
         made stands for what it was copied from.
     """
-    after = []
+    files = map(Path, _config_words(words))
+    names = [name for file in files if (name := _short_name(file))]
+    return " ".join(names), [f"--config={FOLDER / name}.yaml" for name in names]
+
+
+def _config_words(words: Sequence[str]) -> Iterator[str]:
+    """What a command line names after ``--config`` or ``-c``."""
     for before, word in zip(["", *words], words, strict=False):
         option, sign, value = word.partition("=")
         if before in CONFIG_OPTIONS or (sign and option in CONFIG_OPTIONS):
-            after.append(word if before in CONFIG_OPTIONS else value)
-    names = [name for file in after if (name := _short_name(Path(file)))]
-    return " ".join(names), [f"--config={FOLDER / name}.yaml" for name in names]
+            yield word if before in CONFIG_OPTIONS else value
 
 
 def _short_name(file: Path) -> str | None:
@@ -88,7 +91,15 @@ def _short_name(file: Path) -> str | None:
 
 
 def titles() -> dict[str, str]:
-    """First lines by short name: overlays, which follow a config, then experiments."""
+    """First lines by short name: overlays, which follow a config, then experiments.
+
+    What W&B reads, the sweeps, is not among them.
+    """
+    return {n: title for n, title in listed().items() if not n.startswith(_SWEEPS)}
+
+
+def listed() -> dict[str, str]:
+    """First lines by short name of all that can be copied, sweeps too."""
     paths = [*sorted(FOLDER.glob("*.yaml")), *sorted(FOLDER.glob("*/*.yaml"))]
     return {
         path.relative_to(FOLDER).with_suffix("").as_posix(): _title(path)
@@ -97,10 +108,17 @@ def titles() -> dict[str, str]:
     }
 
 
-def meant(name: str) -> str:
-    """The end of a sentence about a config that is not there."""
-    short = name.removesuffix(".yaml").removeprefix("configs/")
-    near = get_close_matches(short, titles(), n=1)
+def meant(name: str, words: Sequence[str] = ()) -> str:
+    """The end of a sentence about a config that is not there.
+
+    Args:
+        name: The config, perhaps as a path from the root.
+        words: The command line, which has it as it was typed.
+    """
+    typed = next((w for w in _config_words(words) if name.endswith(f"/{w}")), name)
+    short = typed.removesuffix(".yaml").removeprefix("../").removeprefix("configs/")
+    shared = [f"defaults/{path.stem}" for path in FOLDER.glob("defaults/*.yaml")]
+    near = get_close_matches(short, [*listed(), *shared], n=1)
     start = f": did you mean '{near[0]}'? " if near else ": "
     return f"{start}`{program()} configs` lists those that are shipped."
 
@@ -121,11 +139,11 @@ def list_configs(words: Sequence[str]) -> int:
     )
     parser.add_argument("word", nargs="*", help="show only lines that contain it")
     wanted = [word.lower() for word in parser.parse_args(words).word]
-    rows = [f"{name:34} {title}\n" for name, title in titles().items()]
+    rows = [f"{name:34} {title}\n" for name, title in listed().items()]
     shown = [row for row in rows if all(word in row.lower() for word in wanted)]
     sys.stdout.writelines(shown)
     if not shown:
-        parts = {part for name in titles() for part in name.split("/")}
+        parts = {part for name in listed() for part in name.split("/")}
         near = get_close_matches(wanted[-1], parts, n=1)
         hint = f"; did you mean '{near[0]}'?" if near else "."
         told = f"no shipped config contains {' and '.join(wanted)}{hint}"
@@ -152,7 +170,9 @@ def copy_config(words: Sequence[str]) -> int:
     text = _movable(source.read_text("utf-8")).replace("\n", copied, 1)
     part.write_text(text, encoding="utf-8")
     part.replace(file)
-    sys.stdout.write(f"wrote {file}: change it, then {program()} fit --config {file}\n")
+    sweeps = options.name.startswith(_SWEEPS)
+    then = "wandb sweep" if sweeps else f"{program()} fit --config"
+    sys.stdout.write(f"wrote {file}: change it, then {then} {file}\n")
     return 0
 
 

@@ -44,7 +44,8 @@ def log_media(
     """Send something to every logger that can show more than numbers.
 
     Returns:
-        Whether there was such a logger; if not, the caller writes a file.
+        Whether there was such a logger and none that writes files; if not, the caller
+        writes one.
     """
     shown = False
     for logger in trainer.loggers:
@@ -55,7 +56,7 @@ def log_media(
         else:
             continue
         shown = True
-    return shown
+    return shown and csv_file(trainer) is None
 
 
 def run_directory(trainer: Trainer) -> Path:
@@ -103,7 +104,10 @@ def csv_file(trainer: Trainer) -> tuple[CSVLogger, Path] | None:
 
 
 def open_to_append(trainer: Trainer) -> None:
-    """Let the run's ``metrics.csv`` be continued; Lightning would delete it."""
+    """Let the run's ``metrics.csv`` be continued; Lightning would delete it.
+
+    It would warn, too, of what other loggers have in the folder by then.
+    """
     found = csv_file(trainer)
     if found is None:
         return

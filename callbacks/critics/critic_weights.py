@@ -11,7 +11,7 @@ from typing_extensions import override
 from callbacks.core.every_n_steps import EveryNSteps
 from callbacks.core.loggers import log_media, log_scalars
 from callbacks.core.requirements import require_critic
-from callbacks.plotting.images import log_picture
+from callbacks.plotting.images import write_picture
 from callbacks.plotting.plots import finite, histogram, subject
 from lightning_modules.data_contracts.contracts import ClipsWeights
 
@@ -84,4 +84,4 @@ def _log_histogram(
         caption = f"critic weights, step {step}"
         title = f"{subject(trainer, module)}: {caption}"
         plot = histogram(weights, title, "weight", bounds)
-        log_picture(trainer, key, plot, step, caption)
+        write_picture(trainer, key, plot, step, caption)

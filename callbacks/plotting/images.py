@@ -26,14 +26,14 @@ GAP_COLOUR = (96, 112, 140)  # seen beside black, white and natural images alike
 def log_picture(
     trainer: Trainer, key: str, image: Pixels, step: int, caption: str
 ) -> Path | None:
-    """Send an image to W&B or TensorBoard, or write it where there is neither.
+    """Send an image to W&B or TensorBoard, and write it unless these are alone.
 
-    Without such a logger the file is ``images/<key>/<step>.png`` in the run's own
-    directory, with the caption as its PNG description. Ranks above 0 do nothing, and
-    neither does a run with ``fast_dev_run``.
+    Beside a logger of files, or without any, the file is ``images/<key>/<step>.png`` in
+    the run's own directory, with the caption as its PNG description. Ranks above 0 do
+    nothing, and neither does a run with ``fast_dev_run``.
 
     Returns:
-        The path of the file, or None where a logger shows the image.
+        The path of the file, or None where none was written.
     """
     if trainer.fast_dev_run or not trainer.is_global_zero:  # type: ignore[attr-defined]
         return None
@@ -45,6 +45,18 @@ def log_picture(
         logger.experiment.add_image(key, image, step, dataformats="HWC")
 
     if log_media(trainer, to_wandb, to_tensorboard):
+        return None
+    return write_picture(trainer, key, image, step, caption)
+
+
+def write_picture(
+    trainer: Trainer, key: str, image: Pixels, step: int, caption: str
+) -> Path | None:
+    """Write ``images/<key>/<step>.png`` in the run's own directory.
+
+    Nothing is written with ``fast_dev_run``.
+    """
+    if trainer.fast_dev_run:  # type: ignore[attr-defined]
         return None
     path = run_directory(trainer) / "images" / key / f"{step}.png"
     return save_png(image, path, caption)

@@ -82,8 +82,23 @@ class PredictionWriter(Callback):
         joined = self.rows.join(trainer, target)
         if joined is not None:
             path = build_directory(target, lambda new: self.fill(new, *joined))
-            trainer.print(f"Wrote {path / self.file_name}")
+            trainer.print(f"Wrote {path / self.file_name}{self._others(path)}")
         trainer.strategy.barrier(type(self).__name__)
+
+    def _others(self, path: Path) -> str:
+        """What stands in the folder, where that is more than one file."""
+        return "" if self.file_name else f": {', '.join(map(_counted, _listed(path)))}"
+
+
+def _listed(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir())
+
+
+def _counted(path: Path) -> str:
+    """A file's name, or a folder's with the number of its files."""
+    if not path.is_dir():
+        return path.name
+    return f"{path.name}/ ({len(_listed(path)):,} files)"
 
 
 class PredictionTable(PredictionWriter):

@@ -3,7 +3,7 @@
 import base64
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ from jinja2 import Environment, FileSystemLoader
 from callbacks.critics.transport_monitor import CURVES
 from callbacks.report.charts import Chart, line_chart
 from callbacks.report.comparison import comparison
+from callbacks.report.meanings import better_of, meaning_of
 from callbacks.report.run_files import Run
+from callbacks.report.settings import changes_training
 from callbacks.report.signs import signs
 
 HERE = Path(__file__).parent
@@ -22,7 +24,7 @@ TITLES = {"": "Distance", "train": "Training", "val": "Validation", "test": "Tes
 _IN_WORDS = {
     "command": "command",
     "started": "started",
-    "commit": "commit",
+    "commit": "commit of this library",
     "python": "Python",
     "platform": "platform",
 }
@@ -43,6 +45,7 @@ def report_page(runs: Sequence[Run]) -> str:
         style=(HERE / "page.css").read_text("utf-8"),
         script=(HERE / "page.js").read_text("utf-8"),
         json=_json,
+        meaning=meaning_of,
     )
 
 
@@ -57,7 +60,9 @@ def _shown(run: Run) -> dict[str, Any]:
         "facts": list(_facts(run)),
         "options": _options(str(run.record.get("command", ""))),
         "shipped": run.record.get("shipped"),
-        "differences": run.record.get("differences", []),
+        "differences": [
+            row for row in run.record.get("differences", []) if changes_training(row[0])
+        ],
         "signs": signs(run),
         "images": {name: _inlined(paths) for name, paths in run.images.items()},
         "tables": run.tables,
@@ -74,13 +79,21 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         facts.insert(2, ("steps", f"{steps} in {run.record['seconds']:,.0f} s"))
     else:
         facts.insert(2, ("steps", "interrupted: the run did not end"))
-    facts += [
-        ("best", f"{best['metric']} {best['value']:.6g}, {best['path']}")
-        for best in run.record.get("best", [])
-    ]
+    facts += [("best", _best(best)) for best in run.record.get("best", [])]
+    if n := run.record.get("processes"):
+        nodes = run.record.get("nodes", 1)
+        spread = f" on {nodes} machines" if nodes > 1 else ""
+        facts.insert(3, ("processes", f"{n}{spread} ({run.record.get('device')})"))
     packages = run.record.get("packages", {})
     facts.append(("packages", ", ".join(f"{k} {v}" for k, v in packages.items())))
     return [(name, value) for name, value in facts if value]
+
+
+def _best(best: Mapping[str, Any]) -> str:
+    """A best value, with its direction where that is known, and its checkpoint."""
+    metric = str(best["metric"])
+    better = f" ({better_of(metric)} is better)" if better_of(metric) else ""
+    return f"{metric} {best['value']:.6g}{better}, {best['path']}"
 
 
 def _options(command: str) -> list[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """The values of a config under the names that options have."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -40,10 +41,45 @@ def _by_class(config: Any) -> Any:
     return named
 
 
+_PLACES = re.compile(
+    r"trainer\.(logger|default_root_dir|enable_\w+|log_every_n_steps|profiler)\b|config$"
+)
+
+
+def changes_training(setting: str) -> bool:
+    """Whether a run's values may depend on a setting, by its name.
+
+    Places, names and what is printed or logged change none.
+    """
+    return not _PLACES.match(setting)
+
+
+def measured_by(config: Any) -> dict[str, Any]:
+    """Settings on which what a run trains and validates may depend.
+
+    Callbacks of this library observe, but for the averages that are validated.
+    """
+    flat = settings_of(config)
+    observers = tuple(
+        key
+        for key, value in flat.items()
+        if key.startswith("trainer.callbacks.")
+        and str(value).startswith("callbacks.")
+        and not str(value).endswith(".WeightEMA")
+    )
+    below = tuple(f"{key}." for key in observers)
+    return {
+        key: value
+        for key, value in flat.items()
+        if changes_training(key) and key not in observers and not key.startswith(below)
+    }
+
+
 def differences(before: Any, now: Any) -> list[list[Any]]:
     """Settings that two configs do not share: name, one value, the other.
 
-    Of a class that only one of them has, the arguments are left out.
+    Those without influence on the training are left out, and the arguments of a class
+    that only one of them has.
     """
     one, other = (
         {k: v for k, v in settings_of(config).items() if v is not None}
@@ -58,6 +94,7 @@ def differences(before: Any, now: Any) -> list[list[Any]]:
         [key, one.get(key, ABSENT), other.get(key, ABSENT)]
         for key in sorted(one.keys() | other.keys())
         if one.get(key, ABSENT) != other.get(key, ABSENT)
+        and changes_training(key)
         and not key.startswith(tuple(whole))
     ]
 

@@ -57,10 +57,11 @@ def negative_estimate(run: Run) -> Iterator[Sign]:
     if value is not None and value < 0:
         yield Sign(
             f"The critic's estimate is negative at the end ({value:.3g})",
-            "Eq. 22 is a supremum that the zero function already brings to 0, so a "
-            "critic below it does not maximise: it scores generated samples above "
-            "real ones. It is behind the generator. Raise n_critic or the critic's "
-            "rate, or lower the generator's; the samples may be fine all the same.",
+            "The critic is behind the generator: raise n_critic or the critic's rate, "
+            "or lower the generator's. It scores generated samples above real ones, "
+            "where a critic that is 0 everywhere would already estimate 0 (the "
+            "maximum of eq. 32 in docs/theory.md). The samples may be fine all the "
+            "same.",
         )
 
 
@@ -73,14 +74,36 @@ def far_from_exact(run: Run) -> Iterator[Sign]:
         return
     if 0.5 <= estimate / exact <= 1.1:
         return
+    share = estimate / exact
     yield Sign(
-        f"The estimate per slope is {estimate / exact:.2f} of the exact distance",
-        "Divided by its own slope, a critic that attains the dual problem estimates "
-        "the exact distance (1.00). Far below it the critic is weak or lags behind: "
-        "its loss says little about the distance, whatever its sign. Above it the "
-        "slope was measured where the critic is flatter than elsewhere. Between few "
-        "points of high dimension the exact distance itself has a floor, which is "
-        "plotted with it.",
+        f"The estimate per slope is {share:.2f} of the exact distance",
+        (_BELOW if share < 1 else _ABOVE) + _floor_said(exact, floor),
+    )
+
+
+_BELOW = (
+    "Look at the samples first: they may be fine all the same. The critic's loss says "
+    "little about the distance, for the critic is weak or behind the generator: raise "
+    "n_critic or the critic's rate or width, or lower the generator's rate. A critic "
+    "that attains the distance is at 1.00."
+)
+_ABOVE = (
+    "No critic can be above 1.00: the slope was measured where the critic is flatter "
+    "than elsewhere. Compare critic_lipschitz, its largest slope."
+)
+
+
+def _floor_said(exact: float, floor: float) -> str:
+    """What of the exact distance is due to the number of samples."""
+    if floor:
+        return (
+            f" Of the exact distance ({exact:.3g}) two sets of data have {floor:.3g}, "
+            "the floor, which a critic of all data does not see."
+        )
+    return (
+        " No floor was measured, as the data has too few samples for two sets: between "
+        "few points of high dimension the exact distance is large by itself, so that a "
+        "share below 1.00 is normal."
     )
 
 
@@ -103,8 +126,9 @@ def idle_penalty(run: Run) -> Iterator[Sign]:
     if penalty is not None and penalty < 1e-6 and slope is not None and slope < 0.5:
         yield Sign(
             f"The gradient penalty is near 0 ({penalty:.1e}) at a slope of {slope:.2f}",
-            "Eq. 29 is 0 only where the critic's slope is 1, or below it for the one- "
-            "sided form. A flat critic has learnt nothing yet: look at its rate.",
+            "A flat critic has learnt nothing yet: raise its rate, and see whether the "
+            "inputs are in [-1, 1]. The penalty is 0 where the slope is 1 or, in the "
+            "one-sided form, anywhere below it (eq. 36 in docs/theory.md).",
         )
 
 
@@ -135,6 +159,19 @@ def lost_modes(run: Run) -> Iterator[Sign]:
             "The generator has dropped modes that it had: samples of the end are less "
             "diverse than those of an earlier checkpoint. Averaged weights "
             "(WeightEMA), lower rates or more critic updates help.",
+        )
+
+
+def other_shares(run: Run) -> Iterator[Sign]:
+    """Classes that are predicted far more or less often in the target."""
+    share = late(run.finite("val/share_distance"))
+    if share is not None and share > 0.2:
+        yield Sign(
+            f"{100 * share:.0f} % of the target's rows are in other classes than the "
+            "source's shares would put them",
+            "If classes are as frequent in the target as in the source, these are "
+            "mistakes: compare source_only. If they are not, matching the domains "
+            "mixes classes up: set model.label_shift: true, or let `select` pick.",
         )
 
 
@@ -170,5 +207,6 @@ def past_the_best(run: Run) -> Iterator[Sign]:
 
 CHECKS: tuple[Callable[[Run], Iterator[Sign]], ...] = (
     *(not_finite, negative_estimate, far_from_exact, saturated_clipping),
-    *(idle_penalty, sure_discriminator, lost_modes, exploding_gradient, past_the_best),
+    *(idle_penalty, sure_discriminator, lost_modes, other_shares),
+    *(exploding_gradient, past_the_best),
 )

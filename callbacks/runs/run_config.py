@@ -45,12 +45,12 @@ class RunConfig(SaveConfigCallback):
     """Keeps the run's folder: config, command, checkpoint, what comes of it.
 
     ``config.yaml`` is the resolved config, ``run.json`` says what ran: the command, the
-    checkpoint, the step at the start, commit and versions, and when training ends the
-    step, the seconds and the best checkpoint. Lightning's own callback writes before
-    set-up and refuses to run twice where the directory does not change between runs.
-    This one writes when the first training step is about to begin, or the first batch
-    of a validation, test or prediction, so a run that fails in set-up leaves nothing
-    behind.
+    checkpoint, how many processes on which device, the step at the start, commit and
+    versions, and when training ends the step, the seconds and the best checkpoint.
+    Lightning's own callback writes before set-up and refuses to run twice where the
+    directory does not change between runs. This one writes when the first training
+    step is about to begin, or the first batch of a validation, test or prediction, so
+    a run that fails in set-up leaves nothing behind.
 
     Where a run goes on in its own folder, an earlier config that differs is kept as
     ``config-1.yaml``, the earlier ``run.json`` under ``earlier`` in the new one, and
@@ -175,6 +175,9 @@ class RunConfig(SaveConfigCallback):
             **provenance(),
             "checkpoint": None if checkpoint is None else str(checkpoint),
             **self._differences(earlier),
+            "processes": trainer.world_size,
+            "nodes": trainer.num_nodes,
+            "device": _name_of(trainer.strategy.root_device),
             "first_step": trainer.global_step,
             "earlier": [*before, *([earlier] if earlier else [])],
         }
@@ -257,11 +260,13 @@ def ending(session: Mapping[str, Any]) -> str:
     """How a fit ended, as a part of a sentence.
 
     >>> best = [{"metric": "val/fid", "value": 2.5, "path": "checkpoints/best-9.ckpt"}]
-    >>> ending({"first_step": 2, "last_step": 12, "seconds": 83.0, "best": best})
-    'step 2 to 12 in 0:01:23; best val/fid 2.5 (checkpoints/best-9.ckpt)'
+    >>> steps = {"first_step": 2, "last_step": 12, "seconds": 83.0, "processes": 2}
+    >>> ending({**steps, "best": best})
+    'step 2 to 12 in 0:01:23, 2 processes; best val/fid 2.5 (checkpoints/best-9.ckpt)'
     """
-    spent = timedelta(seconds=round(session["seconds"]))
-    parts = [f"step {session['first_step']} to {session['last_step']} in {spent}"]
+    spent, n = timedelta(seconds=round(session["seconds"])), session["processes"]
+    by = f", {n} processes" if n > 1 else ""
+    parts = [f"step {session['first_step']} to {session['last_step']} in {spent}{by}"]
     parts += [
         f"best {best['metric']} {best['value']:.6g} ({best['path']})"
         for best in session["best"]
@@ -277,6 +282,11 @@ def nothing_to_do(trainer: Trainer) -> str:
         f"nothing was trained, for the checkpoint is of step {trainer.global_step} and "
         f"trainer.{name} is {limit}: raise it to go on."
     )
+
+
+def _name_of(device: torch.device) -> str:
+    """The device as its maker calls it, or its kind."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -5,11 +5,12 @@ import sys
 from lightning.pytorch import Callback, LightningModule, Trainer
 from typing_extensions import override
 
-from callbacks.core.loggers import run_directory
+from callbacks.core.loggers import csv_file, run_directory
 from callbacks.runs.run_config import FILE
 from lightning_modules.core.files import write_whole
 
 REPORT = "report.html"
+NO_CURVES = " (without curves: no logger of the run writes metrics.csv; add CSVLogger)"
 
 
 class RunReport(Callback):
@@ -57,4 +58,5 @@ class RunReport(Callback):
         except (OSError, ValueError) as error:  # a run is more than its report
             sys.stderr.write(f"report: not written, {error}\n")
         else:
-            sys.stderr.write(f"report: {path}\n")
+            without = "" if csv_file(trainer) else NO_CURVES
+            sys.stderr.write(f"report: {path}{without}\n")

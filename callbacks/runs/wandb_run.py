@@ -14,6 +14,7 @@ from lightning.pytorch.loggers import WandbLogger
 from typing_extensions import override
 
 from callbacks.core.loggers import run_directory
+from callbacks.report.meanings import MEANINGS
 from callbacks.runs.ema import averaged_network
 from callbacks.runs.export_network import ExportNetwork
 from callbacks.runs.run_config import RunConfig, provenance
@@ -32,10 +33,12 @@ SUMMARIES = {
     "test/*": "min",
     "val/accuracy*": "max",
     "test/accuracy*": "max",
-    "*/modes": "max",
-    "*/high_quality": "max",
-    "*/inception_score": "max",
-    "*/min_class_share": "max",
+    **{
+        f"{stage}{name.removeprefix('*')}": "max"
+        for name, meaning in MEANINGS.items()
+        for stage in ("val", "test")
+        if meaning.better == "higher"
+    },
     "train/wasserstein*": "min,max,last",
 }
 
@@ -45,9 +48,9 @@ class WandbRun(Callback):
 
     With a ``WandbLogger`` among the loggers it
 
-    * defines the summary of each metric: the least value of validation metrics, the
-      greatest of accuracies, modes, share of good samples, Inception score and
-      least class share, and the module's own ``monitor`` by its ``mode``;
+    * defines the summary of each metric: the greatest value of those of validation
+      and test of which higher is better, the least of the others, and the module's own
+      ``monitor`` by its ``mode``;
     * stores the full resolved configuration, the commit and the package versions in
       the run's config;
     * uploads the exported generator as an artifact when training ends (checkpoints

@@ -124,10 +124,11 @@ class TwoDomains(ResumableDataModule):
     @override
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Converts the pixels of a batch where the model is; labels stay."""
-        parts = [self._scaled(part) for part in batch]
+        parts = [self.on_model_scale(part) for part in batch]
         return tuple(parts) if type(batch) is tuple else type(batch)(*parts)
 
-    def _scaled(self, part: Any) -> Any:
+    def on_model_scale(self, part: Any) -> Any:
+        """Rows as networks take them: pixels converted, all else as it is."""
         pixels = isinstance(part, Tensor) and part.dtype == torch.uint8
         return self.to_model_scale(part) if pixels else part
 
@@ -154,9 +155,9 @@ class TwoDomains(ResumableDataModule):
             for rows in (source, target)
         )
         return TwoDomainBatch(
-            self._scaled(source.x[source_rows]),
+            self.on_model_scale(source.x[source_rows]),
             source.y[source_rows],
-            self._scaled(target[target_rows]),
+            self.on_model_scale(target[target_rows]),
         )
 
     @override

@@ -24,15 +24,19 @@ from datamodules.readers.features.scaling import (
     Normalisation,
     check_alike,
     check_scaling,
+    default_scaling,
     filled,
     fit_scaling,
     precision,
+    root_mean_square,
 )
 from datamodules.readers.features.svmlight import ZeroBased
 from lightning_modules.core.files import readable
 from lightning_modules.core.validation import check_at_least, check_choice
 
 PARTS = ("source", "target", "source_val", "target_test")
+FIFTH = 5
+FAR = 30  # from 1, for the root mean square of features
 FEW = 10  # rows whose mean and deviation say little
 
 SplitRows = tuple[LabelledRows, LabelledRows]
@@ -59,11 +63,13 @@ class DomainFeatures(TwoDomains):
             (the transductive protocol of most papers).
         n_val: Without ``source_val``, how many rows of ``source`` are held out for
             validation, in proportion to the classes; the same ones for every ``seed``,
-            so that runs can be compared. With 0 all are trained on and serve for
-            validation too.
-        normalise: ``none``, ``l2``, ``binary``, ``log1p``, ``zscore`` or ``l1-zscore``,
-            see `fit_scaling`; statistics are those of the rows that are trained on, of
-            each domain by itself.
+            so that runs can be compared; a fifth by default, if a batch is left. With 0
+            all are trained on and serve for validation too, which then says nothing
+            about new rows.
+        normalise: ``none``, ``l2``, ``binary``, ``log1p``, ``rms``, ``zscore`` or
+            ``l1-zscore``, see `fit_scaling`; statistics are those of the rows that are
+            trained on, of each domain by itself. By default ``zscore``, or ``rms`` for
+            sparse rows, so that units don't matter.
         dense: Fill sparse rows up with their zeros.
         zero_based: Whether columns in svmlight files count from 0, see `read_together`.
         n_features: Width of rows in svmlight files; by default what is found.
@@ -92,8 +98,8 @@ class DomainFeatures(TwoDomains):
         target: str,
         source_val: str | None = None,
         target_test: str | None = None,
-        n_val: int = 0,
-        normalise: Normalisation = "none",
+        n_val: int | None = None,
+        normalise: Normalisation | None = None,
         dense: bool = False,
         zero_based: ZeroBased = "auto",
         n_features: int | None = None,
@@ -104,7 +110,8 @@ class DomainFeatures(TwoDomains):
     ) -> None:
         super().__init__(**options)
         check_at_least(0, "data.", n_val=n_val)
-        check_choice("data.normalise", normalise, NORMALISATIONS)
+        if normalise is not None:
+            check_choice("data.normalise", normalise, NORMALISATIONS)
         check_at_least(1, "data.", n_features=n_features)
         if n_val and source_val is not None:
             raise ValueError(
@@ -143,6 +150,7 @@ class DomainFeatures(TwoDomains):
         (source, source_val), (target, target_test) = self.split(rows)
         check_all_present(files["source"].name, source.y, self.class_names)
         source, source_val = self._on_scale(source, source_val)
+        self._warn_of_unit(root_mean_square(source.x))
         target, target_test = self._on_scale(target, target_test)
         return Domains(source, source_val, target.x, target_test)
 
@@ -150,8 +158,10 @@ class DomainFeatures(TwoDomains):
         """Rows of both domains that are trained on, and that are evaluated on."""
         source, target = rows["source"], rows["target"]
         val = rows.get("source_val")
+        spare = max(0, len(source) - self.batch_size)
+        n_val = min(len(source) // FIFTH, spare) if self.n_val is None else self.n_val
         return (
-            hold_out_of_classes(source, self.n_val) if val is None else (source, val),
+            hold_out_of_classes(source, n_val) if val is None else (source, val),
             (target, rows.get("target_test", target)),
         )
 
@@ -163,31 +173,41 @@ class DomainFeatures(TwoDomains):
             self.zero_based,
             self.n_features,
             self.file_key,
-            precision(self.normalise, self.exact),
+            precision(self.normalise or "zscore", self.exact),
             self.label_column,
         )
         if self.dense:
             files = {part: filled(file) for part, file in files.items()}
         if "target_test" in files:
             files["target"] = replace(files["target"], y=None)
-        for file in files.values():
-            check_scaling(self.normalise, file)
         check_alike(files, self.n_features)
+        self._how = self.normalise or default_scaling(files["source"].x)
+        for file in files.values():
+            check_scaling(self._how, file)
         return files
 
     def _on_scale(self, train: LabelledRows, other: LabelledRows) -> SplitRows:
-        scale = fit_scaling(self.normalise, train.x)
-        if self.normalise in DENSE and len(train) < FEW:
+        scale = fit_scaling(self._how, train.x)
+        if self._how in DENSE and len(train) < FEW:
             self._warn_of_few(len(train))
         scaled = LabelledRows(scale(train.x), train.y)
         if other is train:
             return scaled, scaled
         return scaled, LabelledRows(scale(other.x), other.y)
 
+    def _warn_of_unit(self, size: float) -> None:
+        if self._is_first_process and not 1 / FAR < size < FAR:
+            warnings.warn(
+                f"data.normalise: {self._how} leaves features with a root mean square "
+                f"of {size:.2g}, on which networks learn badly at usual rates; leave "
+                "it out, so that units don't matter.",
+                stacklevel=2,
+            )
+
     def _warn_of_few(self, n: int) -> None:
         if self._is_first_process:
             warnings.warn(
-                f"data.normalise: {self.normalise} takes mean and deviation of each "
+                f"data.normalise: {self._how} takes mean and deviation of each "
                 f"column from {n} row(s) of a domain, too few to be meaningful (one "
                 "row becomes zeros); give more rows, or set another normalisation.",
                 stacklevel=2,

@@ -1,6 +1,7 @@
 """Data modules of one data set: tensors in memory, on the model's scale."""
 
 from abc import abstractmethod
+from collections import defaultdict
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -68,8 +69,12 @@ class InMemoryDataModule(ResumableDataModule):
     @override
     def contents(self) -> str:
         sets = {"train": self.train_set, "val": self.val_set, "test": self.test_set}
-        n = sum(len(one) for one in {id(one): one for one in sets.values()}.values())
-        parts = ", ".join(f"{part} {len(one):,}" for part, one in sets.items())
+        same: dict[int, list[str]] = defaultdict(list)  # rows may serve twice
+        for part, one in sets.items():
+            same[id(one)].append(part)
+        named = ((" = ".join(parts), sets[parts[0]]) for parts in same.values())
+        parts = ", ".join(f"{names} {len(one):,}" for names, one in named)
+        n = sum(len(sets[parts[0]]) for parts in same.values())
         rows = "images" if len(self.shape) == 3 else "rows"
         return f"{n:,} {rows} of {' x '.join(map(str, self.shape))} ({parts})"
 

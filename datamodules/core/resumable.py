@@ -105,7 +105,9 @@ class ResumableDataModule(LightningDataModule, ABC):
         places = (vars(self).get(name) for name in ("root", "path", "table", "name"))
         place = next((f" {readable(str(place))}" for place in places if place), "")
         skipped = f", {self.skipped_files:,} files skipped" * bool(self.skipped_files)
-        contents = self._contents if self._is_read else "nothing to read"
+        contents = (
+            self._contents if self._is_read else "not read, as nothing of it is needed"
+        )
         return f"{type(self).__name__}{place}: {contents}{skipped}"
 
     @cached_property

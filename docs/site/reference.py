@@ -16,6 +16,7 @@ from torchmetrics import Metric
 import callbacks
 import datamodules
 import lightning_modules
+from callbacks.report.meanings import meanings_as_markdown
 from lightning_modules import functional, metrics
 
 ROOT = Path(__file__).parents[2]
@@ -117,6 +118,19 @@ write(
 write(
     "reference/metrics.md",
     page("Metrics", "Of torchmetrics' kind; methods and callbacks log them.", measured),
+)
+write(
+    "reference/values.md",
+    "\n".join(
+        [
+            "# Logged values",
+            "",
+            "As `metrics.csv`, reports and W&B name them; of several lines that fit a "
+            "name, the longest counts. `@k` is the length of the list.",
+            "",
+            *meanings_as_markdown(),
+        ]
+    ),
 )
 write(
     "reference/functions.md",

@@ -11,6 +11,7 @@ from experiments import records
 from experiments.records import Record
 from experiments.results import formats
 from experiments.results.csv_sections import SECTIONS, csv_section, searches_section
+from experiments.results.differences import differences
 from experiments.results.formats import cost, each_seed, markdown, mean_and_spread
 from experiments.results.runs import (
     Run,
@@ -31,6 +32,10 @@ file a table and one line a run, with its command, commit, hardware, seconds and
 memory. `make results-<table>` executes the runs that are missing. "Ours" is the mean ±
 standard deviation over seeds at the last step, sampled from the averaged generator;
 "s.e." is the standard error of that mean. The time is that of training alone, per run.
+Below a table its best row is compared with the others: runs are paired by task and
+seed (by task alone where there are five tasks or more), the interval is a bootstrap's,
+p that of Wilcoxon's signed-rank test, corrected by Holm for the comparisons of the
+table. Five seeds of one task are too few for it: such differences are open.
 """
 
 
@@ -84,6 +89,9 @@ def _section(
             yield f"{ranking}."
     else:
         yield markdown(_rows(name, runs, published))
+    if compared := list(differences(table, runs)):
+        yield f"Differences in the column *{table.columns[0].heading}*:"
+        yield markdown(compared)
     planned = set(planned_runs(name))
     finished = planned & {run_of(record) for record in runs}
     yield f"{len(finished)} of {len(planned)} runs finished. " + (

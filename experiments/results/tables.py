@@ -64,6 +64,7 @@ class Table:
             {root} for the directory of the data sets and the {source} and {target} of
             a task that is called source-target.
         grid: Whether tasks are rows and methods columns.
+        lower_is_better: Whether the first column is a distance.
         together: Runs that share a process; starting one takes seconds.
     """
 
@@ -78,6 +79,7 @@ class Table:
     configs: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Sequence[str]] = field(default_factory=dict)
     grid: bool = False
+    lower_is_better: bool = False
     together: int = 1
 
     def tasks_of(self, name: str) -> Sequence[str]:

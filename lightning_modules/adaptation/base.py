@@ -1,8 +1,7 @@
 """Base of WDGRL and the other methods of unsupervised domain adaptation."""
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, NamedTuple, cast, get_args
+from typing import Any, ClassVar, NamedTuple, cast, get_args
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
@@ -11,8 +10,16 @@ from torch.nn import functional as F
 from torch.optim.optimizer import ParamsT
 from typing_extensions import override
 
+from lightning_modules.adaptation.balance import (
+    GradientBalance,
+    Ramp,
+    TransferWeight,
+    check_transfer_weight,
+    sigmoid_ramp,
+)
 from lightning_modules.adaptation.checks import check_domains, check_rows
 from lightning_modules.adaptation.evaluation import DomainEvaluator
+from lightning_modules.adaptation.label_shift import ClassShares, check_label_shift
 from lightning_modules.adaptation.scores import Selection
 from lightning_modules.core.alternating import evaluating, trainable
 from lightning_modules.core.distributed import joined_rows
@@ -33,15 +40,18 @@ from lightning_modules.data_contracts.contracts import DataKind
 from lightning_modules.data_contracts.sparse_rows import Rows, join
 from lightning_modules.optim.paper_defaults import AdaptationAdam
 
-Ramp = Literal["constant", "sigmoid"]
-
 
 class Features(NamedTuple):
-    """A batch after the extractor: features (n, d) with their graph, labels (n,)."""
+    """A batch after the extractor: features (n, d) with their graph, labels (n,).
+
+    Source rows have weights (n,), 1 on average, if classes are more frequent in one
+    domain than in the other and the method is to mind it.
+    """
 
     source: Tensor
     labels: Tensor
     target: Tensor
+    weights: Tensor | None = None
 
 
 class AdaptationModule(AlternatingModule):
@@ -60,10 +70,15 @@ class AdaptationModule(AlternatingModule):
         extractor: Maps samples (n, ...) to features (n, d).
         classifier: Maps features (n, d) to logits (n, n_classes).
         n_classes: Number of classes.
-        transfer_weight: Lambda of eq. 45.
+        transfer_weight: Lambda of eq. 45; ``auto`` finds it during training, see
+            `GradientBalance`.
+        transfer_share: Rho of ``auto``: the transfer term's gradient beside that of the
+            classes.
         ramp: ``sigmoid`` raises lambda from 0 as
             :math:`\lambda_t = \lambda (2 / (1 + e^{-10 p}) - 1)` with p the share of
             ``trainer.max_steps`` that is done (arXiv:1505.07818); ``constant`` doesn't.
+        label_shift: Weight the source's rows in the transfer term by the classes'
+            shares in the target, estimated without its labels, see `ClassShares`.
         weight_decay: L2 penalty :math:`\frac{c}{2} \lVert w \rVert^2` on the weights
             of extractor and classifier, not on biases and norms; 0 keeps the
             optimizer's own.
@@ -92,6 +107,10 @@ class AdaptationModule(AlternatingModule):
     sides: ClassVar[tuple[str, str]] = ("source", "target")
     """Names of the two sets that a critic compares."""
     uses_target: ClassVar[bool] = True
+    balances: ClassVar[bool] = True
+    """Whether ``transfer_weight`` may be ``auto``: it multiplies `transfer_loss`."""
+    weighs_rows: ClassVar[bool] = False
+    """Whether `transfer_loss` minds the weights of source rows (``label_shift``)."""
     min_batch_size: int = 1
     """Rows of each domain that the transfer term needs in a step of all processes."""
 
@@ -103,8 +122,10 @@ class AdaptationModule(AlternatingModule):
         classifier: nn.Module,
         n_classes: int,
         *,
-        transfer_weight: float = 1.0,
+        transfer_weight: TransferWeight = 1.0,
+        transfer_share: float = 0.3,
         ramp: Ramp = "constant",
+        label_shift: bool = False,
         weight_decay: float = 0.0,
         selection: Selection = "im",
         optimizer: OptimizerCallable = lambda p: AdaptationAdam(p),
@@ -114,11 +135,18 @@ class AdaptationModule(AlternatingModule):
     ) -> None:
         check_at_least(2, n_classes=n_classes)
         check_choice("selection", selection, get_args(Selection))
-        check_nonnegative(transfer_weight=transfer_weight, weight_decay=weight_decay)
+        check_nonnegative(weight_decay=weight_decay, transfer_share=transfer_share)
+        name = type(self).__name__
+        check_transfer_weight(transfer_weight, name, balances=self.balances)
+        weighs = label_shift and self.uses_target
+        check_label_shift(name, asked=weighs, weighs_rows=self.weighs_rows)
         check_choice("ramp", ramp, get_args(Ramp))
         super().__init__(DomainEvaluator(n_classes, selection), compile=compile)
         self.n_classes = n_classes
         self.transfer_weight, self.ramp = transfer_weight, ramp
+        automatic = transfer_weight == "auto"
+        self.balance = GradientBalance(transfer_share) if automatic else None
+        self.class_shares = ClassShares(n_classes) if weighs else None
         self.weight_decay = weight_decay
         self.adapted = nn.ModuleDict({"extractor": extractor, "classifier": classifier})
         self._factories = optimizer, scheduler, clip_norm
@@ -162,7 +190,18 @@ class AdaptationModule(AlternatingModule):
             features = self.features(source)
             return Features(features, labels, features[:0])
         features = self.features(join(source, target))
-        return Features(features[: len(labels)], labels, features[len(labels) :])
+        of_source, of_target = features[: len(labels)], features[len(labels) :]
+        return Features(
+            of_source, labels, of_target, self._weights_of(labels, of_target)
+        )
+
+    def _weights_of(self, labels: Tensor, target: Tensor) -> Tensor | None:
+        """Weights (n,) of source rows, from the target's features so far."""
+        if self.class_shares is None:
+            return None
+        with torch.no_grad():
+            self.class_shares.update(labels, self.classifier(target))
+        return self.class_shares.weights(labels)
 
     def objective(self, batch: Features) -> Tensor:
         """Cross-entropy of the source (eq. 44) plus lambda times the transfer term."""
@@ -171,18 +210,29 @@ class AdaptationModule(AlternatingModule):
         transfer = self.transfer_loss(batch) if self.transfer_weight else None
         if transfer is None:
             return loss
-        return loss + self.current_transfer_weight() * transfer
+        if self.balance is None:
+            return loss + self.current_transfer_weight() * transfer
+        weight: Tensor = self.balance(loss, transfer, [batch.source, batch.target])
+        self.record(transfer_weight=weight)
+        return loss + self._ramped() * weight * transfer
 
     def of_all_ranks(self, features: Features) -> Features:
         """Features of all processes, for a term that is not a mean over rows."""
-        return Features(*(joined_rows(part) for part in features))
+        source, labels, target = map(joined_rows, features[:3])
+        weights = features.weights
+        weights = None if weights is None else joined_rows(weights)
+        return Features(source, labels, target, weights)
 
     def current_transfer_weight(self) -> float:
-        """Transfer weight (lambda) at this step."""
+        """Transfer weight (lambda) at this step, where it is a number."""
+        assert not isinstance(self.transfer_weight, str)
+        return self.transfer_weight * self._ramped()
+
+    def _ramped(self) -> float:
+        """The part of lambda that the ramp has reached."""
         if self.ramp == "constant":
-            return self.transfer_weight
-        done = self.global_step / self.trainer.max_steps
-        return self.transfer_weight * (2 / (1 + math.exp(-10 * done)) - 1)
+            return 1.0
+        return sigmoid_ramp(self.global_step / self.trainer.max_steps)
 
     def _weights(self) -> ParamsT:
         """Parameter groups: matrices with weight decay, all else without."""

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from lightning_modules.adaptation.balance import TransferWeight
 from lightning_modules.adaptation.evaluation import DomainClassifier
 from lightning_modules.data_contracts.contracts import (
     KnownClasses,
@@ -20,7 +21,7 @@ class Adapts(DomainClassifier, Protocol):
     """An adaptation method, whose networks are checked against the data."""
 
     n_classes: int
-    transfer_weight: float
+    transfer_weight: TransferWeight
     min_batch_size: int
 
     @property

@@ -31,6 +31,8 @@ class DANN(AdaptationModule):
             and the rest of `AdaptationModule`.
     """
 
+    balances = False
+
     def __init__(
         self,
         extractor: nn.Module,

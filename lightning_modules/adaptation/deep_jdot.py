@@ -27,6 +27,8 @@ class DeepJDOT(AdaptationModule):
         ValueError: If a setting is out of its range.
     """
 
+    weighs_rows = True
+
     def __init__(
         self,
         extractor: nn.Module,
@@ -52,6 +54,7 @@ class DeepJDOT(AdaptationModule):
             self.classifier(joint.target),
             feature_weight=self.feature_weight,
             label_weight=self.label_weight,
+            source_weights=joint.weights,
         )
         self.record(transport_cost=loss)
         return loss

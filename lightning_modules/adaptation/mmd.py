@@ -32,6 +32,8 @@ class MMD(AdaptationModule):
         arXiv:1412.3474, arXiv:1502.02791.
     """
 
+    weighs_rows = True
+
     def __init__(
         self,
         extractor: nn.Module,
@@ -52,7 +54,11 @@ class MMD(AdaptationModule):
         """Squared discrepancy of the two batches."""
         joint = self.of_all_ranks(features)
         loss = squared_mmd(
-            joint.source, joint.target, self.widths, unbiased=self.unbiased
+            joint.source,
+            joint.target,
+            self.widths,
+            unbiased=self.unbiased,
+            source_weights=joint.weights,
         )
         self.record(mmd=loss)
         return loss

@@ -11,6 +11,7 @@ from lightning_modules.metrics.domains import ProxyADistance
 from lightning_modules.metrics.selection import (
     BatchNuclearNorm,
     InformationMaximisation,
+    PredictedShares,
     SoftNeighbourhoodDensity,
     TargetEntropy,
 )
@@ -30,6 +31,7 @@ NAMES = (
         for kind in ("accuracy", "class_accuracy")
     ),
     *(f"target_{key}" for key in SCORES),
+    "share_distance",
     *(f"target_accuracy_{kind}" for kind in ("last", "selected", "oracle")),
 )
 """All that a validation may give."""
@@ -55,6 +57,7 @@ class DomainScores(nn.Module):
             {f"target_{key}": metric() for key, metric in SCORES.items()},
             compute_groups=False,
         )
+        self.predicted = PredictedShares()
         self.feature_distances = MetricCollection(
             {
                 "feature_wasserstein": WassersteinDistance(),
@@ -68,6 +71,7 @@ class DomainScores(nn.Module):
         """Add a batch of loader ``role``, see `TwoDomains`."""
         if labels is None:
             self.unlabelled.update(logits.float())
+            self.predicted.update(logits.float())
         else:
             confusion = self.target_confusion if role else self.source_confusion
             confusion.update(logits, labels)
@@ -83,7 +87,16 @@ class DomainScores(nn.Module):
         values |= _accuracies("target", self.target_confusion)
         if any(score.update_called for score in self.unlabelled.values()):
             values |= self.unlabelled.compute()
+            values |= self._share_distance()
         return values
+
+    def _share_distance(self) -> dict[str, Tensor | float]:
+        """Total variation between predicted target shares and the source's."""
+        if not self.source_confusion.update_called:
+            return {}
+        counts = self.source_confusion.compute().sum(1)
+        difference = counts / counts.sum() - self.predicted.compute()
+        return {"share_distance": difference.abs().sum() / 2}
 
     def distances(self) -> dict[str, Tensor]:
         """Exact W1 and proxy A-distance between source and target features."""
@@ -117,6 +130,7 @@ class DomainScores(nn.Module):
             self.source_confusion,
             self.target_confusion,
             self.unlabelled,
+            self.predicted,
             self.feature_distances,
         ):
             metric.reset()

@@ -15,7 +15,8 @@ class SourceOnly(AdaptationModule):
         extractor: Maps samples (n, ...) to features (n, d).
         classifier: Maps features (n, d) to logits (n, n_classes).
         n_classes: Number of classes.
-        **options: See `AdaptationModule`; ``transfer_weight`` has no effect.
+        **options: See `AdaptationModule`; ``transfer_weight``, ``transfer_share``,
+            ``ramp`` and ``label_shift`` have no effect.
     """
 
     uses_target = False

@@ -62,6 +62,8 @@ class WDGRL(AdaptationModule):
         5
     """
 
+    weighs_rows = True
+
     def __init__(
         self,
         extractor: nn.Module,
@@ -108,7 +110,7 @@ class WDGRL(AdaptationModule):
     def prepare(self, batch: Any) -> Features:
         """Features with their graph; those of the critic are kept beside them."""
         features = super().prepare(batch)
-        source, labels, target = features
+        source, labels, target, _ = features
         both = torch.cat([source, target])
         if self._extractor_varies:
             rows = domains_of(batch)
@@ -116,21 +118,23 @@ class WDGRL(AdaptationModule):
                 both = self.features(join(rows.source, rows.target))
         # half precision would lose the penalty
         both = both.detach().to(torch.promote_types(both.dtype, torch.float32))
-        self._fixed = Features(both[: len(labels)], labels, both[len(labels) :])
+        n = len(labels)
+        self._fixed = Features(both[:n], labels, both[n:], features.weights)
         return features
 
     def critic_objective(self, _features: Features) -> Tensor:
         """Negated distance estimate plus penalty (eq. 42-43)."""
         source, target = self._fixed.source, self._fixed.target
         uniform = self.penalty.draw(source, self.noise)
-        gap, penalty = self.compiled(self._terms)(source, target, uniform)
+        weights = self._fixed.weights
+        gap, penalty = self.compiled(self._terms)(source, target, uniform, weights)
         loss = self.penalty.added_to(gap, penalty)
         if self.recording:
             self.record(critic_loss=loss, wasserstein=-gap, penalty=penalty)
         return loss
 
     def _terms(
-        self, source: Tensor, target: Tensor, uniform: Tensor
+        self, source: Tensor, target: Tensor, uniform: Tensor, weights: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Negated distance estimate and unweighted penalty, from one pass."""
         n = len(source)
@@ -144,12 +148,15 @@ class WDGRL(AdaptationModule):
             else:
                 _, slopes = scores_and_slopes(self.critic, lines, create_graph=True)
                 scores = self.critic(torch.cat([source, target]))
-            gap = F.wasserstein_critic_loss(scores[:n], scores[n : 2 * n])
+            real = scores[:n] if weights is None else scores[:n] * weights
+            gap = F.wasserstein_critic_loss(real, scores[n : 2 * n])
             return gap, self.penalty.excess(slopes)
 
     @override
     def transfer_loss(self, features: Features) -> Tensor:
         """The critic's estimate of the distance (eq. 42), without the penalty."""
         scores = self.critic(torch.cat([features.source, features.target]))
-        n = len(features.source)
-        return -F.wasserstein_critic_loss(scores[:n], scores[n:])
+        real, fake = scores.split([len(features.source), len(features.target)])
+        if features.weights is not None:
+            real = real * features.weights
+        return -F.wasserstein_critic_loss(real, fake)

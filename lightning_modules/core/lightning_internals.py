@@ -11,6 +11,7 @@ and torch is compiling only once ``torch._dynamo`` is loaded (functional.lipschi
 import inspect
 import logging
 import traceback
+import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -167,10 +168,17 @@ def real_loggers(trainer: pl.Trainer) -> list[Logger]:
     return [one for one in trainer.loggers if not isinstance(one, DummyLogger)]
 
 
+_OF_NO_USE = ("💡", "TPU available: False", "to estimate number of stepping batches")
+
+
 def silence_tips() -> None:
-    """Keep Lightning from advertising other packages whenever a trainer is made."""
+    """Keep Lightning from advertising other packages and telling what is of no use.
+
+    Torch says that Lightning uses it in an old way, which no user can change.
+    """
     logger = logging.getLogger("lightning.pytorch.utilities.rank_zero")
-    logger.addFilter(lambda record: "💡" not in record.getMessage())
+    logger.addFilter(lambda one: not any(t in one.getMessage() for t in _OF_NO_USE))
+    warnings.filterwarnings("ignore", ".*treespec, LeafSpec.*", FutureWarning)
 
 
 def set_logger_step(trainer: pl.Trainer, step: int) -> None:
@@ -452,6 +460,12 @@ def given_wandb_id(logger: WandbLogger) -> str | None:
 def set_wandb_id(logger: WandbLogger, run_id: str) -> None:
     """Let a logger that has opened no run yet go on in an earlier one."""
     logger._id = logger._wandb_init["id"] = run_id
+
+
+def leave_out_anonymous(logger: WandbLogger) -> None:
+    """Keep Lightning from giving W&B a setting without a value, of which W&B warns."""
+    if logger._wandb_init.get("anonymous") is None:
+        logger._wandb_init.pop("anonymous", None)
 
 
 def open_again(logger: WandbLogger) -> None:

@@ -30,6 +30,7 @@ def squared_mmd(
     widths: Sequence[float] = RBF_WIDTHS,
     *,
     unbiased: bool = False,
+    source_weights: Float[Tensor, " n"] | None = None,
 ) -> Float[Tensor, ""]:
     r"""Squared maximum mean discrepancy under a sum of Gaussian kernels.
 
@@ -45,6 +46,7 @@ def squared_mmd(
         widths: w > 0, in units of squared features.
         unbiased: Leave out the pairs of a row with itself, so that the mean over
             batches estimates that of the whole domains; the value may be negative.
+        source_weights: Of the source's rows, 1 on average; by default all 1.
 
     Raises:
         ValueError: If a width is not positive, or an unbiased estimate is asked for
@@ -66,6 +68,9 @@ def squared_mmd(
     kernel = torch.zeros_like(squared)
     for width in widths:  # numbers, not a tensor of them: no copy to the device
         kernel = kernel + (squared * (-0.5 / width)).exp()
+    if source_weights is not None:
+        weights = torch.cat([source_weights, source_weights.new_ones(m)])
+        kernel = kernel * weights[:, None] * weights
     own = kernel[:n, :n], kernel[n:, n:]
     within = [_mean_within(block, unbiased=unbiased) for block in own]
     return within[0] + within[1] - 2 * kernel[:n, n:].mean()
@@ -126,6 +131,40 @@ def coral_distance(
         return distance.to(full)
 
 
+def class_confusion(
+    logits: Float[Tensor, "m k"], temperature: float = 2.5
+) -> Float[Tensor, ""]:
+    r"""How often rows waver between two classes, over the batch (MCC).
+
+    .. math:: \frac1k \sum_j \sum_{j' \ne j} \tilde C_{jj'}, \qquad
+              C = P^T W P, \quad \tilde C_{jj'} = C_{jj'} / \textstyle\sum_l C_{jl}
+
+    with P the probabilities of ``logits / temperature``, and weights
+    :math:`W_i \propto 1 + e^{-H(P_i)}`, m in sum and without gradient, so that sure
+    rows count more.
+
+    Args:
+        logits: Of the target rows.
+        temperature: T > 0.
+
+    Returns:
+        From 0 (each row sure of a class) to 1 - 1/k (all rows uniform).
+
+    References:
+        Jin et al. 2020, arXiv:1912.03699, eq. 2-6.
+
+    >>> class_confusion(torch.zeros(3, 4))
+    tensor(0.7500)
+    """
+    p = (logits / temperature).softmax(1)
+    with torch.no_grad():
+        weights = 1 + torch.exp(-torch.special.entr(p).sum(1))
+        weights = weights * (len(p) / weights.sum())
+    confusion = (p * weights[:, None]).T @ p
+    shares = confusion / confusion.sum(1, keepdim=True)
+    return 1 - shares.diagonal().mean()
+
+
 class _Reversal(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: float) -> Tensor:
@@ -159,6 +198,7 @@ def joint_transport_cost(
     *,
     feature_weight: float,
     label_weight: float,
+    source_weights: Float[Tensor, " n"] | None = None,
 ) -> Float[Tensor, ""]:
     r"""Exact transport cost of features and labels between two batches (DeepJDOT).
 
@@ -176,6 +216,7 @@ def joint_transport_cost(
         target_logits: Logits of the target rows.
         feature_weight: alpha, in 1 per squared unit of the features.
         label_weight: lambda.
+        source_weights: Masses of the source's rows, 1 on average; by default all 1.
 
     Raises:
         ValueError: If features or logits are not finite.
@@ -191,5 +232,8 @@ def joint_transport_cost(
     distance = _squared_distances(source, target)
     disagreement = -target_logits.log_softmax(1).T[labels]
     cost = feature_weight * distance + label_weight * disagreement
-    plan = optimal_transport(cost.detach()).plan.to(cost)
+    mass = source_weights
+    if mass is not None:
+        mass = mass.double() / mass.double().sum()
+    plan = optimal_transport(cost.detach(), mass).plan.to(cost)
     return (plan * cost).sum()

@@ -115,6 +115,30 @@ class InformationMaximisation(_Sums):
         return mutual_information(sums_of_classes, entropy_sum, self.total)
 
 
+class PredictedShares(_Sums):
+    """Mean probabilities (k,) of all rows: how frequent each class seems to be.
+
+    Args:
+        kwargs: See torchmetrics.Metric.
+
+    >>> metric = PredictedShares()
+    >>> metric.update(torch.zeros(5, 2))
+    >>> metric.compute()
+    tensor([0.5000, 0.5000])
+    """
+
+    higher_is_better = None
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("sums", **kwargs)
+
+    def _terms(self, p: Tensor) -> tuple[Tensor, ...]:
+        return (p.sum(0),)
+
+    def _score(self, *sums: Tensor) -> Tensor:
+        return sums[0] / self.total
+
+
 class BatchNuclearNorm(_Sums):
     """Nuclear norm of all predictions per row; see `batch_nuclear_norm`.
 

@@ -1,6 +1,7 @@
 """Overlays and sweeps that ship, through the command line as it is."""
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,8 @@ def test_every_overlay_is_tested() -> None:
 
 def experiment_of(sweep: dict[str, Any]) -> Path:
     """The experiment that a sweep varies."""
-    first = next(word for word in sweep["command"] if word.endswith(".yaml"))
-    return CONFIGS.parent / str(first)
+    words = sweep["command"]
+    return CONFIGS / f"{words[words.index('--config') + 1]}.yaml"
 
 
 def smallest(parameter: dict[str, Any]) -> Any:
@@ -78,17 +79,14 @@ def smallest(parameter: dict[str, Any]) -> Any:
 
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
 def test_every_parameter_of_a_sweep_reaches_the_run(
-    path: Path, repository: Path, capsys: pytest.CaptureFixture[str]
+    path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sweep = yaml.safe_load(path.read_text())
-    assert sweep["command"][:4] == ["${env}", "python", "${program}", "fit"]
+    assert sweep["command"][:5] == ["${env}", "python", "-m", "${program}", "fit"]
     assert sweep["command"][-1] == "${args}"
-    assert (repository / sweep["program"]).is_file()
+    assert find_spec(f"{sweep['program']}.__main__")  # from any folder
     chosen = {key: smallest(value) for key, value in sweep["parameters"].items()}
-    arguments = [
-        str(repository / word) if word.endswith(".yaml") else word
-        for word in sweep["command"][3:-1]
-    ]
+    arguments = sweep["command"][4:-1]
     # An agent writes --key=value, Python values as Python prints them.
     arguments += [f"--{key}={value}" for key, value in chosen.items()]
     config = resolved(capsys, *arguments)

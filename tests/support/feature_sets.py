@@ -125,7 +125,8 @@ def files(root: Path, *names: str, ending: str = ".npz") -> dict[str, Any]:
 
 
 def domains(root: Path, *more: str, ending: str = ".npz", **options: Any) -> Any:
-    settings = {"batch_size": 4, "batches_per_epoch": 7, **options}
+    """All rows of the source are trained on, unless options say otherwise."""
+    settings = {"batch_size": 4, "batches_per_epoch": 7, "n_val": 0, **options}
     paths = files(root, "source", "target", *more, ending=ending)
     return DomainFeatures(**{**paths, **settings})
 

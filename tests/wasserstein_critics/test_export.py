@@ -333,6 +333,7 @@ def test_a_shipped_model_measures_what_its_card_says(
     (values,) = trainer.test(cls.from_pretrained(name), data(seed=0), verbose=False)[:1]
     card = (SHIPPED / name / "README.md").read_text()
     said = dict(re.findall(r"^\| `(test/\w+)` \| (\S+) \|", card, re.M))
-    assert said.keys() == values.keys()
+    assert said
+    assert said.keys() <= values.keys()  # later versions measure more
     for key, value in said.items():
         assert values[key] == pytest.approx(float(value), rel=1e-3)

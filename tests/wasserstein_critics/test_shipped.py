@@ -10,6 +10,7 @@ from wasserstein_critics.cli.config_files import read_config
 from wasserstein_critics.completion import completion
 from wasserstein_critics.shipped import (
     FOLDER,
+    listed,
     meant,
     program,
     shipped_part,
@@ -22,14 +23,15 @@ from wasserstein_critics.shipped import (
 def test_each_experiment_and_overlay_has_a_short_name_and_a_title() -> None:
     assert {"wgan_gp/digits", "cml/interactions", "wandb"} < set(titles())
     assert not any(name.startswith(("defaults/", "sweeps/")) for name in titles())
-    for name, title in titles().items():
+    assert {"sweeps/wgan", *titles()} < set(listed())
+    for name, title in listed().items():
         assert (
             shipped_path(name)
             == shipped_path(f"{name}.yaml")
             == FOLDER / f"{name}.yaml"
         )
         assert 5 < len(title) < 120, name
-        assert not title.endswith(("as in", "an", "the", ",")), name
+        assert not title.endswith(("as in", "an", "the", ",", ":")), name
 
 
 @pytest.mark.parametrize("name", ["", "../README", "wgan_gp", "/etc/passwd", "a b"])
@@ -49,7 +51,7 @@ def test_a_file_in_the_working_folder_wins_over_a_shipped_config() -> None:
     assert with_shipped_paths(words) == [*words[:3], wandb, *kept]
 
 
-@pytest.mark.parametrize("name", sorted(titles()))
+@pytest.mark.parametrize("name", sorted(listed()))
 def test_a_copy_says_what_the_shipped_config_says(name: str) -> None:
     assert main(["copy", name, "my.yaml"]) == 0
     copied, shipped = Path("my.yaml"), shipped_path(name)
@@ -73,6 +75,16 @@ def test_what_can_not_be_copied_is_told_and_nothing_is_written(
     assert main(["copy", name, file]) == 2
     assert named in capsys.readouterr().err
     assert [p.read_text() for p in Path.cwd().iterdir()] == ["mine"]
+
+
+def test_a_sweep_is_listed_and_its_copy_is_for_wandb(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["configs", "sweep"]) == 0
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert names == [f"sweeps/{name}" for name in ("gan", "wdgrl", "wgan", "wgan_gp")]
+    assert main(["copy", names[0], "sweep.yaml"]) == 0
+    assert capsys.readouterr().out.endswith("wandb sweep sweep.yaml\n")
 
 
 def test_configs_are_listed_by_what_they_contain(
@@ -99,6 +111,15 @@ def test_messages_name_the_command_as_it_was_started(
     assert program() == words
     assert f"`{words} configs`" in meant("gan/mnst")
     assert "'gan/mnist'" in meant("configs/gan/mnst.yaml")
+
+
+def test_the_nearest_config_is_that_of_what_was_typed_in_any_folder() -> None:
+    place = "/home/somebody/with/a/long/way/to/their/work"
+    for words in (["--config", "wgan_gp/image"], ["-c=x", "--config=wgan_gp/image"]):
+        told = meant(f"{place}/wgan_gp/image", words)
+        assert told.startswith(": did you mean 'wgan_gp/images'?")
+    for name in ("defaults/digit_shift", "../defaults/digits_shft.yaml"):
+        assert meant(name).startswith(": did you mean 'defaults/digits_shift'?")
 
 
 def test_a_copy_and_a_shipped_config_are_known_by_the_name_of_the_latter() -> None:

@@ -31,6 +31,7 @@ from callbacks import (
     StopOnSignal,
     UpdateProgress,
 )
+from callbacks.runs.progress_bar import NetworkSizes
 from callbacks.runs.rank_answers import tell
 from callbacks.runs.wandb_run import continue_wandb_run
 from lightning_modules.core.lightning_internals import (
@@ -63,17 +64,10 @@ from wasserstein_critics.cli.from_data import (
     name_runs,
 )
 from wasserstein_critics.cli.help import description, usage
-from wasserstein_critics.cli.names import SUBCOMMANDS
 from wasserstein_critics.cli.parser_messages import explain_parse_error
 from wasserstein_critics.cli.run_folder import expand_directories, run_folder
+from wasserstein_critics.commands import SUBCOMMANDS
 from wasserstein_critics.shipped import program, shipped_part, with_shipped_paths
-
-DESCRIPTION = (
-    "Train, evaluate and run Wasserstein-critic models. `configs` lists the shipped "
-    "configs, `copy NAME FILE` makes one your own, `report RUN` shows a run, or "
-    "compares several, as a page, `export RUN` writes its networks into a folder, and "
-    "`recommend --run RUN` names items for users."
-)
 
 
 class CLI(ConfigDecides):
@@ -146,10 +140,13 @@ class CLI(ConfigDecides):
         self.datamodule = self._data or self.datamodule
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Give a fit our progress bar, unless it has another or none."""
+        """Give a fit our progress bar and line of networks, or what it has instead."""
         assert self.subcommand is not None
         flags = self.config_init[self.subcommand].trainer
         shown = flags.enable_progress_bar is not False
+        if self.subcommand == "fit" and flags.enable_model_summary is None:
+            kwargs["enable_model_summary"] = False
+            self.trainer_defaults["callbacks"].append(NetworkSizes())
         listed = flags.callbacks if isinstance(flags.callbacks, list) else []
         has_bar = any(isinstance(c, ProgressBar) for c in (flags.callbacks, *listed))
         if self.subcommand == "fit" and shown and not has_bar:
@@ -219,7 +216,6 @@ def silence() -> None:
     for message in (
         ".*does not have many workers.*",  # data is in memory, sliced by whole batches
         ".*smaller than the logging interval.*",  # values are logged by step, not epoch
-        ".*treespec, LeafSpec.*",  # Lightning's own use of torch
         "Using ModelCheckpoint with manual.*",  # the state after a step is meant
         ".*Checkpoint directory .* is not empty.*",  # a run that goes on in its folder
         "(?s).*Grad strides do not match bucket.*",  # copies, harmless
@@ -259,7 +255,6 @@ def command_line(
             "exit_on_error": False,
             "allow_abbrev": False,
             "prog": program(),
-            "description": DESCRIPTION,
             **{
                 name: {"description": description(text), "usage": usage(name)}
                 for name, text in SUBCOMMANDS.items()

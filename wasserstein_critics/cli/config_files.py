@@ -23,7 +23,7 @@ from lightning_modules.core.yaml_size import RefusedYAMLError
 from wasserstein_critics.cli.errors import UsageError
 from wasserstein_critics.cli.help import Help
 from wasserstein_critics.cli.yaml_values import load_yaml
-from wasserstein_critics.shipped import shipped_path
+from wasserstein_critics.shipped import meant, shipped_path
 
 _KEY = "defaults"
 _LARGEST = 10 * 2**20  # bytes; those that ship have two thousand
@@ -137,7 +137,8 @@ def _with_defaults(
         file = beside if beside.is_file() else shipped_path(name) or beside
         where = f"config file '{path}': {_KEY} names '{name}'"
         if not file.is_file():
-            raise UsageError(f"{where}, but there is no file '{file.resolve()}'.")
+            text = f"{where}, but there is no file '{file.resolve()}'{meant(name)}"
+            raise UsageError(text)
         if file.resolve() in chain:
             raise UsageError(f"{where}, whose defaults lead back to it: remove one.")
         try:

@@ -26,13 +26,16 @@ def explain_config(text: str, args: Iterable[str]) -> str | None:
         text: What the parser said.
         args: The command line.
     """
+    words = list(args)
     if match := re.search(
         r"(?:File does not exist|Path is not a file): '([^']+)'", text
     ):
-        return f"there is no config file '{match[1]}' (--config){meant(match[1])}"
-    words = list(args)
+        end = meant(match[1], words)
+        return f"there is no config file '{match[1]}' (--config){end}"
     if "--config=" in words or ("--config", "") in pairwise(words):
         return f"--config names no file: give a path, such as {_EXAMPLE}."
+    if sweep := next(filter(_is_sweep, _config_paths(words)), None):
+        return f"'{sweep}' is no config of a run: give it to `wandb sweep`."
     signs = ("Problems parsing config", "Unexpected config", "codec can't decode")
     if not any(sign in text for sign in signs):
         return None
@@ -85,6 +88,11 @@ def _config_paths(args: Iterable[str]) -> list[Path]:
         elif word.startswith("--config="):
             paths.append(Path(word.removeprefix("--config=")))
     return [path for path in paths if path.is_file()]
+
+
+def _is_sweep(path: Path) -> bool:
+    content = _content(path)
+    return isinstance(content, dict) and {"method", "parameters"} <= content.keys()
 
 
 def _settings(args: Iterable[str]) -> Iterator[tuple[str, Any]]:

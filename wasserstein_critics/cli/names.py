@@ -28,15 +28,6 @@ UNAVAILABLE = {**load_names(datamodules), **load_names(callbacks)}
 short names by being imported."""
 
 
-SUBCOMMANDS = {
-    "fit": "Train a model; --ckpt_path resumes a run.",
-    "validate": "Evaluate a checkpoint on the validation set.",
-    "test": "Evaluate a checkpoint on the test set.",
-    "predict": "Write a checkpoint's samples, labels, rankings or embeddings to files.",
-}
-"""What a trainer does, each with the sentence that ``--help`` shows."""
-
-
 def known_classes() -> set[type]:
     """All classes that a config may name and that are imported."""
     classes: set[type] = set()

@@ -18,12 +18,12 @@ from wasserstein_critics.cli.config_messages import (
 )
 from wasserstein_critics.cli.names import (
     BASES,
-    SUBCOMMANDS,
     UNAVAILABLE,
     known_classes,
     suggestion,
 )
-from wasserstein_critics.shipped import OTHER_COMMANDS, program
+from wasserstein_critics.commands import OTHER_COMMANDS, SUBCOMMANDS
+from wasserstein_critics.shipped import program
 
 _OF_A_TRAINER = f"{', '.join([*SUBCOMMANDS][:-1])} or {[*SUBCOMMANDS][-1]}"
 _COMMANDS = (*SUBCOMMANDS, *OTHER_COMMANDS)

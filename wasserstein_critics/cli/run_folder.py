@@ -31,7 +31,10 @@ from callbacks.runs.run_config import CHECKPOINTS
 from callbacks.runs.stop_on_signal import stopping_signal
 from callbacks.runs.wandb_run import finish_open_run
 from lightning_modules.core.files import remove_parts
-from lightning_modules.core.lightning_internals import set_root_directory
+from lightning_modules.core.lightning_internals import (
+    leave_out_anonymous,
+    set_root_directory,
+)
 from wasserstein_critics.cli.errors import Stopped, UsageError, disk_problem, explain
 from wasserstein_critics.shipped import program
 
@@ -142,8 +145,8 @@ def run_folder(
             _clean(home)
         stack.enter_context(_locked(folder))
         _lead(trainer, config, folder)
+        open_to_append(trainer)
         if goes_on:
-            open_to_append(trainer)
             sys.stderr.write(f"note: the run goes on in its folder, {folder}.\n")
         with _ending_told(trainer, folder):
             yield
@@ -151,12 +154,12 @@ def run_folder(
 
 @contextmanager
 def _ending_told(trainer: Trainer, folder: Path | None) -> Iterator[None]:
-    """Say what remains of a run that a signal or a full disk ends."""
+    """Say what remains of a run that a signal, a pipe or a full disk ends."""
     last = folder / CHECKPOINTS / "last.ckpt" if folder else Path()
     try:
         yield
     except SystemExit as error:
-        number = stopping_signal(trainer, error)
+        number = _of_a_pipe(error) or stopping_signal(trainer, error)
         if number is None:
             raise
         name = signal.Signals(number).name
@@ -174,6 +177,12 @@ def _ending_told(trainer: Trainer, folder: Path | None) -> Iterator[None]:
         raise UsageError(
             f"{problem}, while '{folder}' was written: make room, then {then}."
         ) from error
+
+
+def _of_a_pipe(error: SystemExit) -> int | None:
+    """SIGPIPE where nobody reads what rich prints, as after ``| head``."""
+    ended = isinstance(error.__context__, BrokenPipeError)
+    return signal.SIGPIPE if ended else None
 
 
 @contextmanager
@@ -302,7 +311,10 @@ def _placed(
             continue
         placed.add(kind)
         patience = _patience() if kind is WandbLogger else {}
-        yield kind(**patience | _arguments(specification) | place)
+        logger = kind(**patience | _arguments(specification) | place)
+        if isinstance(logger, WandbLogger):
+            leave_out_anonymous(logger)
+        yield logger
 
 
 def _patience() -> dict[str, Any]:

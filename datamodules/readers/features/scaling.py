@@ -12,7 +12,7 @@ from lightning_modules.core.limits import check_size
 from lightning_modules.core.validation import check_choice
 from lightning_modules.data_contracts.sparse_rows import Rows, SparseRows
 
-Normalisation = Literal["none", "l1-zscore", "zscore", "l2", "binary", "log1p"]
+Normalisation = Literal["none", "l1-zscore", "zscore", "rms", "l2", "binary", "log1p"]
 NORMALISATIONS: tuple[Normalisation, ...] = get_args(Normalisation)
 DENSE: tuple[Normalisation, ...] = ("zscore", "l1-zscore")
 EPS = torch.finfo(torch.float64).eps
@@ -90,18 +90,23 @@ def check_scaling(how: Normalisation, file: FeatureFile) -> None:
         ValueError: The z-score of sparse rows was asked for, or something for counts
             of features that are negative.
     """
-    values = file.x.values if isinstance(file.x, SparseRows) else file.x
+    values = _values(file.x)
     if how in DENSE and isinstance(file.x, SparseRows):
         raise ValueError(
             f"data.normalise: {how} leaves hardly a zero, but the rows of {file.path} "
-            "are sparse; set data.dense: true, or choose from none, l2, binary and "
-            "log1p."
+            "are sparse; set data.dense: true, or choose from none, rms, l2, binary "
+            "and log1p."
         )
     if how in COUNTS and values.numel() and values.min() < 0:
         raise ValueError(
             f"data.normalise: {how} is for counts, but {file.path} has negative "
-            "features; choose from none, zscore, l2 and binary."
+            "features; choose from none, zscore, rms, l2 and binary."
         )
+
+
+def default_scaling(rows: Rows) -> Normalisation:
+    """What makes units irrelevant, and keeps sparse rows sparse."""
+    return "rms" if isinstance(rows, SparseRows) else "zscore"
 
 
 def fit_scaling(how: Normalisation, rows: Rows) -> Callable[[Rows], Rows]:
@@ -111,12 +116,15 @@ def fit_scaling(how: Normalisation, rows: Rows) -> Callable[[Rows], Rows]:
     for what isn't 0, ``log1p`` takes :math:`\log(1 + x)`. ``zscore`` takes its mean off
     each column and divides by its standard deviation (that of a population), but only
     centres a column that is constant. ``l1-zscore`` divides each row by its sum before.
-    Rows of zeros remain zeros when divided. Both scores are float32, whatever the rows.
+    ``rms`` divides all features by one number, the root mean square of those that
+    aren't 0, so that sparse rows stay sparse in any unit.
+    Rows of zeros remain zeros when divided. Both scores and ``rms`` are float32,
+    whatever the rows.
 
     Args:
         how: One of these.
-        rows: Training rows (n, d), in `precision`; only ``zscore`` and ``l1-zscore``
-            look.
+        rows: Training rows (n, d), in `precision`; only ``zscore``, ``l1-zscore`` and
+            ``rms`` look.
 
     Raises:
         ValueError: There is no such normalisation.
@@ -126,6 +134,9 @@ def fit_scaling(how: Normalisation, rows: Rows) -> Callable[[Rows], Rows]:
     tensor([[2., 1.]])
     """
     check_choice("data.normalise", how, NORMALISATIONS)
+    if how == "rms":
+        unit = root_mean_square(rows)
+        return lambda x: _with_values(x, (_values(x) / unit).float())
     if how not in DENSE:
         return lambda x: _row_by_row(how, x)
     first: Normalisation = "l1-zscore" if how == "l1-zscore" else "none"
@@ -138,6 +149,21 @@ def fit_scaling(how: Normalisation, rows: Rows) -> Callable[[Rows], Rows]:
     return lambda x: ((_dense(_row_by_row(first, x)) - mean) / spread).float()
 
 
+def _values(rows: Rows) -> Tensor:
+    return rows.values if isinstance(rows, SparseRows) else rows
+
+
+def _with_values(rows: Rows, values: Tensor) -> Rows:
+    return replace(rows, values=values) if isinstance(rows, SparseRows) else values
+
+
+def root_mean_square(rows: Rows) -> float:
+    """That of the features that aren't 0; 1 where there are none."""
+    values = _values(rows).double()
+    filled = values[values != 0]
+    return float(filled.square().mean().sqrt()) if len(filled) else 1.0
+
+
 def _dense(rows: Rows) -> Tensor:
     assert isinstance(rows, Tensor)
     return rows
@@ -147,14 +173,14 @@ def _row_by_row(how: Normalisation, rows: Rows) -> Rows:
     """Everything that needs no statistics; of ``l1-zscore`` the division by the sum."""
     if how == "none":
         return rows
-    values = rows.values if isinstance(rows, SparseRows) else rows
+    values = _values(rows)
     if how == "binary":
         scaled = (values != 0).to(values.dtype)
     elif how == "log1p":
         scaled = values.log1p()
     else:
         scaled = _divided(rows, values, power=2 if how == "l2" else 1)
-    return replace(rows, values=scaled) if isinstance(rows, SparseRows) else scaled
+    return _with_values(rows, scaled)
 
 
 def _divided(rows: Rows, values: Tensor, power: int) -> Tensor:

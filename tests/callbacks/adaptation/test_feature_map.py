@@ -141,7 +141,7 @@ def test_points_are_the_features_of_both_domains_in_eval_mode(
     found, g = herds.domains, torch.Generator().manual_seed(0)
     order = [torch.randperm(n, generator=g) for n in (20, 40)]
     x = [found.source_val.x[order[0]], found.target_test.x[order[1]]]
-    scaled = [herds._scaled(part) for part in x]
+    scaled = [herds.on_model_scale(part) for part in x]
     with torch.no_grad(), evaluating(module):
         features = torch.cat([module.features(part) for part in scaled])
     points, share = principal_plane(features)

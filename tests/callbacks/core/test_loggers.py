@@ -31,13 +31,15 @@ def test_numbers_reach_every_logger_and_the_callback_metrics(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("with_board", [False, True])
-def test_media_go_to_the_loggers_that_show_them(
-    tmp_path: Path, with_board: bool
+@pytest.mark.parametrize("with_files", [False, True])
+def test_media_go_to_the_loggers_that_show_them_and_to_files_unless_they_are_alone(
+    tmp_path: Path, with_board: bool, with_files: bool
 ) -> None:
-    board = TensorBoardLogger(tmp_path)
-    loggers: list[Logger] = [CSVLogger(tmp_path), *([board] if with_board else [])]
+    board, files = TensorBoardLogger(tmp_path), CSVLogger(tmp_path)
+    loggers: list[Logger] = [*[board] * with_board, *[files] * with_files]
     shown: list[object] = []
-    assert log_media(trainer(*loggers), print, shown.append) is with_board
+    alone = with_board and not with_files
+    assert log_media(trainer(*loggers), print, shown.append) is alone
     assert shown == [board] * with_board
 
 

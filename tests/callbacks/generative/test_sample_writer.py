@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 from typing_extensions import override
 
-from callbacks import SampleWriter
+from callbacks import LabelTable, SampleWriter
 from lightning_modules.generative.wgan_gp import WGANGP
 from lightning_modules.networks import MLPCritic, MLPGenerator
 from tests.support.trainers import LOGGING_TRAINER, Loader
@@ -48,6 +48,14 @@ def test_predicted_images_are_written_as_pictures_and_arrays(tmp_path: Path) -> 
     with Image.open(directory / "grid.png") as grid:
         assert grid.size == (2 * 64 + 3 * 4, 2 * 64 + 3 * 4)
     assert list(tmp_path.iterdir()) == [directory]
+
+
+def test_what_was_written_is_named(tmp_path: Path) -> None:
+    for name in ("b.npz", "a/1.png", "a/2.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert SampleWriter()._others(tmp_path) == ": a/ (2 files), b.npz"
+    assert LabelTable()._others(tmp_path) == ""  # one file, named by itself
 
 
 def test_an_earlier_prediction_is_kept(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from callbacks.plotting.images import (
     image_grid,
     log_picture,
     save_png,
+    write_picture,
 )
 
 
@@ -110,5 +111,6 @@ def test_a_smoke_run_writes_no_picture(tmp_path: Path) -> None:
     trainer = Trainer(
         accelerator="cpu", logger=False, default_root_dir=tmp_path, fast_dev_run=1
     )
-    assert log_picture(trainer, "a", np.zeros((2, 2, 3), np.uint8), 1, "") is None
+    for write in (log_picture, write_picture):
+        assert write(trainer, "a", np.zeros((2, 2, 3), np.uint8), 1, "") is None
     assert not list(tmp_path.iterdir())

@@ -108,9 +108,10 @@ def test_runs_are_compared_by_differences_and_settings(tmp_path: Path) -> None:
     ]
     tables = comparison(runs)
     row = next(row for row in tables.metrics if row[0] == "val/score")
-    assert row[1:] == ["0.5", "0.75 (+0.25)"]
+    assert row[1:] == ["0.5", "0.75"]
     assert tables.settings[1:] == [["model.lr", "0.1", "0.2"]]
-    assert tables.pairs == []
+    (row,) = [row for row in tables.pairs if row[0] == "val/score"]
+    assert row[4:7] == ["+0.25", "1", "-"]
     checked(report_page(runs))
 
 
@@ -123,7 +124,9 @@ def test_runs_with_the_same_seeds_are_compared_in_pairs(tmp_path: Path) -> None:
     rows = [row for row in comparison(runs).pairs if row[0] == "val/score"]
     p = float(ttest_rel(second, first).pvalue)
     (row,) = rows
-    assert row[3:] == ["3", "+0.15 ± 0.05", f"{p:.3g}"]
+    assert row[4:] == ["+0.15 ± 0.05", "3", f"{p:.3g}", "higher"]
+    (row,) = [row for row in comparison(runs).means if row[0] == "val/score"]
+    assert row == ["val/score", "", "0.5 ± 0.1", "0.65 ± 0.13"]
 
 
 def test_a_folder_that_is_no_run_is_refused_by_name(tmp_path: Path) -> None:
@@ -187,6 +190,8 @@ def test_of_a_class_that_is_gone_no_arguments_are_listed() -> None:
     ema = {"class_path": "callbacks.WeightEMA", "init_args": {"decay": 0.9}}
     before = {"trainer": {"callbacks": [ema], "devices": [0, 1], "seed": None}}
     now = {"trainer": {"callbacks": [], "devices": [0, 2], "seed": 3}}
+    place = {"class_path": "CSVLogger", "init_args": {"save_dir": "elsewhere"}}
+    now["trainer"]["logger"] = place  # changes no training
     assert differences(before, now) == [
         ["trainer.callbacks.WeightEMA", "callbacks.WeightEMA", "-"],
         ["trainer.devices", "[0, 1]", "[0, 2]"],
@@ -199,9 +204,17 @@ def test_what_is_not_as_shipped_is_shown(tmp_path: Path) -> None:
     record = json.loads((run / "run.json").read_text())
     assert "Changed on the command line" in report_page([read_run(run)])
     record |= {"shipped": "gan/digits", "differences": [["model.lr", 0.1, EVIL]]}
+    record["differences"].append(["trainer.logger.prefix", "", "-"])
     (run / "run.json").write_text(json.dumps(record))
     page = report_page([read_run(run)])
     checked(page)
-    assert "Not as shipped in gan/digits" in page
+    assert "Not as shipped in gan/digits, as far as it may change" in page
     assert "<td>model.lr</td><td>0.1</td>" in page
+    assert "<td>trainer.logger.prefix</td>" not in page  # changes no training
     assert EVIL not in page
+
+
+def test_how_many_processes_ran_is_shown(tmp_path: Path) -> None:
+    ran = {"processes": 4, "nodes": 2, "device": "cpu"}
+    (tmp_path / "run.json").write_text(json.dumps(ran))
+    assert "4 on 2 machines (cpu)" in report_page([read_run(tmp_path)])

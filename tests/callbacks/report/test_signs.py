@@ -28,6 +28,7 @@ WELL = {
     "train/critic_slope": over(0.3, 0.8, 0.9, 1, 1),
     "train/js_estimate": over(0.6, 0.5, 0.5, 0.4, 0.4),
     "val/modes": over(3, 5, 7, 8, 8),
+    "val/share_distance": over(0.5, 0.3, 0.1, 0.1, 0.1),
     "grad_norm/critic/total": over(1, 2, 1, 2, 1),
     "val/sliced_wasserstein": over(5, 4, 3, 2, 1),
 }
@@ -45,6 +46,7 @@ SEEN: list[tuple[str, dict[str, Series], str]] = [
     ),
     ("sure", {"train/js_estimate": over(0.6, 0.69, 0.69, 0.69, 0.69)}, "0.690"),
     ("modes", {"val/modes": over(3, 8, 7)}, "7 modes at the end, 8 before"),
+    ("shares", {"val/share_distance": over(0.1, 0.1, 0.1, 0.1, 0.31)}, "31 % of"),
     ("explodes", {"grad_norm/critic/total": over(1, 2, 1, 1, 900)}, "900 times"),
     ("past", {"val/sliced_wasserstein": over(5, 1, 3, 3, 3)}, "step 20 of 50"),
 ]
@@ -63,7 +65,22 @@ def test_each_sign_is_seen_alone_and_named_with_its_figure(
 ) -> None:
     (sign,) = signs(run_with({**WELL, **series}, best=BEST))
     assert named in sign.title
-    assert 80 < len(sign.meaning) < 500
+    assert 80 < len(sign.meaning) < 600
+
+
+def test_an_estimate_far_below_has_a_remedy_and_says_what_the_floor_is() -> None:
+    far = {"train/wasserstein_per_slope": over(5, 3, 1, 1, 0.1)}
+    (sign,) = signs(run_with({**WELL, **far}))
+    assert "raise n_critic" in sign.meaning
+    assert "two sets of data have 0.1, the floor" in sign.meaning
+    series = {k: v for k, v in WELL.items() if k != "train/wasserstein_floor"}
+    (sign,) = signs(run_with({**series, **far}))
+    assert "No floor was measured" in sign.meaning
+
+
+def test_a_sign_begins_with_what_to_try_where_equations_follow() -> None:
+    (sign,) = signs(run_with({**WELL, "train/wasserstein": over(5, 3, 1, 0, -0.3)}))
+    assert sign.meaning.index("raise n_critic") < sign.meaning.index("eq. 32")
 
 
 def test_every_check_has_a_case() -> None:

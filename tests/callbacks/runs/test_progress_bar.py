@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from callbacks import UpdateProgress
+from callbacks.runs.progress_bar import NetworkSizes
 from lightning_modules import WGANGP, MLPCritic, MLPGenerator
 from tests.support.trainers import QUIET_TRAINER
 
@@ -70,6 +71,35 @@ def test_the_time_of_a_run_is_told_once_it_can_be_measured(
     fit(max_steps=20, max_epochs=-1)
     (told,) = re.findall(r"^about.*$", capsys.readouterr().out, re.M)
     assert told.startswith("about 32 seconds for the 16 steps to come (2 s each)")
+
+
+def test_the_time_of_a_run_that_epochs_end_is_told_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = iter(range(0, 10_000, 2))  # two for each step, of which an epoch has 2
+    monkeypatch.setattr("callbacks.runs.progress_bar.now", seconds.__next__)
+    fit(max_epochs=10)
+    (told,) = re.findall(r"^about.*$", capsys.readouterr().out, re.M)
+    assert told.startswith("about 32 seconds for the 8 epochs to come (4 s each)")
+
+
+def test_values_that_do_not_fit_are_left_out_and_none_is_cut(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fit(max_steps=6, max_epochs=-1)
+    *_, last = capsys.readouterr().out.strip().splitlines()
+    assert "wasserstein" in last
+    assert "…" not in last
+
+
+def test_the_parts_of_a_method_and_their_parameters_are_told_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    options = QUIET_TRAINER | {"callbacks": [NetworkSizes()]}
+    points: DataLoader[Tensor] = DataLoader(torch.randn(8, 2), batch_size=4)  # type: ignore[arg-type]
+    Trainer(max_epochs=1, **options).fit(module(), points)
+    told = "WGANGP, 39 parameters (generator MLPGenerator 22, critic MLPCritic 17)"
+    assert capsys.readouterr().err == f"model: {told}.\n"
 
 
 def test_an_interrupted_run_gives_the_terminal_back() -> None:

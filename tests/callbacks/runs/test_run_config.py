@@ -51,6 +51,8 @@ def test_the_resolved_config_lies_in_the_runs_own_directory() -> None:
         assert "accumulate_grad_batches" in config["trainer"]  # defaults too
         facts = json.loads((directory / "run.json").read_text())
         assert facts["packages"]["torch"] == metadata.version("torch")
+        found = (facts["processes"], facts["nodes"], facts["device"])
+        assert found == (1, 1, "cpu")
     saver = next(c for c in run.trainer.callbacks if isinstance(c, RunConfig))  # type: ignore[attr-defined]
     assert saver.resolved == config
 

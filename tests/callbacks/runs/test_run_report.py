@@ -42,6 +42,16 @@ def test_an_interrupted_fit_leaves_a_report_that_says_so() -> None:
     assert "interrupted: the run did not end" in page
 
 
+def test_a_report_without_curves_says_so_and_what_to_add(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write(tiny(logger=False))
+    command_line(["fit", "--config", "tiny.yaml"])
+    *_, said = capsys.readouterr().err.splitlines()
+    assert said.startswith("report: ")
+    assert "without curves: no logger of the run writes metrics.csv" in said
+
+
 def test_the_report_changes_no_weight() -> None:
     write(tiny())
     weights = []

@@ -36,7 +36,7 @@ def test_any_whole_numbers_are_labels(
     root = tmp_path_factory.mktemp("rows")
     y = np.array([*written, *written])
     path = write(root / "few.npz", counts(len(y), D), y)
-    data = DomainFeatures(str(path), str(path))
+    data = DomainFeatures(str(path), str(path), normalise="none", n_val=0)
     classes = parts(data).source.y
     assert [data.class_names[k] for k in classes.tolist()] == [str(v) for v in y]
     assert data.class_names == tuple(map(str, sorted(written)))

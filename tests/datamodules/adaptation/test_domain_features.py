@@ -36,7 +36,7 @@ def test_classes_are_the_sorted_labels_of_the_source(tmp_path: Path) -> None:
 
 
 def test_without_more_files_training_rows_serve_for_everything(tmp_path: Path) -> None:
-    found = parts(domains(tmp_path))
+    found = parts(domains(tmp_path, normalise="none"))
     assert equal(
         [found.source.x, found.source.y], [found.source_val.x, found.source_val.y]
     )
@@ -45,8 +45,16 @@ def test_without_more_files_training_rows_serve_for_everything(tmp_path: Path) -
     assert torch.equal(found.target, torch.from_numpy(arrays("target")[0]).float())
 
 
+def test_by_default_a_fifth_of_the_source_is_held_out(tmp_path: Path) -> None:
+    found = parts(domains(tmp_path, n_val=None))
+    assert len(found.source_val.y) == SIZES["source"] // 5
+    assert len(found.source.y) + len(found.source_val.y) == SIZES["source"]
+    few = parts(domains(tmp_path, n_val=None, batch_size=SIZES["source"] - 1))
+    assert len(few.source_val.y) == 1
+
+
 def test_validation_and_test_rows_come_from_their_files(tmp_path: Path) -> None:
-    found = parts(domains(tmp_path, "source_val", "target_test"))
+    found = parts(domains(tmp_path, "source_val", "target_test", normalise="none"))
     for rows, part in (
         (found.source, "source"),
         (found.source_val, "source_val"),

@@ -14,6 +14,7 @@ from datamodules import Digits
 from lightning_modules import (
     CORAL,
     DANN,
+    MCC,
     MMD,
     WDGRL,
     DeepJDOT,
@@ -25,6 +26,7 @@ from lightning_modules import (
 from lightning_modules.adaptation.base import AdaptationModule, Features
 from lightning_modules.core.random import RandomStream
 from lightning_modules.functional.adaptation import (
+    class_confusion,
     coral_distance,
     joint_transport_cost,
     squared_mmd,
@@ -45,7 +47,9 @@ def features(n: int = 8) -> Features:
 
 def test_each_method_descends_its_own_distance() -> None:
     h = features()
+    classifier = module("mcc").classifier
     expected = {
+        "mcc": class_confusion(classifier(h.target)),
         "mmd": squared_mmd(h.source, h.target),
         "coral": coral_distance(h.source, h.target),
     }
@@ -69,7 +73,7 @@ def test_each_method_descends_its_own_distance() -> None:
 
 def test_dann_teaches_the_discriminator_and_untrains_the_extractor() -> None:
     model = module("dann", transfer_weight=0.3)
-    source, labels, target = features()
+    source, labels, target, _ = features()
     source.requires_grad_()
     loss = model.objective(Features(source, labels, target))
     discriminator = model.adapted["discriminator"]
@@ -255,7 +259,7 @@ def test_coral_compares_covariances_and_mmd_whole_distributions() -> None:
     """Closed form: a shift leaves covariances alone; doubling multiplies them by 4."""
     networks = MLPExtractor((2,), (6,)), LinearClassifier(6, 2)
     coral, mmd = CORAL(*networks, 2), MMD(*networks, 2)
-    source, labels, _ = features()
+    source, labels, *_ = features()
     same, shifted, doubled = (
         Features(source, labels, target) for target in (source, source + 3, 2 * source)
     )
@@ -266,6 +270,20 @@ def test_coral_compares_covariances_and_mmd_whole_distributions() -> None:
     covariance = source.T.cov()
     expected = (3 * covariance).square().sum() / (4 * 6**2)
     torch.testing.assert_close(coral.transfer_loss(doubled), expected)
+
+
+def test_class_confusion_reaches_the_extractor_through_the_target_alone() -> None:
+    model = MCC(MLPExtractor((2,), (6,)), LinearClassifier(6, 2), 2, temperature=1.5)
+    h = features()
+    source, target = h.source.requires_grad_(), h.target.requires_grad_()
+    loss = model.transfer_loss(h)
+    torch.testing.assert_close(loss, class_confusion(model.classifier(target), 1.5))
+    torch.autograd.backward(loss)
+    assert source.grad is None
+    assert target.grad is not None
+    assert target.grad.abs().sum() > 0
+    with pytest.raises(ValueError, match="temperature must be above 0, got 0"):
+        MCC(MLPExtractor((2,), (6,)), LinearClassifier(6, 2), 2, temperature=0)
 
 
 def test_source_only_has_no_transfer_term() -> None:
@@ -291,6 +309,9 @@ def test_the_logged_values_are_the_losses_without_their_weights() -> None:
             expected["mmd"] = squared_mmd(h.source, h.target)
         if name == "coral":
             expected["coral"] = coral_distance(h.source, h.target)
+        if name == "mcc":
+            confusion = class_confusion(model.classifier(h.target))
+            expected["class_confusion"] = confusion
         if name == "deepjdot":
             expected["transport_cost"] = joint_transport_cost(
                 h.source,

@@ -84,6 +84,9 @@ def test_validation_and_test_measure_what_plain_code_measures() -> None:
     p = model(domains.target).softmax(1)
     entropy = -(p * p.log()).sum(1).mean().item()
     assert found["val/target_entropy"] == pytest.approx(entropy, rel=1e-5)
+    shares = domains.source_val.y.bincount() / len(domains.source_val.y)
+    distance = (p.mean(0) - shares).abs().sum().item() / 2
+    assert found["val/share_distance"] == pytest.approx(distance, rel=1e-5)
     assert tested["test/feature_wasserstein"] > 0
     assert 0 <= tested["test/proxy_a_distance"] <= 2
 

@@ -3,6 +3,7 @@
 import inspect
 import logging
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -491,9 +492,34 @@ def test_a_state_key_tells_settings_apart() -> None:
 def test_a_trainer_gives_no_tips() -> None:
     with register(internals.silence_tips, "lightning_modules/__init__.py"):
         logger = logging.getLogger("lightning.pytorch.utilities.rank_zero")
-        for text, is_shown in (("💡 Tip: install litlogger", False), ("GPU", True)):
+        for text, is_shown in (
+            ("💡 Tip: install litlogger", False),
+            ("TPU available: False, using: 0 TPU cores", False),
+            (
+                "Loading `train_dataloader` to estimate number of stepping batches",
+                False,
+            ),
+            ("GPU available: True, used: True", True),
+        ):
             record = logging.LogRecord("", logging.INFO, "", 0, text, None, None)
             assert bool(logger.filter(record)) == is_shown
+
+
+def test_lightning_s_old_way_of_using_torch_is_not_told() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        internals.silence_tips()
+        warnings.warn("`isinstance(treespec, LeafSpec)` is old", FutureWarning, 2)
+        with pytest.raises(FutureWarning, match="other"):
+            warnings.warn("other", FutureWarning, 2)
+
+
+def test_wandb_is_given_no_setting_without_a_value(tmp_path: Path) -> None:
+    with register(internals.leave_out_anonymous):
+        logger = WandbLogger(save_dir=tmp_path)
+        assert "anonymous" in logger._wandb_init
+        internals.leave_out_anonymous(logger)
+        assert "anonymous" not in logger._wandb_init
 
 
 def test_the_step_of_the_loggers_can_be_set(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from sklearn.metrics.pairwise import rbf_kernel
 from torch import Tensor
 
 from lightning_modules.functional.adaptation import (
+    class_confusion,
     coral_distance,
     joint_transport_cost,
     reverse_gradient,
@@ -111,6 +112,34 @@ def test_joint_cost_is_pots_on_the_written_out_matrix(
             cost[i, j] = 0.3 * apart - 0.7 * np.log(p[labels[i]])
     expected = ot.emd2(np.full(n, 1 / n), np.full(m, 1 / m), cost)
     assert float(jdot(x, labels, y, logits)) == pytest.approx(expected, rel=1e-9)
+
+
+@given(
+    seed=st.integers(0, 99),
+    m=st.integers(1, 9),
+    k=st.integers(2, 5),
+    t=st.floats(0.5, 5),
+)
+def test_class_confusion_is_that_of_loops(seed: int, m: int, k: int, t: float) -> None:
+    g = torch.Generator().manual_seed(seed)
+    logits = 3 * torch.randn(m, k, generator=g, dtype=torch.float64)
+    p = (logits / t).softmax(1).numpy()
+    weights = np.array([1 + np.exp(sum(x * np.log(x) for x in row)) for row in p])
+    weights *= m / weights.sum()
+    c = np.array(
+        [[sum(weights * p[:, i] * p[:, j]) for j in range(k)] for i in range(k)]
+    )
+    c /= c.sum(1, keepdims=True)
+    expected = sum(c[i, j] for i in range(k) for j in range(k) if i != j) / k
+    assert float(class_confusion(logits, t)) == pytest.approx(expected, rel=1e-9)
+
+
+def test_class_confusion_is_0_where_rows_are_sure_and_most_where_none_is() -> None:
+    sure, unsure = 1e3 * torch.eye(4), torch.zeros(5, 4)
+    assert float(class_confusion(sure)) == pytest.approx(0, abs=1e-6)
+    assert float(class_confusion(unsure)) == pytest.approx(0.75)
+    halves = torch.tensor([[9.0, 9, -99, -99], [-99, -99, 9, 9]])
+    assert float(class_confusion(halves)) == pytest.approx(0.5, abs=1e-5)
 
 
 def test_the_gradient_of_the_joint_cost_is_that_of_the_value() -> None:

@@ -21,6 +21,8 @@ MISTAKES: list[Mistake] = [
         ["data.seed stands beside class_path: move it under init_args of PointClouds"],
     ),
     ("no such config", "--config nope.yaml", ["nope.yaml", "--config"]),
+    ("config with a letter less", "--config wgan_gp/image", ["'wgan_gp/images'"]),
+    ("a sweep is no config", "--config sweeps/wgan", ["is no config", "wandb sweep"]),
     ("config is a directory", "--config .", ["--config"]),
 ]
 

@@ -8,7 +8,7 @@ from lightning_modules.core.public_names import public_class
 from tests.support.shipped import METHODS
 from wasserstein_critics.cli.app import main
 from wasserstein_critics.cli.help import MOST_SET
-from wasserstein_critics.cli.names import SUBCOMMANDS
+from wasserstein_critics.commands import SUBCOMMANDS
 
 
 def help_of(capsys: pytest.CaptureFixture[str], *words: str) -> str:

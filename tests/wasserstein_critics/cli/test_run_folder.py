@@ -7,6 +7,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,7 @@ from lightning_modules.core.files import damage
 from tests.support.command_line import QUIET, Run, tiny, traces, write
 from tests.support.trainers import same
 from wasserstein_critics.cli import app
+from wasserstein_critics.cli.errors import Stopped
 from wasserstein_critics.cli.run_folder import claim, home_of
 
 pytestmark = [
@@ -329,6 +331,23 @@ def test_a_mistake_leaves_a_run_that_goes_on_as_it_was(run: Run) -> None:
     assert files(Path("runs")) == before
 
 
+class Unread(Callback):
+    """Ends as rich's progress bar does where nobody reads what it prints."""
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        try:
+            raise BrokenPipeError
+        except BrokenPipeError:
+            raise SystemExit(1)  # noqa: B904  as rich does
+
+
+def test_a_training_whose_reader_is_gone_says_how_it_ended() -> None:
+    write(tiny())
+    with pytest.raises(Stopped, match="stopped by SIGPIPE; no checkpoint") as stop:
+        app.command_line(["fit", "--config", "tiny.yaml"], [Unread()])
+    assert stop.value.code == 128 + signal.SIGPIPE
+
+
 def test_a_version_that_exists_is_refused(run: Run) -> None:
     words = ("fit", "--config", "tiny.yaml", "--trainer.logger.version", "mine")
     assert run(*words) == (0, "")
@@ -375,6 +394,22 @@ def test_wandb_files_are_in_the_folder_whatever_the_working_directory_was(
         fit(*with_wandb(), "--trainer.max_steps=2")
         finish_open_run()
         assert list(FIRST.glob("wandb/offline-run-*/*.wandb"))
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_two_loggers_of_a_new_run_warn_of_nothing(
+    order: int, recwarn: pytest.WarningsRecorder, capfd: pytest.CaptureFixture[str]
+) -> None:
+    loggers = [
+        {"class_path": "CSVLogger", "init_args": {"save_dir": "runs", "name": "two"}},
+        {"class_path": "WandbLogger", "init_args": {"project": "ours"}},
+    ]
+    write(tiny(logger=loggers[::order]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("WANDB_SILENT")
+        app.command_line(["fit", "--config", "tiny.yaml"])
+    assert not [str(w.message) for w in recwarn if "directory" in str(w.message)]
+    assert "WARNING" not in capfd.readouterr().err
 
 
 def test_tensorboard_writes_into_the_folder_and_goes_on_there() -> None:

@@ -35,6 +35,8 @@ def by_definition(how: str, train: np.ndarray, other: np.ndarray) -> np.ndarray:
         return np.asarray(Normalizer("l2").transform(other.astype(float)))
     if how == "none":
         return other
+    if how == "rms":
+        return np.asarray(other / np.square(1.0 * train[train != 0]).mean() ** 0.5)
     if how == "l1-zscore":
         train, other = (
             x / np.maximum(1, x.sum(1, keepdims=True)) for x in (train, other)
@@ -75,7 +77,7 @@ def test_columns_that_vary_little_far_from_zero_have_a_score(
     assert torch.allclose(found, torch.from_numpy(expected).float(), atol=1e-5)
 
 
-@pytest.mark.parametrize("how", ["none", "l2", "binary", "log1p"])
+@pytest.mark.parametrize("how", ["none", "rms", "l2", "binary", "log1p"])
 def test_sparse_rows_are_scaled_like_dense_ones(tmp_path: Path, how: str) -> None:
     sparse, dense = (
         domains(tmp_path, ending=".svm", n_val=5, normalise=how, dense=dense)
@@ -88,6 +90,38 @@ def test_sparse_rows_are_scaled_like_dense_ones(tmp_path: Path, how: str) -> Non
     for part in ("source", "source_val", "target_test"):
         few, all_ = (getattr(data.domains, part).x for data in (sparse, dense))
         assert torch.allclose(filled(few), filled(all_), rtol=1e-6)
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1e3])
+@pytest.mark.parametrize("ending", [".npz", ".svm"])
+def test_by_default_the_unit_of_features_does_not_matter(
+    tmp_path: Path, ending: str, unit: float
+) -> None:
+    both = [domains(tmp_path / name, ending=ending) for name in ("plain", "scaled")]
+    for part in ("source", "target"):
+        x, y = arrays(part)
+        write(tmp_path / "scaled" / f"{part}{ending}", x * unit, y)
+    for data in both:
+        data.setup()
+    plain, scaled = (data.domains for data in both)
+    assert isinstance(plain.target, Tensor if ending == ".npz" else SparseRows)
+    for one, other in (
+        (plain.source.x, scaled.source.x),
+        (plain.target, scaled.target),
+    ):
+        assert torch.allclose(filled(one), filled(other), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("how", "unit"), [("none", 1e-3), ("none", 1e3), ("l2", 1)])
+def test_features_far_from_1_are_told_of(tmp_path: Path, how: str, unit: float) -> None:
+    data = domains(tmp_path, normalise=how)
+    columns = np.abs(np.random.default_rng(0).normal(size=(40, 1_500))) + 1
+    for part in ("source", "target"):
+        write(tmp_path / f"{part}.npz", columns * unit, np.arange(40) % 3)
+    with pytest.warns(
+        UserWarning, match=rf"^data\.normalise: {how} leaves .* leave it out"
+    ):
+        data.setup()
 
 
 @pytest.mark.parametrize("how", NORMALISATIONS)
@@ -147,7 +181,7 @@ def test_a_width_other_than_asked_for_is_refused(tmp_path: Path) -> None:
 def test_sparse_beside_dense_is_filled_up_on_request(tmp_path: Path) -> None:
     paths = files(tmp_path, "source") | files(tmp_path, "target", ending=".svm")
     refused(DomainFeatures(**paths), r"^data\.target: .*target\.svm and .* data\.dense")
-    found = parts(DomainFeatures(**paths, dense=True))
+    found = parts(DomainFeatures(**paths, dense=True, normalise="none"))
     assert torch.equal(found.target, torch.from_numpy(arrays("target")[0]).float())
 
 

@@ -1,0 +1,129 @@
+"""Which differences of a table are real: paired tests between its rows.
+
+The row that is best on average is compared with each other one. Runs are paired by task
+and seed. Where there are five tasks or more a task is one observation (the mean over
+its common seeds), because seeds of one task say nothing about other tasks; else
+every task and seed is. The interval is a bootstrap's, the test Wilcoxon's signed-rank,
+its p-value corrected by Holm for the comparisons of the table.
+"""
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from scipy.stats import wilcoxon
+
+from experiments.records import Record
+from experiments.results.tables import UNTRAINED, Column, Table
+
+TASKS = 5  # from which tasks are the observations
+FEWEST = 6  # observations with which Wilcoxon's p-value can be below 0.05
+LEVEL = 0.05
+DRAWS = 10_000
+
+Values = Mapping[tuple[str, int], float]
+"""A metric of one row, by task and seed."""
+
+
+def differences(table: Table, runs: Sequence[Record]) -> Iterator[list[str]]:
+    """A table of the comparisons in the first column; nothing without two rows."""
+    column = table.columns[0]
+    rows = {name: _values(runs, name, column) for name in table.methods}
+    rows = {name: row for name, row in rows.items() if row and name not in UNTRAINED}
+    if len(rows) < 2:
+        return
+    best = best_of(rows, lower=table.lower_is_better)
+    gains = {name: paired(rows[best], row) for name, row in rows.items()}
+    gains = {name: found for name, found in gains.items() if name != best and found}
+    tested = {name: p_value(found) for name, found in gains.items()}
+    corrected = holm({name: p for name, p in tested.items() if p is not None})
+    yield [f"{best} minus", "difference", "95 % interval", "pairs", "p", "by Holm", ""]
+    for name, found in gains.items():
+        yield [name, *_shown(found, column), *_verdict(tested[name], corrected, name)]
+
+
+def _values(
+    runs: Sequence[Record], method: str, column: Column
+) -> dict[tuple[str, int], float]:
+    return {
+        (run["task"], run["seed"]): run["metrics"][column.key]
+        for run in runs
+        if run["method"] == method and column.key in run["metrics"]
+    }
+
+
+def best_of(rows: Mapping[str, Values], *, lower: bool) -> str:
+    """The row with the best mean over the tasks and seeds that all rows have.
+
+    Where no run is common to all, each row's own runs count.
+    """
+    common = set.intersection(*(set(row) for row in rows.values()))
+    sign = -1 if lower else 1
+
+    def mean(name: str) -> float:
+        own = rows[name]
+        return sign * statistics.mean(own[key] for key in common or own)
+
+    return max(rows, key=mean)
+
+
+def paired(one: Values, other: Values) -> list[float]:
+    """Differences of two rows, one for each observation.
+
+    >>> paired({("a", 0): 3.0, ("a", 1): 5.0}, {("a", 1): 4.0, ("b", 0): 9.0})
+    [1.0]
+    """
+    common = sorted(one.keys() & other.keys())
+    gains = {key: one[key] - other[key] for key in common}
+    tasks = list(dict.fromkeys(task for task, _ in common))
+    if len(tasks) < TASKS:
+        return list(gains.values())
+    return [
+        statistics.mean(gain for (own, _), gain in gains.items() if own == task)
+        for task in tasks
+    ]
+
+
+def p_value(gains: Sequence[float]) -> float | None:
+    """Wilcoxon's signed-rank p-value, two-sided; None with too few observations."""
+    if len(gains) < FEWEST:
+        return None
+    if not any(gains):
+        return 1.0
+    return float(wilcoxon(gains, zero_method="pratt").pvalue)
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """P-values corrected for their number (Holm 1979).
+
+    >>> holm({"a": 0.01, "b": 0.04, "c": 0.03})
+    {'a': 0.03, 'c': 0.06, 'b': 0.06}
+    """
+    corrected, largest = {}, 0.0
+    for rank, name in enumerate(sorted(p_values, key=lambda name: p_values[name])):
+        largest = max(largest, (len(p_values) - rank) * p_values[name])
+        corrected[name] = min(1.0, largest)
+    return corrected
+
+
+def interval(gains: Sequence[float]) -> tuple[float, float]:
+    """Percentiles 2.5 and 97.5 of the mean, observations drawn with replacement."""
+    random = np.random.default_rng(0)
+    rows = random.integers(0, len(gains), (DRAWS, len(gains)))
+    low, high = np.percentile(np.asarray(gains)[rows].mean(1), [2.5, 97.5])
+    return float(low), float(high)
+
+
+def _shown(gains: Sequence[float], column: Column) -> list[str]:
+    mean = column.show(statistics.mean(gains))
+    if len(gains) < 2:
+        return [mean, "-", str(len(gains))]
+    low, high = (column.show(end) for end in interval(gains))
+    return [mean, f"{low} to {high}", str(len(gains))]
+
+
+def _verdict(p: float | None, corrected: Mapping[str, float], name: str) -> list[str]:
+    if p is None:
+        return ["-", "-", f"fewer than {FEWEST} pairs: open"]
+    real = corrected[name] < LEVEL
+    return [f"{p:.2g}", f"{corrected[name]:.2g}", "real" if real else "may be chance"]

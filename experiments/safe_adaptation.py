@@ -1,0 +1,169 @@
+"""How often adaptation does harm on domains that no setting was chosen on.
+
+    python -m experiments.safe_adaptation [--pairs 40]
+
+Each pair of `experiments.domain_pairs`, from number 0, is trained with the shipped
+config ``wdgrl/feature_domains``: with every setting of ``select``, and with a fixed
+transfer weight, the default of older versions. Target labels serve for the accuracy
+alone. A pair is a line of docs/results/safe_adaptation.jsonl; those that are there are
+not trained again. Prints what `summary` says.
+"""
+
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from experiments.domain_pairs import draw_pair
+from experiments.jobs import at_least, command_parser, exit_status
+from experiments.provenance import commit, hardware, require_root
+from experiments.records import Record, RecordFile, record_file
+from lightning_modules import WDGRL
+from wasserstein_critics.cli.app import command_line
+from wasserstein_critics.select import (
+    SOURCE_ONLY,
+    Judge,
+    Trial,
+    picked,
+    settings_of,
+)
+
+CONFIG = "--config=wdgrl/feature_domains"
+FIXED = "weight 0.1"
+SCORES = {
+    "target_im": 1,
+    "target_entropy": -1,
+    "target_snd": 1,
+    "target_bnm": 1,
+    "source_accuracy": 1,
+}
+"""Scores of a validation that need no target labels; -1 where lower is better."""
+QUIET = (
+    *("--trainer.callbacks=null", "--trainer.logger=false"),
+    *("--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"),
+    "--trainer.enable_checkpointing=false",
+)
+
+
+def pair_file() -> RecordFile:
+    """The records of the finished pairs."""
+    return record_file("safe_adaptation", "pair")
+
+
+def measured(number: int, *more: str) -> Record:
+    """A pair with every setting; ``more`` are options of the command line."""
+    pair, code, start = draw_pair(number), commit(), time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        words = [*pair.write(Path(folder)), *QUIET, *more]
+        found = dict(_trials([*words, f"--trainer.default_root_dir={folder}"]))
+    fair = [trial for trial in found if trial.setting != FIXED]
+    return {
+        "pair": number,
+        "rows": [len(pair.source.y), len(pair.target.y)],
+        "columns": pair.source.x.shape[1],
+        "classes": pair.classes,
+        "shifts": {kind: round(size, 3) for kind, size in pair.shifts.items()},
+        "settings": {
+            trial.setting: _numbers(trial, scores) for trial, scores in found.items()
+        },
+        "picked": picked(fair).setting,
+        "seconds": round(time.monotonic() - start, 1),
+        "commit": code,
+        "hardware": hardware(),
+    }
+
+
+def _trials(words: list[str]) -> Iterator[tuple[Trial, dict[str, float]]]:
+    """Every setting, with the other scores that need no target labels."""
+    judge: Judge | None = None
+    fixed = {"transfer_weight": 0.1, "label_shift": "false"}
+    for name, settings in {**settings_of(WDGRL), FIXED: fixed}.items():
+        options = [f"--model.{key}={value}" for key, value in settings.items()]
+        cli = command_line(["fit", CONFIG, *words, *options])
+        judge = judge or Judge(cli)
+        logged = cli.trainer.callback_metrics
+        yield judge.trial(name, cli), {s: float(logged[f"val/{s}"]) for s in SCORES}
+
+
+def _numbers(trial: Trial, scores: Mapping[str, float]) -> dict[str, Any]:
+    numbers = {**asdict(trial), **scores}
+    for name in ("setting", "run"):
+        del numbers[name]
+    return {name: value and round(value, 5) for name, value in numbers.items()}
+
+
+def accuracies(record: Record) -> dict[str, float]:
+    """Target accuracy of each setting, of the picks by each score, and of the best."""
+    settings = record["settings"]
+    found = {name: numbers["target_accuracy"] for name, numbers in settings.items()}
+    fair = [name for name in settings if name != FIXED]
+    picks = {
+        f"by {score}": found[max(fair, key=lambda n: sign * settings[n][score])]
+        for score, sign in SCORES.items()
+    }
+    oracle = max(found[name] for name in fair)
+    return {**found, **picks, "select": found[record["picked"]], "oracle": oracle}
+
+
+def summary(records: Sequence[Record]) -> list[dict[str, object]]:
+    """A row for each setting: accuracy points beside source only, over the pairs."""
+    rows: list[dict[str, object]] = []
+    every = [accuracies(record) for record in records]
+    for name in every[0]:
+        gains = [100 * (one[name] - one[SOURCE_ONLY]) for one in every]
+        regrets = [100 * (one["oracle"] - one[name]) for one in every]
+        rows.append(
+            {
+                "setting": name,
+                "mean gain": statistics.mean(gains),
+                "worst": min(gains),
+                "best": max(gains),
+                "worse by more than 1": _share(gains, -1),
+                "worse by more than 2": _share(gains, -2),
+                "mean regret": statistics.mean(regrets),
+            }
+        )
+    return rows
+
+
+def _share(gains: Sequence[float], below: float) -> float:
+    return sum(gain < below for gain in gains) / len(gains)
+
+
+def lines(rows: Sequence[Mapping[str, object]]) -> Iterator[str]:
+    """The summary as text."""
+    for row in rows:
+        yield "  ".join(
+            f"{value:6.2f} {name}" if isinstance(value, float) else f"{value:20}"
+            for name, value in row.items()
+        )
+
+
+def main() -> int:
+    """The command line."""
+    parser = command_parser("experiments.safe_adaptation", __doc__)
+    parser.add_argument("--pairs", type=at_least(1), default=40, help="how many")
+    numbers = range(parser.parse_args().pairs)
+
+    def work() -> int:
+        file = pair_file()
+        file.merge()
+        done = {record["pair"] for record in file.read()}
+        for number in numbers:
+            if number not in done:
+                file.add(measured(number))
+                print(f"pair {number + 1} of {len(numbers)}", flush=True)
+        records = [record for record in file.read() if record["pair"] in numbers]
+        print("\n".join(lines(summary(records))))
+        return 0
+
+    return exit_status(work, "python -m experiments.safe_adaptation")
+
+
+if __name__ == "__main__":
+    require_root()
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""Which differences of a table are real."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from experiments.results.differences import (
+    best_of,
+    differences,
+    holm,
+    interval,
+    p_value,
+    paired,
+)
+from experiments.results.tables import Column, Table
+
+TASKS = tuple("abcdefgh")
+
+
+def runs(method: str, gain: float, noise: float = 0.0) -> list[dict[str, Any]]:
+    random = np.random.default_rng(0)
+    return [
+        {
+            "method": method,
+            "task": task,
+            "seed": seed,
+            "metrics": {"x": number + gain + noise * random.standard_normal()},
+        }
+        for number, task in enumerate(TASKS)
+        for seed in (0, 1)
+    ]
+
+
+def test_the_best_row_is_compared_with_each_other_one() -> None:
+    table = Table("t", [Column("x", "x")], 2, ["low", "high", "equal"], TASKS)
+    records = [*runs("low", 0), *runs("high", 5), *runs("equal", 5, noise=1e-3)]
+    _, low, equal = differences(table, records)
+    assert low[0] == "low"
+    assert low[1] == "5.00"
+    assert low[3] == "8"  # a task is one observation
+    assert low[-1] == "real"
+    assert float(low[4]) == pytest.approx(2 / 2**8, rel=0.1)
+    assert float(low[5]) == pytest.approx(2 * float(low[4]), rel=0.1)
+    assert equal[-1] == "may be chance"
+
+
+def test_few_observations_leave_a_difference_open() -> None:
+    table = Table("t", [Column("x", "x")], 2, ["low", "high"], TASKS[:2])
+    few = [run for run in (*runs("low", 0), *runs("high", 5)) if run["task"] in "ab"]
+    (_, low) = differences(table, few)
+    assert low[3:] == ["4", "-", "-", "fewer than 6 pairs: open"]
+    assert not list(differences(table, runs("low", 0)))
+
+
+def test_the_best_of_a_distance_is_the_lowest() -> None:
+    rows = {"a": {("t", 0): 1.0}, "b": {("t", 0): 2.0}}
+    assert best_of(rows, lower=True) == "a"
+    assert best_of(rows, lower=False) == "b"
+
+
+def test_only_runs_that_both_have_are_paired() -> None:
+    one = {("a", 0): 1.0, ("a", 1): 2.0, ("b", 0): 9.0}
+    assert paired(one, {("a", 1): 5.0, ("b", 0): 9.0, ("c", 0): 1.0}) == [-3.0, 0.0]
+
+
+@given(st.dictionaries(st.text(), st.floats(0, 1), min_size=1, max_size=8))
+def test_holm_corrects_by_the_number_of_comparisons_and_keeps_the_order(
+    p_values: dict[str, float],
+) -> None:
+    found = holm(p_values)
+    n, smallest = len(p_values), min(p_values.values())
+    assert min(found.values()) == pytest.approx(min(1, n * smallest))
+    for name, p in p_values.items():
+        assert p <= found[name] <= min(1, n * p) + 1e-12
+    ranked = sorted(p_values, key=lambda name: p_values[name])
+    assert [found[name] for name in ranked] == sorted(found.values())
+
+
+def test_p_values_are_those_of_all_signs() -> None:
+    """Of eight positive differences only one of 256 signs is as extreme, twice."""
+    assert p_value([1.0, 2, 3, 4, 5, 6, 7, 8]) == pytest.approx(2 / 256)
+    assert p_value([0.0] * 8) == 1
+    assert p_value([1.0] * 5) is None
+
+
+def test_the_interval_is_that_of_a_mean() -> None:
+    gains = list(np.random.default_rng(1).normal(2, 1, 400))
+    low, high = interval(gains)
+    assert (high - low) / 2 == pytest.approx(1.96 / 20, rel=0.15)
+    assert low < np.mean(gains) < high

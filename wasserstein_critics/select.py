@@ -1,0 +1,224 @@
+"""The subcommand ``select``: a setting of adaptation, picked without target labels."""
+
+import argparse
+import csv
+import io
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+from typing_extensions import override
+
+from callbacks.core.loggers import run_directory
+from callbacks.runs.ema import averaged_network
+from datamodules.core.tensor_dataset import LabelledRows
+from lightning_modules.adaptation.base import AdaptationModule
+from lightning_modules.adaptation.clusters import TargetClusters
+from lightning_modules.core.alternating import evaluating
+from lightning_modules.core.files import free_name, write_whole
+from lightning_modules.data_contracts.sparse_rows import Rows
+from wasserstein_critics.cli.app import command_line
+from wasserstein_critics.cli.errors import Stopped, UsageError, told
+from wasserstein_critics.shipped import program
+
+SOURCE_ONLY = "source only"
+AUTO = {"transfer_weight": "auto", "label_shift": "true"}
+SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    SOURCE_ONLY: {"transfer_weight": 0},
+    "auto": AUTO,
+    "auto, equal shares": {**AUTO, "label_shift": "false"},
+    "auto, share 1": {**AUTO, "transfer_share": 1.0},
+    "weight 0.1": {"transfer_weight": 0.1},
+    "weight 1": {"transfer_weight": 1.0},
+}
+"""What is set of the model, by the name of the setting; fixed weights are for methods
+that have no ``auto``."""
+CHUNK = 1_000  # rows that are classified at once
+ERRORS = 2.0
+"""Standard errors by which a setting has to be better than not to adapt."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A trained setting.
+
+    Attributes:
+        setting: Its name.
+        agreement: That of its target classes with the target's clusters.
+        error: Standard error of its difference from source only's.
+        as_source_only: Share of target rows with the class that source only gives.
+        source_accuracy: On the source's validation rows.
+        target_accuracy: Where the target has labels; the pick does not look at it.
+        run: Folder of the run.
+    """
+
+    setting: str
+    agreement: float
+    error: float
+    as_source_only: float
+    source_accuracy: float | None
+    target_accuracy: float | None
+    run: str
+
+
+def select(words: Sequence[str]) -> int:
+    """``select --config wdgrl/feature_domains ...``: train settings, pick one."""
+    parser = argparse.ArgumentParser(
+        prog=f"{program()} select",
+        usage=f"{program()} select --config CONFIG [options of fit]",
+        description="Train an experiment of domain adaptation with several transfer "
+        "weights, none among them, and pick one without labels of the target: that "
+        "whose classes agree best with clusters of the target's rows, and source only "
+        f"unless another is better by {ERRORS:g} standard errors. Every setting is a "
+        "run as of `fit`, whose options this command takes.",
+        epilog=f"Settings: {'; '.join(SETTINGS)} (those of the method).",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--config", action="append", required=True)
+    parser.parse_known_args(words)
+    try:
+        trials = list(trained(words))
+        best = picked(trials)
+        path = free_name(Path(best.run).parent / "selection.csv")
+        write_whole(path, _as_csv(trials))
+        sys.stdout.writelines(table_lines(trials))
+        sys.stdout.write(f"picked: {best.setting}; {best.run}\nwrote {path}\n")
+    except Stopped as stop:
+        sys.stderr.write(f"{stop}\n")
+        return stop.code
+    except Exception as error:
+        return told(error)
+    return 0
+
+
+def picked(trials: Sequence[Trial]) -> Trial:
+    """The trial that agrees best; source only unless another is clearly better."""
+    plain = next(trial for trial in trials if trial.setting == SOURCE_ONLY)
+
+    def surely(trial: Trial) -> float:
+        return trial.agreement - plain.agreement - ERRORS * trial.error
+
+    best = max(trials, key=surely)
+    return best if surely(best) > 0 else plain
+
+
+class OnlyAdaptation(Callback):
+    """Refuses other methods before anything is trained."""
+
+    @override
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if not isinstance(pl_module, AdaptationModule) or not pl_module.uses_target:
+            raise UsageError(
+                f"select is for methods of domain adaptation, and "
+                f"{type(pl_module).__name__} is none: name one of their configs, as "
+                "wdgrl/feature_domains."
+            )
+
+
+def trained(words: Sequence[str]) -> Iterator[Trial]:
+    """Every setting that the method of a command has, trained in turn.
+
+    Args:
+        words: Options of ``fit``.
+    """
+    waiting, judge = dict(SETTINGS), None
+    while waiting:
+        name = next(iter(waiting))
+        sys.stdout.write(f"setting: {name}\n")
+        sys.stdout.flush()
+        options = [f"--model.{key}={value}" for key, value in waiting[name].items()]
+        cli = command_line(["fit", *words, *options], callbacks=[OnlyAdaptation()])
+        if judge is None:
+            judge, waiting = Judge(cli), settings_of(type(cli.model))
+        del waiting[name]
+        yield judge.trial(name, cli)
+
+
+def settings_of(method: type[AdaptationModule]) -> dict[str, Mapping[str, Any]]:
+    """The settings of a method by their names, each once."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for name, options in SETTINGS.items():
+        automatic = options["transfer_weight"] == "auto"
+        if name != SOURCE_ONLY and automatic != method.balances:
+            continue
+        if not method.weighs_rows:
+            options = {k: v for k, v in options.items() if k != "label_shift"}
+        if options not in found.values():
+            found[name] = options
+    return found
+
+
+class Judge:
+    """What is measured of each setting, beside the first.
+
+    Args:
+        cli: That of the first.
+    """
+
+    def __init__(self, cli: Any) -> None:
+        target = cli.datamodule.domains.target
+        self.clusters = TargetClusters(target, cli.model.n_classes)
+        self.first = _classes(cli, target)
+
+    def trial(self, name: str, cli: Any) -> Trial:
+        """The trained setting in numbers."""
+        domains = cli.datamodule.domains
+        found = _classes(cli, domains.target)
+        return Trial(
+            name,
+            self.clusters.agreement(found),
+            self.clusters.error_of_gain(found, self.first),
+            float((found == self.first).float().mean()),
+            _accuracy(cli, domains.source_val),
+            _accuracy(cli, domains.target_test),
+            str(run_directory(cli.trainer)),
+        )
+
+
+def _classes(cli: Any, x: Rows) -> Tensor:
+    """Classes int64 (n,) of rows, with the weights that validation uses."""
+    model, data = cli.model, cli.datamodule
+    with torch.no_grad(), evaluating(model), averaged_network(cli.trainer, model):
+        parts = (x[i : i + CHUNK] for i in range(0, len(x), CHUNK))
+        scaled = (data.on_model_scale(part).to(model.device) for part in parts)
+        return torch.cat([model(rows).argmax(1).cpu() for rows in scaled])
+
+
+def _accuracy(cli: Any, rows: LabelledRows) -> float | None:
+    """Share of right classes among the rows with a label; None without any."""
+    known = rows.y >= 0
+    if not known.any():
+        return None
+    return float((_classes(cli, rows.x) == rows.y)[known].float().mean())
+
+
+# Output -------------------------------------------------------------------------------
+
+
+def table_lines(trials: Sequence[Trial]) -> Iterator[str]:
+    """The trials as a table, each number in a column."""
+    rows = [[_shown(value) for value in asdict(trial).values()] for trial in trials]
+    names = [field.name.replace("_", " ") for field in fields(Trial)]
+    widths = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
+    for row in (names, *rows):
+        cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip() + "\n"
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "unknown"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _as_csv(trials: Sequence[Trial]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [field.name for field in fields(Trial)])
+    writer.writeheader()
+    writer.writerows(map(asdict, trials))
+    return text.getvalue()
