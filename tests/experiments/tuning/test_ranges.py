@@ -30,10 +30,8 @@ KNOWN = {
     Edge("amazon", "mmd", "model.transfer_weight"),
     Edge("citeulike_t", "item_knn", "model.k"),
     Edge("citeulike_t", "warp", "model.decay"),
-    Edge("lastfm", "item_knn", "model.k"),
     Edge("lastfm", "smooth_cml", "model.n_negatives"),
     Edge("lastfm", "smooth_cml", "model.optimizer.lr"),
-    Edge("ml_100k", "cml", "model.margin"),
 }
 """Searches that ended at an edge."""
 
