@@ -208,6 +208,10 @@ class LightGCN(AlternatingModule):
             "biases": biases,
         }
 
+    def on_train_end(self) -> None:
+        """Propagate what was trained, so that the state is the same in every use."""
+        self._smoothed()
+
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Save E, for use of the model without the training interactions."""
