@@ -8,7 +8,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 # Processes that run tests, one thread each; some of their time they wait.
-WORKERS ?= 3
+WORKERS ?= 4
 # Lines that tests ran; slipcover 1.1 forgets those of its workers if it is to judge them.
 SEEN := .mypy_cache/coverage.json
 

@@ -9,6 +9,7 @@ from callbacks.report.run_files import Series
 
 UNIT = 1000  # width and height of the plotting area in its own coordinates
 MOST_POINTS = 600  # of a line: more than pixels on most screens
+LEAST = 1e-300  # a quarter of less may be 0
 DIVISIONS = 4
 
 
@@ -90,7 +91,7 @@ def nice_range(low: float, high: float) -> tuple[float, float]:
     >>> nice_range(0.5, 0.5)
     (0.0, 1.0)
     """
-    if low == high:
+    if high - low < LEAST:
         low, high = low - max(abs(low), 1e-12), high + max(abs(high), 1e-12)
     raw = (high - low) / DIVISIONS
     power = 10.0 ** math.floor(math.log10(raw))

@@ -2,7 +2,7 @@
 
 import re
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from callbacks.report.charts import DIVISIONS, UNIT, line_chart, nice_range, thinned
@@ -12,6 +12,7 @@ series = st.lists(values, min_size=1, max_size=60).map(lambda v: list(enumerate(
 
 
 @given(values, values)
+@example(0.0, 5e-324)
 def test_a_range_contains_both_numbers_and_is_at_most_twice_as_long(
     a: float, b: float
 ) -> None:
