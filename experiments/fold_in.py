@@ -19,13 +19,11 @@ from typing_extensions import override
 
 from datamodules.recommendation.base import InteractionData, SplitPairs
 from experiments import records
+from experiments.item_features import recall
 from experiments.jobs import command_parser
-from experiments.provenance import commit, data_root, hardware, require_root
-from experiments.records import csv_rows, csv_text
+from experiments.provenance import data_root, require_root
 from experiments.trainers import quiet_trainer
-from lightning_modules.core.files import write_whole
 from lightning_modules.data_contracts.user_items import UserItems
-from lightning_modules.metrics.ranking import RankingMetrics
 from wasserstein_critics.cli.config_files import read_config
 from wasserstein_critics.recommend import built
 from wasserstein_critics.shipped import FOLDER
@@ -117,26 +115,11 @@ def of(pairs: UserItems, users: Tensor) -> UserItems:
     return UserItems.from_pairs(own.rows, own.items, len(users), pairs.n_items)
 
 
-def recall(top: Tensor, users: Tensor, relevant: UserItems) -> float:
-    """Mean recall of ranked items (n, K)."""
-    metric = RankingMetrics([K], ["recall"])
-    metric.update(top, users, relevant)
-    return float(metric.compute()[f"recall@{K}"])
-
-
 def run(names: Sequence[str], seeds: Sequence[int]) -> Iterator[dict[str, Any]]:
     """Rows that the file lacks; it is written after each."""
+    wanted = ((name, seed) for seed in seeds for name in names)
     path = records.RESULTS / "fold_in.csv"
-    rows: list[dict[str, Any]] = csv_rows(path.read_text()) if path.exists() else []
-    done = {(row["config"], str(row["seed"])) for row in rows}
-    for seed in seeds:
-        for name in names:
-            if (name, str(seed)) in done:
-                continue
-            rows.append(row := measured(name, seed))
-            head = {"commit": commit(), "hardware": hardware()}
-            write_whole(path, csv_text(head, rows))
-            yield row
+    return records.measured_rows(path, ("config", "seed"), wanted, measured)
 
 
 def main() -> None:

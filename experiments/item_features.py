@@ -22,10 +22,8 @@ from torch import Tensor
 from datamodules.recommendation.base import InteractionData
 from experiments import records
 from experiments.jobs import command_parser
-from experiments.provenance import commit, data_root, hardware, require_root
-from experiments.records import csv_rows, csv_text
+from experiments.provenance import data_root, require_root
 from experiments.trainers import quiet_trainer
-from lightning_modules.core.files import write_whole
 from lightning_modules.data_contracts.sparse_rows import Rows, SparseRows
 from lightning_modules.data_contracts.user_items import UserItems
 from lightning_modules.metrics.ranking import RankingMetrics
@@ -123,17 +121,10 @@ def run(
     names: Sequence[str], epochs: int, seeds: Sequence[int]
 ) -> Iterator[dict[str, Any]]:
     """Rows that the file lacks; it is written after each."""
-    path = records.RESULTS / "item_features.csv"
-    rows: list[dict[str, Any]] = csv_rows(path.read_text()) if path.exists() else []
+    wanted = ((n, kind, epochs, s) for s in seeds for n in names for kind in KINDS)
     keys = ("config", "features", "epochs", "seed")
-    done = {tuple(str(row[key]) for key in keys) for row in rows}
-    for one in ((n, kind, epochs, s) for s in seeds for n in names for kind in KINDS):
-        if tuple(map(str, one)) in done:
-            continue
-        rows.append(row := measured(*one))
-        head = {"commit": commit(), "hardware": hardware()}
-        write_whole(path, csv_text(head, rows))
-        yield row
+    path = records.RESULTS / "item_features.csv"
+    return records.measured_rows(path, keys, wanted, measured)
 
 
 def main() -> None:

@@ -9,13 +9,13 @@ The first lines of a CSV file, each behind ``#``, say where its numbers come fro
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from experiments.jobs import locked
-from experiments.provenance import ROOT
+from experiments.provenance import ROOT, commit, hardware
 from lightning_modules.core.files import write_whole
 
 RESULTS = ROOT / "docs" / "results"
@@ -97,6 +97,30 @@ def csv_text(header: Mapping[str, object], rows: Sequence[Mapping[str, object]])
 
 def _short(value: object) -> object:
     return f"{value:.6g}" if isinstance(value, float) else value
+
+
+def measured_rows(
+    path: Path,
+    keys: Sequence[str],
+    wanted: Iterable[tuple[Any, ...]],
+    measure: Callable[..., dict[str, Any]],
+) -> Iterator[dict[str, Any]]:
+    """Rows that a CSV file lacks, measured in turn; it is written after each.
+
+    Args:
+        path: The file; it need not exist yet.
+        keys: Columns that tell one row from another.
+        wanted: Their values, of each row that the file shall have.
+        measure: Makes a row of these values.
+    """
+    rows: list[dict[str, Any]] = csv_rows(path.read_text()) if path.exists() else []
+    done = {tuple(str(row[key]) for key in keys) for row in rows}
+    for values in wanted:
+        if tuple(map(str, values)) not in done:
+            rows.append(row := measure(*values))
+            head = {"commit": commit(), "hardware": hardware()}
+            write_whole(path, csv_text(head, rows))
+            yield row
 
 
 def header_lines(text: str) -> list[str]:

@@ -22,15 +22,7 @@ from experiments.domain_pairs import draw_pair
 from experiments.jobs import at_least, command_parser, exit_status
 from experiments.provenance import commit, hardware, require_root
 from experiments.records import Record, RecordFile, record_file
-from lightning_modules import WDGRL
-from wasserstein_critics.cli.app import command_line
-from wasserstein_critics.select import (
-    SOURCE_ONLY,
-    Judge,
-    Trial,
-    picked,
-    settings_of,
-)
+from wasserstein_critics.select import SOURCE_ONLY, Trial, picked, trained
 
 CONFIG = "--config=wdgrl/feature_domains"
 FIXED = "weight 0.1"
@@ -79,14 +71,10 @@ def measured(number: int, *more: str) -> Record:
 
 def _trials(words: list[str]) -> Iterator[tuple[Trial, dict[str, float]]]:
     """Every setting, with the other scores that need no target labels."""
-    judge: Judge | None = None
     fixed = {"transfer_weight": 0.1, "label_shift": "false"}
-    for name, settings in {**settings_of(WDGRL), FIXED: fixed}.items():
-        options = [f"--model.{key}={value}" for key, value in settings.items()]
-        cli = command_line(["fit", CONFIG, *words, *options])
-        judge = judge or Judge(cli)
+    for trial, cli in trained([CONFIG, *words], {FIXED: fixed}):
         logged = cli.trainer.callback_metrics
-        yield judge.trial(name, cli), {s: float(logged[f"val/{s}"]) for s in SCORES}
+        yield trial, {score: float(logged[f"val/{score}"]) for score in SCORES}
 
 
 def _numbers(trial: Trial, scores: Mapping[str, float]) -> dict[str, Any]:

@@ -1,12 +1,12 @@
-"""The subcommands, and what ``--help`` says of them; no torch is needed for that."""
+"""The subcommands, what ``--help`` says of them, and tables; all without torch."""
 
 import argparse
 import os
 import select
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from typing import TextIO
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TextIO
 
 from wasserstein_critics.shipped import program
 
@@ -74,3 +74,22 @@ def _is_unread(stream: TextIO | None) -> bool:
     poll = select.poll()
     poll.register(stream, 0)
     return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def table_lines(columns: Mapping[str, Sequence[Any]]) -> Iterator[str]:
+    """A table for the terminal; numbers stand to the right.
+
+    >>> print(*table_lines({"item": ["a", "bc"], "score": [0.5, 12.0]}), sep="", end="")
+    item  score
+    a     0.5
+    bc    12
+    """
+    shown = [[name, *map(_shown, column)] for name, column in columns.items()]
+    widths = [max(map(len, column)) for column in shown]
+    for line in zip(*shown, strict=True):
+        padded = (text.ljust(width) for text, width in zip(line, widths, strict=True))
+        yield "  ".join(padded).rstrip() + "\n"
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else " ".join(str(value).split())

@@ -5,7 +5,7 @@ import csv
 import json
 import sys
 from argparse import ArgumentError
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,10 @@ from lightning_modules.recommendation.recommender import Recommended, Recommende
 from wasserstein_critics.cli.checkpoints import read_checkpoint
 from wasserstein_critics.cli.errors import UsageError, told
 from wasserstein_critics.cli.names import suggestion
+from wasserstein_critics.commands import table_lines
 from wasserstein_critics.shipped import program
 
 _KINDS = {"data": LightningDataModule, "model": AlternatingModule}
-_GAP = "  "
 
 
 def recommend(words: Sequence[str]) -> int:
@@ -142,25 +142,6 @@ def _columns(
     if any(row.because for row in rows):
         columns["because of"] = ["; ".join(row.because) for row in rows]
     return columns
-
-
-def table_lines(columns: Mapping[str, Sequence[Any]]) -> Iterator[str]:
-    """A table for the terminal; numbers stand to the right.
-
-    >>> print(*table_lines({"item": ["a", "bc"], "score": [0.5, 12.0]}), sep="", end="")
-    item  score
-    a     0.5
-    bc    12
-    """
-    shown = [[name, *map(_shown, column)] for name, column in columns.items()]
-    widths = [max(map(len, column)) for column in shown]
-    for line in zip(*shown, strict=True):
-        padded = (text.ljust(width) for text, width in zip(line, widths, strict=True))
-        yield _GAP.join(padded).rstrip() + "\n"
-
-
-def _shown(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else " ".join(str(value).split())
 
 
 # A run --------------------------------------------------------------------------------

@@ -1,11 +1,9 @@
 """The subcommand ``select``: a setting of adaptation, picked without target labels."""
 
 import argparse
-import csv
-import io
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +13,17 @@ from torch import Tensor
 from typing_extensions import override
 
 from callbacks.core.loggers import run_directory
+from callbacks.predictions.prediction_table import data_frame, write_table
 from callbacks.runs.ema import averaged_network
 from datamodules.core.tensor_dataset import LabelledRows
 from lightning_modules.adaptation.base import AdaptationModule
 from lightning_modules.adaptation.clusters import TargetClusters
 from lightning_modules.core.alternating import evaluating
-from lightning_modules.core.files import free_name, write_whole
+from lightning_modules.core.files import free_name
 from lightning_modules.data_contracts.sparse_rows import Rows
-from wasserstein_critics.cli.app import command_line
+from wasserstein_critics.cli.app import CLI, command_line
 from wasserstein_critics.cli.errors import Stopped, UsageError, told
+from wasserstein_critics.commands import table_lines
 from wasserstein_critics.shipped import program
 
 SOURCE_ONLY = "source only"
@@ -82,11 +82,13 @@ def select(words: Sequence[str]) -> int:
     parser.add_argument("--config", action="append", required=True)
     parser.parse_known_args(words)
     try:
-        trials = list(trained(words))
+        trials = [trial for trial, _ in trained(words)]
         best = picked(trials)
+        columns = _columns(trials)
         path = free_name(Path(best.run).parent / "selection.csv")
-        write_whole(path, _as_csv(trials))
-        sys.stdout.writelines(table_lines(trials))
+        write_table(data_frame(columns), path)
+        shown = {k.replace("_", " "): [*map(_shown, v)] for k, v in columns.items()}
+        sys.stdout.writelines(table_lines(shown))
         sys.stdout.write(f"picked: {best.setting}; {best.run}\nwrote {path}\n")
     except Stopped as stop:
         sys.stderr.write(f"{stop}\n")
@@ -120,11 +122,14 @@ class OnlyAdaptation(Callback):
             )
 
 
-def trained(words: Sequence[str]) -> Iterator[Trial]:
+def trained(
+    words: Sequence[str], more: Mapping[str, Mapping[str, Any]] | None = None
+) -> Iterator[tuple[Trial, CLI]]:
     """Every setting that the method of a command has, trained in turn.
 
     Args:
         words: Options of ``fit``.
+        more: Further settings, which come last.
     """
     waiting, judge = dict(SETTINGS), None
     while waiting:
@@ -134,9 +139,9 @@ def trained(words: Sequence[str]) -> Iterator[Trial]:
         options = [f"--model.{key}={value}" for key, value in waiting[name].items()]
         cli = command_line(["fit", *words, *options], callbacks=[OnlyAdaptation()])
         if judge is None:
-            judge, waiting = Judge(cli), settings_of(type(cli.model))
+            judge, waiting = Judge(cli), settings_of(type(cli.model)) | dict(more or {})
         del waiting[name]
-        yield judge.trial(name, cli)
+        yield judge.trial(name, cli), cli
 
 
 def settings_of(method: type[AdaptationModule]) -> dict[str, Mapping[str, Any]]:
@@ -200,25 +205,12 @@ def _accuracy(cli: Any, rows: LabelledRows) -> float | None:
 # Output -------------------------------------------------------------------------------
 
 
-def table_lines(trials: Sequence[Trial]) -> Iterator[str]:
-    """The trials as a table, each number in a column."""
-    rows = [[_shown(value) for value in asdict(trial).values()] for trial in trials]
-    names = [field.name.replace("_", " ") for field in fields(Trial)]
-    widths = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
-    for row in (names, *rows):
-        cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
-        yield "  ".join(cells).rstrip() + "\n"
+def _columns(trials: Sequence[Trial]) -> dict[str, list[Any]]:
+    rows = [asdict(trial) for trial in trials]
+    return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 def _shown(value: object) -> str:
     if value is None:
         return "unknown"
     return f"{value:.3f}" if isinstance(value, float) else str(value)
-
-
-def _as_csv(trials: Sequence[Trial]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(Trial)])
-    writer.writeheader()
-    writer.writerows(map(asdict, trials))
-    return text.getvalue()

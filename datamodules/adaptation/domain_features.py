@@ -21,6 +21,7 @@ from datamodules.readers.features.files import FeatureFile, find_features, read_
 from datamodules.readers.features.scaling import (
     DENSE,
     NORMALISATIONS,
+    UNITLESS,
     Normalisation,
     check_alike,
     check_scaling,
@@ -150,7 +151,8 @@ class DomainFeatures(TwoDomains):
         (source, source_val), (target, target_test) = self.split(rows)
         check_all_present(files["source"].name, source.y, self.class_names)
         source, source_val = self._on_scale(source, source_val)
-        self._warn_of_unit(root_mean_square(source.x))
+        if self._how not in UNITLESS:
+            self._warn_of_unit(root_mean_square(source.x))
         target, target_test = self._on_scale(target, target_test)
         return Domains(source, source_val, target.x, target_test)
 

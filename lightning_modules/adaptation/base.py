@@ -144,7 +144,7 @@ class AdaptationModule(AlternatingModule):
         super().__init__(DomainEvaluator(n_classes, selection), compile=compile)
         self.n_classes = n_classes
         self.transfer_weight, self.ramp = transfer_weight, ramp
-        automatic = transfer_weight == "auto"
+        automatic = transfer_weight == "auto" and self.uses_target
         self.balance = GradientBalance(transfer_share) if automatic else None
         self.class_shares = ClassShares(n_classes) if weighs else None
         self.weight_decay = weight_decay

@@ -148,15 +148,19 @@ class WDGRL(AdaptationModule):
             else:
                 _, slopes = scores_and_slopes(self.critic, lines, create_graph=True)
                 scores = self.critic(torch.cat([source, target]))
-            real = scores[:n] if weights is None else scores[:n] * weights
-            gap = F.wasserstein_critic_loss(real, scores[n : 2 * n])
+            gap = _negated_estimate(scores[:n], scores[n : 2 * n], weights)
             return gap, self.penalty.excess(slopes)
 
     @override
     def transfer_loss(self, features: Features) -> Tensor:
         """The critic's estimate of the distance (eq. 42), without the penalty."""
         scores = self.critic(torch.cat([features.source, features.target]))
-        real, fake = scores.split([len(features.source), len(features.target)])
-        if features.weights is not None:
-            real = real * features.weights
-        return -F.wasserstein_critic_loss(real, fake)
+        n = len(features.source)
+        return -_negated_estimate(scores[:n], scores[n:], features.weights)
+
+
+def _negated_estimate(source: Tensor, target: Tensor, weights: Tensor | None) -> Tensor:
+    """Negated eq. 42 of scores, those of the source with weights if there are some."""
+    if weights is not None:
+        source = source * weights
+    return F.wasserstein_critic_loss(source, target)

@@ -121,6 +121,7 @@ class RankingEvaluator(Evaluator[Any]):
         self._interactions: dict[str, UserItems] = {}
         self._features: Rows | None = None
         self._popularity: Tensor | None = None
+        self._seen_items: Tensor | None = None
 
     # The data -----------------------------------------------------------------------
 
@@ -246,7 +247,9 @@ class RankingEvaluator(Evaluator[Any]):
     @property
     def seen_items(self) -> Tensor:
         """Mask of the items with a training interaction, bool (n_items,)."""
-        return self.popularity > 0
+        if self._seen_items is None:
+            self._seen_items = self.popularity > 0
+        return self._seen_items
 
     @property
     def popularity(self) -> Tensor:

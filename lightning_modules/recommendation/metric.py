@@ -255,7 +255,9 @@ class MetricRanker(AlternatingModule):
             self.record(covariance=penalty)
         if self.feature_weight:
             loss = loss + self.feature_weight * self.prior.weight() * feature_loss
-            self.record(feature_loss=feature_loss, explained=self.prior.explained())
+            self.record(feature_loss=feature_loss)
+            if self.recording:
+                self.record(explained=self.prior.explained())
         return loss, updated
 
     def _allowed(self, pairs: PairBatch) -> Tensor:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.records import Record, RecordFile
+from experiments.records import Record, RecordFile, csv_rows, measured_rows
 
 
 def add_all(folder: Path, worker: int) -> None:
@@ -90,3 +90,20 @@ def test_processes_that_finish_at_once_lose_nothing(
     assert file.read() == [
         {"worker": worker, "i": i} for worker in range(3) for i in range(20)
     ]
+
+
+def test_only_missing_rows_are_measured_and_each_is_kept(tmp_path: Path) -> None:
+    path, asked = tmp_path / "rows.csv", []
+
+    def measure(name: str, seed: int) -> dict[str, object]:
+        asked.append((name, seed))
+        return {"name": name, "seed": seed, "value": seed / 2}
+
+    wanted = [("a", 0), ("a", 1), ("b", 0)]
+    rows = measured_rows(path, ("name", "seed"), wanted, measure)
+    assert next(rows)["value"] == 0
+    assert [row["seed"] for row in csv_rows(path.read_text())] == ["0"]
+    rest = measured_rows(path, ("name", "seed"), wanted, measure)
+    assert [row["name"] for row in rest] == ["a", "b"]
+    assert asked == wanted
+    assert len(csv_rows(path.read_text())) == 3

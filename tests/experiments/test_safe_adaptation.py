@@ -39,7 +39,7 @@ def test_gains_and_regrets_are_those_of_the_pairs() -> None:
 
 def test_a_pair_is_trained_with_every_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     few = {name: SETTINGS[name] for name in (SOURCE_ONLY, "auto")}
-    monkeypatch.setattr(safe_adaptation, "settings_of", lambda _: few)
+    monkeypatch.setattr("wasserstein_critics.select.SETTINGS", few)
     steps = ["--trainer.max_steps=2", "--trainer.val_check_interval=2"]
     found = measured(SMALL, *steps)
     assert found["columns"] == 12

@@ -15,6 +15,7 @@ from lightning_modules.data_contracts.sparse_rows import Rows, SparseRows
 Normalisation = Literal["none", "l1-zscore", "zscore", "rms", "l2", "binary", "log1p"]
 NORMALISATIONS: tuple[Normalisation, ...] = get_args(Normalisation)
 DENSE: tuple[Normalisation, ...] = ("zscore", "l1-zscore")
+UNITLESS: tuple[Normalisation, ...] = (*DENSE, "rms")
 EPS = torch.finfo(torch.float64).eps
 COUNTS = ("log1p", "l1-zscore")
 

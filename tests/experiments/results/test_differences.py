@@ -77,6 +77,7 @@ def test_holm_corrects_by_the_number_of_comparisons_and_keeps_the_order(
         assert p <= found[name] <= min(1, n * p) + 1e-12
     ranked = sorted(p_values, key=lambda name: p_values[name])
     assert [found[name] for name in ranked] == sorted(found.values())
+    assert holm({"a": 0.01, "b": 0.03})["b"] == pytest.approx(0.03)  # by one, not two
 
 
 def test_p_values_are_those_of_all_signs() -> None:

@@ -45,6 +45,8 @@ def test_weighted_source_rows_have_the_shares_of_the_target() -> None:
     assert float(weights.mean()) == pytest.approx(1)
     sums = torch.zeros(3).index_add_(0, labels, weights) / 4
     torch.testing.assert_close(sums, found.target)
+    others = found.weights(torch.tensor([2, 2, 0]))  # a batch of other shares
+    torch.testing.assert_close(others, torch.tensor([1.2, 1.2, 0.3]) / 0.9)
 
 
 def transfer(name: str, h: Features) -> Tensor:
