@@ -10,6 +10,7 @@ and torch is compiling only once ``torch._dynamo`` is loaded (functional.lipschi
 
 import inspect
 import logging
+import sys
 import traceback
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -296,8 +297,25 @@ def compiling_backward_at_once() -> Iterator[None]:
 class ConfigDecides(LightningCLI):
     """LightningCLI where a checkpoint's arguments don't win over the command line's.
 
-    The config says what the model is, and the checkpoint has to fit.
+    The config says what the model is, and the checkpoint has to fit. Only the
+    subcommand that the command line begins with gets its options, as those of all four
+    take four times as long to list.
     """
+
+    @override
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        words = kwargs.get("args")
+        first = next(iter(sys.argv[1:] if words is None else words), None)
+        self._asked = first if first in self.subcommands() else None
+        super().__init__(*args, **kwargs)
+
+    @override
+    def _prepare_subcommand_parser(
+        self, klass: type, subcommand: str, **kwargs: Any
+    ) -> LightningArgumentParser:
+        if self._asked in (None, subcommand):
+            return super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        return self.init_parser(**kwargs)
 
     @override
     def _parse_ckpt_path(self) -> None:
@@ -306,7 +324,8 @@ class ConfigDecides(LightningCLI):
     @property
     def option_names(self) -> set[str]:
         """Keys that a subcommand takes."""
-        parser = next(iter(self._subcommand_parsers.values()))
+        parsers = self._subcommand_parsers
+        parser = parsers[self._asked or next(iter(parsers))]
         return {action.dest for action in parser._actions}
 
 

@@ -379,6 +379,26 @@ def test_keys_and_texts_of_subcommands_are_reached(cli: Described) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*instantiate_classes")
+def test_the_subcommand_that_was_asked_for_alone_gets_its_options(
+    cli: Described, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def counted(cli: ConfigDecides) -> dict[str, int]:
+        parsers = cli._subcommand_parsers
+        return {name: len(parsers[name]._actions) for name in SUBCOMMANDS}
+
+    with register(ConfigDecides):
+        options = counted(cli)
+        assert options.pop("test") > 50
+        assert max(options.values()) < 10  # --help, --config
+        settings = tmp_path / "settings.yaml"
+        settings.write_text("fit:\n  model:\n    depth: 3\ntest: {}\n")
+        monkeypatch.setattr(sys, "argv", ["train.py", f"--config={settings}", "fit"])
+        cli = Described(Derived, **QUIET)
+        assert min(counted(cli).values()) > 50
+        assert cli.model.arguments["depth"] == 3
+
+
+@pytest.mark.filterwarnings("ignore:.*instantiate_classes")
 def test_the_config_wins_over_the_checkpoint(cli: Described) -> None:
     with register(ConfigDecides):
         assert cli.model.arguments["depth"] == 7
