@@ -68,7 +68,8 @@ TESTED_WITH: Mapping[str, Mapping[str, str]] = {
     },
     "lightning_modules/adaptation": {
         **dict.fromkeys(
-            ("coral", "dann", "deep_jdot", "mcc", "mmd", "source_only"), "base"
+            ("cdan", "coral", "dann", "deep_jdot", "mcc", "mdd", "mmd", "source_only"),
+            "base",
         ),
         "scores": "evaluation",
     },

@@ -29,7 +29,7 @@ def test_generators_are_evaluated_and_sampled_from(name: str, call: Call) -> Non
     assert list(PREDICTED.rglob("*.png"))
 
 
-@pytest.mark.parametrize("name", ["wdgrl/amazon", "dann/office_images"])
+@pytest.mark.parametrize("name", ["wdgrl/amazon", "wdgrl/image_domains"])
 def test_adapted_classifiers_are_evaluated_and_label_the_target(
     name: str, call: Call, capsys: pytest.CaptureFixture[str]
 ) -> None:
