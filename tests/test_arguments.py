@@ -442,6 +442,8 @@ DOMAINS = ROWS | {
     "split_seed": Change(1, seen=KEPT),  # there are too few rows to split
     "crop": Change(2),
     "target_test_share": Change(0.3),
+    "same_box": Change(True),
+    "warp": Change(0.1),
     "blur": Change(0.1),
     "down": Change(1),
     "right": Change(2),

@@ -13,9 +13,11 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from datamodules import Digits
 from lightning_modules import (
+    CDAN,
     CORAL,
     DANN,
     MCC,
+    MDD,
     MMD,
     WDGRL,
     DeepJDOT,
@@ -359,22 +361,22 @@ def test_cdan_without_entropy_weights_all_rows_alike() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "says"),
+    ("method", "options", "says"),
     [
         (
-            "cdan",
+            CDAN,
             {"discriminator": MLPCritic((6,), (5,))},
             "The discriminator does",
         ),
-        ("mdd", {"adversary": LinearClassifier(5, 2)}, "The adversary does"),
-        ("mdd", {"adversary": LinearClassifier(6, 1)}, "The adversary does"),
+        (MDD, {"adversary": LinearClassifier(5, 2)}, "The adversary does"),
+        (MDD, {"adversary": LinearClassifier(6, 1)}, "The adversary does"),
     ],
 )
 def test_an_adversary_that_does_not_fit_is_refused_before_training(
-    name: str, options: dict[str, Any], says: str
+    method: Any, options: dict[str, Any], says: str
 ) -> None:
     networks = MLPExtractor((2,), (6,)), LinearClassifier(6, 2)
-    model = METHODS[name](*networks, n_classes=2, **options)
+    model = method(*networks, n_classes=2, **options)
     with pytest.raises(ValueError, match=says):
         model.check_data(Pair())
 
