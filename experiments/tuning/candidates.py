@@ -29,6 +29,7 @@ class AdaptationCandidate(Candidate):
     config: str = "amazon"
     steps: int = 2000
     tasks: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = (0, 1)
 
 
 def adaptation_candidates(data: str) -> dict[str, AdaptationCandidate]:
@@ -60,7 +61,7 @@ def _weighted(
 ) -> dict[str, AdaptationCandidate]:
     return {
         f"{method}-{value:g}": AdaptationCandidate(
-            method, (f"--model.{key}={value}",), tasks=RING
+            method, (f"--model.{key}={value}",), tasks=RING, seeds=(0,)
         )
         for method, keys in weights.items()
         for key, values in keys.items()

@@ -65,7 +65,7 @@ def test_the_least_disagreement_wins_among_those_that_know_the_source() -> None:
 
 def voting(candidate: str, source_accuracy: float, *runs: Sequence[int]) -> Record:
     """A candidate of one task, with what its seeds predict."""
-    record = {"source_accuracy": source_accuracy, "disagreement": 0.5, "target_im": 0.1}
+    record = {"source_accuracy": source_accuracy, "target_im": 0.1}
     predicted = [packed(torch.tensor(run)) for run in runs]
     return {"candidate": candidate, "tasks": {"a-b": record | {"predicted": predicted}}}
 
@@ -81,7 +81,7 @@ def test_most_agreement_with_the_vote_of_all_methods_wins() -> None:
     # votes: 0 eight times; 1 five of eight; 2 four of eight; 2 four of eight
     assert [row["candidate"] for row in ranked] == ["mmd-1", "mmd-2", "mmd-3"]
     assert [row["agreement"] for row in ranked] == [7 / 8, 1 / 4, 1.0]
-    assert describe(ranked[0]).startswith("agrees with the vote on 87.50 %, disagr")
+    assert describe(ranked[0]).startswith("agreement 87.50 %, source accuracy 80.00 %")
     assert rank_by_vote([], others) == []
 
 
