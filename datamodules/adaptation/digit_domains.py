@@ -64,7 +64,7 @@ class DigitDomains(TwoDomains):
         root: Folder with the files of both.
         image_size: Height and width that all images are brought to.
         channels: 1 for grey, 3 for colour.
-        same_box: Cut the digits of both out and place them as MNIST does, see
+        same_box: Crop the digits of both and place them as MNIST does, see
             `in_mnist_box`; for MNIST and USPS in grey.
         warp: Turn, stretch and move training images at random, each entry of an affine
             map by up to so much (0.1: see `Warps`), as the number of the batch and

@@ -14,7 +14,7 @@ BOX = 20 / 28
 def in_mnist_box(x: Tensor, size: int) -> Tensor:
     """Grey digits on black as MNIST places them.
 
-    The ink is cut out, its longer side scaled to 20/28 of the image with its
+    The ink is cropped, its longer side scaled to 20/28 of the image with its
     proportions kept (linearly, averaging pixels where it gets smaller), and its centre
     of mass put in the middle. USPS fills its images to the edge, so that its digits
     are larger than MNIST's by half and not where a network from MNIST looks for them.
