@@ -32,7 +32,7 @@ def in_mnist_box(x: Tensor, size: int) -> Tensor:
     >>> dot = torch.zeros(1, 1, 16, 16, dtype=torch.uint8)
     >>> dot[..., 0:4, 0:4] = 255
     >>> in_mnist_box(dot, 28)[0, 0, 13:15, 3:6].tolist()
-    [[32, 223, 255], [32, 223, 255]]
+    [[102, 153, 204], [102, 153, 204]]
     """
     placed = x.new_empty(len(x), 1, size, size)
     for old, new in zip(torch.split(x, CHUNK), torch.split(placed, CHUNK), strict=True):
