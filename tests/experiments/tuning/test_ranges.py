@@ -24,6 +24,9 @@ class Edge(NamedTuple):
 
 
 KNOWN = {
+    Edge("amazon-weights", "deepjdot", "model.label_weight"),
+    Edge("amazon-weights", "mmd", "model.transfer_weight"),
+    Edge("amazon-weights", "wdgrl", "model.transfer_weight"),
     Edge("citeulike_t", "item_knn", "model.k"),
     Edge("citeulike_t", "warp", "model.decay"),
     Edge("lastfm", "smooth_cml", "model.n_negatives"),
