@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from callbacks.recommendation.item_map import ItemMap
     from callbacks.recommendation.ranking_table import RankingTable
     from callbacks.recommendation.top_items import TopItems
+    from callbacks.recommendation.user_metrics import UserMetrics
     from callbacks.runs.checkpoint import Checkpoint
     from callbacks.runs.ema import WeightEMA, averaged_network, load_averaged
     from callbacks.runs.exact_resume import ExactResume
@@ -61,6 +62,7 @@ __all__ = [
     "TopItems",
     "TransportMonitor",
     "UpdateProgress",
+    "UserMetrics",
     "WandbRun",
     "WeightEMA",
     "averaged_network",

@@ -1,9 +1,11 @@
 """Methods, networks and optimizers: the classes that a config may name."""
 
+from lightning_modules.adaptation.cdan import CDAN
 from lightning_modules.adaptation.coral import CORAL
 from lightning_modules.adaptation.dann import DANN
 from lightning_modules.adaptation.deep_jdot import DeepJDOT
 from lightning_modules.adaptation.mcc import MCC
+from lightning_modules.adaptation.mdd import MDD
 from lightning_modules.adaptation.mmd import MMD
 from lightning_modules.adaptation.source_only import SourceOnly
 from lightning_modules.adaptation.wdgrl import WDGRL
@@ -54,12 +56,14 @@ silence_tips()
 
 __all__ = [
     "BPR",
+    "CDAN",
     "CML",
     "CORAL",
     "DANN",
     "EASE",
     "GAN",
     "MCC",
+    "MDD",
     "MMD",
     "WARP",
     "WDGRL",

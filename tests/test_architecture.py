@@ -54,6 +54,7 @@ LIMIT = 800
 TESTED_WITH: Mapping[str, Mapping[str, str]] = {
     "wasserstein_critics": {"model_card": "export", "completion": "shipped"},
     "wasserstein_critics/cli": {"continuation": "checkpoints", "flags": "checks"},
+    "datamodules/adaptation": {"augmentation": "paired_rows"},
     "datamodules/core": {"loader": "resumable"},
     "callbacks/runs": dict.fromkeys(
         ("stop_on_signal", "rank_answers", "rank_store", "rank_watch"), "kill"
@@ -61,14 +62,15 @@ TESTED_WITH: Mapping[str, Mapping[str, str]] = {
     "callbacks/report": dict.fromkeys(("comparison", "run_files", "settings"), "page"),
     "callbacks/recommendation": {"neighbour_index": "export_tables"},
     "datamodules/recommendation": {"catalogue": "interactions"},
-    "datamodules/readers/images": {"listing": "folder"},
+    "datamodules/readers/images": {"digit_box": "convert", "listing": "folder"},
     "datamodules/readers/tables": {
         "item_columns": "item_table",
         "times": "pair_columns",
     },
     "lightning_modules/adaptation": {
         **dict.fromkeys(
-            ("coral", "dann", "deep_jdot", "mcc", "mmd", "source_only"), "base"
+            ("cdan", "coral", "dann", "deep_jdot", "mcc", "mdd", "mmd", "source_only"),
+            "base",
         ),
         "scores": "evaluation",
     },

@@ -163,16 +163,23 @@ GAMES = {
     "clip": Change(0.02),
     "clip_norm_layers": Change(False, {"critic": lambda: critic(norm="layer")}),
 }
+
+
+def three_classes(**networks: Callable[[], nn.Module]) -> Change:
+    among = {"classifier": lambda: LinearClassifier(6, 3), **networks}
+    seen = "evaluator.scores.source_confusion.num_classes"
+    return Change(3, seen=seen, among=among)
+
+
 ADAPTATION = {
     "extractor": Change(lambda: MLPExtractor((2,), (6,), activation="leaky_relu")),
     "classifier": Change(lambda: nn.Linear(6, 2)),
     "critic": Change(lambda: critic(5, 6)),
     "discriminator": Change(lambda: critic(5, 6)),
-    "n_classes": Change(
-        3,
-        seen="evaluator.scores.source_confusion.num_classes",
-        among={"classifier": lambda: LinearClassifier(6, 3)},
-    ),
+    "n_classes": three_classes(),
+    "adversary": Change(lambda: nn.Linear(6, 2)),
+    "entropy": Change(False),
+    "margin": Change(2.0),
     "clip_norm": Change(1e-9),
     "compile": Change(True, seen="_compiler.enabled"),
     "critic_clip_norm": Change(1e-9, seen="critic"),
@@ -222,6 +229,13 @@ OF_METHODS: Mapping[str, Mapping[str, Change]] = {
     **dict.fromkeys(("GAN", "WGAN", "WGANGP"), GAMES),
     "WGAN": GAMES | {"warmup": Change(True)},
     **dict.fromkeys(("CORAL", "DANN", "DeepJDOT", "MCC", "MMD"), ADAPTATION),
+    "CDAN": ADAPTATION
+    | {
+        "discriminator": Change(lambda: critic(5, 12)),
+        "n_classes": three_classes(discriminator=lambda: critic(4, 18)),
+    },
+    "MDD": ADAPTATION
+    | {"n_classes": three_classes(adversary=lambda: LinearClassifier(6, 3))},
     **dict.fromkeys(("SourceOnly", "WDGRL"), ADAPTATION),
     **dict.fromkeys(("BPR", "WARP"), FACTORS),
     "LightGCN": FACTORS | {"n_layers": Change(1), "optimizer": Change(descent)},
@@ -241,7 +255,7 @@ LEFT_OUT: Mapping[str, set[str]] = {
     "SourceOnly": {"transfer_weight", "transfer_share", "ramp", "label_shift"},
     "CORAL": {"label_shift"},  # refused
     "MCC": {"label_shift"},
-    "DANN": {"label_shift", "transfer_share"},
+    **{key: {"label_shift", "transfer_share"} for key in ("CDAN", "DANN", "MDD")},
     "Digits": {"flip"},  # given by the class, as are those of the next
     "PointClouds": {"flip"},
     "LabelledTable": {"flip", "n_predict"},
@@ -298,7 +312,10 @@ def made(cls: Any, **options: Any) -> tuple[LightningModule, LightningDataModule
     elif topic == "adaptation":
         own = {k: lambda: critic(4, 6) for k in ("critic", "discriminator")}
         own["extractor"] = lambda: MLPExtractor((2,), (6,))
-        own |= {"classifier": lambda: LinearClassifier(6, 2), "n_classes": 2}
+        if cls.__name__ == "CDAN":
+            own["discriminator"] = lambda: critic(4, 12)
+        two = dict.fromkeys(("classifier", "adversary"), lambda: LinearClassifier(6, 2))
+        own |= {**two, "n_classes": 2}
         data = Pair(batches_per_epoch=7)
     elif cls.__name__ == "MetricLearner":
         own, data = {"network": lambda: LinearMap((13,))}, LabelledTable(batch_size=15)
@@ -309,6 +326,7 @@ def made(cls: Any, **options: Any) -> tuple[LightningModule, LightningDataModule
         own, data = {"dim": 2, "n_negatives": 4}, featured(batch_size=16)
     own = {key: own[key] for key in own.keys() & arguments(cls)} | options
     networks = {"generator", "critic", "extractor", "classifier", "discriminator"}
+    networks |= {"adversary"}
     torch.manual_seed(0)
     for key in sorted((networks | {"network"}) & own.keys()):
         own[key] = own[key]()
@@ -424,6 +442,8 @@ DOMAINS = ROWS | {
     "split_seed": Change(1, seen=KEPT),  # there are too few rows to split
     "crop": Change(2),
     "target_test_share": Change(0.3),
+    "same_box": Change(True),
+    "warp": Change(0.1),
     "blur": Change(0.1),
     "down": Change(1),
     "right": Change(2),

@@ -18,7 +18,7 @@ from lightning_modules.core.alternating import evaluating
 from lightning_modules.core.lightning_internals import state_key
 from lightning_modules.core.random import RandomStream
 from lightning_modules.core.validation import check_at_least, check_seed
-from lightning_modules.data_contracts.batches import samples_of
+from lightning_modules.data_contracts.batches import rows_of
 from lightning_modules.data_contracts.contracts import (
     ComparesSamples,
     RandomRows,
@@ -161,20 +161,20 @@ class TransportMonitor(EveryNSteps):
         noise = RandomStream(self.seed, step, "transport_monitor_rows")
         n = self.n * (2 if self.floor else 1)
         rows = data.random_rows("train", n, noise.generator)
-        rows = move_data_to_device(rows, samples_of(batch).device)
+        rows = move_data_to_device(rows, rows_of(batch).device)
         first, others = (
             apply_to_collection(
                 rows, (Tensor, SparseRows), lambda x, part=part: x[part]
             )
             for part in (slice(self.n), slice(self.n, None))
         )
-        return first, others if len(samples_of(others)) == self.n else None
+        return first, others if len(rows_of(others)) == self.n else None
 
     def measure(
         self, pl_module: ComparesSamples, batch: Any, step: int
     ) -> PlanEstimate:
         """Measure on a batch; the same step draws the same numbers."""
-        device = samples_of(batch).device
+        device = rows_of(batch).device
         noise = RandomStream(self.seed, step, "transport_monitor", device)
         seed = int(noise.uniform(1).item() * 2**24)
         real, fake = pl_module.transport_samples(batch, seed)

@@ -89,6 +89,10 @@ MEANINGS: Mapping[str, Meaning] = {
     "train/class_confusion": Meaning(
         "how often the classifier wavers between two classes on target rows", "lower"
     ),
+    "train/disparity": Meaning(
+        "loss of the adversary that agrees with the classifier on source rows and "
+        "contradicts it on target rows"
+    ),
     "train/coral": Meaning("distance between covariances of the domains' features"),
     "train/domain_loss": Meaning(
         "cross entropy of telling the domains apart; log 2 = 0.693 where it can't"

@@ -7,9 +7,11 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.utils.data import Sampler
 from typing_extensions import override
 
-from datamodules.adaptation.paired_rows import PairedRows
+from datamodules.adaptation.augmentation import Augmentation, AugmentedRows
+from datamodules.adaptation.paired_rows import IndexPair, PairedRows
 from datamodules.core.loader import BatchLoader
 from datamodules.core.resumable import ResumableDataModule
 from datamodules.core.tensor_dataset import LabelledRows, PairedDataset, TensorDataset
@@ -93,6 +95,11 @@ class TwoDomains(ResumableDataModule):
         """
         return {}
 
+    @property
+    def augmentation(self) -> Augmentation | None:
+        """How training samples are changed at random, or None."""
+        return None
+
     @abstractmethod
     def read(self) -> Domains:
         """Reads or makes the data; called once in every process."""
@@ -168,9 +175,11 @@ class TwoDomains(ResumableDataModule):
         for name, n in zip(self.domain_names, sizes, strict=True):
             self._check_batch_size(n, "rows of each domain", f"'{name}' has")
 
-        def rows(epoch: int, start: int) -> PairedRows:
+        def rows(epoch: int, start: int) -> Sampler[IndexPair]:
             place, steps = self._place(epoch, start), self.batches_per_epoch
-            return PairedRows(sizes, self.batch_size, steps=steps, **place)
+            rows = PairedRows(sizes, self.batch_size, steps=steps, **place)
+            change = self.augmentation
+            return AugmentedRows(rows, change) if change else rows
 
         return self._training_loader(PairedDataset(source, target), rows)
 

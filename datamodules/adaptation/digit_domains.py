@@ -1,21 +1,24 @@
 """Digits of one data set with labels, of another without."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from torch import Tensor
 from typing_extensions import override
 
+from datamodules.adaptation.augmentation import Augmentation, Warps
 from datamodules.adaptation.base import Domains, TwoDomains
 from datamodules.core.hold_out import hold_out_last
 from datamodules.core.tensor_dataset import LabelledRows
 from datamodules.readers.images.archives import ImageFiles, home
 from datamodules.readers.images.convert import same_form
+from datamodules.readers.images.digit_box import in_mnist_box
 from datamodules.readers.images.digit_files import SVHNFiles, USPSFiles
 from datamodules.readers.images.idx import IdxFiles
 from datamodules.readers.images.mnist_m import MNISTMFiles
-from lightning_modules.core.validation import check_at_least, check_choice
+from lightning_modules.core.validation import check_at_least, check_choice, check_share
 
 DigitName = Literal["mnist", "usps", "mnist_m", "svhn"]
 FILES: dict[str, Callable[[Path, bool], ImageFiles]] = {
@@ -26,6 +29,8 @@ FILES: dict[str, Callable[[Path, bool], ImageFiles]] = {
     "mnist_m": lambda root, _: MNISTMFiles(root),
     "svhn": SVHNFiles,
 }
+ON_BLACK = ("mnist", "usps")
+"""Those whose background is black."""
 
 
 class DigitDomains(TwoDomains):
@@ -35,8 +40,9 @@ class DigitDomains(TwoDomains):
     images, which serve for validation, and the training part of the target without
     labels; accuracy is measured on the target's test part. Images of both are
     brought to one form: grey by the luma weights of ITU-R BT.601 or colour by
-    repetition, the size bilinearly with anti-aliasing. Source and target may be the
-    same, which gives the accuracy to be had with the target's labels.
+    repetition, the size bilinearly with anti-aliasing, or, with ``same_box``, size and
+    place of the digit as MNIST has them. Source and target may be the same, which gives
+    the accuracy to be had with the target's labels.
 
     Files are looked for in ``<root>/<name>``, then in ``root``:
     ``MNIST/raw/train-images-idx3-ubyte`` and the other three, unpacked or ``.gz``;
@@ -58,6 +64,11 @@ class DigitDomains(TwoDomains):
         root: Folder with the files of both.
         image_size: Height and width that all images are brought to.
         channels: 1 for grey, 3 for colour.
+        same_box: Crop the digits of both and place them as MNIST does, see
+            `in_mnist_box`; for MNIST and USPS in grey.
+        warp: Turn, stretch and move training images at random, each entry of an affine
+            map by up to so much (0.1: see `Warps`), as the number of the batch and
+            ``seed`` decide; 0 leaves them as they are.
         n_val: Images of the source's training part kept for validation. With 0 all
             are trained on and serve for validation too.
         limit: Train on the first so many images of each domain only.
@@ -84,6 +95,8 @@ class DigitDomains(TwoDomains):
         image_size: Literal[16, 28, 32] = 28,
         channels: Literal[1, 3] = 1,
         *,
+        same_box: bool = False,
+        warp: float = 0.0,
         n_val: int = 1_000,
         limit: int | None = None,
         download: bool = False,
@@ -96,7 +109,10 @@ class DigitDomains(TwoDomains):
         check_choice("data.target", target, tuple(FILES))
         check_choice("data.image_size", str(image_size), ("16", "28", "32"))
         check_choice("data.channels", str(channels), ("1", "3"))
-        self.domain_names = (source, target)
+        check_share(**{"data.warp": warp})
+        if same_box:
+            _check_black(source, target, channels)
+        self.domain_names, self.same_box, self.warp = (source, target), same_box, warp
         self.n_val, self.limit = n_val, limit
         self.shape = (channels, image_size, image_size)
         self.root = folder = Path(root).expanduser()
@@ -108,6 +124,12 @@ class DigitDomains(TwoDomains):
     def find(self) -> None:
         for files in self.files.values():
             files.find()
+
+    @property
+    @override
+    def augmentation(self) -> Augmentation | None:
+        size = self.warp
+        return Augmentation(6, partial(Warps.drawn, size=size)) if size else None
 
     @override
     def read(self) -> Domains:
@@ -123,4 +145,19 @@ class DigitDomains(TwoDomains):
 
     def _formed(self, x: Tensor, y: Tensor, limit: int | None = None) -> LabelledRows:
         channels, size, _ = self.shape
-        return LabelledRows(same_form(x[:limit], size, channels), y[:limit])
+        x, y = x[:limit], y[:limit]
+        if self.same_box:
+            return LabelledRows(in_mnist_box(x, size), y)
+        return LabelledRows(same_form(x, size, channels), y)
+
+
+def _check_black(source: DigitName, target: DigitName, channels: int) -> None:
+    """Refuses digits that can't be told from what is around them."""
+    for name in (source, target):
+        if name not in ON_BLACK:
+            raise ValueError(
+                "data.same_box: true is for digits on black "
+                f"({' and '.join(ON_BLACK)}), not for {name}; leave it out."
+            )
+    if channels != 1:
+        raise ValueError("data.same_box: true is for grey digits; set data.channels 1.")

@@ -1,18 +1,17 @@
 """Photographs of the same classes of objects in two domains."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from torch import Tensor
-from torch.utils.data import Dataset
 from torchvision.transforms.v2.functional import normalize
 from typing_extensions import override
 
+from datamodules.adaptation.augmentation import Augmentation, Crops
 from datamodules.adaptation.base import Domains, TwoDomains
 from datamodules.adaptation.class_labels import check_all_present, hold_out_of_classes
-from datamodules.adaptation.paired_rows import CroppedRows, PairedRows
 from datamodules.core.hold_out import check_share, last_rows
-from datamodules.core.loader import BatchLoader, IndicesOfEpoch
 from datamodules.core.tensor_dataset import LabelledRows
 from datamodules.readers.images.domain_folder import (
     DomainFolder,
@@ -40,7 +39,7 @@ class OfficeImages(TwoDomains):
 
     With ``crop`` or ``flip`` training images are cropped at random and mirrored with
     probability 1/2, drawn for each row of each batch, as the number of the batch and
-    ``seed`` decide (see `CroppedRows`); all other batches are cropped in the centre.
+    ``seed`` decide (see `AugmentedRows`); all other batches are cropped in the centre.
 
     Args:
         root: Folder with one folder for each domain.
@@ -156,19 +155,14 @@ class OfficeImages(TwoDomains):
         scaled: Tensor = normalize(x.float().div_(255), IMAGENET_MEAN, IMAGENET_STD)
         return scaled
 
+    @property
     @override
-    def _training_loader(
-        self, data: Dataset[Any], indices: IndicesOfEpoch
-    ) -> BatchLoader:
+    def augmentation(self) -> Augmentation | None:
         if not (self.crop or self.flip):
-            return super()._training_loader(data, indices)
-
-        def cropped(epoch: int, start: int) -> CroppedRows:
-            rows = indices(epoch, start)
-            assert isinstance(rows, PairedRows)
-            return CroppedRows(rows, self.shape[-1], self.crop + 1, self.flip)
-
-        return super()._training_loader(data, cropped)
+            return None
+        size, places = self.shape[-1], self.crop + 1
+        crops = partial(Crops.drawn, size=size, places=places, flip=self.flip)
+        return Augmentation(3, crops)
 
     def _folder(self, key: str, name: str) -> DomainFolder:
         folder = DomainFolder(

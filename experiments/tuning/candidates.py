@@ -1,6 +1,6 @@
 """Candidates for the settings of each data set's methods, from candidates.yaml."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -29,22 +29,44 @@ class AdaptationCandidate(Candidate):
     config: str = "amazon"
     steps: int = 2000
     tasks: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = (0, 1)
 
 
 def adaptation_candidates(data: str) -> dict[str, AdaptationCandidate]:
-    """Candidates for WDGRL by their changes, for the baselines by their weights."""
+    """Candidates for WDGRL by their changes, or for all methods by their weights."""
     search = SOURCE["adaptation"][data]
-    config, steps, names = search["wdgrl"].values()
-    candidates = {}
-    for name in names:
-        options = [o for word in name.split("-") for o in SOURCE["changes"][word]]
-        candidates[name] = AdaptationCandidate("wdgrl", tuple(options), config, steps)
-    for method, weights in search["weights"].items():
-        for key, value in ((k, v) for k, values in weights.items() for v in values):
-            option = f"--model.{key}={value}"
-            candidate = AdaptationCandidate(method, (option,), tasks=RING)
-            candidates[f"{method}-{value:g}"] = candidate
-    return candidates
+    return {
+        **_changed(**search.get("wdgrl", {})),
+        **_weighted(search.get("weights", {})),
+    }
+
+
+def _changed(
+    config: str = "", steps: int = 0, candidates: Iterable[str] = ()
+) -> dict[str, AdaptationCandidate]:
+    changes = SOURCE["changes"]
+    return {
+        name: AdaptationCandidate(
+            "wdgrl",
+            tuple(o for w in name.split("-") for o in changes[w]),
+            config,
+            steps,
+        )
+        for name in candidates
+    }
+
+
+def _weighted(
+    weights: Mapping[str, Mapping[str, Iterable[float]]],
+) -> dict[str, AdaptationCandidate]:
+    return {
+        f"{method}-{value:g}": AdaptationCandidate(
+            method, (f"--model.{key}={value}",), tasks=RING, seeds=(0,)
+        )
+        for method, keys in weights.items()
+        for key, values in keys.items()
+        for value in values
+    }
 
 
 def recommendation_candidates(data: str) -> dict[str, Candidate]:

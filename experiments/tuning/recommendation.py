@@ -45,7 +45,7 @@ def evaluate(search: Search[Candidate], name: str) -> dict[str, Any]:
     }
 
 
-def rank(candidates: Sequence[Record]) -> list[Record]:
+def rank(candidates: Sequence[Record], _all: Sequence[Record]) -> list[Record]:
     """The highest score first."""
     return sorted(candidates, key=lambda record: -record["score"])
 

@@ -27,14 +27,15 @@ class Search(Generic[C]):
         name: Name of the data set.
         candidates: By name.
         evaluate: Trains a candidate of this search; returns its scores.
-        rank: Sorts the records of one method, the best first; may add to them.
+        rank: Sorts the records of one method, the best first, in view of the records
+            of all methods; may add to them.
         describe: A line about a ranked record.
     """
 
     name: str
     candidates: Mapping[str, C]
     evaluate: Callable[["Search[C]", str], dict[str, Any]]
-    rank: Callable[[Sequence[Record]], list[Record]]
+    rank: Callable[[Sequence[Record], Sequence[Record]], list[Record]]
     describe: Callable[[Record], str]
 
     @property
@@ -70,7 +71,7 @@ class Search(Generic[C]):
         ranked: list[Record] = []
         for method in sorted(self.methods if methods is None else methods):
             own = [finished[n] for n in self.names(method) if n in finished]
-            ranked += self.rank(own)
+            ranked += self.rank(own, list(finished.values()))
         return ranked
 
     def run(self, methods: Sequence[str], jobs: int) -> int:

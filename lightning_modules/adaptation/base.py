@@ -1,6 +1,6 @@
 """Base of WDGRL and the other methods of unsupervised domain adaptation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, cast, get_args
 
 import torch
@@ -165,8 +165,8 @@ class AdaptationModule(AlternatingModule):
     # What a method defines ----------------------------------------------------------
 
     @property
-    def discriminators(self) -> dict[str, nn.Module]:
-        """Networks that score features (n, d) with one number each, by argument."""
+    def discriminators(self) -> Mapping[str, Callable[[Tensor], Tensor]]:
+        """What scores features (n, d) with one number each, by argument."""
         return {}
 
     def transfer_loss(self, features: Features) -> Tensor | None:

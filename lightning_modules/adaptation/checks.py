@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lightning_modules.adaptation.balance import TransferWeight
 from lightning_modules.adaptation.evaluation import DomainClassifier
@@ -29,8 +29,8 @@ class Adapts(DomainClassifier, Protocol):
         """Of its weights."""
 
     @property
-    def discriminators(self) -> Mapping[str, nn.Module]:
-        """Networks that score features (n, d) with one number each, by argument."""
+    def discriminators(self) -> Mapping[str, Callable[[Tensor], Tensor]]:
+        """What scores features (n, d) with one number each, by argument."""
 
 
 def check_domains(module: Adapts, data: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any, cast
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from .divergence import exact
 from .transport import optimal_transport
@@ -157,12 +158,77 @@ def class_confusion(
     tensor(0.7500)
     """
     p = (logits / temperature).softmax(1)
-    with torch.no_grad():
-        weights = 1 + torch.exp(-torch.special.entr(p).sum(1))
-        weights = weights * (len(p) / weights.sum())
+    weights = certainty(p)
+    weights = weights * (len(p) / weights.sum())
     confusion = (p * weights[:, None]).T @ p
     shares = confusion / confusion.sum(1, keepdim=True)
     return 1 - shares.diagonal().mean()
+
+
+@torch.no_grad()
+def certainty(probabilities: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
+    r"""Weights of rows, larger the surer they are of a class.
+
+    .. math:: W_i = 1 + e^{-H(P_i)}
+
+    Returns:
+        From 1 + 1/k (uniform) to 2 (sure), without gradients.
+
+    References:
+        Long et al. 2018, "CDAN", arXiv:1705.10667, section 3.2.
+
+    >>> certainty(torch.tensor([[1.0, 0.0], [0.5, 0.5]]))
+    tensor([2.0000, 1.5000])
+    """
+    return 1 + torch.exp(-torch.special.entr(probabilities).sum(1))
+
+
+def joined_with_classes(
+    features: Float[Tensor, "n d"], probabilities: Float[Tensor, "n k"]
+) -> Float[Tensor, "n kd"]:
+    """Products of every feature with the probability of every class (CDAN, eq. 5).
+
+    >>> joined_with_classes(torch.tensor([[1.0, 2.0]]), torch.tensor([[0.75, 0.25]]))
+    tensor([[0.7500, 1.5000, 0.2500, 0.5000]])
+    """
+    return (probabilities[:, :, None] * features[:, None]).flatten(1)
+
+
+def margin_disparity(
+    source_logits: Float[Tensor, "n k"],
+    source_classes: Int[Tensor, " n"],
+    target_logits: Float[Tensor, "m k"],
+    target_classes: Int[Tensor, " m"],
+    *,
+    margin: float,
+) -> Float[Tensor, ""]:
+    r"""Loss of an adversary that contradicts a classifier on the target alone (MDD).
+
+    .. math:: -\gamma E_s \log p_{c(s)}(s) - E_t \log (1 - p_{c(t)}(t))
+
+    with p the adversary's probabilities, and c what the classifier predicts.
+
+    Args:
+        source_logits: The adversary's, on source rows.
+        source_classes: What the classifier predicts there.
+        target_logits: The adversary's, on target rows.
+        target_classes: What the classifier predicts there.
+        margin: Gamma.
+
+    Returns:
+        Scalar in nats, finite for every finite logit.
+
+    References:
+        Zhang et al. 2019, arXiv:1904.05801, eq. 28-30.
+
+    >>> zeros, classes = torch.zeros(1, 2), torch.tensor([0])
+    >>> margin_disparity(zeros, classes, zeros, classes, margin=2.0)  # 3 log 2
+    tensor(2.0794)
+    """
+    agreement = cross_entropy(source_logits, source_classes)
+    others = target_logits.scatter(1, target_classes[:, None], -torch.inf)
+    contradiction = target_logits.logsumexp(1) - others.logsumexp(1)
+    return margin * agreement + contradiction.mean()
 
 
 class _Reversal(torch.autograd.Function):

@@ -28,6 +28,10 @@ class RankingMetrics(Metric):
         average_precision: What ``map`` divides by.
         kwargs: See torchmetrics.Metric.
 
+    Attributes:
+        latest: Values of each user of the last update, float64 (len(keys), n), NaN for
+            users without a relevant item.
+
     >>> relevant = UserItems.from_pairs(torch.tensor([0]), torch.tensor([7]), 2, 9)
     >>> metric = RankingMetrics([1, 2], ["recall"])
     >>> metric.update(torch.tensor([[3, 7], [1, 2]]), torch.tensor([0, 1]), relevant)
@@ -41,6 +45,7 @@ class RankingMetrics(Metric):
 
     sums: Tensor
     n_users: Tensor
+    latest: Tensor
 
     def __init__(
         self,
@@ -90,6 +95,7 @@ class RankingMetrics(Metric):
         metrics = self._metrics(is_hit, n_relevant.clamp_min(1))
         values = torch.stack([metrics[key] for key in self.keys]).double()
         self.sums += values.where(counted, 0).sum(1)
+        self.latest = values.where(counted, torch.nan)
         self.n_users += counted.sum()
 
     def compute(self) -> dict[str, Tensor]:

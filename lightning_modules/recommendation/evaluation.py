@@ -353,13 +353,15 @@ class RankingEvaluator(Evaluator[Any]):
         self.exposure = exposure.to(self.module.device)
 
     @override
-    def update(self, stage: str, batch: Tensor, loader: int) -> None:
+    def update(self, stage: str, batch: Tensor, loader: int) -> Tensor:
+        """Add users int64 (n,); their metrics, (len(keys), n), see `RankingMetrics`."""
         seen = self.interactions(self._data.seen_at[stage])
         most, hidden = max(self.ranking.ks), self.hidden(stage)
         top, scores = self.rank(batch, most, seen, hidden)
         self.watch(scores[:, 0])  # NaN comes first
         self.ranking.update(top, batch, self.interactions(stage))
         self.exposure.update(top)
+        return self.ranking.latest
 
     @override
     def compute(self, stage: str) -> Values:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch import Trainer
-from torch import Tensor
+from torch import Tensor, nn
 
 from datamodules.adaptation.base import Domains, TwoDomains
 from datamodules.core.tensor_dataset import LabelledRows
@@ -64,8 +64,13 @@ def module(name: str, **options: Any) -> AdaptationModule:
     torch.manual_seed(0)
     extractor, classifier = MLPExtractor((2,), (6,)), LinearClassifier(6, 2)
     method = METHODS[name]
-    own = {"critic", "discriminator"} & inspect.signature(method).parameters.keys()
-    scorers = {key: MLPCritic((6,), (5,)) for key in own}
+    width = 12 if name == "cdan" else 6
+    against: dict[str, nn.Module] = {
+        **{key: MLPCritic((width,), (5,)) for key in ("critic", "discriminator")},
+        "adversary": LinearClassifier(6, 2),
+    }
+    own = against.keys() & inspect.signature(method).parameters.keys()
+    scorers = {key: against[key] for key in own}
     model: AdaptationModule = method(
         extractor, classifier, n_classes=2, **scorers, **options
     )

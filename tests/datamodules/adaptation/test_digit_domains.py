@@ -9,6 +9,7 @@ import torch
 
 from datamodules.adaptation.digit_domains import DigitDomains, DigitName
 from datamodules.readers.images.convert import same_form
+from datamodules.readers.images.digit_box import in_mnist_box
 from tests.support import digit_sets as sets
 from tests.support.dense_domains import batches, equal, parts
 from tests.support.digit_sets import NAMES, written
@@ -108,6 +109,7 @@ def test_labels_of_the_target_reach_no_training_batch(
         ("channels", 2),
         ("n_val", -1),
         ("limit", 0),
+        ("warp", 1.5),
     ],
 )
 def test_arguments_out_of_range_are_refused_by_their_key(
@@ -120,6 +122,59 @@ def test_arguments_out_of_range_are_refused_by_their_key(
 def test_a_validation_part_that_leaves_nothing_is_refused(root: Path) -> None:
     with pytest.raises(ValueError, match=r"data\.n_val is 20"):
         domains(root, "mnist", "usps", n_val=20).setup()
+
+
+@pytest.mark.parametrize(("source", "target"), [("mnist", "usps"), ("usps", "mnist")])
+def test_digits_are_brought_to_the_same_box(
+    root: Path, source: DigitName, target: DigitName
+) -> None:
+    plain = parts(domains(root, source, target))
+    boxed = parts(domains(root, source, target, same_box=True))
+    for name in ("source", "source_val", "target_test"):
+        x = getattr(boxed, name).x
+        assert x.shape == getattr(plain, name).x.shape
+        assert x.dtype == torch.uint8
+        assert torch.equal(getattr(boxed, name).y, getattr(plain, name).y)
+    raw = written(target, "train")[: len(boxed.target)]
+    assert torch.equal(boxed.target, in_mnist_box(raw, 28))
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"target": "svhn"}, "not for svhn; leave it out"),
+        ({"source": "mnist_m"}, "not for mnist_m"),
+        ({"channels": 3}, "set data.channels 1"),
+    ],
+)
+def test_a_box_of_digits_that_are_not_on_black_is_refused(
+    options: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(ValueError, match=rf"data\.same_box: true is for .*{named}"):
+        DigitDomains(same_box=True, **options)
+
+
+def test_training_images_alone_are_warped(root: Path) -> None:
+    data, plain = (domains(root, "mnist", "usps", warp=warp) for warp in (0.2, 0.0))
+    changed, same = batches(data), batches(plain)
+    assert len(changed) == len(same)
+    for (source, labels, target), (old_source, old_labels, old_target) in zip(
+        changed, same, strict=True
+    ):
+        assert torch.equal(labels, old_labels)
+        assert not torch.equal(source, old_source)
+        assert not torch.equal(target, old_target)
+    assert torch.equal(parts(data).target_test.x, parts(plain).target_test.x)
+
+
+@pytest.mark.data
+def test_real_mnist_is_in_its_box_already(real_data: Path) -> None:
+    whole = DigitDomains("mnist", "usps", str(real_data), limit=500)
+    boxed = DigitDomains("mnist", "usps", str(real_data), limit=500, same_box=True)
+    x, same = (parts(data).source.x.float() for data in (whole, boxed))
+    assert (x - same).abs().mean() < 0.2 * x.mean()
+    ink = (parts(boxed).target > 51).flatten(2).any(1)
+    assert ink.view(-1, 28, 28).any(2).sum(1).max() <= 22  # of 20, blurred
 
 
 @pytest.mark.data

@@ -1,5 +1,6 @@
 """Rows of two domains: every pass a new order, whatever the processes; random crops."""
 
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from datamodules.adaptation.paired_rows import CroppedRows, Crops, PairedRows
+from datamodules.adaptation.augmentation import (
+    Augmentation,
+    AugmentedRows,
+    Crops,
+    Warps,
+)
+from datamodules.adaptation.paired_rows import PairedRows
 from tests.support.dense_domains import batches, dense, equal, parts
 from tests.support.office_sets import (
     CROP,
@@ -109,12 +116,23 @@ def test_a_resumed_run_sees_the_crops_it_would_have_seen(
     assert equal(rest, whole[first : 5 * (position[0] + 1)])
 
 
-def test_the_draws_of_two_processes_join_to_those_of_one() -> None:
+CROPS = Augmentation(3, partial(Crops.drawn, size=8, places=9, flip=True))
+WARPS = Augmentation(6, partial(Warps.drawn, size=0.1))
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "names"),
+    [(CROPS, ("top", "left", "mirrored")), (WARPS, ("maps",))],
+    ids=["crops", "warps"],
+)
+def test_the_draws_of_two_processes_join_to_those_of_one(
+    augmentation: Augmentation, names: tuple[str, ...]
+) -> None:
     def rows(size: int, rank: int, world: int) -> list[Any]:
         paired = PairedRows(
             (20, 30), size, steps=4, seed=1, epoch=2, rank=rank, world_size=world
         )
-        return list(CroppedRows(paired, 8, 5, True))
+        return list(AugmentedRows(paired, augmentation))
 
     alone, first, second = rows(6, 0, 1), rows(3, 0, 2), rows(3, 1, 2)
     for whole, one, other in zip(alone, first, second, strict=True):
@@ -122,7 +140,7 @@ def test_the_draws_of_two_processes_join_to_those_of_one() -> None:
             numbers, crops = whole[domain]
             halves = one[domain], other[domain]
             assert torch.equal(numbers, torch.cat([rows for rows, _ in halves]))
-            for name in ("top", "left", "mirrored"):
+            for name in names:
                 pair = [getattr(half, name) for _, half in halves]
                 assert torch.equal(getattr(crops, name), torch.cat(pair))
 
@@ -131,11 +149,30 @@ def test_every_batch_of_every_epoch_and_seed_has_draws_of_its_own() -> None:
     seen = set()
     for seed, epoch in product((0, 1), range(3)):
         rows = PairedRows((20, 30), 8, steps=4, seed=seed, epoch=epoch)
-        for both in CroppedRows(rows, 8, 9, True):
+        for both in AugmentedRows(rows, CROPS):
             for _, crops in both:
                 assert isinstance(crops, Crops)
                 seen.add(tuple(crops.top.tolist() + crops.left.tolist()))
     assert len(seen) == 2 * 3 * 4 * 2
+
+
+@given(uniform=st.floats(0, 1 - 1e-7), size=st.floats(0, 0.9))
+def test_a_warp_differs_from_no_change_by_its_size_at_most(
+    uniform: float, size: float
+) -> None:
+    (difference,) = Warps.drawn(torch.full((6, 1), uniform), size).maps - torch.eye(
+        2, 3
+    )
+    assert difference.abs().max() <= size * (1 + 1e-5) + 1e-6
+    expected = torch.full((2, 3), size * (2 * uniform - 1))
+    assert torch.allclose(difference, expected, atol=1e-6)
+
+
+def test_a_warp_of_no_size_leaves_images_alone() -> None:
+    images = torch.arange(2 * 3 * 25, dtype=torch.uint8).view(2, 3, 5, 5)
+    rows = torch.tensor([1, 0, 1])
+    warps = Warps.drawn(torch.rand(6, 3), 0.0)
+    assert torch.equal(warps.rows(images, rows), images[rows])
 
 
 def test_training_rows_are_crops_of_their_images_at_all_places_alike(

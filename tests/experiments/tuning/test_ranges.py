@@ -24,10 +24,9 @@ class Edge(NamedTuple):
 
 
 KNOWN = {
-    Edge("amazon", "coral", "model.transfer_weight"),
-    Edge("amazon", "dann", "model.transfer_weight"),
-    Edge("amazon", "deepjdot", "model.label_weight"),
-    Edge("amazon", "mmd", "model.transfer_weight"),
+    Edge("amazon-weights", "deepjdot", "model.label_weight"),
+    Edge("amazon-weights", "mmd", "model.transfer_weight"),
+    Edge("amazon-weights", "wdgrl", "model.transfer_weight"),
     Edge("citeulike_t", "item_knn", "model.k"),
     Edge("citeulike_t", "warp", "model.decay"),
     Edge("lastfm", "smooth_cml", "model.n_negatives"),
@@ -45,7 +44,8 @@ def number(value: Any) -> float | None:
 
 def shipped(data: str, method: str, key: str) -> float | None:
     """What the experiment has, or its class's default."""
-    settings = read_config(CONFIGS / method / f"{data.replace('-', '_')}.yaml")
+    name = data.removesuffix("-weights").replace("-", "_")
+    settings = read_config(CONFIGS / method / f"{name}.yaml")
     part, *names = key.split(".")
     found = settings.get(part, {})
     if part != "trainer":

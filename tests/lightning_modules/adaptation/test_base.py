@@ -1,6 +1,7 @@
 """What all methods of domain adaptation share."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from datamodules import Digits
 from lightning_modules import (
+    CDAN,
     CORAL,
     DANN,
     MCC,
+    MDD,
     MMD,
     WDGRL,
     DeepJDOT,
@@ -290,6 +293,99 @@ def test_source_only_has_no_transfer_term() -> None:
     assert module("source_only").transfer_loss(features()) is None
 
 
+def domain_loss_of_cdan(model: Any, h: Features) -> Tensor:
+    """By loops over rows and classes, as in the paper's eq. 3-7 (CDAN+E)."""
+    total = torch.zeros(())
+    for rows, truth in ((h.source, 1.0), (h.target, 0.0)):
+        p = model.classifier(rows).softmax(1).detach()
+        sure = [1 + math.exp(sum(float(q * q.log()) for q in row)) for row in p]
+        for row, probabilities, weight in zip(rows, p, sure, strict=True):
+            joined = torch.cat([q * row for q in probabilities])[None]
+            score = model.adapted["discriminator"](joined)
+            loss = binary_cross_entropy_with_logits(score, torch.tensor([truth]))
+            total = total + loss * weight / sum(sure) / 2
+    return total
+
+
+def disparity_of_mdd(model: Any, h: Features) -> Tensor:
+    total = torch.zeros(())
+    for rows, of_source in ((h.source, True), (h.target, False)):
+        for row in rows:
+            predicted = int(model.classifier(row[None]).argmax())
+            p = model.adapted["adversary"](row[None]).softmax(1)[0, predicted]
+            loss = -4.0 * p.log() if of_source else -(1 - p).log()
+            total = total + loss / len(rows)
+    return total
+
+
+@pytest.mark.parametrize(
+    ("name", "adversary", "loss_of"),
+    [
+        ("cdan", "discriminator", domain_loss_of_cdan),
+        ("mdd", "adversary", disparity_of_mdd),
+    ],
+)
+def test_an_adversary_learns_what_the_extractor_unlearns(
+    name: str, adversary: str, loss_of: Callable[[Any, Features], Tensor]
+) -> None:
+    model = module(name, transfer_weight=0.3)
+    source, labels, target, _ = features()
+    h = Features(source.requires_grad_(), labels, target.requires_grad_())
+    loss, own = model.objective(h), loss_of(model, h)
+    classes = cross_entropy(model.classifier(h.source), labels)
+    torch.testing.assert_close(loss, classes + own)
+    for weight in model.adapted[adversary].parameters():
+        (found,) = torch.autograd.grad(loss, weight, retain_graph=True)
+        (expected,) = torch.autograd.grad(own, weight, retain_graph=True)
+        torch.testing.assert_close(found, expected)
+    for weight in model.classifier.parameters():
+        (found,) = torch.autograd.grad(loss, weight, retain_graph=True)
+        (expected,) = torch.autograd.grad(classes, weight, retain_graph=True)
+        torch.testing.assert_close(found, expected)
+    (found,) = torch.autograd.grad(loss, target, retain_graph=True)
+    (away,) = torch.autograd.grad(own, target, retain_graph=True)
+    torch.testing.assert_close(found, -0.3 * away)
+
+
+def test_cdan_without_entropy_weights_all_rows_alike() -> None:
+    model, h = module("cdan", entropy=False), features()
+    found = recorded(model, model.objective, h)["domain_loss"]
+    rows = torch.cat([h.source, h.target])
+    p = model.classifier(rows).softmax(1)
+    joined = (p[:, :, None] * rows[:, None]).flatten(1)
+    truth = torch.tensor([1.0] * 8 + [0.0] * 8)
+    expected = binary_cross_entropy_with_logits(
+        model.adapted["discriminator"](joined), truth
+    )
+    torch.testing.assert_close(found, expected.detach())
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "says"),
+    [
+        (
+            CDAN,
+            {"discriminator": MLPCritic((6,), (5,))},
+            "The discriminator does",
+        ),
+        (MDD, {"adversary": LinearClassifier(5, 2)}, "The adversary does"),
+        (MDD, {"adversary": LinearClassifier(6, 1)}, "The adversary does"),
+    ],
+)
+def test_an_adversary_that_does_not_fit_is_refused_before_training(
+    method: Any, options: dict[str, Any], says: str
+) -> None:
+    networks = MLPExtractor((2,), (6,)), LinearClassifier(6, 2)
+    model = method(*networks, n_classes=2, **options)
+    with pytest.raises(ValueError, match=says):
+        model.check_data(Pair())
+
+
+def test_a_margin_of_0_is_refused() -> None:
+    with pytest.raises(ValueError, match="margin must be above 0, got 0"):
+        module("mdd", margin=0)
+
+
 def test_the_logged_values_are_the_losses_without_their_weights() -> None:
     h = features()
     rows, truth = torch.cat([h.source, h.target]), torch.tensor([1.0] * 8 + [0.0] * 8)
@@ -305,6 +401,10 @@ def test_the_logged_values_are_the_losses_without_their_weights() -> None:
             scores = model.adapted["discriminator"](rows)
             domain = binary_cross_entropy_with_logits(scores, truth)
             expected["domain_loss"] = domain
+        if name == "cdan":
+            expected["domain_loss"] = domain_loss_of_cdan(model, h)
+        if name == "mdd":
+            expected["disparity"] = disparity_of_mdd(model, h)
         if name == "mmd":
             expected["mmd"] = squared_mmd(h.source, h.target)
         if name == "coral":

@@ -91,7 +91,7 @@ def test_training_weighs_rows_by_what_it_finds(name: str) -> None:
     assert module(name).class_shares is None  # nothing in the checkpoint without it
 
 
-@pytest.mark.parametrize("name", ["coral", "dann", "mcc"])
+@pytest.mark.parametrize("name", ["coral", "dann", "mcc", "cdan", "mdd"])
 def test_other_methods_refuse_it(name: str) -> None:
     options: dict[str, Any] = {"label_shift": True}
     with pytest.raises(

@@ -1,6 +1,7 @@
 """Images of any size and colour in one form."""
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,8 +9,10 @@ from PIL import Image
 from torch import Tensor
 
 from datamodules.readers.images.convert import grey, same_form
+from datamodules.readers.images.digit_box import in_mnist_box
 from tests.support import digit_sets as sets
 
+seeds = st.integers(0, 99)
 SHAPES = {
     "mnist": (1, 28, 28),
     "usps": (1, 16, 16),
@@ -65,3 +68,69 @@ def test_many_images_are_converted_like_few() -> None:
     x = torch.randint(0, 256, (5_000, 3, 8, 8), generator=draw).to(torch.uint8)
     whole = same_form(x, 16, 1)
     assert torch.equal(whole[4_090:4_100], same_form(x[4_090:4_100], 16, 1))
+
+
+# Digits in MNIST's box ----------------------------------------------------------------
+
+
+def ink(size: int, seed: int = 0) -> torch.Tensor:
+    """Grey strokes that fill a square, none fainter than half."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(128, 256, (size, size), generator=generator).to(torch.uint8)
+
+
+def on_black(digit: torch.Tensor, size: int, top: int, left: int) -> torch.Tensor:
+    image = torch.zeros(1, 1, size, size, dtype=torch.uint8)
+    height, width = digit.shape
+    image[0, 0, top : top + height, left : left + width] = digit
+    return image
+
+
+@given(
+    top=st.integers(0, 20), left=st.integers(0, 20), height=st.integers(2, 12), s=seeds
+)
+def test_where_a_digit_lies_does_not_matter(
+    top: int, left: int, height: int, s: int
+) -> None:
+    digit = ink(12, s)[:height]
+    here, there = (
+        in_mnist_box(on_black(digit, 32, *place), 28) for place in ((0, 0), (top, left))
+    )
+    assert (here.int() - there.int()).abs().max() <= 1
+
+
+@given(times=st.integers(2, 3), s=seeds)
+def test_how_large_a_digit_is_matters_little(times: int, s: int) -> None:
+    digit = ink(10, s)
+    larger = digit.repeat_interleave(times, 0).repeat_interleave(times, 1)
+    small, large = (in_mnist_box(on_black(d, 32, 0, 0), 28) for d in (digit, larger))
+    assert (small.float() - large.float()).abs().mean() < 0.2 * small.float().mean()
+
+
+@given(
+    height=st.integers(2, 30), width=st.integers(2, 30), size=st.sampled_from([16, 28])
+)
+def test_the_longer_side_takes_20_of_28_and_the_middle_is_the_centre_of_mass(
+    height: int, width: int, size: int
+) -> None:
+    digit = torch.full((height, width), 255, dtype=torch.uint8)
+    (image,) = in_mnist_box(on_black(digit, 32, 0, 0), size)[0].double()
+    box = size * 20 / 28
+    scale = box / max(height, width)
+    assert image.sum() / 255 == pytest.approx(height * width * scale**2, rel=0.1)
+    places = torch.arange(size) + 0.5
+    for axis in (0, 1):
+        profile = image.sum(axis)
+        middle = (profile * places).sum() / profile.sum()
+        assert middle.item() == pytest.approx(size / 2, abs=0.05)
+    longer = image.sum(int(height >= width)) > 0
+    assert box - 1 <= longer.sum() <= box + 2 + max(1, scale)
+
+
+def test_black_stays_black_and_many_images_are_as_each_alone() -> None:
+    images = torch.cat([on_black(ink(9, s), 16, s % 5, 3) for s in range(5)])
+    images[2] = 0
+    boxed = in_mnist_box(images, 28)
+    assert boxed[2].max() == 0
+    each = torch.cat([in_mnist_box(image[None], 28) for image in images])
+    assert torch.equal(boxed, each)
