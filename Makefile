@@ -50,8 +50,6 @@ types: $(STAMP) ## mypy --strict, tests included
 	$(BIN)/mypy --strict
 
 .PHONY: test
-# With large pages, where glibc knows how, a fork copies less.
-test: export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 test: lint ## lint, type-check, all quick tests, coverage >= 95 %
 	@# torch can't compile what slipcover instruments, so these run without it, with mypy
 	@mkdir -p .mypy_cache; { $(BIN)/mypy --strict && $(BIN)/python -m pytest -q \
