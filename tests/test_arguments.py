@@ -326,9 +326,8 @@ def made(cls: Any, **options: Any) -> tuple[LightningModule, LightningDataModule
         own, data = {"dim": 2, "n_negatives": 4}, featured(batch_size=16)
     own = {key: own[key] for key in own.keys() & arguments(cls)} | options
     networks = {"generator", "critic", "extractor", "classifier", "discriminator"}
-    networks |= {"adversary"}
     torch.manual_seed(0)
-    for key in sorted((networks | {"network"}) & own.keys()):
+    for key in sorted((networks | {"adversary", "network"}) & own.keys()):
         own[key] = own[key]()
     return cls(**own), data
 

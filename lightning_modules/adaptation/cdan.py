@@ -69,7 +69,8 @@ class CDAN(AdaptationModule):
     def objective(self, batch: Features) -> Tensor:
         """Cross-entropy of the classes plus that of the domains."""
         rows = torch.cat([batch.source, batch.target])
-        logits = self.classifier(rows).detach()
+        with torch.no_grad():
+            logits = self.classifier(rows)
         reversed_rows = reverse_gradient(rows, self.current_transfer_weight())
         source, target = self._scores(reversed_rows, logits).chunk(2)
         losses = softplus(torch.cat([-source, target]))

@@ -68,7 +68,8 @@ class MDD(AdaptationModule):
     def objective(self, batch: Features) -> Tensor:
         """Cross-entropy of the classes plus the adversary's loss."""
         rows = torch.cat([batch.source, batch.target])
-        classes = self.classifier(rows).argmax(1)
+        with torch.no_grad():
+            classes = self.classifier(rows).argmax(1)
         reversed_rows = reverse_gradient(rows, self.current_transfer_weight())
         logits = self.adapted["adversary"](reversed_rows)
         n = len(batch.source)

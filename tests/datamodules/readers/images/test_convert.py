@@ -134,3 +134,17 @@ def test_black_stays_black_and_many_images_are_as_each_alone() -> None:
     assert boxed[2].max() == 0
     each = torch.cat([in_mnist_box(image[None], 28) for image in images])
     assert torch.equal(boxed, each)
+
+
+@given(height=st.integers(4, 30), width=st.integers(4, 30))
+def test_the_centre_of_mass_counts_and_not_that_of_the_box(
+    height: int, width: int
+) -> None:
+    digit = torch.full((height, width), 255, dtype=torch.uint8)
+    digit[height // 2 :, width // 2 :] = 80  # the other three quarters weigh more
+    (image,) = in_mnist_box(on_black(digit, 32, 0, 0), 28)[0].double()
+    places = torch.arange(28) + 0.5
+    for axis in (0, 1):
+        profile = image.sum(axis)
+        middle = (profile * places).sum() / profile.sum()
+        assert middle.item() == pytest.approx(14, abs=0.1)
