@@ -54,6 +54,18 @@ def pytest_collection_finish() -> None:
     """What was imported stays: the collector need not look at it again and again."""
     gc.collect()
     gc.freeze()
+    os.register_at_fork(after_in_child=_own_thread_pool)
+
+
+def _own_thread_pool() -> None:
+    """Let a forked process replace torch's thread pool while it has one thread.
+
+    The first to ask for the pool after a fork replaces it, without a lock: of two
+    threads of gloo, one could find none ("Invalid thread pool!").
+    """
+    import torch
+
+    torch.set_num_threads(torch.get_num_threads())
 
 
 def pytest_unconfigure() -> None:
