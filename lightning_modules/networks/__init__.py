@@ -6,6 +6,7 @@ from lightning_modules.networks.conv import ConvCritic, ConvGenerator
 from lightning_modules.networks.extractor import (
     ConvExtractor,
     LinearClassifier,
+    MLPClassifier,
     MLPExtractor,
 )
 from lightning_modules.networks.linear_map import LinearMap
@@ -20,6 +21,7 @@ __all__ = [
     "ConvGenerator",
     "LinearClassifier",
     "LinearMap",
+    "MLPClassifier",
     "MLPCritic",
     "MLPExtractor",
     "MLPGenerator",

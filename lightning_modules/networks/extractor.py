@@ -148,3 +148,45 @@ class LinearClassifier(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Map features (n, n_features) to logits (n, n_classes)."""
         return cast(Tensor, self.layer(features))
+
+
+@remembers
+class MLPClassifier(nn.Module):
+    """Features (n, n_features) to logits (n, n_classes): hidden layers, then one more.
+
+    Every row of features is brought to mean 0 and variance 1 first (layer
+    normalisation), so that an extractor can't gain by making them larger.
+
+    Args:
+        n_features: Width of the features, at least 2.
+        n_classes: Number of classes.
+        hidden: Widths of the layers between, each followed by a ReLU.
+        init: Scheme of the initial weights.
+
+    >>> import torch
+    >>> classifier, x = MLPClassifier(20, 3), torch.randn(5, 20)
+    >>> torch.allclose(classifier(x), classifier(100 * x), atol=1e-3)
+    True
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        n_classes: int,
+        hidden: tuple[int, ...] = (128,),
+        init: Initialisation = "truncated",
+    ) -> None:
+        super().__init__()
+        check_at_least(2, n_features=n_features)
+        check_at_least(1, n_classes=n_classes)
+        check_at_least(1, "", **{f"hidden ({size})": size for size in hidden})
+        layers: list[nn.Module] = [nn.LayerNorm(n_features)]
+        for wide, narrow in pairwise((n_features, *hidden)):
+            layers += [nn.Linear(wide, narrow), nn.ReLU()]
+        last = nn.Linear((n_features, *hidden)[-1], n_classes)
+        self.layers = nn.Sequential(*layers, last)
+        initialise(self, init)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map features (n, n_features) to logits (n, n_classes)."""
+        return cast(Tensor, self.layers(features))

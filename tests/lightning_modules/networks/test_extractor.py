@@ -8,6 +8,7 @@ from lightning_modules.core.recipe import build, recipe_of
 from lightning_modules.networks import (
     ConvExtractor,
     LinearClassifier,
+    MLPClassifier,
     MLPExtractor,
 )
 
@@ -19,6 +20,7 @@ from lightning_modules.networks import (
         (ConvExtractor((1, 8, 8), (2, 3), 9), (1, 8, 8), 9),
         (ConvExtractor((3, 28, 28), (2, 3), 4), (3, 28, 28), 4),
         (LinearClassifier(6, 3), (6,), 3),
+        (MLPClassifier(6, 3, (5, 4)), (6,), 3),
     ],
 )
 def test_networks_map_samples_to_rows_and_remember_how_they_were_built(
@@ -31,6 +33,19 @@ def test_networks_map_samples_to_rows_and_remember_how_they_were_built(
     again.load_state_dict(network.state_dict())
     x = torch.randn(4, *shape)
     assert torch.equal(again(x), network(x))
+
+
+def test_an_mlp_classifier_is_normalised_rows_through_its_layers() -> None:
+    network = MLPClassifier(6, 3, (5, 4)).double()
+    x = 7 + torch.randn(8, 6, dtype=torch.float64)
+    centred = x - x.mean(1, keepdim=True)
+    expected = centred / (centred.square().mean(1, keepdim=True) + 1e-5).sqrt()
+    linear = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
+    assert [tuple(layer.weight.shape) for layer in linear] == [(5, 6), (4, 5), (3, 4)]
+    for layer in linear[:-1]:
+        expected = (expected @ layer.weight.T + layer.bias).clamp_min(0)
+    expected = expected @ linear[-1].weight.T + linear[-1].bias
+    torch.testing.assert_close(network(x), expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
@@ -53,6 +68,9 @@ def test_dropout_follows_every_activation_and_only_in_training(dropout: float) -
         (lambda: ConvExtractor((1, 3, 8)), "shape must be at least"),
         (lambda: ConvExtractor((1, 8, 8), num_features=0), "num_features must be"),
         (lambda: LinearClassifier(0, 2), "n_features must be at least 1"),
+        (lambda: MLPClassifier(1, 2), "n_features must be at least 2"),
+        (lambda: MLPClassifier(2, 0), "n_classes must be at least 1"),
+        (lambda: MLPClassifier(2, 2, (3, 0)), "hidden .0. must be at least 1"),
     ],
 )
 def test_sizes_that_make_no_network_are_refused(call: object, says: str) -> None:
