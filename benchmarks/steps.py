@@ -134,8 +134,8 @@ def wdgrl_speed(rounds: int, steps: int = 250) -> list[dict[str, str]]:
         table.append(
             {
                 "rows held": held,
-                "steps per second": f"{1 / ours.wall:.1f}",
-                "reference implementation": f"{1 / theirs.wall:.1f}",
+                "steps per second": f"{1 / ours.wall:.4g}",
+                "reference implementation": f"{1 / theirs.wall:.4g}",
                 "times as fast": f"{theirs.wall / ours.wall:.2f}",
             }
         )

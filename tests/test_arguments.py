@@ -704,7 +704,7 @@ OF_NETWORKS: Mapping[str, Any] = {
     "channels": (5, 6),
     "activation": "elu",
     "dropout": 0.5,
-    "init": "default",
+    "init": "dcgan",
     "norm": "layer",
     "output": "tanh",
     "smallest_side": 8,

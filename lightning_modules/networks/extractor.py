@@ -161,7 +161,8 @@ class MLPClassifier(nn.Module):
         n_features: Width of the features, at least 2.
         n_classes: Number of classes.
         hidden: Widths of the layers between, each followed by a ReLU.
-        init: Scheme of the initial weights.
+        init: Scheme of the initial weights. Small ones matter to MDD: with those of
+            ``truncated`` it fails.
 
     >>> import torch
     >>> classifier, x = MLPClassifier(20, 3), torch.randn(5, 20)
@@ -174,7 +175,7 @@ class MLPClassifier(nn.Module):
         n_features: int,
         n_classes: int,
         hidden: tuple[int, ...] = (128,),
-        init: Initialisation = "truncated",
+        init: Initialisation = "default",
     ) -> None:
         super().__init__()
         check_at_least(2, n_features=n_features)
