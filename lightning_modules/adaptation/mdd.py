@@ -18,8 +18,8 @@ class MDD(AdaptationModule):
     A second classifier agrees with the first on the source and contradicts it on the
     target as far as the features allow; the reversed gradient makes features on which
     it can't. All update together, from one backward pass. In the paper both classifiers
-    have a hidden layer on normalised features, as `MLPClassifier` has; against a linear
-    adversary, which can't keep up, the extractor unlearns the classes.
+    have a hidden layer on normalised features, as `MLPClassifier` has; a linear
+    adversary can't keep up on images, and the extractor unlearns the classes.
 
     Args:
         extractor: Maps samples (n, ...) to features (n, d).

@@ -6,11 +6,10 @@ from lightning_modules.networks.conv import ConvCritic, ConvGenerator
 from lightning_modules.networks.extractor import (
     ConvExtractor,
     LinearClassifier,
-    MLPClassifier,
     MLPExtractor,
 )
 from lightning_modules.networks.linear_map import LinearMap
-from lightning_modules.networks.mlp import MLPCritic, MLPGenerator
+from lightning_modules.networks.mlp import MLPClassifier, MLPCritic, MLPGenerator
 from lightning_modules.networks.resnet import ResNetCritic, ResNetGenerator
 
 __all__ = [

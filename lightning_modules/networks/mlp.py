@@ -116,3 +116,43 @@ class MLPCritic(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map samples (n, *shape) to scores (n,)."""
         return cast(Tensor, self.layers(x)).squeeze(-1)
+
+
+@remembers
+class MLPClassifier(nn.Module):
+    """Features (n, n_features) to logits (n, n_classes): hidden layers, then one more.
+
+    Every row of features is brought to mean 0 and variance 1 first (layer
+    normalisation), so that an extractor can't gain by making them larger.
+
+    Args:
+        n_features: Width of the features, at least 2.
+        n_classes: Number of classes.
+        hidden: Widths of the layers between, each followed by a ReLU.
+        init: Scheme of the initial weights. Small ones matter to MDD: with those of
+            ``truncated`` it was worse than source only.
+
+    >>> import torch
+    >>> classifier, x = MLPClassifier(20, 3), torch.randn(5, 20)
+    >>> torch.allclose(classifier(x), classifier(100 * x), atol=1e-3)
+    True
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        n_classes: int,
+        hidden: tuple[int, ...] = (128,),
+        init: Initialisation = "default",
+    ) -> None:
+        super().__init__()
+        check_at_least(2, n_features=n_features)
+        check_at_least(1, n_classes=n_classes)
+        check_at_least(1, "", **{f"hidden ({size})": size for size in hidden})
+        layers = _layers([n_features, *hidden, n_classes], "relu")
+        self.layers = nn.Sequential(nn.LayerNorm(n_features), *layers)
+        initialise(self, init)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map features (n, n_features) to logits (n, n_classes)."""
+        return cast(Tensor, self.layers(features))
