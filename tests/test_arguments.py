@@ -466,6 +466,7 @@ PAIRS = ROWS | {
     "keep_cold_users": Change(True, TIMES | {"test_share": 0.3}),
     "normalise": Change("zscore", GOODS, seen="features"),
     "eval_batch_size": Change(5),
+    "by_user": Change(True),
     "mask_val": Change(True, seen="seen_at"),
     "predict_users": Change([1, 3]),
     "predict_items": Change("new", seen="predict_items"),

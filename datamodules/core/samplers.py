@@ -60,6 +60,8 @@ class TrainingRows(EpochSampler[Index]):
         n_rows: Rows of the data set.
         batch_size: Rows in the batch of one process.
         mirror: Draw for each row whether it is flipped left to right.
+        groups: Group of each row, from 0; the rows of a group then come one after
+            another, the groups in random order. None puts the rows in random order.
 
     >>> [rows.tolist() for rows, _ in TrainingRows(7, 2, seed=0, shuffle=False)]
     [[0, 1], [2, 3], [4, 5]]
@@ -68,6 +70,7 @@ class TrainingRows(EpochSampler[Index]):
     n_rows: int
     batch_size: int
     mirror: bool = False
+    groups: Tensor | None = None
 
     def __len__(self) -> int:
         """Batches of a whole epoch, wherever this one starts."""
@@ -85,9 +88,17 @@ class TrainingRows(EpochSampler[Index]):
         order = torch.arange(self.n_rows)
         if self.shuffle:
             order = torch.randperm(self.n_rows, generator=generator)
+        if self.groups is not None:
+            order = _together(self.groups[order], order, generator)
         if not self.mirror:
             return order, None
         return order, torch.rand(self.n_rows, generator=generator) < 0.5
+
+
+def _together(groups: Tensor, order: Tensor, generator: torch.Generator) -> Tensor:
+    """Rows in an order (n,), brought together by their groups (n,)."""
+    turns = torch.randperm(int(groups.max()) + 1, generator=generator)
+    return order[turns[groups].argsort(stable=True)]
 
 
 @dataclass(eq=False)

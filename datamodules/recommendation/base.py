@@ -68,6 +68,8 @@ class InteractionData(ResumableDataModule):
     Args:
         batch_size: Pairs in a batch of one process.
         eval_batch_size: Users ranked at a time.
+        by_user: Whether a batch holds all pairs of a few users instead of any pairs.
+            `SmoothCML` is many times faster so; a user is updated once in an epoch.
         mask_val: Whether validation pairs are excluded from the ranking at test, as
             training pairs are.
         predict_users: Ids of the users that prediction ranks items for; None takes all.
@@ -93,6 +95,7 @@ class InteractionData(ResumableDataModule):
         self,
         batch_size: int = 1024,
         eval_batch_size: int = 256,
+        by_user: bool = False,
         mask_val: bool = False,
         predict_users: Sequence[str | int] | None = None,
         **options: Any,
@@ -100,7 +103,7 @@ class InteractionData(ResumableDataModule):
         super().__init__(batch_size=batch_size, **options)
         check_at_least(1, "data.", eval_batch_size=eval_batch_size)
         self.predict_users = predict_users
-        self.eval_batch_size = eval_batch_size
+        self.eval_batch_size, self.by_user = eval_batch_size, by_user
         test = "seen" if mask_val else "train"
         self.seen_at = {"val": "train", "test": test, "predict": "all"}
 
@@ -171,7 +174,8 @@ class InteractionData(ResumableDataModule):
         pairs = self.interactions("train")
         self._check_batch_size(len(pairs), "pairs")
         data = TensorDataset(InteractionBatch, pairs.users, pairs.items)
-        return self._shuffled(data, len(pairs))
+        groups = pairs.users if self.by_user else None
+        return self._shuffled(data, len(pairs), groups=groups)
 
     @override
     def val_dataloader(self) -> BatchLoader:

@@ -23,11 +23,16 @@ class DroppedCML(SmoothCML):
         self.rate = rate
 
     def metric_loss(
-        self, user: Tensor, positive: Tensor, negative: Tensor, weight: Tensor
+        self,
+        pairs: PairBatch,
+        user: Tensor,
+        positive: Tensor,
+        negative: Tensor,
+        weight: Tensor,
     ) -> Tensor:
         """The smooth hinge between the coordinates that remain."""
         user, positive = (dropout(rows, self.rate) for rows in (user, positive))
-        return super().metric_loss(user, positive, negative, weight)
+        return super().metric_loss(pairs, user, positive, negative, weight)
 
 
 class SymmetricCML(SmoothCML):
@@ -43,17 +48,22 @@ class SymmetricCML(SmoothCML):
         self.share = share
 
     def pair_loss(self, pairs: PairBatch) -> tuple[Tensor, Tensor]:
-        """Note which users of the batch lack which of its items, bool (n, n)."""
+        """Note which users of the batch lack which of its items, bool (n, k)."""
         train = self.evaluator.interactions("train")
         self._unseen = ~train.contain(pairs.users[None], pairs.items[:, None])
         return super().pair_loss(pairs)
 
     def metric_loss(
-        self, user: Tensor, positive: Tensor, negative: Tensor, weight: Tensor
+        self,
+        pairs: PairBatch,
+        user: Tensor,
+        positive: Tensor,
+        negative: Tensor,
+        weight: Tensor,
     ) -> Tensor:
         """Both halves."""
-        near = (user - positive).square().sum(1)
+        near = (pairs.each(user) - positive).square().sum(1)
         options = self.margin, self.temperature
         half = shared_smooth_hinge(positive, user, near, self._unseen, *options)
-        whole = super().metric_loss(user, positive, negative, weight)
+        whole = super().metric_loss(pairs, user, positive, negative, weight)
         return whole + self.share * half.mean()

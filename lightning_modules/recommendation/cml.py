@@ -67,7 +67,12 @@ class CML(MetricRanker):
 
     @override
     def metric_loss(
-        self, user: Tensor, positive: Tensor, negative: Tensor, weight: Tensor
+        self,
+        pairs: PairBatch,
+        user: Tensor,
+        positive: Tensor,
+        negative: Tensor,
+        weight: Tensor,
     ) -> Tensor:
         """Eq. 52 for points (n, d), one negative each."""
         near, far = ((user - item).square().sum(1) for item in (positive, negative))

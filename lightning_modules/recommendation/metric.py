@@ -57,7 +57,8 @@ class MetricRanker(AlternatingModule):
     items are candidates less often than others, and are ranked among themselves.
 
     Args:
-        n_negatives: U, candidates of each pair, or of a batch where they are shared.
+        n_negatives: U, candidates of each pair, or of a batch where they are shared;
+            None takes all items.
         shared: Whether the pairs of a batch share their candidates.
         dim: Dimension of a point.
         margin: m > 0, in squared units of the ball.
@@ -91,7 +92,7 @@ class MetricRanker(AlternatingModule):
 
     def __init__(
         self,
-        n_negatives: int,
+        n_negatives: int | None,
         *,
         shared: bool,
         dim: int = 64,
@@ -141,15 +142,20 @@ class MetricRanker(AlternatingModule):
 
         Args:
             pairs: The batch, with candidates.
-            user: Points of its users, (n, d).
-            allowed: Mask of the candidates that may be negatives, bool (n, U).
+            user: Points of its users, (k, d).
+            allowed: Mask of the candidates that may be negatives, bool (k, U).
         """
         raise NotImplementedError
 
     def metric_loss(
-        self, user: Tensor, positive: Tensor, negative: Tensor, weight: Tensor
+        self,
+        pairs: PairBatch,
+        user: Tensor,
+        positive: Tensor,
+        negative: Tensor,
+        weight: Tensor,
     ) -> Tensor:
-        """Loss of points (n, d) with negatives (m, d)."""
+        """Loss of users (k, d) and positive items (n, d) with negatives (m, d)."""
         raise NotImplementedError
 
     # Tables -------------------------------------------------------------------------
@@ -242,12 +248,12 @@ class MetricRanker(AlternatingModule):
         allowed = self._allowed(pairs)
         negatives, weight = self.negatives_of(pairs, user, allowed)
         updated = torch.cat([pairs.items, negatives])
-        points, feature_loss = self._points_of(updated, user)
+        points, feature_loss = self._points_of(updated, pairs.each(user))
         positive, negative = points.tensor_split([len(pairs.items)])
-        loss = self.metric_loss(user, positive, negative, weight)
+        loss = self.metric_loss(pairs, user, positive, negative, weight)
         self.record(loss=loss)
         if self.covariance_weight:
-            every = torch.cat([user, points])
+            every = torch.cat([pairs.each(user), points])
             if self.device_mesh is None:  # otherwise all have the same rows
                 every = joined_rows(every)
             penalty = F.covariance_penalty(every)
@@ -264,8 +270,8 @@ class MetricRanker(AlternatingModule):
         """Candidates that may be negatives; see `FeaturePrior` for cold-start items."""
         if not self.feature_weight:
             return pairs.allowed
-        n, each = pairs.candidates.shape
-        drawn = self.noise.uniform(1 if self.pairs.negatives.shared else n, each)
+        k, each = pairs.candidates.shape
+        drawn = self.noise.uniform(1 if self.pairs.negatives.shared else k, each)
         seen = self.evaluator.seen_items[pairs.candidates]
         return pairs.allowed & (seen | (drawn < self.prior.doubt()))
 
@@ -325,7 +331,7 @@ class MetricRanker(AlternatingModule):
                 allowed = allowed & self.evaluator.seen_items[pairs.candidates]
             negatives, weight = self.negatives_of(pairs, user, allowed)
             both = fixed[pairs.items], fixed[negatives]
-            return self.metric_loss(user, *both, weight)
+            return self.metric_loss(pairs, user, *both, weight)
 
         return descended_rows(history, fixed, self.pairs.draw, loss, self._in_ball)
 

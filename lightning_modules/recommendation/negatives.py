@@ -17,13 +17,15 @@ from lightning_modules.data_contracts.user_items import UserItems
 
 Sampling = Literal["uniform", "popularity", "batch"]
 CANDIDATE = 32  # bytes: its number, what it is looked up by, and where it is found
+SHARED = 9  # bytes for each user: whether it is allowed, its distance and its share
 
 
 class Negatives:
     """Sampler of candidates, with a mask of those that their users have not seen.
 
     Args:
-        n: Candidates of each interaction.
+        n: Candidates of each interaction; None, where they are shared, takes all items
+            once.
         sampling: ``uniform``; ``popularity``, in proportion to an item's number of
             interactions to the power ``power``; ``batch``, from the positive items of
             the batch. Then cold-start items are never sampled, keep their initial
@@ -46,12 +48,18 @@ class Negatives:
 
     def __init__(
         self,
-        n: int,
+        n: int | None,
         sampling: Sampling = "uniform",
         power: float = 0.75,
         shared: bool = False,
     ) -> None:
-        check_at_least(1, n_negatives=n)
+        if n is not None:
+            check_at_least(1, n_negatives=n)
+        elif sampling != "uniform":
+            raise ValueError(
+                f"sampling: {sampling} draws candidates, but n_negatives: null takes "
+                "all items; set one of them otherwise."
+            )
         check_nonnegative(popularity_power=power)
         check_choice("sampling", sampling, get_args(Sampling))
         self.n, self.sampling, self.power, self.shared = n, sampling, power, shared
@@ -66,13 +74,17 @@ class Negatives:
     ) -> tuple[Tensor, Tensor]:
         """Candidates of interactions (users, items), int64 (n,) each.
 
+        Shared candidates don't depend on how often a user is named, k times in all.
+
         Returns:
-            Items int64 (n, U), and a mask of those that the user has not seen.
+            Items int64 (k, U), and a mask of those that the user has not seen.
         """
         if not self.shared:
             candidates = self.draw(items, seen, noise)
             return candidates, ~seen.contain(users[:, None], candidates)
         (candidates,) = self.draw(items, seen, noise, lines=1)
+        if items.device.type == "cpu":
+            _check_memory(len(users), len(candidates), SHARED, "users")
         allowed = ~_contain_all(seen, users, candidates)
         return candidates.expand(len(users), -1), allowed
 
@@ -84,9 +96,11 @@ class Negatives:
         lines: int | None = None,
     ) -> Tensor:
         """Items int64 (n, U) for positive items (n,), or (lines, U), seen or not."""
+        if self.n is None:
+            return torch.arange(seen.n_items, device=items.device)[None]
         shape = lines or len(items), self.n
         if items.device.type == "cpu":
-            _check_memory(*shape)
+            _check_memory(*shape, CANDIDATE, "pairs")
         if self.sampling == "uniform":
             return noise.integers(seen.n_items, *shape)
         if self.sampling == "batch":
@@ -99,12 +113,12 @@ class Negatives:
         return place.clamp_max(seen.n_items - 1)
 
 
-def _check_memory(lines: int, n: int) -> None:
+def _check_memory(lines: int, n: int, each: int, what: str) -> None:
     """Refuses more candidates than the memory that is free has room for."""
-    size = CANDIDATE * lines * n
+    size = each * lines * n
     if size > FREE and size > (free := free_memory()):
         raise ValueError(
-            f"model.n_negatives: {n} candidates of each of {lines} pairs would take "
+            f"model.n_negatives: {n} candidates of each of {lines} {what} would take "
             f"{size / GB:,.3g} GB of memory, more than the {free / GB:.3g} GB that are "
             "free; set it or data.batch_size lower."
         )

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
+import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
@@ -18,12 +19,21 @@ from lightning_modules.recommendation.negatives import Negatives
 
 
 class PairBatch(NamedTuple):
-    """Interactions (n,), candidates (n, U), and a mask of those not seen."""
+    """Interactions (n,), candidates (k, U), and a mask of those not seen.
+
+    Where candidates are shared, the k users are distinct, and the owner of a pair is
+    the position of its user; otherwise k = n, and each pair has a user of its own.
+    """
 
     users: Tensor
     items: Tensor
     candidates: Tensor
     allowed: Tensor
+    owner: Tensor | None = None
+
+    def each(self, rows: Tensor) -> Tensor:
+        """Rows (n, ...) of the pairs, from rows (k, ...) of the users."""
+        return rows if self.owner is None else rows[self.owner]
 
 
 class PairRanker(Protocol):
@@ -123,9 +133,12 @@ class PairTraining:
     def prepare(self, batch: tuple[Tensor, Tensor]) -> PairBatch:
         """Interactions (users, items) with their candidates."""
         users, items = interactions_of(batch)
+        owner = None
+        if self.negatives.shared:
+            users, owner = torch.unique(users, return_inverse=True)
         train = self.module.evaluator.interactions("train")
         candidates = self.negatives(users, items, train, self.module.noise)
-        return PairBatch(users, items, *candidates)
+        return PairBatch(users, items, *candidates, owner)
 
     def draw(self, noise: RandomStream) -> Tensor:
         """Candidates (1, U) that one step of a fold-in compares all users with."""
@@ -134,7 +147,7 @@ class PairTraining:
 
     def _objective(self, pairs: PairBatch) -> Tensor:
         loss, items = self.module.pair_loss(pairs)
-        self._updated = [pairs.users, items]
+        self._updated = [pairs.each(pairs.users), items]  # as many on every rank
         return loss
 
     def _end_update(self) -> None:

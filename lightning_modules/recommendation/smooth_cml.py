@@ -19,14 +19,16 @@ class SmoothCML(MetricRanker):
 
     which for :math:`\tau \to 0` is the hinge at the hardest of the U candidates. The
     sum over impostors replaces the rank weight of `CML`. All pairs of a batch share
-    their candidates, so that a step is two matrix products. The rest (ball, covariance
-    term, features) is as in CML.
+    their candidates, and those of a user their distances, so that a step is a few
+    products of matrices, the smaller the fewer users it has: ``by_user`` of
+    `InteractionData` brings a user's pairs together. The rest (ball, covariance term,
+    features) is as in CML.
 
     This is not in the CML paper; see docs/decisions for its purpose and its results.
 
     Args:
         temperature: Tau > 0, in squared units of the ball.
-        n_negatives: U, candidates of a batch.
+        n_negatives: U, candidates of a batch; None takes all items.
         **options: Dimension, margin, features, covariance term, ball, optimizers and
             cut-offs of `MetricRanker`.
 
@@ -39,7 +41,11 @@ class SmoothCML(MetricRanker):
     """
 
     def __init__(
-        self, *, temperature: float = 0.2, n_negatives: int = 2000, **options: Any
+        self,
+        *,
+        temperature: float = 0.2,
+        n_negatives: int | None = 2000,
+        **options: Any,
     ) -> None:
         super().__init__(n_negatives, shared=True, **options)
         check_positive(temperature=temperature)
@@ -55,9 +61,14 @@ class SmoothCML(MetricRanker):
 
     @override
     def metric_loss(
-        self, user: Tensor, positive: Tensor, negative: Tensor, weight: Tensor
+        self,
+        pairs: PairBatch,
+        user: Tensor,
+        positive: Tensor,
+        negative: Tensor,
+        weight: Tensor,
     ) -> Tensor:
-        """Smooth hinge of points (n, d) with candidates (U, d)."""
-        near = (user - positive).square().sum(1)
-        options = self.margin, self.temperature
+        """Smooth hinge of users (k, d) and items (n, d) with candidates (U, d)."""
+        near = (pairs.each(user) - positive).square().sum(1)
+        options = self.margin, self.temperature, pairs.owner
         return shared_smooth_hinge(user, negative, near, weight, *options).mean()

@@ -57,7 +57,12 @@ class WARP(FactorRanker):
     @override
     def score_loss(self, pairs: PairBatch, user: Tensor) -> tuple[Tensor, Tensor]:
         negatives, weight = self.hinge.choose(
-            self.costs, user, *pairs[1:], self.evaluator.n_items
+            self.costs,
+            user,
+            pairs.items,
+            pairs.candidates,
+            pairs.allowed,
+            self.evaluator.n_items,
         )
         if self.recording:
             self.record(impostors=(weight > 0).float().mean())

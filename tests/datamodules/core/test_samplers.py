@@ -1,5 +1,7 @@
 """Which rows make up a batch, in one process and in several."""
 
+from itertools import pairwise
+
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,6 +33,30 @@ def test_processes_share_joint_batches_without_overlap(
         assert torch.equal(whole, torch.cat([share[number] for share in shares]))
     if joint:
         assert len(set(torch.cat(joint).tolist())) == len(joint) * batch * processes
+
+
+@given(groups=st.lists(st.integers(0, 4), min_size=1, max_size=40))
+def test_a_group_comes_in_one_piece_in_an_order_of_each_epoch(
+    groups: list[int],
+) -> None:
+    given_groups = torch.tensor(groups)
+    for epoch in range(3):
+        sampler = TrainingRows(len(groups), 1, seed=0, epoch=epoch, groups=given_groups)
+        rows = [int(r) for r, _ in sampler]
+        assert sorted(rows) == list(range(len(groups)))
+        met = [groups[row] for row in rows]
+        changes = sum(one != other for one, other in pairwise(met))
+        assert changes == len(set(groups)) - 1
+
+
+def test_groups_and_the_rows_of_a_group_are_shuffled() -> None:
+    groups = torch.arange(60) % 6
+    first, second = (
+        torch.cat([r for r, _ in TrainingRows(60, 6, seed=0, epoch=e, groups=groups)])
+        for e in (0, 1)
+    )
+    assert first[:10].tolist() != sorted(first[:10].tolist())
+    assert groups[first[::10]].tolist() != groups[second[::10]].tolist()
 
 
 @given(n=sizes, batch=few, start=st.integers(0, 10))

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from experiments.tuning.rejected_variants import DroppedCML, SymmetricCML
+from lightning_modules.recommendation.pairwise import PairBatch
 from tests.support.ranking_data import planted, trainer
 
 
@@ -17,7 +18,9 @@ def test_a_liked_item_is_compared_with_all_users_who_have_not_seen_it() -> None:
     allowed = torch.ones(3, 3, dtype=torch.bool)
     for model in (one, both):
         model._unseen = unseen
-    given = user, positive, negative, allowed
+    owner = torch.arange(3)
+    pairs = PairBatch(owner, owner, owner.expand(3, -1), allowed, owner)
+    given = pairs, user, positive, negative, allowed
     half = 0.0
     for i in range(3):
         near = float((user[i] - positive[i]).square().sum())
@@ -40,5 +43,7 @@ def test_rejected_variants_train() -> None:
 def test_dropping_everything_leaves_no_distance_between_user_and_item() -> None:
     model = DroppedCML(1.0, dim=2, temperature=0.1, margin=1.0)
     user, far = torch.tensor([[0.6, 0.0]]), torch.tensor([[0.0, 10.0]])
-    loss = model.metric_loss(user, -user, far, torch.ones(1, 1, dtype=torch.bool))
+    one, allowed = torch.zeros(1).long(), torch.ones(1, 1, dtype=torch.bool)
+    pairs = PairBatch(one, one, one[None], allowed)
+    loss = model.metric_loss(pairs, user, -user, far, allowed)
     assert float(loss) == pytest.approx(0.0, abs=1e-6)

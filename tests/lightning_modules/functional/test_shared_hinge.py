@@ -51,6 +51,29 @@ def test_value_and_gradients_are_those_of_the_plain_form(
         torch.testing.assert_close(one, other)
 
 
+@given(st.integers(0, 10**6), st.lists(st.integers(0, 4), min_size=1, max_size=12))
+def test_pairs_of_a_user_share_its_sum(seed: int, owners: list[int]) -> None:
+    user, negatives, _, allowed = inputs(seed)
+    positive, owner = torch.rand(len(owners)).double(), torch.tensor(owners)
+    weights = torch.rand(len(owners)).double()
+    found: list[list[Any]] = []
+    for shared in (True, False):
+        leaves = [x.clone().requires_grad_() for x in (user, negatives, positive)]
+        points, candidates, near = leaves
+        if shared:
+            loss = shared_smooth_hinge(
+                points, candidates, near, allowed, 0.5, 0.3, owner
+            )
+        else:
+            loss = shared_smooth_hinge(
+                points[owner], candidates, near, allowed[owner], 0.5, 0.3
+            )
+        torch.autograd.backward((loss * weights).sum())
+        found.append([loss.detach(), *(leaf.grad for leaf in leaves)])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)
+
+
 def test_gradients_are_those_of_differences() -> None:
     *floats, allowed = inputs(0)
     leaves = [x.requires_grad_() for x in floats]

@@ -39,7 +39,7 @@ def started(model: FactorRanker) -> list[tuple[Tensor, ...]]:
     def pair_loss(pairs: PairBatch) -> Any:
         tables = [t.detach().clone() for t in (model.users.weight, model.items.weight)]
         loss, moved = inner(pairs)
-        steps.append((*pairs, *tables, loss.detach(), moved))
+        steps.append((*pairs[:4], *tables, loss.detach(), moved))
         return loss, moved
 
     model.pair_loss = pair_loss  # type: ignore[method-assign]

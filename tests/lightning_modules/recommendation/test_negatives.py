@@ -70,6 +70,10 @@ def test_more_candidates_than_the_memory_has_room_for_are_refused(
     with pytest.raises(ValueError, match=r"^model\.n_negatives: 2000000 candidates of"):
         sampler(ids, ids, seen, noise)
     assert sampler(ids[:1], ids[:1], seen, noise)[0].shape == (1, 2_000_000)
+    users = torch.arange(1024)
+    wide = UserItems.from_pairs(ids[:1], ids[:1], n_users=1024, n_items=300_000)
+    with pytest.raises(ValueError, match=r"300000 candidates of each of 1024 users"):
+        Negatives(None, shared=True)(users, ids, wide, noise)
 
 
 class Given(RandomStream):

@@ -20,31 +20,35 @@ def run(model: SmoothCML, data: PlantedInteractions, **options: Any) -> pl.Train
     return made
 
 
-def test_a_step_is_that_of_loops_over_pairs_and_candidates() -> None:
+@pytest.mark.parametrize("by_user", [False, True])
+def test_a_step_is_that_of_loops_over_pairs_and_candidates(by_user: bool) -> None:
     model = SmoothCML(dim=3, n_negatives=7, temperature=0.3, margin=0.4)
-    seen: list[tuple[Tensor, ...]] = []
+    seen: list[tuple[Any, ...]] = []
     inner = model.pair_loss
 
     def pair_loss(pairs: PairBatch) -> tuple[Tensor, Tensor]:
         tables = model.users.weight, model.items.weight
         loss, moved = inner(pairs)
-        seen.append(
-            (*pairs, *(t.detach().clone() for t in tables), loss.detach(), moved)
-        )
+        before = (t.detach().clone() for t in tables)
+        seen.append((pairs, *before, loss.detach(), moved))
         return loss, moved
 
     model.pair_loss = pair_loss  # type: ignore[method-assign]
-    run(model, planted(), max_steps=1)
-    users, items, drawn, _, u, v, loss, moved = seen[0]
+    run(model, planted(by_user=by_user), max_steps=1)
+    pairs, u, v, loss, moved = seen[0]
+    distinct, items, drawn = pairs.users, pairs.items, pairs.candidates
+    users = pairs.each(distinct)
+    assert len(set(users.tolist())) == len(distinct)
+    assert by_user == (len(distinct) < len(users) / 3), "a user's pairs are apart"
     data = planted()
     data.setup()
     total = 0.0
-    for n, (i, j) in enumerate(zip(users.tolist(), items.tolist(), strict=True)):
+    for i, j in zip(users.tolist(), items.tolist(), strict=True):
         liked = set(data.interactions("train").of(torch.tensor([i])).items.tolist())
         near = float((u[i] - v[j]).square().sum())
         far = [
             float((u[i] - v[k]).square().sum())
-            for k in drawn[n].tolist()
+            for k in drawn[0].tolist()
             if k not in liked
         ]
         over = torch.tensor([(0.4 + near - one) / 0.3 for one in far])
@@ -59,11 +63,31 @@ def test_a_low_temperature_is_the_hinge_at_the_hardest_candidate() -> None:
     points = torch.randn(11, 3, generator=torch.Generator().manual_seed(0))
     user, positive, negative = points[:2], points[2:4], points[4:]
     allowed = torch.tensor([[True] * 7, [True, False] * 3 + [True]])
-    loss = model.metric_loss(user, positive, negative, allowed)
+    rows = torch.arange(2)
+    pairs = PairBatch(rows, rows, torch.arange(7).expand(2, -1), allowed)
+    loss = model.metric_loss(pairs, user, positive, negative, allowed)
     near = (user - positive).square().sum(1)
     far = torch.cdist(user, negative).square().masked_fill(~allowed, torch.inf)
     expected = (0.4 + near - far.amin(1)).clamp_min(0).mean()
     assert float(loss) == pytest.approx(float(expected), abs=1e-3)
+
+
+def test_all_items_are_candidates_once_if_asked_for() -> None:
+    model = SmoothCML(dim=3, n_negatives=None, temperature=0.3, margin=0.4)
+    run(model, planted(by_user=True), max_steps=2)
+    n, seen = model.evaluator.n_items, model.evaluator.interactions("train")
+    pairs = model.prepare((torch.tensor([3, 1, 3]), seen.items[:3]))
+    assert pairs.candidates.tolist() == [list(range(n))] * 2
+    assert pairs.users.tolist() == [1, 3]
+    assert pairs.each(pairs.users).tolist() == [3, 1, 3]
+    for user, allowed in zip(pairs.users, pairs.allowed, strict=True):
+        own = seen.of(user[None]).items
+        assert sorted(own.tolist()) == (~allowed).nonzero().flatten().tolist()
+
+
+def test_candidates_are_drawn_or_all_are_taken() -> None:
+    with pytest.raises(ValueError, match=r"^sampling: popularity draws candidates"):
+        SmoothCML(n_negatives=None, sampling="popularity")
 
 
 def test_the_ball_holds_what_a_step_touched() -> None:
