@@ -29,8 +29,6 @@ KNOWN = {
     Edge("amazon-weights", "wdgrl", "model.transfer_weight"),
     Edge("citeulike_t", "item_knn", "model.k"),
     Edge("citeulike_t", "warp", "model.decay"),
-    Edge("lastfm", "smooth_cml", "model.n_negatives"),
-    Edge("lastfm", "smooth_cml", "model.optimizer.lr"),
 }
 """Searches that ended at an edge."""
 
