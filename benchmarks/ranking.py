@@ -25,8 +25,10 @@ BATCH, DIM, U = 4096, 64, 20
 class Shop(InteractionData):
     """Distinct pairs without a pattern: only the time matters."""
 
-    def __init__(self, n_users: int, n_items: int, n_pairs: int = 1_000_000) -> None:
-        super().__init__(BATCH)
+    def __init__(
+        self, n_users: int, n_items: int, n_pairs: int = 1_000_000, **options: bool
+    ) -> None:
+        super().__init__(BATCH, **options)
         self.sizes, self.n_pairs = (n_users, n_items), n_pairs
 
     def read(self) -> SplitPairs:
