@@ -55,6 +55,7 @@ def descended_rows(
     draw: Callable[[RandomStream], Tensor],
     loss: Callable[[Tensor, PairBatch], Tensor],
     project: Callable[[Tensor], Tensor] = torch.Tensor.detach,
+    shared: bool = False,
 ) -> Tensor:
     """Rows of users that descend a method's loss from the mean of their items.
 
@@ -68,13 +69,14 @@ def descended_rows(
         loss: Of the users' rows (n, d) and a batch of all their interactions, in which
             users are numbered from 0.
         project: Applied after each step.
+        shared: Whether the loss takes distinct users and the owners of their pairs.
 
     Returns:
         Rows (n_users, d), without gradients.
     """
     scale = float(items.square().mean().sqrt())
     rows = [
-        _descended(part, items, draw, loss, project, RATE * scale)
+        _descended(part, items, draw, loss, project, RATE * scale, shared)
         for part in _parts(history)
     ]
     return torch.cat(rows)
@@ -99,16 +101,19 @@ def _descended(
     loss: Callable[[Tensor, PairBatch], Tensor],
     project: Callable[[Tensor], Tensor],
     rate: float,
+    shared: bool,
 ) -> Tensor:
     noise = RandomStream(0, 0, "fold in", items.device)
-    users, rows = history.users, _means(history, items)
+    users = torch.arange(history.n_users, device=items.device)
+    owner, rows = history.users, _means(history, items)
     adam = torch.optim.Adam([rows.requires_grad_()], lr=rate, betas=(0.5, 0.9))
     fall = torch.optim.lr_scheduler.LinearLR(adam, 1.0, 0.0, STEPS)
     with torch.enable_grad():
         for _ in range(STEPS):
             candidates = draw(noise).expand(len(users), -1)
             allowed = ~history.contain(users[:, None], candidates)
-            batch = PairBatch(users, history.items, candidates, allowed)
+            batch = PairBatch(users, history.items, candidates, allowed, owner)
+            batch = batch if shared else batch.apart()
             (rows.grad,) = torch.autograd.grad(loss(rows, batch), rows)
             adam.step()
             fall.step()

@@ -333,7 +333,9 @@ class MetricRanker(AlternatingModule):
             both = fixed[pairs.items], fixed[negatives]
             return self.metric_loss(pairs, user, *both, weight)
 
-        return descended_rows(history, fixed, self.pairs.draw, loss, self._in_ball)
+        shared = self.pairs.negatives.shared
+        options = self.pairs.draw, loss, self._in_ball, shared
+        return descended_rows(history, fixed, *options)
 
     def likeness(self, items: Tensor) -> Tensor:
         """Negative squared distances (n, n_items) of items int64 (n,)."""

@@ -35,6 +35,11 @@ class PairBatch(NamedTuple):
         """Rows (n, ...) of the pairs, from rows (k, ...) of the users."""
         return rows if self.owner is None else rows[self.owner]
 
+    def apart(self) -> "PairBatch":
+        """The same pairs, each with a user and candidates of its own, k = n."""
+        users, candidates, allowed = map(self.each, (self.users, *self[2:4]))
+        return PairBatch(users, self.items, candidates, allowed)
+
 
 class PairRanker(Protocol):
     """A module with embedding tables that is trained on interactions."""
