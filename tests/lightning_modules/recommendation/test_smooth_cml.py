@@ -8,6 +8,9 @@ import torch
 from torch import Tensor
 
 from datamodules.recommendation.planted import PlantedInteractions
+from lightning_modules.data_contracts.user_items import UserItems
+from lightning_modules.optim.rowwise_adagrad import RowwiseAdagrad
+from lightning_modules.recommendation import fold_in
 from lightning_modules.recommendation.pairwise import PairBatch
 from lightning_modules.recommendation.smooth_cml import SmoothCML
 from tests.support.ranking_data import planted, trainer
@@ -91,11 +94,34 @@ def test_candidates_are_drawn_or_all_are_taken() -> None:
 
 
 def test_the_ball_holds_what_a_step_touched() -> None:
-    model = SmoothCML(dim=2, n_negatives=20, margin=1.0)
+    model = SmoothCML(
+        dim=2, n_negatives=20, optimizer=lambda p: RowwiseAdagrad(p, lr=3.0)
+    )
     run(model, planted(), max_steps=40)
-    norms = model.items.weight.detach().norm(dim=1)
-    assert float(norms.max()) <= 1 + 1e-6
-    assert float(norms.max()) > 0.5, "nothing has moved"
+    for table in (model.users, model.items):
+        norms = table.weight.detach().norm(dim=1)
+        assert float(norms.max()) <= 1 + 1e-6
+        assert float(norms.max()) > 0.5, "nothing has moved"
+
+
+def test_a_new_user_s_pairs_share_distances_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, sizes = SmoothCML(dim=2, n_negatives=20), []
+    run(model, planted(), max_steps=1)
+    inner = model.metric_loss
+
+    def metric_loss(pairs: PairBatch, user: Tensor, *others: Tensor) -> Tensor:
+        sizes.append((len(user), len(pairs.items)))
+        return inner(pairs, user, *others)
+
+    monkeypatch.setattr(model, "metric_loss", metric_loss)
+    monkeypatch.setattr(fold_in, "STEPS", 2)
+    history = UserItems.from_pairs(
+        torch.tensor([0, 0, 0, 1, 1]), torch.tensor([1, 4, 2, 0, 3]), 2, 40
+    )
+    model.fold_in(history)
+    assert sizes == [(2, 5)] * 2
 
 
 def test_planted_places_are_recovered() -> None:
