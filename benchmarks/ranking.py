@@ -26,9 +26,13 @@ class Shop(InteractionData):
     """Distinct pairs without a pattern: only the time matters."""
 
     def __init__(
-        self, n_users: int, n_items: int, n_pairs: int = 1_000_000, **options: bool
+        self,
+        n_users: int,
+        n_items: int,
+        n_pairs: int = 1_000_000,
+        by_user: bool = False,
     ) -> None:
-        super().__init__(BATCH, **options)
+        super().__init__(BATCH, by_user=by_user)
         self.sizes, self.n_pairs = (n_users, n_items), n_pairs
 
     def read(self) -> SplitPairs:

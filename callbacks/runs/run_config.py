@@ -98,7 +98,7 @@ class RunConfig(SaveConfigCallback):
         config = self.config.clone()
         if "ckpt_path" in config:
             config.ckpt_path = None  # run.json has it
-        return str(self.parser.dump(config, skip_unset=False))
+        return str(self.parser.dump(config, skip_unset=False, skip_validation=True))
 
     @cached_property
     def _settings(self) -> dict[str, Any]:

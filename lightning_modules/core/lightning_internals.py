@@ -21,6 +21,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+import yaml
 from jsonargparse import (
     _actions,
     _common,
@@ -320,6 +321,16 @@ class ConfigDecides(LightningCLI):
     @override
     def _parse_ckpt_path(self) -> None:
         pass
+
+    @override
+    def _dump_config(self) -> None:
+        """Keep the configuration as plain values, without checking it once more."""
+        if hasattr(self, "config_dump"):
+            return
+        options = {"skip_link_targets": False, "skip_none": False}
+        text = self.parser.dump(self.config, **options, skip_validation=True)
+        values, subcommand = yaml.safe_load(text), self.config.get("subcommand")
+        self.config_dump = values[subcommand] if subcommand else values
 
     @property
     def option_names(self) -> set[str]:
