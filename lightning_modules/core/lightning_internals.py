@@ -325,7 +325,7 @@ class ConfigDecides(LightningCLI):
     @override
     def _dump_config(self) -> None:
         """Keep the configuration as plain values, without checking it once more."""
-        if hasattr(self, "config_dump"):
+        if "config_dump" in vars(self):
             return
         options = {"skip_link_targets": False, "skip_none": False}
         text = self.parser.dump(self.config, **options, skip_validation=True)
