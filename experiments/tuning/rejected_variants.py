@@ -7,6 +7,7 @@ from torch.nn.functional import dropout
 
 from lightning_modules import SmoothCML
 from lightning_modules.functional.shared_hinge import shared_smooth_hinge
+from lightning_modules.recommendation.metric import Compared
 from lightning_modules.recommendation.pairwise import PairBatch
 
 
@@ -22,17 +23,11 @@ class DroppedCML(SmoothCML):
         super().__init__(**options)
         self.rate = rate
 
-    def metric_loss(
-        self,
-        pairs: PairBatch,
-        user: Tensor,
-        positive: Tensor,
-        negative: Tensor,
-        weight: Tensor,
-    ) -> Tensor:
+    def metric_loss(self, pairs: PairBatch, points: Compared, weight: Tensor) -> Tensor:
         """The smooth hinge between the coordinates that remain."""
-        user, positive = (dropout(rows, self.rate) for rows in (user, positive))
-        return super().metric_loss(pairs, user, positive, negative, weight)
+        user, positive = (dropout(rows, self.rate) for rows in points[:2])
+        remaining = Compared(user, positive, points.negative)
+        return super().metric_loss(pairs, remaining, weight)
 
 
 class SymmetricCML(SmoothCML):
@@ -53,17 +48,11 @@ class SymmetricCML(SmoothCML):
         self._unseen = ~train.contain(pairs.users[None], pairs.items[:, None])
         return super().pair_loss(pairs)
 
-    def metric_loss(
-        self,
-        pairs: PairBatch,
-        user: Tensor,
-        positive: Tensor,
-        negative: Tensor,
-        weight: Tensor,
-    ) -> Tensor:
+    def metric_loss(self, pairs: PairBatch, points: Compared, weight: Tensor) -> Tensor:
         """Both halves."""
+        user, positive, _ = points
         near = (pairs.each(user) - positive).square().sum(1)
         options = self.margin, self.temperature
         half = shared_smooth_hinge(positive, user, near, self._unseen, *options)
-        whole = super().metric_loss(pairs, user, positive, negative, weight)
+        whole = super().metric_loss(pairs, points, weight)
         return whole + self.share * half.mean()

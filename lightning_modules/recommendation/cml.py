@@ -6,7 +6,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from lightning_modules.recommendation.hinge import Negative, RankHinge
-from lightning_modules.recommendation.metric import MetricRanker
+from lightning_modules.recommendation.metric import Compared, MetricRanker
 from lightning_modules.recommendation.pairwise import PairBatch
 
 
@@ -66,14 +66,7 @@ class CML(MetricRanker):
         return items, weight
 
     @override
-    def metric_loss(
-        self,
-        pairs: PairBatch,
-        user: Tensor,
-        positive: Tensor,
-        negative: Tensor,
-        weight: Tensor,
-    ) -> Tensor:
+    def metric_loss(self, pairs: PairBatch, points: Compared, weight: Tensor) -> Tensor:
         """Eq. 52 for points (n, d), one negative each."""
-        near, far = ((user - item).square().sum(1) for item in (positive, negative))
+        near, far = ((points.user - item).square().sum(1) for item in points[1:])
         return self.hinge(near, far, weight)

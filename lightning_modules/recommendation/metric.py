@@ -1,7 +1,7 @@
 """Base of CML and SmoothCML: users and items as points of a ball."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
@@ -30,6 +30,14 @@ from lightning_modules.recommendation.negatives import Negatives, Sampling
 from lightning_modules.recommendation.pairwise import PairBatch, PairTraining
 
 ALL = slice(0, None)
+
+
+class Compared(NamedTuple):
+    """Points of users (k, d), their positive items (n, d) and negatives (m, d)."""
+
+    user: Tensor
+    positive: Tensor
+    negative: Tensor
 
 
 class DistanceEvaluator(RankingEvaluator):
@@ -147,15 +155,14 @@ class MetricRanker(AlternatingModule):
         """
         raise NotImplementedError
 
-    def metric_loss(
-        self,
-        pairs: PairBatch,
-        user: Tensor,
-        positive: Tensor,
-        negative: Tensor,
-        weight: Tensor,
-    ) -> Tensor:
-        """Loss of users (k, d) and positive items (n, d) with negatives (m, d)."""
+    def metric_loss(self, pairs: PairBatch, points: Compared, weight: Tensor) -> Tensor:
+        """Loss of a batch's points.
+
+        Args:
+            pairs: The batch, with candidates.
+            points: What is compared.
+            weight: What `negatives_of` returned beside the negatives.
+        """
         raise NotImplementedError
 
     # Tables -------------------------------------------------------------------------
@@ -250,7 +257,7 @@ class MetricRanker(AlternatingModule):
         updated = torch.cat([pairs.items, negatives])
         points, feature_loss = self._points_of(updated, pairs.each(user))
         positive, negative = points.tensor_split([len(pairs.items)])
-        loss = self.metric_loss(pairs, user, positive, negative, weight)
+        loss = self.metric_loss(pairs, Compared(user, positive, negative), weight)
         self.record(loss=loss)
         if self.covariance_weight:
             every = torch.cat([pairs.each(user), points])
@@ -330,8 +337,8 @@ class MetricRanker(AlternatingModule):
             if self.feature_weight:
                 allowed = allowed & self.evaluator.seen_items[pairs.candidates]
             negatives, weight = self.negatives_of(pairs, user, allowed)
-            both = fixed[pairs.items], fixed[negatives]
-            return self.metric_loss(pairs, user, *both, weight)
+            points = Compared(user, fixed[pairs.items], fixed[negatives])
+            return self.metric_loss(pairs, points, weight)
 
         shared = self.pairs.negatives.shared
         options = self.pairs.draw, loss, self._in_ball, shared

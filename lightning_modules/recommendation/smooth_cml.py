@@ -7,7 +7,7 @@ from typing_extensions import override
 
 from lightning_modules.core.validation import check_positive
 from lightning_modules.functional.shared_hinge import shared_smooth_hinge
-from lightning_modules.recommendation.metric import MetricRanker
+from lightning_modules.recommendation.metric import Compared, MetricRanker
 from lightning_modules.recommendation.pairwise import PairBatch
 
 
@@ -60,15 +60,9 @@ class SmoothCML(MetricRanker):
         return pairs.candidates[0], allowed
 
     @override
-    def metric_loss(
-        self,
-        pairs: PairBatch,
-        user: Tensor,
-        positive: Tensor,
-        negative: Tensor,
-        weight: Tensor,
-    ) -> Tensor:
+    def metric_loss(self, pairs: PairBatch, points: Compared, weight: Tensor) -> Tensor:
         """Smooth hinge of users (k, d) and items (n, d) with candidates (U, d)."""
+        user, positive, candidates = points
         near = (pairs.each(user) - positive).square().sum(1)
         options = self.margin, self.temperature, pairs.owner
-        return shared_smooth_hinge(user, negative, near, weight, *options).mean()
+        return shared_smooth_hinge(user, candidates, near, weight, *options).mean()

@@ -11,6 +11,7 @@ from datamodules.recommendation.planted import PlantedInteractions
 from lightning_modules.data_contracts.user_items import UserItems
 from lightning_modules.optim.rowwise_adagrad import RowwiseAdagrad
 from lightning_modules.recommendation import fold_in
+from lightning_modules.recommendation.metric import Compared
 from lightning_modules.recommendation.pairwise import PairBatch
 from lightning_modules.recommendation.smooth_cml import SmoothCML
 from tests.support.ranking_data import planted, trainer
@@ -68,7 +69,7 @@ def test_a_low_temperature_is_the_hinge_at_the_hardest_candidate() -> None:
     allowed = torch.tensor([[True] * 7, [True, False] * 3 + [True]])
     rows = torch.arange(2)
     pairs = PairBatch(rows, rows, torch.arange(7).expand(2, -1), allowed)
-    loss = model.metric_loss(pairs, user, positive, negative, allowed)
+    loss = model.metric_loss(pairs, Compared(user, positive, negative), allowed)
     near = (user - positive).square().sum(1)
     far = torch.cdist(user, negative).square().masked_fill(~allowed, torch.inf)
     expected = (0.4 + near - far.amin(1)).clamp_min(0).mean()
@@ -111,9 +112,9 @@ def test_a_new_user_s_pairs_share_distances_too(
     run(model, planted(), max_steps=1)
     inner = model.metric_loss
 
-    def metric_loss(pairs: PairBatch, user: Tensor, *others: Tensor) -> Tensor:
-        sizes.append((len(user), len(pairs.items)))
-        return inner(pairs, user, *others)
+    def metric_loss(pairs: PairBatch, points: Compared, weight: Tensor) -> Tensor:
+        sizes.append((len(points.user), len(pairs.items)))
+        return inner(pairs, points, weight)
 
     monkeypatch.setattr(model, "metric_loss", metric_loss)
     monkeypatch.setattr(fold_in, "STEPS", 2)
