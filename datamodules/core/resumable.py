@@ -176,12 +176,19 @@ class ResumableDataModule(LightningDataModule, ABC):
                 f"{joint} {rows} at a time, but {has} {n}{remedy}."
             )
 
-    def _shuffled(self, data: Dataset[Any], n: int, **options: Any) -> BatchLoader:
+    def _shuffled(
+        self,
+        data: Dataset[Any],
+        n: int,
+        *,
+        mirror: bool = False,
+        groups: Tensor | None = None,
+    ) -> BatchLoader:
         """Batches of n training rows in a new order each epoch, see `TrainingRows`."""
 
         def rows(epoch: int, start: int) -> TrainingRows:
             place = self._place(epoch, start)
-            return TrainingRows(n, self.batch_size, **options, **place)
+            return TrainingRows(n, self.batch_size, mirror, groups, **place)
 
         return self._training_loader(data, rows)
 

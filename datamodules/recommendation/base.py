@@ -68,8 +68,9 @@ class InteractionData(ResumableDataModule):
     Args:
         batch_size: Pairs in a batch of one process.
         eval_batch_size: Users ranked at a time.
-        by_user: Whether a batch holds all pairs of a few users instead of any pairs.
-            `SmoothCML` is many times faster so; a user is updated once in an epoch.
+        by_user: Whether a batch holds all pairs of a few users instead of any pairs;
+            those at its ends may be divided. `SmoothCML` is many times faster so, and a
+            user is updated once in an epoch.
         mask_val: Whether validation pairs are excluded from the ranking at test, as
             training pairs are.
         predict_users: Ids of the users that prediction ranks items for; None takes all.

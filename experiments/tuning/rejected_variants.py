@@ -25,8 +25,9 @@ class DroppedCML(SmoothCML):
 
     def metric_loss(self, pairs: PairBatch, points: Compared, weight: Tensor) -> Tensor:
         """The smooth hinge between the coordinates that remain."""
-        user, positive = (dropout(rows, self.rate) for rows in points[:2])
-        remaining = Compared(user, positive, points.negative)
+        users = dropout(points.users, self.rate)
+        positive = dropout(points.positive, self.rate)
+        remaining = Compared(users, pairs.each(users), positive, points.negative)
         return super().metric_loss(pairs, remaining, weight)
 
 
@@ -50,9 +51,9 @@ class SymmetricCML(SmoothCML):
 
     def metric_loss(self, pairs: PairBatch, points: Compared, weight: Tensor) -> Tensor:
         """Both halves."""
-        user, positive, _ = points
-        near = (pairs.each(user) - positive).square().sum(1)
+        users, user, positive, _ = points
+        near = (user - positive).square().sum(1)
         options = self.margin, self.temperature
-        half = shared_smooth_hinge(positive, user, near, self._unseen, *options)
+        half = shared_smooth_hinge(positive, users, near, self._unseen, *options)
         whole = super().metric_loss(pairs, points, weight)
         return whole + self.share * half.mean()

@@ -68,5 +68,5 @@ class CML(MetricRanker):
     @override
     def metric_loss(self, pairs: PairBatch, points: Compared, weight: Tensor) -> Tensor:
         """Eq. 52 for points (n, d), one negative each."""
-        near, far = ((points.user - item).square().sum(1) for item in points[1:])
+        near, far = ((points.user - item).square().sum(1) for item in points[2:])
         return self.hinge(near, far, weight)

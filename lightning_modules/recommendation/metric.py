@@ -33,8 +33,16 @@ ALL = slice(0, None)
 
 
 class Compared(NamedTuple):
-    """Points of users (k, d), their positive items (n, d) and negatives (m, d)."""
+    """Points that a batch compares.
 
+    Attributes:
+        users: Of its users, (k, d).
+        user: Of the user of each pair, (n, d).
+        positive: Of the item of each pair, (n, d).
+        negative: Of the negatives, (m, d).
+    """
+
+    users: Tensor
     user: Tensor
     positive: Tensor
     negative: Tensor
@@ -251,16 +259,17 @@ class MetricRanker(AlternatingModule):
     def pair_loss(self, pairs: PairBatch) -> tuple[Tensor, Tensor]:
         """Loss of eq. 52, 54 and 55, and the items that it updates."""
         self._points = None
-        user = self.users(pairs.users)
+        users = self.users(pairs.users)
         allowed = self._allowed(pairs)
-        negatives, weight = self.negatives_of(pairs, user, allowed)
+        negatives, weight = self.negatives_of(pairs, users, allowed)
         updated = torch.cat([pairs.items, negatives])
-        points, feature_loss = self._points_of(updated, pairs.each(user))
-        positive, negative = points.tensor_split([len(pairs.items)])
-        loss = self.metric_loss(pairs, Compared(user, positive, negative), weight)
+        user = pairs.each(users)
+        points, feature_loss = self._points_of(updated, user)
+        compared = Compared(users, user, *points.tensor_split([len(pairs.items)]))
+        loss = self.metric_loss(pairs, compared, weight)
         self.record(loss=loss)
         if self.covariance_weight:
-            every = torch.cat([pairs.each(user), points])
+            every = torch.cat([user, points])
             if self.device_mesh is None:  # otherwise all have the same rows
                 every = joined_rows(every)
             penalty = F.covariance_penalty(every)
@@ -332,13 +341,14 @@ class MetricRanker(AlternatingModule):
         fixed = self.item_points.detach()
 
         def loss(rows: Tensor, pairs: PairBatch) -> Tensor:
-            user = rows[pairs.users]
+            users = rows[pairs.users]
             allowed = pairs.allowed
             if self.feature_weight:
                 allowed = allowed & self.evaluator.seen_items[pairs.candidates]
-            negatives, weight = self.negatives_of(pairs, user, allowed)
-            points = Compared(user, fixed[pairs.items], fixed[negatives])
-            return self.metric_loss(pairs, points, weight)
+            negatives, weight = self.negatives_of(pairs, users, allowed)
+            items = fixed[pairs.items], fixed[negatives]
+            compared = Compared(users, pairs.each(users), *items)
+            return self.metric_loss(pairs, compared, weight)
 
         shared = self.pairs.negatives.shared
         options = self.pairs.draw, loss, self._in_ball, shared

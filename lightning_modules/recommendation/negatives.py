@@ -55,6 +55,8 @@ class Negatives:
     ) -> None:
         if n is not None:
             check_at_least(1, n_negatives=n)
+        elif not shared:
+            raise ValueError("n_negatives must be a number: each pair draws its own.")
         elif sampling != "uniform":
             raise ValueError(
                 f"sampling: {sampling} draws candidates, but n_negatives: null takes "
@@ -72,9 +74,10 @@ class Negatives:
     def __call__(
         self, users: Tensor, items: Tensor, seen: UserItems, noise: RandomStream
     ) -> tuple[Tensor, Tensor]:
-        """Candidates of interactions (users, items), int64 (n,) each.
+        """Candidates of interactions (users, items), int64 (k,) and (n,).
 
-        Shared candidates don't depend on how often a user is named, k times in all.
+        k = n, unless candidates are shared: a user may then be named once for all of
+        its interactions.
 
         Returns:
             Items int64 (k, U), and a mask of those that the user has not seen.

@@ -62,7 +62,7 @@ class SmoothCML(MetricRanker):
     @override
     def metric_loss(self, pairs: PairBatch, points: Compared, weight: Tensor) -> Tensor:
         """Smooth hinge of users (k, d) and items (n, d) with candidates (U, d)."""
-        user, positive, candidates = points
-        near = (pairs.each(user) - positive).square().sum(1)
+        users, user, positive, candidates = points
+        near = (user - positive).square().sum(1)
         options = self.margin, self.temperature, pairs.owner
-        return shared_smooth_hinge(user, candidates, near, weight, *options).mean()
+        return shared_smooth_hinge(users, candidates, near, weight, *options).mean()

@@ -21,7 +21,7 @@ def test_a_liked_item_is_compared_with_all_users_who_have_not_seen_it() -> None:
         model._unseen = unseen
     owner = torch.arange(3)
     pairs = PairBatch(owner, owner, owner.expand(3, -1), allowed, owner)
-    given = pairs, Compared(user, positive, negative), allowed
+    given = pairs, Compared(user, user, positive, negative), allowed
     half = 0.0
     for i in range(3):
         near = float((user[i] - positive[i]).square().sum())
@@ -46,5 +46,5 @@ def test_dropping_everything_leaves_no_distance_between_user_and_item() -> None:
     user, far = torch.tensor([[0.6, 0.0]]), torch.tensor([[0.0, 10.0]])
     one, allowed = torch.zeros(1).long(), torch.ones(1, 1, dtype=torch.bool)
     pairs = PairBatch(one, one, one[None], allowed)
-    loss = model.metric_loss(pairs, Compared(user, -user, far), allowed)
+    loss = model.metric_loss(pairs, Compared(user, user, -user, far), allowed)
     assert float(loss) == pytest.approx(0.0, abs=1e-6)

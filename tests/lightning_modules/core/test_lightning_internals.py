@@ -16,6 +16,7 @@ import torch
 from jsonargparse import ArgumentError, ArgumentParser
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.demos.boring_classes import BoringModel
 from lightning.pytorch.loggers import CSVLogger, WandbLogger
 from lightning.pytorch.plugins import MixedPrecision
@@ -267,6 +268,25 @@ def test_the_command_line_is_told_from_a_script(
         cli = ConfigDecides(Derived, run=False, **QUIET)
         assert cli.model.built_by_cli
         assert not Derived().built_by_cli
+
+
+@pytest.mark.filterwarnings("ignore:.*instantiate_classes")
+def test_the_configuration_is_dumped_as_by_lightning_without_another_check(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    with register(ConfigDecides._dump_config):
+        cli = ConfigDecides(Derived, run=False, **QUIET)
+        checks: list[object] = []
+        monkeypatch.setattr(cli.parser, "validate", lambda *a, **_: checks.append(a))
+        dumped = []
+        for cls in (ConfigDecides, LightningCLI):
+            del cli.config_dump
+            cls._dump_config(cli)
+            dumped.append((cli.config_dump, len(checks)))
+        (ours, before), (theirs, after) = dumped
+        assert ours == theirs
+        assert before == 0 < after
 
 
 # Networks -----------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from datamodules.recommendation.planted import PlantedInteractions
+from lightning_modules import CML
 from lightning_modules.data_contracts.user_items import UserItems
 from lightning_modules.optim.rowwise_adagrad import RowwiseAdagrad
 from lightning_modules.recommendation import fold_in
@@ -69,7 +70,8 @@ def test_a_low_temperature_is_the_hinge_at_the_hardest_candidate() -> None:
     allowed = torch.tensor([[True] * 7, [True, False] * 3 + [True]])
     rows = torch.arange(2)
     pairs = PairBatch(rows, rows, torch.arange(7).expand(2, -1), allowed)
-    loss = model.metric_loss(pairs, Compared(user, positive, negative), allowed)
+    compared = Compared(user, user, positive, negative)
+    loss = model.metric_loss(pairs, compared, allowed)
     near = (user - positive).square().sum(1)
     far = torch.cdist(user, negative).square().masked_fill(~allowed, torch.inf)
     expected = (0.4 + near - far.amin(1)).clamp_min(0).mean()
@@ -92,6 +94,8 @@ def test_all_items_are_candidates_once_if_asked_for() -> None:
 def test_candidates_are_drawn_or_all_are_taken() -> None:
     with pytest.raises(ValueError, match=r"^sampling: popularity draws candidates"):
         SmoothCML(n_negatives=None, sampling="popularity")
+    with pytest.raises(ValueError, match=r"^n_negatives must be a number"):
+        CML(n_negatives=None)  # type: ignore[arg-type]
 
 
 def test_the_ball_holds_what_a_step_touched() -> None:
@@ -113,7 +117,7 @@ def test_a_new_user_s_pairs_share_distances_too(
     inner = model.metric_loss
 
     def metric_loss(pairs: PairBatch, points: Compared, weight: Tensor) -> Tensor:
-        sizes.append((len(points.user), len(pairs.items)))
+        sizes.append((len(points.users), len(pairs.items)))
         return inner(pairs, points, weight)
 
     monkeypatch.setattr(model, "metric_loss", metric_loss)
