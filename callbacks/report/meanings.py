@@ -186,6 +186,9 @@ MEANINGS: Mapping[str, Meaning] = {
     "*/popularity@*": Meaning(
         "how popular the items in the top k are, 1 for those of the training pairs"
     ),
+    "*/novelty@*": Meaning(
+        "bits of an item in the top k: how rare it is in the training pairs"
+    ),
 }
 """By patterns of names, of which the longest that fits counts."""
 

@@ -3,8 +3,9 @@
 The row that is best on average is compared with each other one. Runs are paired by task
 and seed. Where there are five tasks or more a task is one observation (the mean over
 its common seeds), because seeds of one task say nothing about other tasks; else
-every task and seed is. The interval is a bootstrap's, the test Wilcoxon's signed-rank,
-its p-value corrected by Holm for the comparisons of the table.
+every task and seed is. In a table that is compared by user, users stand for tasks. The
+interval is a bootstrap's, the test Wilcoxon's signed-rank, its p-value corrected by
+Holm for the comparisons of the table.
 """
 
 import statistics
@@ -15,31 +16,38 @@ from scipy.stats import wilcoxon
 
 from experiments.records import Record
 from experiments.results.tables import UNTRAINED, Column, Table
+from experiments.results.user_values import values_of_users
 
 TASKS = 5  # from which tasks are the observations
 FEWEST = 6  # observations with which Wilcoxon's p-value can be below 0.05
 LEVEL = 0.05
 DRAWS = 10_000
+FEW_DRAWS, MANY = 1_000, 1_000  # draws of more than so many observations
 
 Values = Mapping[tuple[str, int], float]
 """A metric of one row, by task and seed."""
 
 
-def differences(table: Table, runs: Sequence[Record]) -> Iterator[list[str]]:
+def differences(name: str, table: Table, runs: Sequence[Record]) -> Iterator[list[str]]:
     """A table of the comparisons in the first column; nothing without two rows."""
     column = table.columns[0]
-    rows = {name: _values(runs, name, column) for name in table.methods}
-    rows = {name: row for name, row in rows.items() if row and name not in UNTRAINED}
+    rows: dict[str, Values] = {
+        row: values_of_users(name, row) if table.by_user else _values(runs, row, column)
+        for row in table.methods
+        if row not in UNTRAINED
+    }
+    rows = {row: values for row, values in rows.items() if values}
     if len(rows) < 2:
         return
     best = best_of(rows, lower=table.lower_is_better)
-    gains = {name: paired(rows[best], row) for name, row in rows.items()}
-    gains = {name: found for name, found in gains.items() if name != best and found}
-    tested = {name: p_value(found) for name, found in gains.items()}
-    corrected = holm({name: p for name, p in tested.items() if p is not None})
-    yield [f"{best} minus", "difference", "95 % interval", "pairs", "p", "by Holm", ""]
-    for name, found in gains.items():
-        yield [name, *_shown(found, column), *_verdict(tested[name], corrected, name)]
+    gains = {row: paired(rows[best], values) for row, values in rows.items()}
+    gains = {row: found for row, found in gains.items() if row != best and found}
+    tested = {row: p_value(found) for row, found in gains.items()}
+    corrected = holm({row: p for row, p in tested.items() if p is not None})
+    unit = "users" if table.by_user else "pairs"
+    yield [f"{best} minus", "difference", "95 % interval", unit, "p", "by Holm", ""]
+    for row, found in gains.items():
+        yield [row, *_shown(found, column), *_verdict(tested[row], corrected, row)]
 
 
 def _values(
@@ -62,7 +70,7 @@ def best_of(rows: Mapping[str, Values], *, lower: bool) -> str:
 
     def mean(name: str) -> float:
         own = rows[name]
-        return sign * statistics.mean(own[key] for key in common or own)
+        return sign * statistics.fmean(own[key] for key in common or own)
 
     return max(rows, key=mean)
 
@@ -73,15 +81,12 @@ def paired(one: Values, other: Values) -> list[float]:
     >>> paired({("a", 0): 3.0, ("a", 1): 5.0}, {("a", 1): 4.0, ("b", 0): 9.0})
     [1.0]
     """
-    common = sorted(one.keys() & other.keys())
-    gains = {key: one[key] - other[key] for key in common}
-    tasks = list(dict.fromkeys(task for task, _ in common))
-    if len(tasks) < TASKS:
-        return list(gains.values())
-    return [
-        statistics.mean(gain for (own, _), gain in gains.items() if own == task)
-        for task in tasks
-    ]
+    gains: dict[str, list[float]] = {}
+    for key in sorted(one.keys() & other.keys()):
+        gains.setdefault(key[0], []).append(one[key] - other[key])
+    if len(gains) < TASKS:
+        return [gain for of_task in gains.values() for gain in of_task]
+    return [statistics.fmean(of_task) for of_task in gains.values()]
 
 
 def p_value(gains: Sequence[float]) -> float | None:
@@ -108,9 +113,10 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
 
 def interval(gains: Sequence[float]) -> tuple[float, float]:
     """Percentiles 2.5 and 97.5 of the mean, observations drawn with replacement."""
-    random = np.random.default_rng(0)
-    rows = random.integers(0, len(gains), (DRAWS, len(gains)))
-    low, high = np.percentile(np.asarray(gains)[rows].mean(1), [2.5, 97.5])
+    random, given = np.random.default_rng(0), np.asarray(gains)
+    draws = FEW_DRAWS if len(given) > MANY else DRAWS
+    means = [random.choice(given, len(given)).mean() for _ in range(draws)]
+    low, high = np.percentile(means, [2.5, 97.5])
     return float(low), float(high)
 
 

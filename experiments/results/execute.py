@@ -14,6 +14,7 @@ from experiments import records
 from experiments.provenance import ROOT, commit, data_root
 from experiments.results.runs import FEATURES, Run, write_record
 from experiments.results.tables import REAL, TABLES, TRUE_DISTANCES
+from experiments.results.user_values import keep_users
 from lightning_modules.functional.ranking import top_items
 from lightning_modules.metrics import FrozenFeatures, ModeCoverage, feature_scores
 from lightning_modules.metrics.ranking import RankingMetrics
@@ -81,6 +82,8 @@ def _train(run: Run) -> tuple[dict[str, float], float]:
         checkpoint = "best" if ranks else None
         cli.trainer.test(cli.model, cli.datamodule, checkpoint, verbose=False)
         metrics = _test_metrics(cli.trainer)
+        if TABLES[run.table].by_user:
+            keep_users(run, run_directory(cli.trainer) / "users.parquet")
     if ranks or isinstance(cli.model, AdaptationModule):
         shutil.rmtree(run_directory(cli.trainer) / "checkpoints", ignore_errors=True)
     return metrics, seconds

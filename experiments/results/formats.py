@@ -26,6 +26,12 @@ def values(runs: Sequence[Record], column: Column) -> list[float]:
     return [own[column.key] for own in metrics if column.key in own]
 
 
+def mean_of(runs: Sequence[Record], column: Column) -> str:
+    """Mean over the runs that have it."""
+    own = values(runs, column)
+    return column.show(statistics.mean(own)) if own else "-"
+
+
 def mean_and_spread(runs: Sequence[Record], column: Column) -> str:
     """Mean ± standard deviation over the seeds, and the standard error."""
     own = values(runs, column)
@@ -111,7 +117,7 @@ def average(table: Table, runs: Sequence[Record], method: str, column: Column) -
 
 def _task(runs: Sequence[Record], method: str, task: str, column: Column) -> str:
     own = [r for r in runs if (r["method"], r["task"]) == (method, task)]
-    return column.show(statistics.mean(values(own, column))) if own else "-"
+    return mean_of(own, column)
 
 
 def order(table: Table, runs: Sequence[Record]) -> str:

@@ -22,6 +22,7 @@ from experiments.results.runs import (
     run_of,
 )
 from experiments.results.tables import TABLES, UNTRAINED, Column, Table
+from experiments.results.user_values import table_of_users
 from lightning_modules.core.files import write_whole
 
 MANY = 40  # runs that would make a paragraph nobody reads
@@ -35,7 +36,10 @@ standard deviation over seeds at the last step, sampled from the averaged genera
 Below a table its best row is compared with the others: runs are paired by task and
 seed (by task alone where there are five tasks or more), the interval is a bootstrap's,
 p that of Wilcoxon's signed-rank test, corrected by Holm for the comparisons of the
-table. Five seeds of one task are too few for it: such differences are open.
+table. Five seeds of one task are too few for it: such differences are open. In tables
+of recommendations the users of the test are compared instead, each by the mean over
+the seeds (docs/results/users): "real" is then said of users like these, not of other
+data.
 """
 
 
@@ -89,9 +93,16 @@ def _section(
             yield f"{ranking}."
     else:
         yield markdown(_rows(name, runs, published))
-    if compared := list(differences(table, runs)):
+    if compared := list(differences(name, table, runs)):
         yield f"Differences in the column *{table.columns[0].heading}*:"
         yield markdown(compared)
+    if table.by_user and (users := list(table_of_users(name, table, runs))):
+        yield (
+            f"*{table.columns[0].heading}* of users with so many training pairs, and "
+            "of users whose hidden items have so many others on average; then what "
+            "users are shown:"
+        )
+        yield markdown(users)
     planned = set(planned_runs(name))
     finished = planned & {run_of(record) for record in runs}
     yield f"{len(finished)} of {len(planned)} runs finished. " + (

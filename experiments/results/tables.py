@@ -66,6 +66,7 @@ class Table:
         grid: Whether tasks are rows and methods columns.
         lower_is_better: Whether the first column is a distance.
         together: Runs that share a process; starting one takes seconds.
+        by_user: Whether the first column is compared by users, see `user_values`.
     """
 
     title: str
@@ -81,6 +82,7 @@ class Table:
     grid: bool = False
     lower_is_better: bool = False
     together: int = 1
+    by_user: bool = False
 
     def tasks_of(self, name: str) -> Sequence[str]:
         """Its tasks; a table without any is named as its one task."""

@@ -105,11 +105,14 @@ class RankingMetrics(Metric):
 
 
 class Exposure(Metric):
-    """Catalogue coverage and relative popularity of the recommended items.
+    """Catalogue coverage, relative popularity and novelty of the recommended items.
 
     ``coverage@k`` is the share of the catalogue that is in the top k of some user.
     ``popularity@k`` is the mean number of training interactions of an item in a top k,
     divided by that of an item in a training interaction.
+    ``novelty@k`` is the mean information of an item in a top k, in bits: -log2 of its
+    share of the training interactions (Vargas and Castells 2011,
+    doi:10.1145/2043932.2043955). An item without any counts as one with one.
 
     Args:
         popularity: Training interactions of each item, (n_items,).
@@ -118,8 +121,8 @@ class Exposure(Metric):
 
     >>> metric = Exposure(torch.tensor([3.0, 1.0]), k=1)
     >>> metric.update(torch.tensor([[0, 1], [0, 1]]))
-    >>> metric.compute()
-    {'coverage@1': tensor(0.5000), 'popularity@1': tensor(1.2000)}
+    >>> {name: round(float(value), 3) for name, value in metric.compute().items()}
+    {'coverage@1': 0.5, 'popularity@1': 1.2, 'novelty@1': 0.415}
     """
 
     is_differentiable = False
@@ -145,11 +148,12 @@ class Exposure(Metric):
         self.shown += torch.bincount(place, minlength=len(self.shown) + 1)[:-1]
 
     def compute(self) -> dict[str, Tensor]:
-        """Coverage and popularity, float32 scalars."""
-        counts = self.popularity
+        """Coverage, popularity and novelty, float32 scalars."""
+        counts, shown = self.popularity, self.shown / self.shown.sum()
         mean_of_train = counts.square().sum() / counts.sum()
-        mean = (self.shown * counts).sum() / self.shown.sum()
+        bits = (counts.sum() / counts.clamp_min(1)).log2()
         return {
             f"coverage@{self.k}": (self.shown > 0).float().mean(),
-            f"popularity@{self.k}": (mean / mean_of_train).float(),
+            f"popularity@{self.k}": ((shown * counts).sum() / mean_of_train).float(),
+            f"novelty@{self.k}": (shown * bits).sum().float(),
         }

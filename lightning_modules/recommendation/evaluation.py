@@ -337,7 +337,8 @@ class RankingEvaluator(Evaluator[Any]):
     @override
     def metric_names(self) -> Collection[str]:
         k = self.ranking.ks[0]
-        return (*self.ranking.keys, f"coverage@{k}", f"popularity@{k}")
+        shares = (f"{name}@{k}" for name in ("coverage", "popularity", "novelty"))
+        return (*self.ranking.keys, *shares)
 
     @override
     def advice(self, monitor: str) -> str:

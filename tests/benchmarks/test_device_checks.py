@@ -1,4 +1,4 @@
-"""What `python -m benchmarks accelerator` checks, here on the CPU and on a GPU."""
+"""What `python -m benchmarks accelerator` does, here on the CPU and on a GPU."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks import accelerator, generative
 from benchmarks.device_checks import CHECKS
 from lightning_modules.functional import lipschitz
 from tests.support.shapes import without_checks_of_shapes
@@ -44,3 +45,11 @@ def test_a_penalty_of_another_direction_is_found(
     monkeypatch.setattr(lipschitz, "gradient_penalty", coarse)
     with pytest.raises(AssertionError, match=r"1 - cosine is .*, more than 0.02"):
         CHECKS["double backward under autocast"]("cpu")
+
+
+def test_one_method_is_timed_on_the_cpu() -> None:
+    (row,) = accelerator.wgan_gp_rows("cpu", generative.PAIRS["digits"], steps=2)
+    assert row["variant"] == "eager"
+    assert row["beside eager"] == "1.00"
+    assert float(row["real images a second"].replace(",", "")) > 0
+    assert 0 < float(row["share of the matrix rate"].rstrip("%")) < 100

@@ -28,7 +28,8 @@ EVALUATED = (
     *("feature_wasserstein", "proxy_a_distance", "accuracy", "loss"),
     *("knn_accuracy", "input_knn_accuracy", "wasserstein", "sliced_wasserstein"),
     *("fid", "kid", "inception_score", "min_class_share", "max_class_share"),
-    *("modes", "high_quality", "reverse_kl", "coverage@10", "popularity@10"),
+    *("modes", "high_quality", "reverse_kl"),
+    *("coverage@10", "popularity@10", "novelty@10"),
     *(f"{name}@20" for name in RANKING),
 )
 LOGGED = sorted(

@@ -37,7 +37,7 @@ def runs(method: str, gain: float, noise: float = 0.0) -> list[dict[str, Any]]:
 def test_the_best_row_is_compared_with_each_other_one() -> None:
     table = Table("t", [Column("x", "x")], 2, ["low", "high", "equal"], TASKS)
     records = [*runs("low", 0), *runs("high", 5), *runs("equal", 5, noise=1e-3)]
-    _, low, equal = differences(table, records)
+    _, low, equal = differences("t", table, records)
     assert low[0] == "low"
     assert low[1] == "5.00"
     assert low[3] == "8"  # a task is one observation
@@ -50,9 +50,9 @@ def test_the_best_row_is_compared_with_each_other_one() -> None:
 def test_few_observations_leave_a_difference_open() -> None:
     table = Table("t", [Column("x", "x")], 2, ["low", "high"], TASKS[:2])
     few = [run for run in (*runs("low", 0), *runs("high", 5)) if run["task"] in "ab"]
-    (_, low) = differences(table, few)
+    (_, low) = differences("t", table, few)
     assert low[3:] == ["4", "-", "-", "fewer than 6 pairs: open"]
-    assert not list(differences(table, runs("low", 0)))
+    assert not list(differences("t", table, runs("low", 0)))
 
 
 def test_the_best_of_a_distance_is_the_lowest() -> None:

@@ -1,5 +1,7 @@
 """Ranking measures as streaming metrics."""
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -65,6 +67,15 @@ def test_random_tops_show_what_is_as_popular_as_the_average_item() -> None:
     assert float(found["popularity@2"]) == pytest.approx(
         (6 + 3 + 3 + 6 + 0) / 5 / usual
     )
+    # of five places two hold 6 of 9 pairs, two 3, and the last counts as one pair
+    bits = 2 * math.log2(9 / 6) + 2 * math.log2(9 / 3) + math.log2(9)
+    assert float(found["novelty@2"]) == pytest.approx(bits / 5)
+
+
+def test_novelty_of_equally_popular_items_is_the_entropy_of_the_catalogue() -> None:
+    metric = Exposure(torch.full((8,), 5.0), k=1)
+    metric.update(torch.tensor([[0], [3], [3]]))
+    assert float(metric.compute()["novelty@1"]) == pytest.approx(3)
 
 
 def test_the_usual_cut_offs_are_10_20_and_50() -> None:
