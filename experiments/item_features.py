@@ -3,12 +3,16 @@
     python -m experiments.item_features [NAME ...] [--epochs 8] [--seeds 0]
 
 Each config is trained with its features, with the rows of its features shuffled, with
-a random tenth of its columns, and without features. Writes
-docs/results/item_features.csv; what it has is not run again. No test pair is looked at.
+a random tenth of its columns, and without features; ``@time`` divides its data by time.
+Writes docs/results/item_features.csv; what it has is not run again. No test pair is
+looked at.
 
 recall: of validation items, among all items (`all`) and among those with a training
 pair (`warm`). warm recall: of validation items with a training pair only, in both
 lists. new share: cold-start items, in % of the first places and of validation pairs.
+new recall: of validation items without a training pair, among these alone; `neighbours`
+by the best of three numbers of neighbours in the same features, `chance` in any order,
+which is that of popularity, too: none has a training pair.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,6 +25,7 @@ from torch import Tensor
 
 from datamodules.recommendation.base import InteractionData
 from experiments import records
+from experiments.feature_neighbours import neighbour_scores
 from experiments.jobs import command_parser
 from experiments.provenance import data_root, require_root
 from experiments.trainers import quiet_trainer
@@ -33,7 +38,13 @@ from wasserstein_critics.shipped import FOLDER
 
 FOLDERS = {"citeulike_t": "citeulike-t", "ml_100k": "ml-100k"}
 KINDS = ("none", "true", "shuffled", "tenth")
-NAMES = ("smooth_cml/citeulike_t_tags", "smooth_cml/ml_100k", "cml/citeulike_t_tags")
+NAMES = (
+    "smooth_cml/citeulike_t_tags",
+    "smooth_cml/ml_100k",
+    "smooth_cml/ml_100k@time",
+    "cml/citeulike_t_tags",
+)
+NEIGHBOURS = (20, 50, 200)
 TENTH = 0.1
 WEIGHT = 1.0
 BATCH = 256  # users ranked at a time
@@ -55,11 +66,13 @@ def changed(features: Rows, kind: str) -> Rows:
 
 def measured(name: str, kind: str, epochs: int, seed: int) -> dict[str, Any]:
     """A row of the table."""
-    task = name.partition("/")[2]
-    config = read_config(FOLDER / f"{name}.yaml")
+    experiment, _, split = name.partition("@")
+    task = experiment.partition("/")[2]
+    config = read_config(FOLDER / f"{experiment}.yaml")
     folder = FOLDERS[task.removesuffix("_tags")]
     given, arguments = config["data"]["init_args"], config["model"]["init_args"]
     given["root"] = str(data_root() / folder)
+    given |= {"split": split} if split else {}
     arguments["feature_weight"] = 0.0 if kind == "none" else WEIGHT
     data: InteractionData = built("data", config["data"])
     data.setup("fit")
@@ -99,7 +112,31 @@ def shares(model: Any, data: InteractionData, k: int) -> dict[str, Any]:
     row["new share of places"] = 100 * float(new[lists["all"][:, :20]].float().mean())
     row["new share of pairs"] = 100 * float((~known).float().mean())
     explained = float(model.prior.explained()) if model.feature_weight else 0.0
-    return row | {"explained": explained}
+    return row | new_recall(model, data, k, new) | {"explained": explained}
+
+
+def new_recall(
+    model: Any, data: InteractionData, k: int, new: Tensor
+) -> dict[str, float]:
+    """Recall at k among cold-start items, bool (n_items,)."""
+    train, val = (data.interactions(split) for split in ("train", "val"))
+    cold = new[val.items]
+    size = val.n_users, val.n_items
+    relevant = UserItems.from_pairs(val.users[cold], val.items[cold], *size)
+    users = relevant.counts.nonzero().flatten()
+    top = ranked(model, users, k, train, ~new)
+    found = {"new recall": recall(top, users, relevant)}
+    if model.feature_weight:
+        features, items = data.catalogue.features, new.nonzero().flatten()
+        assert features is not None
+        best = max(
+            recall(items[scores.topk(min(k, len(items))).indices], users, relevant)
+            for scores in (
+                neighbour_scores(features, train, users, new, n) for n in NEIGHBOURS
+            )
+        )
+        found["new recall, neighbours"] = best
+    return found | {"new recall, chance": min(1.0, k / int(new.sum()))}
 
 
 def ranked(

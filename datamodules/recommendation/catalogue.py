@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from datamodules.readers.tables.missing import MISSING
+from datamodules.readers.tables.item_columns import MISSING
 from lightning_modules.data_contracts.sparse_rows import Rows
 
 

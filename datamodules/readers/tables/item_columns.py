@@ -7,10 +7,14 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy import sparse
 
-from datamodules.readers.tables.missing import MISSING
 from datamodules.readers.tables.pair_columns import TEXT
 from datamodules.readers.tables.pair_table import numbered
 
+MISSING = (
+    *("NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NaN", "nan", "None"),
+    *("NULL", "null", "\\N"),
+)
+"""What programs write for an entry that is missing."""
 Block = tuple[sparse.csr_array, list[str]]
 """Features (n, width) of a column, and their names."""
 DAY = {"ms": 86_400 * 10**3, "us": 86_400 * 10**6, "ns": 86_400 * 10**9}

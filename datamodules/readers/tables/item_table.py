@@ -19,13 +19,13 @@ from datamodules.readers.features.scaling import (
     precision,
 )
 from datamodules.readers.tables.item_columns import (
+    MISSING,
     Block,
     named,
     numbers,
     why_no_category,
     words,
 )
-from datamodules.readers.tables.missing import MISSING
 from datamodules.readers.tables.pair_columns import (
     TEXT,
     clean_ids,
