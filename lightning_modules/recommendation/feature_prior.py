@@ -10,7 +10,8 @@ HELD_OUT = 20
 EVIDENCE = 0.01
 """Share of variance at which the prior has twice its least weight."""
 DOUBT = 0.1
-"""Share of variance at which a new item is a candidate half as often as others."""
+"""Share of variance at which a new item is a candidate half as often as others, and
+half of a batch's items stand at f(x)."""
 ROUNDING = 1e-5
 """Least variance, as a share of the mean square."""
 MEMORY = 0.98

@@ -306,7 +306,9 @@ class MetricRanker(AlternatingModule):
         own, counts = slice(len(user)), self.evaluator.popularity
         self.prior.observe(user, encoded[own], items[own], self.device_mesh is None)
         feature_loss = self.prior(rows, items, counts, len(user))
-        return self._in_ball(encoded + rows), feature_loss
+        alone = self.noise.uniform(len(distinct), 1) > self.prior.doubt()
+        learnt = rows.masked_fill((alone & ~held_out)[place], 0)
+        return self._in_ball(encoded + learnt), feature_loss
 
     def after_update(self, users: Tensor, items: Tensor) -> None:
         """Project the rows that an update changed to the ball (eq. 56)."""

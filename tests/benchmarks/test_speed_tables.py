@@ -1,8 +1,11 @@
-"""The benchmarks that docs/results.md shows: what is compared, and the rows."""
+"""Benchmarks of whole tasks: what is compared, and the rows."""
 
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from lightning.pytorch import Callback
 
 from benchmarks.index_speed import clustered, index_speed
 from benchmarks.interactions_speed import (
@@ -13,6 +16,11 @@ from benchmarks.interactions_speed import (
 )
 from benchmarks.ranking_speed import Evaluation
 from benchmarks.steps import wdgrl_speed
+from benchmarks.time_to_quality import Clock, drawn, trained
+from datamodules import PlantedInteractions
+from experiments.trainers import quiet_trainer
+from lightning_modules import BPR
+from tests.support.ranking_data import planted
 
 
 def test_points_lie_in_the_ball_and_near_others() -> None:
@@ -67,3 +75,45 @@ def test_dense_and_sparse_rows_are_timed_with_both() -> None:
         ratio = float(ours) / float(theirs)
         # however slow the machine is: rates have four digits, their ratio two places
         assert float(row["times as fast"]) == pytest.approx(ratio, rel=2e-3, abs=6e-3)
+
+
+class Slow(Callback):
+    """Half a second of work in each validation."""
+
+    def on_validation_batch_end(self, *_: object) -> None:
+        end = time.process_time() + 0.5
+        while time.process_time() < end:
+            pass
+
+
+def test_the_clock_stands_still_in_validation() -> None:
+    clock = Clock()
+    quiet_trainer(max_epochs=3, limit_val_batches=1, callbacks=[Slow(), clock]).fit(
+        BPR(dim=2, ks=(20,)), planted()
+    )
+    spent = [at for at, _ in clock.curve]
+    assert len(spent) == 3
+    assert 0 < spent[0] < spent[1] < spent[2] < 1
+    (axes,) = drawn({"bpr": clock.curve}).axes
+    assert np.asarray(axes.lines[0].get_xdata()).tolist() == spent
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "trainer", "passes"),
+    [
+        ("BPR", {}, {"max_epochs": 2}, 2),
+        ("WRMF", {"sweeps": 5}, {"max_epochs": 1, "limit_train_batches": 1}, 5),
+    ],
+)
+def test_a_pass_over_the_pairs_is_an_epoch_or_a_sweep(
+    model: str, options: dict[str, int], trainer: dict[str, int], passes: int
+) -> None:
+    pytest.importorskip("implicit")
+    data = {"class_path": "PlantedInteractions", "init_args": {"batch_size": 100}}
+    own = {"dim": 2, "ks": [20], **options}
+    parts = {"data": data, "model": {"class_path": model, "init_args": own}}
+    curve, pairs = trained({**parts, "trainer": trainer})
+    source = PlantedInteractions()
+    source.setup("fit")
+    assert len(curve) == trainer["max_epochs"]
+    assert pairs == passes * len(source.interactions("train"))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
 from lightning_modules.recommendation.cml import CML
 from lightning_modules.recommendation.feature_prior import EVIDENCE, FeaturePrior
@@ -87,6 +87,32 @@ def test_items_that_are_held_out_train_no_network() -> None:
         points.sin().sum().backward()  # type: ignore[no-untyped-call]
         (weight, *_) = model.item_encoder.parameters()
         assert (weight.grad is not None and bool(weight.grad.any())) is learns
+
+
+@pytest.mark.parametrize("scale", [0.0, 0.3, 1.0])
+def test_items_stand_at_their_features_as_often_as_these_are_trusted(
+    scale: float,
+) -> None:
+    """Never those that f is not trained on: it would learn nothing from them."""
+    model = CML(dim=3, feature_weight=0.5, feature_hidden=(6,), ball=False)
+    trained(model, 3, featured())
+    items, user, noise = torch.arange(36), torch.randn(200, 3), torch.randn(200, 3)
+    held = model.prior.held_out(items)
+    model.prior.moments.zero_()
+    model.prior.observe(user, scale * user + (1 - scale) * noise / 3, HELD[:200])
+    doubt = float(model.prior.doubt())
+    model.item_encoder.eval()
+    nn.init.ones_(model.items.weight)
+    encoded = model.item_encoder(model.evaluator.features(torch.float32))[:36]
+    alone = torch.stack(
+        [
+            torch.isclose(model._points_of(items, user[:0])[0], encoded).all(1)
+            for _ in range(40)
+        ]
+    )
+    assert not alone[:, held].any()
+    share = float(alone[:, ~held].float().mean())
+    assert share == pytest.approx(1 - doubt, abs=0.05)
 
 
 def grouped(features: Tensor | None) -> Given:
