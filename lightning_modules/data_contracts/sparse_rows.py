@@ -1,6 +1,6 @@
 """Sparse rows, such as word counts, in compressed form."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self, TypeAlias
 
 import torch
@@ -87,6 +87,18 @@ class SparseRows:
 
 Rows: TypeAlias = Tensor | SparseRows
 """Samples of a batch: a tensor (n, ...), or sparse rows (n, width)."""
+
+
+def filled(rows: Rows) -> Tensor:
+    """Which rows have an entry other than 0, bool (n,).
+
+    >>> filled(torch.tensor([[0.0, 0.0], [1.0, -1.0]]))
+    tensor([False,  True])
+    """
+    if isinstance(rows, Tensor):
+        return (rows != 0).flatten(1).any(1)
+    sizes = replace(rows, values=rows.values.abs())
+    return sizes.times(rows.values.new_ones(rows.width, 1))[:, 0] > 0
 
 
 def join(first: Rows, second: Rows) -> Rows:

@@ -18,6 +18,7 @@ from lightning_modules.core.validation import (
     check_share,
 )
 from lightning_modules.data_contracts.contracts import DataKind
+from lightning_modules.data_contracts.sparse_rows import filled
 from lightning_modules.data_contracts.user_items import UserItems
 from lightning_modules.functional import collaborative as F
 from lightning_modules.optim.rowwise_adagrad import RowwiseAdagrad
@@ -300,14 +301,16 @@ class MetricRanker(AlternatingModule):
         if not self.feature_weight:
             return rows, rows.new_zeros(())
         distinct, place = torch.unique(items, return_inverse=True)
-        encoded = self.item_encoder(self.evaluator.features(self.dtype)[distinct])
+        features = self.evaluator.features(self.dtype)[distinct]
+        encoded = self.item_encoder(features)
         held_out = self.prior.held_out(distinct)[:, None]
         encoded = torch.where(held_out, encoded.detach(), encoded)[place]
         own, counts = slice(len(user)), self.evaluator.popularity
         self.prior.observe(user, encoded[own], items[own], self.device_mesh is None)
         feature_loss = self.prior(rows, items, counts, len(user))
         alone = self.noise.uniform(len(distinct), 1) > self.prior.doubt()
-        learnt = rows.masked_fill((alone & ~held_out)[place], 0)
+        alone &= ~held_out & filled(features)[:, None]
+        learnt = rows.masked_fill(alone[place], 0)
         return self._in_ball(encoded + learnt), feature_loss
 
     def after_update(self, users: Tensor, items: Tensor) -> None:

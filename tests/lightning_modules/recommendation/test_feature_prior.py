@@ -93,17 +93,23 @@ def test_items_that_are_held_out_train_no_network() -> None:
 def test_items_stand_at_their_features_as_often_as_these_are_trusted(
     scale: float,
 ) -> None:
-    """Never those that f is not trained on: it would learn nothing from them."""
+    """Never those that f is not trained on, nor those of which f(0) says nothing."""
     model = CML(dim=3, feature_weight=0.5, feature_hidden=(6,), ball=False)
     trained(model, 3, featured())
     items, user, noise = torch.arange(36), torch.randn(200, 3), torch.randn(200, 3)
     held = model.prior.held_out(items)
+    blank = torch.zeros(36, dtype=torch.bool)
+    blank[[4, 9]] = True
+    features = model.evaluator.features(torch.float32)
+    assert isinstance(features, Tensor)
+    features[:36][blank] = 0
+    held = model.prior.held_out(items) | blank
     model.prior.moments.zero_()
     model.prior.observe(user, scale * user + (1 - scale) * noise / 3, HELD[:200])
     doubt = float(model.prior.doubt())
     model.item_encoder.eval()
     nn.init.ones_(model.items.weight)
-    encoded = model.item_encoder(model.evaluator.features(torch.float32))[:36]
+    encoded = model.item_encoder(features)[:36]
     alone = torch.stack(
         [
             torch.isclose(model._points_of(items, user[:0])[0], encoded).all(1)
