@@ -1,6 +1,6 @@
 """What item features give, and what meaningless ones cost, on validation users.
 
-    python -m experiments.item_features [NAME ...] [--epochs 8] [--seeds 0]
+    python -m experiments.item_features [NAME ...] [--epochs N] [--seeds 0]
 
 Each config is trained with its features, with the rows of its features shuffled, with
 a random tenth of its columns, and without features; ``@time`` divides its data by time.
@@ -26,7 +26,7 @@ from torch import Tensor
 from datamodules.recommendation.base import InteractionData
 from experiments import records
 from experiments.feature_neighbours import neighbour_scores
-from experiments.jobs import command_parser
+from experiments.jobs import at_least, command_parser
 from experiments.provenance import data_root, require_root
 from experiments.trainers import quiet_trainer
 from lightning_modules.data_contracts.sparse_rows import Rows, SparseRows
@@ -64,11 +64,16 @@ def changed(features: Rows, kind: str) -> Rows:
     return features
 
 
+def shipped(name: str) -> dict[str, Any]:
+    """The experiment of a name."""
+    return read_config(FOLDER / f"{name.partition('@')[0]}.yaml")
+
+
 def measured(name: str, kind: str, epochs: int, seed: int) -> dict[str, Any]:
     """A row of the table."""
     experiment, _, split = name.partition("@")
     task = experiment.partition("/")[2]
-    config = read_config(FOLDER / f"{experiment}.yaml")
+    config = shipped(name)
     folder = FOLDERS[task.removesuffix("_tags")]
     given, arguments = config["data"]["init_args"], config["model"]["init_args"]
     given["root"] = str(data_root() / folder)
@@ -155,10 +160,11 @@ def recall(top: Tensor, users: Tensor, relevant: UserItems) -> float:
 
 
 def run(
-    names: Sequence[str], epochs: int, seeds: Sequence[int]
+    names: Sequence[str], epochs: int | None, seeds: Sequence[int]
 ) -> Iterator[dict[str, Any]]:
     """Rows that the file lacks; it is written after each."""
-    wanted = ((n, kind, epochs, s) for s in seeds for n in names for kind in KINDS)
+    lengths = {n: epochs or shipped(n)["trainer"]["max_epochs"] for n in names}
+    wanted = ((n, kind, lengths[n], s) for s in seeds for n in names for kind in KINDS)
     keys = ("config", "features", "epochs", "seed")
     path = records.RESULTS / "item_features.csv"
     return records.measured_rows(path, keys, wanted, measured)
@@ -168,7 +174,8 @@ def main() -> None:
     """Measure what is missing."""
     parser = command_parser("experiments.item_features", __doc__)
     parser.add_argument("name", nargs="*", default=NAMES, help="configs; default: all")
-    parser.add_argument("--epochs", type=int, default=8)
+    text = "default: those of each config"
+    parser.add_argument("--epochs", type=at_least(1), help=text)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     options = parser.parse_args()
     torch.set_num_threads(1)

@@ -5,7 +5,8 @@ and seed. Where there are five tasks or more a task is one observation (the mean
 its common seeds), because seeds of one task say nothing about other tasks; else
 every task and seed is. In a table that is compared by user, users stand for tasks. The
 interval is a bootstrap's, the test Wilcoxon's signed-rank, its p-value corrected by
-Holm for the comparisons of the table.
+Holm for the comparisons of the table. A difference is real if this is below 0.05 and
+the interval does not reach over 0.
 """
 
 import statistics
@@ -47,7 +48,7 @@ def differences(name: str, table: Table, runs: Sequence[Record]) -> Iterator[lis
     unit = "users" if table.by_user else "pairs"
     yield [f"{best} minus", "difference", "95 % interval", unit, "p", "by Holm", ""]
     for row, found in gains.items():
-        yield [row, *_shown(found, column), *_verdict(tested[row], corrected, row)]
+        yield [row, *_shown(found, column), *_verdict(found, corrected.get(row))]
 
 
 def _values(
@@ -128,8 +129,10 @@ def _shown(gains: Sequence[float], column: Column) -> list[str]:
     return [mean, f"{low} to {high}", str(len(gains))]
 
 
-def _verdict(p: float | None, corrected: Mapping[str, float], name: str) -> list[str]:
-    if p is None:
+def _verdict(gains: Sequence[float], corrected: float | None) -> list[str]:
+    p = p_value(gains)
+    if p is None or corrected is None:
         return ["-", "-", f"fewer than {FEWEST} pairs: open"]
-    real = corrected[name] < LEVEL
-    return [f"{p:.2g}", f"{corrected[name]:.2g}", "real" if real else "may be chance"]
+    low, high = interval(gains)
+    real = corrected < LEVEL and not low <= 0 <= high
+    return [f"{p:.2g}", f"{corrected:.2g}", "real" if real else "may be chance"]

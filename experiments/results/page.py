@@ -36,10 +36,10 @@ standard deviation over seeds at the last step, sampled from the averaged genera
 Below a table its best row is compared with the others: runs are paired by task and
 seed (by task alone where there are five tasks or more), the interval is a bootstrap's,
 p that of Wilcoxon's signed-rank test, corrected by Holm for the comparisons of the
-table. Five seeds of one task are too few for it: such differences are open. In tables
-of recommendations the users of the test are compared instead, each by the mean over
-the seeds (docs/results/users): "real" is then said of users like these, not of other
-data.
+table. A difference is real if this is below 0.05 and the interval does not reach over
+0. Five seeds of one task are too few for it: such differences are open. In tables of
+recommendations the users of the test are compared instead, each by the mean over the
+seeds (docs/results/users): "real" is then said of users like these, not of other data.
 """
 
 

@@ -47,6 +47,22 @@ def test_the_best_row_is_compared_with_each_other_one() -> None:
     assert equal[-1] == "may be chance"
 
 
+def test_a_difference_whose_interval_reaches_over_0_is_not_real() -> None:
+    """Eleven small gains beside a large loss: their signs differ from chance."""
+    table = Table("t", [Column("x", "x")], 1, ["many", "one"], tuple("abcdefghijkl"))
+    gains = dict(
+        zip(table.tasks, [0.1 * n for n in range(1, 12)] + [-6.0], strict=True)
+    )
+    rows = [
+        {"method": method, "task": task, "seed": 0, "metrics": {"x": value}}
+        for task, gain in gains.items()
+        for method, value in (("many", gain), ("one", 0.0))
+    ]
+    (_, row) = differences("t", table, rows)
+    assert float(row[5]) < 0.05
+    assert row[-1] == "may be chance"
+
+
 def test_few_observations_leave_a_difference_open() -> None:
     table = Table("t", [Column("x", "x")], 2, ["low", "high"], TASKS[:2])
     few = [run for run in (*runs("low", 0), *runs("high", 5)) if run["task"] in "ab"]
