@@ -22,6 +22,7 @@ from experiments.results.user_values import values_of_users
 TASKS = 5  # from which tasks are the observations
 FEWEST = 6  # observations with which Wilcoxon's p-value can be below 0.05
 LEVEL = 0.05
+OPEN = f"fewer than {FEWEST} pairs: open"
 DRAWS = 10_000
 FEW_DRAWS, MANY = 1_000, 1_000  # draws of more than so many observations
 
@@ -48,7 +49,7 @@ def differences(name: str, table: Table, runs: Sequence[Record]) -> Iterator[lis
     unit = "users" if table.by_user else "pairs"
     yield [f"{best} minus", "difference", "95 % interval", unit, "p", "by Holm", ""]
     for row, found in gains.items():
-        yield [row, *_shown(found, column), *_verdict(found, corrected.get(row))]
+        yield [row, *_shown(found, corrected.get(row), column)]
 
 
 def _values(
@@ -121,18 +122,18 @@ def interval(gains: Sequence[float]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _shown(gains: Sequence[float], column: Column) -> list[str]:
-    mean = column.show(statistics.mean(gains))
+def _shown(
+    gains: Sequence[float], corrected: float | None, column: Column
+) -> list[str]:
+    """Mean, interval, number, both p-values, and what they say."""
+    mean, number = column.show(statistics.mean(gains)), str(len(gains))
     if len(gains) < 2:
-        return [mean, "-", str(len(gains))]
-    low, high = (column.show(end) for end in interval(gains))
-    return [mean, f"{low} to {high}", str(len(gains))]
-
-
-def _verdict(gains: Sequence[float], corrected: float | None) -> list[str]:
+        return [mean, "-", number, "-", "-", OPEN]
+    ends = interval(gains)
+    shown = [mean, " to ".join(map(column.show, ends)), number]
     p = p_value(gains)
     if p is None or corrected is None:
-        return ["-", "-", f"fewer than {FEWEST} pairs: open"]
-    low, high = interval(gains)
-    real = corrected < LEVEL and not low <= 0 <= high
-    return [f"{p:.2g}", f"{corrected:.2g}", "real" if real else "may be chance"]
+        return [*shown, "-", "-", OPEN]
+    real = corrected < LEVEL and not ends[0] <= 0 <= ends[1]
+    verdict = "real" if real else "may be chance"
+    return [*shown, f"{p:.2g}", f"{corrected:.2g}", verdict]
