@@ -45,7 +45,7 @@ class Clock(pl.Callback):
 
     def __init__(self) -> None:
         self.curve: list[tuple[float, float]] = []
-        self._spent = self._since = 0.0
+        self.total = self._spent = self._since = 0.0
 
     @override
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -64,6 +64,10 @@ class Clock(pl.Callback):
         self.curve.append((self._spent, float(trainer.callback_metrics[METRIC])))
         self._since = time.process_time()
 
+    @override
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.total = self._spent + time.process_time() - self._since
+
 
 def time_to_quality() -> list[Row]:
     """A row for each method, and docs/figures/time_to_quality.png."""
@@ -71,17 +75,17 @@ def time_to_quality() -> list[Row]:
     for method, label in track(METHODS.items(), "time_to_quality", transient=True):
         config = read_config(FOLDER / method / "lastfm.yaml")
         config["data"]["init_args"]["root"] = str(data_root() / "lastfm-lightgcnpp")
-        curve, pairs = trained(config)
-        rows.append(row(label, curve, pairs))
-        curves[label] = curve
+        clock, pairs = trained(config)
+        rows.append(quality_row(label, clock, pairs))
+        curves[label] = clock.curve
     figure = drawn(curves)
     path = records.RESULTS.parent / "figures" / "time_to_quality.png"
     write_whole(path, lambda file: figure.savefig(file, dpi=100))
     return rows
 
 
-def trained(config: Mapping[str, Any]) -> tuple[Curve, int]:
-    """The curve of an experiment, and how many pairs it went through."""
+def trained(config: Mapping[str, Any]) -> tuple[Clock, int]:
+    """What an experiment took and found, and how many pairs it went through."""
     data, model = built("data", config["data"]), built("model", config["model"])
     given, clock = config["trainer"], Clock()
     pl.seed_everything(0, verbose=False)
@@ -94,25 +98,20 @@ def trained(config: Mapping[str, Any]) -> tuple[Curve, int]:
     ).fit(model, data)
     own = config["model"]["init_args"]
     passes = next((own[name] for name in PASSES if name in own), given["max_epochs"])
-    return clock.curve, passes * len(data.interactions("train"))
+    return clock, passes * len(data.interactions("train"))
 
 
-def row(label: str, curve: Curve, pairs: int) -> Row:
-    """A method's row.
-
-    >>> row("one", [(2.0, 0.15), (5.0, 0.17), (9.0, 0.16)], 9_000)["to 0.16"]
-    '5 s'
-    """
+def quality_row(label: str, clock: Clock, pairs: int) -> Row:
+    """A method's row."""
     first = {
-        f"to {level}": next((seconds(t) for t, found in curve if found >= level), "-")
+        f"to {level}": next((seconds(t) for t, v in clock.curve if v >= level), "-")
         for level in LEVELS
     }
-    total = curve[-1][0]
     return {
         "method": label,
-        "pairs per second": f"{pairs / total:,.0f}",
-        "training": seconds(total),
-        "best NDCG@20": f"{max(found for _, found in curve):.4f}",
+        "pairs per second": f"{pairs / clock.total:,.0f}",
+        "training": seconds(clock.total),
+        "best NDCG@20": f"{max(found for _, found in clock.curve):.4f}",
         **first,
     }
 

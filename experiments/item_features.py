@@ -123,9 +123,11 @@ def shares(model: Any, data: InteractionData, k: int) -> dict[str, Any]:
 def new_recall(
     model: Any, data: InteractionData, k: int, new: Tensor
 ) -> dict[str, float]:
-    """Recall at k among cold-start items, bool (n_items,)."""
+    """Recall at k among cold-start items, bool (n_items,); nothing without any pair."""
     train, val = (data.interactions(split) for split in ("train", "val"))
     cold = new[val.items]
+    if not cold.any():
+        return {}
     size = val.n_users, val.n_items
     relevant = UserItems.from_pairs(val.users[cold], val.items[cold], *size)
     users = relevant.counts.nonzero().flatten()

@@ -36,10 +36,11 @@ standard deviation over seeds at the last step, sampled from the averaged genera
 Below a table its best row is compared with the others: runs are paired by task and
 seed (by task alone where there are five tasks or more), the interval is a bootstrap's,
 p that of Wilcoxon's signed-rank test, corrected by Holm for the comparisons of the
-table. A difference is real if this is below 0.05 and the interval does not reach over
-0. Five seeds of one task are too few for it: such differences are open. In tables of
-recommendations the users of the test are compared instead, each by the mean over the
-seeds (docs/results/users): "real" is then said of users like these, not of other data.
+table (the intervals are not). A difference is real if this is below 0.05 and the
+interval does not reach over 0. Five seeds of one task are too few for it: such
+differences are open. Where the heading says users, those of the test are compared, each
+by the mean over the seeds that both rows have (docs/results/users), and the bootstrap
+draws users and seeds: "real" is said of users like these, not of other data.
 """
 
 
@@ -98,9 +99,9 @@ def _section(
         yield markdown(compared)
     if table.by_user and (users := list(table_of_users(name, table, runs))):
         yield (
-            f"*{table.columns[0].heading}* of users with so many training pairs, and "
-            "of users whose hidden items have so many others on average; then what "
-            "users are shown:"
+            f"*{table.columns[0].heading}* of a third of the users each, by their "
+            "training pairs, and by how many users the items that were to be found "
+            "have on average; then what users are shown:"
         )
         yield markdown(users)
     planned = set(planned_runs(name))

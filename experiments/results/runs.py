@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import polars
+
 from experiments import records
 from experiments.provenance import hardware
 from experiments.records import Record, RecordFile, record_file
@@ -56,9 +58,20 @@ def planned_runs(table: str, seeds: int | None = None) -> Iterator[Run]:
                     yield Run(table, method, task, seed)
 
 
+def users_file(table: str, method: str) -> Path:
+    """Where the users of a row are; see `user_values`."""
+    return records.RESULTS / "users" / table / f"{method}.parquet"
+
+
 def finished_runs(table: str) -> set[Run]:
-    """The runs that have a record."""
-    return {run_of(record) for record in table_file(table).read()}
+    """The runs that have a record, and users where these are compared."""
+    found = {run_of(record) for record in table_file(table).read()}
+    return {run for run in found if not TABLES[table].by_user or _has_users(run)}
+
+
+def _has_users(run: Run) -> bool:
+    path = users_file(run.table, run.method)
+    return path.exists() and f"seed {run.seed}" in polars.read_parquet_schema(path)
 
 
 def run_of(record: Record) -> Run:

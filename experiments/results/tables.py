@@ -66,7 +66,11 @@ class Table:
         grid: Whether tasks are rows and methods columns.
         lower_is_better: Whether the first column is a distance.
         together: Runs that share a process; starting one takes seconds.
-        by_user: Whether the first column is compared by users, see `user_values`.
+        by_user: Whether the first column is compared by users, see `user_values`; of
+            one task.
+
+    Raises:
+        ValueError: A table of several tasks shall be compared by users.
     """
 
     title: str
@@ -83,6 +87,10 @@ class Table:
     lower_is_better: bool = False
     together: int = 1
     by_user: bool = False
+
+    def __post_init__(self) -> None:
+        if self.by_user and len(self.tasks) > 1:
+            raise ValueError(f"{self.title}: users of several tasks can't be compared.")
 
     def tasks_of(self, name: str) -> Sequence[str]:
         """Its tasks; a table without any is named as its one task."""

@@ -70,8 +70,9 @@ class MetricRanker(AlternatingModule):
 
     With ``feature_weight`` above 0 a network f maps item features to points. The table
     then holds :math:`v_j - f(x_j)`, so that items start at f(x), and an update of an
-    item also trains f. Eq. 54 is a prior of each item, see `FeaturePrior`. Cold-start
-    items are candidates less often than others, and are ranked among themselves.
+    item also trains f. Eq. 54 is a prior of each item, see `FeaturePrior`, where it is
+    also said when an item of a batch stands at f(x) alone. Cold-start items are
+    candidates less often than others, and are ranked among themselves.
 
     Args:
         n_negatives: U, candidates of each pair, or of a batch where they are shared;

@@ -16,7 +16,7 @@ from benchmarks.interactions_speed import (
 )
 from benchmarks.ranking_speed import Evaluation
 from benchmarks.steps import wdgrl_speed
-from benchmarks.time_to_quality import Clock, drawn, trained
+from benchmarks.time_to_quality import Clock, drawn, quality_row, trained
 from datamodules import PlantedInteractions
 from experiments.trainers import quiet_trainer
 from lightning_modules import BPR
@@ -93,9 +93,14 @@ def test_the_clock_stands_still_in_validation() -> None:
     )
     spent = [at for at, _ in clock.curve]
     assert len(spent) == 3
-    assert 0 < spent[0] < spent[1] < spent[2] < 1
+    assert 0 < spent[0] < spent[1] < spent[2] <= clock.total < 1
+    clock.curve = [(2.0, 0.15), (5.0, 0.17), (9.0, 0.16)]
+    found = quality_row("bpr", clock, 100)
+    assert (found["best NDCG@20"], found["to 0.16"], found["to 0.2"]) == (
+        *("0.1700", "5 s", "-"),
+    )
     (axes,) = drawn({"bpr": clock.curve}).axes
-    assert np.asarray(axes.lines[0].get_xdata()).tolist() == spent
+    assert np.asarray(axes.lines[0].get_xdata()).tolist() == [2, 5, 9]
 
 
 @pytest.mark.parametrize(
@@ -112,8 +117,8 @@ def test_a_pass_over_the_pairs_is_an_epoch_or_a_sweep(
     data = {"class_path": "PlantedInteractions", "init_args": {"batch_size": 100}}
     own = {"dim": 2, "ks": [20], **options}
     parts = {"data": data, "model": {"class_path": model, "init_args": own}}
-    curve, pairs = trained({**parts, "trainer": trainer})
+    clock, pairs = trained({**parts, "trainer": trainer})
     source = PlantedInteractions()
     source.setup("fit")
-    assert len(curve) == trainer["max_epochs"]
+    assert len(clock.curve) == trainer["max_epochs"]
     assert pairs == passes * len(source.interactions("train"))
