@@ -122,6 +122,8 @@ def _exposure(runs: Sequence[Record]) -> list[Column]:
 def groups_of(amounts: NDArray[np.float64]) -> list[tuple[str, NDArray[np.bool_]]]:
     """The parts of the users by an amount, each with its largest amount.
 
+    None where nearly all have the same: a part would be less than a twentieth.
+
     >>> groups = groups_of(np.array([1.0, 9, 4, 4, 2, 30]))
     >>> [(up_to, int(group.sum())) for up_to, group in groups]
     [('2', 2), ('4', 2), ('30', 2)]
@@ -129,4 +131,6 @@ def groups_of(amounts: NDArray[np.float64]) -> list[tuple[str, NDArray[np.bool_]
     edges = np.quantile(amounts, np.arange(1, PARTS) / PARTS)
     part = np.searchsorted(edges, amounts)
     groups = [part == number for number in np.unique(part)]
+    if min(map(np.sum, groups)) < len(amounts) / 20:
+        return []
     return [(f"{amounts[group].max():,.0f}", group) for group in groups]

@@ -180,6 +180,11 @@ def test_every_user_is_in_one_part_and_equal_amounts_are_in_the_same(
         assert sum(group[np.array(amounts) == value].any() for group in groups) == 1
 
 
+def test_users_who_are_nearly_all_alike_are_not_divided() -> None:
+    assert groups_of(np.array([35.0] * 39 + [36.0])) == []
+    assert len(groups_of(np.array([35.0] * 38 + [36.0] * 2))) == 2
+
+
 def test_tables_of_several_tasks_are_not_compared_by_users() -> None:
     with pytest.raises(ValueError, match="users of several tasks"):
         Table("T", TABLE.columns, 1, ["a"], ["x", "y"], by_user=True)
