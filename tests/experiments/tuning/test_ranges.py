@@ -28,7 +28,7 @@ KNOWN = {
     Edge("amazon-weights", "mmd", "model.transfer_weight"),
     Edge("amazon-weights", "wdgrl", "model.transfer_weight"),
     Edge("citeulike_t", "item_knn", "model.k"),
-    Edge("citeulike_t", "warp", "model.decay"),
+    Edge("citeulike_t", "implicit_bpr", "model.epochs"),
 }
 """Searches that ended at an edge."""
 
