@@ -83,6 +83,16 @@ class Share(RandomStream):
         return rows if len(rows) == 1 else rows.chunk(self.ranks)[self.rank]
 
 
+class ShareOfItems(Share):
+    """No item of a batch stands at its features alone.
+
+    That is drawn once for each distinct item, and two processes have others than one.
+    """
+
+    def uniform(self, *shape: int) -> Tensor:
+        return torch.zeros(shape) if shape[1:] == (1,) else super().uniform(*shape)
+
+
 def trained(name: str, steps: int, rank: int, ranks: int) -> Weights:
     """Weights after some steps on one of the processes."""
     method, options = CASES[name]
@@ -96,7 +106,8 @@ def trained(name: str, steps: int, rank: int, ranks: int) -> Weights:
 
     def on_fit_start() -> None:
         start()
-        module.noise = Share(rank, ranks)  # type: ignore[assignment]
+        kind = ShareOfItems if "feature_weight" in options else Share
+        module.noise = kind(rank, ranks)  # type: ignore[assignment]
 
     module.on_fit_start = on_fit_start  # type: ignore[method-assign]
     trainer = Trainer(
