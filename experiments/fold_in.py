@@ -56,9 +56,7 @@ class WithoutUsers(InteractionData):
         return SplitPairs(train, val, test, self.whole.catalogue)
 
     def _rest(self, pairs: UserItems) -> UserItems:
-        kept = ~self.absent[pairs.users]
-        size = pairs.n_users, pairs.n_items
-        return UserItems.from_pairs(pairs.users[kept], pairs.items[kept], *size)
+        return pairs.part(~self.absent[pairs.users])
 
 
 def measured(name: str, seed: int) -> dict[str, Any]:

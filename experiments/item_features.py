@@ -25,7 +25,7 @@ from torch import Tensor
 
 from datamodules.recommendation.base import InteractionData
 from experiments import records
-from experiments.feature_neighbours import neighbour_scores
+from experiments.feature_neighbours import feature_cosines, neighbour_scores
 from experiments.jobs import at_least, command_parser
 from experiments.provenance import data_root, require_root
 from experiments.trainers import quiet_trainer
@@ -102,8 +102,7 @@ def shares(model: Any, data: InteractionData, k: int) -> dict[str, Any]:
     users = (val.counts > 0).nonzero().flatten()
     new = ~evaluator.seen_items
     known = ~new[val.items]
-    size = val.n_users, val.n_items
-    warm = UserItems.from_pairs(val.users[known], val.items[known], *size)
+    warm = val.part(known)
     lists = {
         among: ranked(model, users, k, data.interactions("train"), hidden)
         for among, hidden in (("all", None), ("warm", new))
@@ -128,21 +127,19 @@ def new_recall(
     cold = new[val.items]
     if not cold.any():
         return {}
-    size = val.n_users, val.n_items
-    relevant = UserItems.from_pairs(val.users[cold], val.items[cold], *size)
+    relevant = val.part(cold)
     users = relevant.counts.nonzero().flatten()
     top = ranked(model, users, k, train, ~new)
     found = {"new recall": recall(top, users, relevant)}
     if model.feature_weight:
         features, items = data.catalogue.features, new.nonzero().flatten()
         assert features is not None
-        best = max(
-            recall(items[scores.topk(min(k, len(items))).indices], users, relevant)
-            for scores in (
-                neighbour_scores(features, train, users, new, n) for n in NEIGHBOURS
-            )
+        cosines, most = feature_cosines(features, new), min(k, len(items))
+        scores = (neighbour_scores(cosines, train, users, new, n) for n in NEIGHBOURS)
+        tops = (items[each.topk(most).indices] for each in scores)
+        found["new recall, neighbours"] = max(
+            recall(top, users, relevant) for top in tops
         )
-        found["new recall, neighbours"] = best
     return found | {"new recall, chance": min(1.0, k / int(new.sum()))}
 
 

@@ -105,8 +105,12 @@ def _section(
         )
         yield markdown(users)
     planned = set(planned_runs(name))
-    finished = planned & {run_of(record) for record in runs}
-    yield f"{len(finished)} of {len(planned)} runs finished. " + (
+    recorded, finished = (
+        len(planned & found)
+        for found in ({run_of(run) for run in runs}, finished_runs(name))
+    )
+    others = f", {recorded - finished} without their users" * (recorded > finished)
+    yield f"{finished} of {len(planned)} runs finished{others}. " + (
         f"Command: `make results-{name}`."
     )
     if runs:

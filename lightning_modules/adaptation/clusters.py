@@ -79,8 +79,7 @@ class TargetClusters:
 def _as_matrix(x: Rows) -> "NDArray[np.float64] | csr_array":
     if not isinstance(x, SparseRows):
         return x.flatten(1).double().numpy()
-    parts = (x.values.double(), x.columns, x.starts)
-    return csr_array(tuple(part.numpy() for part in parts), shape=x.shape)
+    return x.to_csr().astype(np.float64)
 
 
 def _components(

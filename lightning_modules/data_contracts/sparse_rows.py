@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Self, TypeAlias
 
 import torch
+from scipy.sparse import csr_array
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -74,6 +75,11 @@ class SparseRows:
         dense = self.values.new_zeros(self.shape)
         return dense.index_put_((row, self.columns), self.values, accumulate=True)
 
+    def to_csr(self) -> csr_array:
+        """The same matrix for SciPy; it shares the memory."""
+        parts = (self.values, self.columns, self.starts)
+        return csr_array(tuple(part.numpy() for part in parts), shape=self.shape)
+
     def times(self, matrix: Tensor) -> Tensor:
         """Product with a matrix (width, d), shape (n, d); its gradient is dense."""
         return F.embedding_bag(
@@ -89,10 +95,10 @@ Rows: TypeAlias = Tensor | SparseRows
 """Samples of a batch: a tensor (n, ...), or sparse rows (n, width)."""
 
 
-def filled(rows: Rows) -> Tensor:
+def nonzero_rows(rows: Rows) -> Tensor:
     """Which rows have an entry other than 0, bool (n,).
 
-    >>> filled(torch.tensor([[0.0, 0.0], [1.0, -1.0]]))
+    >>> nonzero_rows(torch.tensor([[0.0, 0.0], [1.0, -1.0]]))
     tensor([False,  True])
     """
     if isinstance(rows, Tensor):

@@ -81,6 +81,16 @@ class UserItems:
         rows = torch.arange(len(users), device=users.device)
         return Pairs(rows.repeat_interleave(starts.diff()), self.items[entries])
 
+    def part(self, kept: Tensor) -> "UserItems":
+        """The pairs that are kept, bool (n,).
+
+        >>> pairs = UserItems(torch.tensor([0, 2, 3]), torch.tensor([0, 4, 2]), 5)
+        >>> pairs.part(pairs.items > 0).items
+        tensor([4, 2])
+        """
+        size = self.n_users, self.n_items
+        return UserItems.from_pairs(self.users[kept], self.items[kept], *size)
+
     def contain(self, users: Tensor, items: Tensor) -> Tensor:
         """Whether each pair is in the matrix, bool; users and items broadcast."""
         keys = users * self.n_items + items

@@ -38,6 +38,12 @@ class FeaturePrior(nn.Module):
     it stays at f(x) where f tells something. Where f tells nothing, that nobody took
     the item is all that is known of it: it is a candidate like any other, and leaves.
 
+    :math:`R^2` also says how often f is asked alone: with probability
+    :math:`R^2 / (R^2 + 0.1)` an item of a batch stands at f(x), without what was learnt
+    about it, so that f learns to place new items (as in DropoutNet, Volkovs et al.
+    2017); never one that f is not trained on, or that has no features. Its pairs don't
+    move it then, and its prior does.
+
     Args:
         dim: Dimension of a point.
 

@@ -18,7 +18,7 @@ from lightning_modules.core.validation import (
     check_share,
 )
 from lightning_modules.data_contracts.contracts import DataKind
-from lightning_modules.data_contracts.sparse_rows import filled
+from lightning_modules.data_contracts.sparse_rows import nonzero_rows
 from lightning_modules.data_contracts.user_items import UserItems
 from lightning_modules.functional import collaborative as F
 from lightning_modules.optim.rowwise_adagrad import RowwiseAdagrad
@@ -310,7 +310,7 @@ class MetricRanker(AlternatingModule):
         self.prior.observe(user, encoded[own], items[own], self.device_mesh is None)
         feature_loss = self.prior(rows, items, counts, len(user))
         alone = self.noise.uniform(len(distinct), 1) > self.prior.doubt()
-        alone &= ~held_out & filled(features)[:, None]
+        alone &= ~held_out & nonzero_rows(features)[:, None]
         learnt = rows.masked_fill(alone[place], 0)
         return self._in_ball(encoded + learnt), feature_loss
 

@@ -102,6 +102,19 @@ def test_a_table_of_several_tasks_has_a_row_for_each_method_and_task(
     assert "a x 0: 1.00/10.0; a y 0: 4.00/40.0; a x 1: 3.00/30.0; " in text
 
 
+def test_records_without_their_users_are_not_finished(
+    docs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command below the table would run them again."""
+    tables = {"one": Table("One", COLUMNS, 4, ("a", "b"), by_user=True)}
+    monkeypatch.setattr(runs, "TABLES", tables)
+    monkeypatch.setattr(page, "TABLES", tables)
+    finished(Run("one", "a", "one", 2), 5.0)
+    rows(docs, "One")
+    text = (docs / "results.md").read_text()
+    assert "0 of 8 runs finished, 1 without their users. Command:" in text
+
+
 def test_every_commit_that_made_a_record_is_named(docs: Path) -> None:
     finished(Run("one", "a", "one", 0), 1.0, "def+")
     finished(Run("one", "b", "one", 0), 1.0, "abc")

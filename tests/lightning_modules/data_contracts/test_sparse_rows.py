@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from lightning_modules.data_contracts.sparse_rows import SparseRows, filled, join
+from lightning_modules.data_contracts.sparse_rows import SparseRows, join, nonzero_rows
 from lightning_modules.networks import MLPExtractor
 
 
@@ -87,5 +87,5 @@ def test_rows_of_two_kinds_are_not_joined(two: Tensor | SparseRows, says: str) -
 def test_a_row_whose_entries_are_all_zero_is_not_filled() -> None:
     starts, columns = torch.tensor([0, 1, 1, 3]), torch.tensor([0, 0, 1])
     rows = SparseRows(starts, columns, torch.tensor([0.0, -1.0, 1.0]), 2)
-    assert filled(rows).tolist() == [False, False, True]
-    assert filled(rows.to_dense()).tolist() == [False, False, True]
+    assert nonzero_rows(rows).tolist() == [False, False, True]
+    assert nonzero_rows(rows.to_dense()).tolist() == [False, False, True]
