@@ -48,6 +48,7 @@ from lightning_modules.recommendation.implicit_baselines import (
     ItemKNN,
 )
 from lightning_modules.recommendation.lightgcn import LightGCN
+from lightning_modules.recommendation.lightgcn_plus_plus import LightGCNPlusPlus
 from lightning_modules.recommendation.popularity import Popularity
 from lightning_modules.recommendation.recommender import Recommender
 from lightning_modules.recommendation.smooth_cml import SmoothCML
@@ -83,6 +84,7 @@ __all__ = [
     "ImplicitBPR",
     "ItemKNN",
     "LightGCN",
+    "LightGCNPlusPlus",
     "LinearClassifier",
     "LinearDecay",
     "LinearMap",

@@ -53,17 +53,25 @@ FOREIGN: Mapping[str, set[str]] = {
 LIMIT = 800
 TESTED_WITH: Mapping[str, Mapping[str, str]] = {
     "wasserstein_critics": {"model_card": "export", "completion": "shipped"},
-    "wasserstein_critics/cli": {"continuation": "checkpoints", "flags": "checks"},
+    "wasserstein_critics/cli": {
+        "continuation": "checkpoints",
+        "flags": "checks",
+        "names": "help",
+    },
     "datamodules/adaptation": {"augmentation": "paired_rows"},
     "datamodules/core": {"loader": "resumable"},
     "callbacks/runs": dict.fromkeys(
         ("stop_on_signal", "rank_answers", "rank_store", "rank_watch"), "kill"
     ),
     "callbacks/report": dict.fromkeys(("comparison", "run_files", "settings"), "page"),
-    "callbacks/recommendation": {"neighbour_index": "export_tables"},
+    "callbacks/recommendation": {
+        "item_map": "top_items",
+        "neighbour_index": "export_tables",
+    },
     "datamodules/recommendation": {"catalogue": "interactions"},
     "datamodules/readers/images": {"digit_box": "convert", "listing": "folder"},
     "datamodules/readers/tables": {
+        "citeulike_lines": "movielens_films",
         "item_columns": "item_table",
         "times": "pair_columns",
     },
@@ -81,6 +89,7 @@ TESTED_WITH: Mapping[str, Mapping[str, str]] = {
         "old_files": "public_names",
         "pretrained": "recipe",
         "random": "distributed",
+        "yaml_size": "memory",
     },
     "lightning_modules/functional": {"entropic": "kantorovich"},
     "lightning_modules/generative": {
@@ -101,6 +110,7 @@ TESTED_WITH: Mapping[str, Mapping[str, str]] = {
         **dict.fromkeys(("ease", "implicit_baselines", "popularity"), "fitted"),
         **dict.fromkeys(("bpr", "hinge", "warp"), "factors"),
         **dict.fromkeys(("item_encoder", "metric", "pairwise"), "cml"),
+        **dict.fromkeys(("lightgcn_plus_plus", "propagation"), "lightgcn"),
         "recommender": "fold_in",
     },
 }

@@ -225,6 +225,7 @@ IMAGES = {
     "optimizer": Change(descent),
     "shift": Change(0),
 }
+GRAPH = {"n_layers": Change(1), "optimizer": Change(descent)}
 OF_METHODS: Mapping[str, Mapping[str, Change]] = {
     **dict.fromkeys(("GAN", "WGAN", "WGANGP"), GAMES),
     "WGAN": GAMES | {"warmup": Change(True)},
@@ -238,7 +239,10 @@ OF_METHODS: Mapping[str, Mapping[str, Change]] = {
     | {"n_classes": three_classes(adversary=lambda: LinearClassifier(6, 3))},
     **dict.fromkeys(("SourceOnly", "WDGRL"), ADAPTATION),
     **dict.fromkeys(("BPR", "WARP"), FACTORS),
-    "LightGCN": FACTORS | {"n_layers": Change(1), "optimizer": Change(descent)},
+    "LightGCN": FACTORS | GRAPH,
+    "LightGCNPlusPlus": FACTORS
+    | GRAPH
+    | {"alpha": Change(0.2), "beta": Change(0.3), "gamma": Change(0.6)},
     **dict.fromkeys(("CML", "SmoothCML"), POINTS),
     **dict.fromkeys(("EASE", "WRMF", "ItemKNN"), FACTORS | FITTED),
     **dict.fromkeys(("Popularity", "ImplicitBPR"), FACTORS | FITTED),

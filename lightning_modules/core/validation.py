@@ -46,6 +46,13 @@ def not_finite(
     return [n for n, x in tensors if not is_finite(x, infinity=n not in weights)]
 
 
+def check_finite(**values: float) -> None:
+    """Refuse an infinite number and one that is none, with a ValueError."""
+    for key, value in values.items():
+        if not math.isfinite(value):
+            raise ValueError(f"{key} must be a finite number, got {value}.")
+
+
 def check_nonnegative(**values: float) -> None:
     """Refuse a negative or infinite number, with a ValueError."""
     for key, value in values.items():

@@ -1,7 +1,7 @@
 """LightGCN (He et al. 2020, arXiv:2002.02126)."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
@@ -13,80 +13,18 @@ from lightning_modules.core.module import AlternatingModule
 from lightning_modules.core.optimisation import Learner
 from lightning_modules.core.validation import check_at_least, check_nonnegative
 from lightning_modules.data_contracts.contracts import DataKind
-from lightning_modules.data_contracts.sparse_rows import SparseRows, starts_of
 from lightning_modules.data_contracts.user_items import UserItems
 from lightning_modules.recommendation.embedding_table import EmbeddingTable
 from lightning_modules.recommendation.evaluation import RankingEvaluator, Sizes
 from lightning_modules.recommendation.fold_in import cosines
 from lightning_modules.recommendation.negatives import Negatives
 from lightning_modules.recommendation.pairwise import PairBatch, PairTraining
+from lightning_modules.recommendation.propagation import Graph, Propagation
 
 KEPT = ("user_rows", "item_rows", "below")
 """Buffers of what is propagated, so that a saved model needs no interactions."""
 FIRST = 0.1
 """Standard deviation of the first embeddings, as in the authors' code."""
-
-
-class Graph(NamedTuple):
-    r"""Normalised interactions :math:`1 / \sqrt{|N_i| |N_j|}`, from both sides.
-
-    Attributes:
-        of_users: A row for each user, (n_users, n_items).
-        of_items: A row for each item: the transpose.
-    """
-
-    of_users: SparseRows
-    of_items: SparseRows
-
-    @classmethod
-    def of(cls, train: UserItems) -> "Graph":
-        """The graph of these interactions.
-
-        >>> pairs = UserItems.from_pairs(torch.zeros(4).long(), torch.arange(4), 1, 4)
-        >>> Graph.of(pairs).of_users.to_dense()
-        tensor([[0.5000, 0.5000, 0.5000, 0.5000]])
-        """
-        users, items = train.users, train.items
-        takers = torch.bincount(items, minlength=train.n_items)
-        values = (train.counts[users] * takers[items]).float().rsqrt()
-        order = items.argsort(stable=True)
-        back = starts_of(takers), users[order], values[order], train.n_users
-        return cls(
-            SparseRows(train.starts, items, values, train.n_items), SparseRows(*back)
-        )
-
-    @torch.no_grad()
-    def layers(self, user: Tensor, item: Tensor, n: int) -> list[tuple[Tensor, Tensor]]:
-        """Embeddings of users and items, and n times their neighbours' (eq. 3)."""
-        layers = [(user, item)]
-        for _ in range(n):
-            user, item = self.of_users.times(item), self.of_items.times(user)
-            layers.append((user, item))
-        return layers
-
-    def mean(self, user: Tensor, item: Tensor, n: int) -> tuple[Tensor, Tensor]:
-        """Means over n + 1 layers (eq. 4), without gradients."""
-        layers = self.layers(user, item, n)
-        first, second = (
-            torch.stack(side).mean(0) for side in zip(*layers, strict=True)
-        )
-        return first, second
-
-
-class _Propagated(torch.autograd.Function):
-    """Means over the layers: a symmetric linear map, so its own adjoint."""
-
-    @staticmethod
-    @override
-    def forward(ctx: Any, user: Tensor, item: Tensor, graph: Graph, n: int) -> Any:
-        ctx.options = graph, n
-        return graph.mean(user, item, n)
-
-    @staticmethod
-    @override
-    def backward(ctx: Any, *grads: Tensor) -> Any:
-        graph, n = ctx.options
-        return *graph.mean(*grads, n), None, None
 
 
 class LightGCN(AlternatingModule):
@@ -123,6 +61,10 @@ class LightGCN(AlternatingModule):
     mode: ClassVar[str] = "max"
     takes: ClassVar[Sequence[DataKind]] = ("interactions",)
     alternates: ClassVar[bool] = False
+    exponents: tuple[float, float] = (0.5, 0.5)
+    """Alpha and beta of `Graph`."""
+    unit: ClassVar[bool] = False
+    """Whether a node sends its row divided by its length."""
     evaluator: RankingEvaluator
     users: EmbeddingTable
     items: EmbeddingTable
@@ -143,7 +85,7 @@ class LightGCN(AlternatingModule):
         check_nonnegative(decay=decay)
         self.n_layers, self.decay = n_layers, decay
         self.pairs = PairTraining(self, dim, Negatives(1), optimizer, scheduler)
-        self._graph: Graph | None = None
+        self._through: Propagation | None = None
         self._fresh = False
         self.save_hyperparameters()
 
@@ -171,29 +113,32 @@ class LightGCN(AlternatingModule):
     @override
     def setup(self, stage: str) -> None:
         """Drop the graph of other interactions."""
-        self._graph = None
+        self._through = None
         super().setup(stage)
 
+    def shares(self) -> list[float]:
+        """Weight of each layer, from the first embeddings on."""
+        return [1 / (self.n_layers + 1)] * (self.n_layers + 1)
+
     @property
-    def graph(self) -> Graph:
-        """The graph of the training interactions."""
-        if self._graph is None or self._graph.of_users.device != self.device:
-            self._graph = Graph.of(self.evaluator.interactions("train"))
-        return self._graph
+    def through(self) -> Propagation:
+        """Propagation over the graph of the training interactions."""
+        if self._through is None or self._through.graph.device != self.device:
+            train, (alpha, beta) = self.evaluator.interactions("train"), self.exponents
+            graph = Graph.of(train, alpha, beta)
+            back = graph if alpha == beta else Graph.of(train, beta, alpha)
+            self._through = Propagation(graph, back, self.shares(), self.unit)
+        return self._through
 
     @torch.no_grad()
     def _smoothed(self) -> dict[str, Tensor]:
         """Embeddings E of both sides, and what `fold_in` multiplies; kept for reuse."""
         kept = {name: self.get_buffer(name) for name in KEPT}
         if not self._fresh:
-            tables = self.users.weight.detach(), self.items.weight.detach()
-            layers = self.graph.layers(*tables, self.n_layers)
-            users, items = (torch.stack(side) for side in zip(*layers, strict=True))
-            takers = self.graph.of_items.starts.diff().clamp_min(1)
-            below = items[:-1].sum(0) / (self.n_layers + 1) / takers.sqrt()[:, None]
-            for name, rows in zip(
-                KEPT, (users.mean(0), items.mean(0), below), strict=True
-            ):
+            through, tables = self.through, (self.users.weight, self.items.weight)
+            layers = through.layers(tables)
+            below = through.below([items for _, items in layers], self.exponents[1])
+            for name, rows in zip(KEPT, (*through.mean(layers), below), strict=True):
                 kept[name].copy_(rows)
             self._fresh = True
         return kept
@@ -237,10 +182,7 @@ class LightGCN(AlternatingModule):
         """BPR of a batch with its L2 penalty, and the items that it compares."""
         self._fresh = False
         tables = self.users.weight, self.items.weight
-        every_user, every_item = cast(
-            tuple[Tensor, Tensor],
-            _Propagated.apply(*tables, self.graph, self.n_layers),
-        )
+        every_user, every_item = self.through(*tables)
         both = torch.cat([pairs.items[:, None], pairs.candidates], 1)
         user, item = every_user[pairs.users], every_item[both]
         gap = torch.linalg.vecdot(user[:, None], item).diff(dim=1)
@@ -268,7 +210,7 @@ class LightGCN(AlternatingModule):
         below = self._smoothed()["below"]
         rows = below.new_zeros(history.n_users, below.shape[1])
         rows.index_add_(0, history.users, below[history.items])
-        return rows / history.counts.sqrt()[:, None]
+        return rows * history.counts.clamp_min(1)[:, None] ** -self.exponents[0]
 
     def likeness(self, items: Tensor) -> Tensor:
         """Cosines (n, n_items) of items int64 (n,)."""

@@ -1,10 +1,15 @@
-"""The best items of a few users, during training."""
+"""Lists and a map of items, during training."""
 
 from pathlib import Path
 
 import polars
+import pytest
+import torch
 
-from callbacks import TopItems
+from callbacks import ItemMap, TopItems
+from callbacks.recommendation.item_map import commonest
+from datamodules.recommendation.catalogue import Catalogue
+from lightning_modules.data_contracts.sparse_rows import SparseRows
 from tests.support.shop import ITEMS, NAMES, USERS, Shop, expected_tops, fit
 
 
@@ -23,3 +28,21 @@ def test_the_top_items_of_named_users_are_those_of_a_loop(tmp_path: Path) -> Non
 def test_top_items_come_after_every_nth_validation(tmp_path: Path) -> None:
     fit(tmp_path, TopItems(2, every_n_validations=2), max_steps=-1, max_epochs=5)
     assert len(list((tmp_path / "top_items").glob("*.csv"))) == 2
+
+
+def test_the_map_is_a_picture_and_training_does_not_see_it(tmp_path: Path) -> None:
+    drawn = fit(tmp_path, ItemMap(n=30))
+    (path,) = (tmp_path / "images" / "items").glob("*.png")
+    assert path.stat().st_size > 10_000
+    plain = fit(tmp_path, TopItems(1))
+    assert torch.equal(drawn.items.weight, plain.items.weight)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_items_get_the_colour_of_their_rarest_common_feature(sparse: bool) -> None:
+    rows = torch.tensor([[1.0, 0, 0], [1, 1, 0], [1, 0, 0], [0, 0, 0], [1, 1, 1]])
+    features = SparseRows.from_dense(rows) if sparse else rows
+    catalogue = Catalogue(features=features, feature_names=("all", "some", "one"))
+    labels, names = commonest(catalogue, torch.arange(5), 2)
+    assert names == ["all", "some"]
+    assert labels.tolist() == [0, 1, 0, -1, 1]

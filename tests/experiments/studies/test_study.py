@@ -1,8 +1,9 @@
-"""Claims with their bounds, and rows that survive a file."""
+"""Claims with their bounds, rows that survive a file, and gains over several splits."""
 
 import pytest
 
 from experiments.records import csv_text
+from experiments.studies import learned_metrics
 from experiments.studies.study import Claim, Row, from_csv, select
 
 
@@ -28,3 +29,23 @@ def test_a_claim_holds_within_its_bounds(claim: Claim, holds: bool, goal: str) -
     assert claim.goal == goal
     verdict = {True: "yes", False: "**no**"}[holds]
     assert claim.verdict == ("" if goal == "for comparison" else verdict)
+
+
+def test_gains_are_over_the_euclidean_metric_on_the_same_split(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def learnt(_: str, __: str, split: int) -> tuple[float, float]:
+        return 0.5, 0.75 if split else 0.25
+
+    monkeypatch.setattr(learned_metrics, "learnt", learnt)
+    monkeypatch.setattr(learned_metrics, "components", lambda *_: 0.5)
+    rows = list(learned_metrics.evaluate("wine", range(2)))
+    assert [row["method"] for row in rows] == [
+        "euclidean",
+        *learned_metrics.LOSSES,
+        "nca",
+    ]
+    _, lmnn, *_, nca = rows
+    assert (lmnn["accuracy"], lmnn["gain"], lmnn["worse_splits"]) == (50, 0, 1)
+    assert lmnn["standard_error"] == pytest.approx(25)
+    assert (nca["accuracy"], nca["standard_error"]) == (50, 0)

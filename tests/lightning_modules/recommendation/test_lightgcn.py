@@ -1,8 +1,9 @@
-"""LightGCN against powers of the dense adjacency, and its loss against a loop."""
+"""LightGCN and LightGCN++ against dense matrices, and their loss against a loop."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -10,36 +11,77 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from lightning_modules.recommendation.lightgcn import Graph, LightGCN, _Propagated
-from lightning_modules.recommendation.popularity import Popularity
+from lightning_modules import LightGCN, LightGCNPlusPlus, Popularity
+from lightning_modules.recommendation.propagation import Graph, Propagation
 from tests.support.ranking_data import Given, fitted, matrices, of_matrix, planted
 
 EVERY = slice(0, None)
 COUNTS = st.integers(1, 7)
+LAYERS = st.lists(st.floats(0, 1), min_size=1, max_size=5)
+
+
+class Rule(NamedTuple):
+    """What is sent along a graph, and how much of each layer is kept."""
+
+    alpha: float
+    beta: float
+    unit: bool
+    shares: Sequence[float]
+
+    def of(self, matrix: Tensor) -> Propagation:
+        """The library's propagation over the pairs of a matrix (users, items)."""
+        pairs = of_matrix(matrix)
+        graph = Graph.of(pairs, self.alpha, self.beta)
+        back = Graph.of(pairs, self.beta, self.alpha)
+        return Propagation(graph, back, self.shares, self.unit)
+
+    def sent(self, rows: Tensor) -> Tensor:
+        lengths = rows.norm(dim=1, keepdim=True)
+        return rows / lengths.where(lengths > 0, 1) if self.unit else rows
+
+    def layers(self, matrix: Tensor, first: Tensor) -> list[Tensor]:
+        """The same with a dense adjacency of users, then items."""
+        n = sum(matrix.shape)
+        dense = torch.zeros(n, n, dtype=torch.double)
+        dense[: len(matrix), len(matrix) :] = matrix
+        dense = dense + dense.T
+        degrees = dense.sum(1).clamp_min(1)
+        dense = degrees[:, None] ** -self.alpha * dense * degrees**-self.beta
+        layers = [first]
+        for _ in self.shares[1:]:
+            layers.append(dense @ self.sent(layers[-1]))
+        return layers
+
+    def mean(self, matrix: Tensor, first: Tensor) -> Tensor:
+        layers = zip(self.shares, self.layers(matrix, first), strict=True)
+        return torch.stack([share * layer for share, layer in layers]).sum(0)
+
+
+def light(k: int) -> Rule:
+    return Rule(0.5, 0.5, unit=False, shares=[1 / (k + 1)] * (k + 1))
+
+
+RULES = st.one_of(
+    st.integers(0, 4).map(light),
+    st.builds(Rule, st.floats(0, 1), st.floats(-0.5, 0.5), st.booleans(), LAYERS),
+)
+METHODS: Sequence[tuple[type[LightGCN], Rule, dict[str, Any]]] = [
+    (LightGCN, light(2), {"n_layers": 2}),
+    (
+        LightGCNPlusPlus,
+        Rule(0.7, -0.2, unit=True, shares=[0.1, 0.45, 0.45]),
+        {"alpha": 0.7, "beta": -0.2, "gamma": 0.1},
+    ),
+]
+of_both = pytest.mark.parametrize(("method", "rule", "options"), METHODS)
 
 
 @st.composite
-def graphs(draw: st.DrawFn) -> tuple[Tensor, int]:
-    """Zeros and ones (users, items), some rows and columns empty, and a K."""
+def graphs(draw: st.DrawFn) -> tuple[Tensor, Rule]:
+    """Zeros and ones (users, items), some rows and columns empty, and a rule."""
     size, seed = (draw(COUNTS), draw(COUNTS)), draw(st.integers(0, 999))
     random = torch.rand(size, generator=torch.Generator().manual_seed(seed))
-    return random < draw(st.sampled_from([0.2, 0.5, 1.0])), draw(st.integers(0, 4))
-
-
-def adjacency(matrix: Tensor) -> Tensor:
-    """Dense adjacency of users, then items, each edge over the root of its degrees."""
-    n = sum(matrix.shape)
-    dense = torch.zeros(n, n, dtype=torch.double)
-    dense[: len(matrix), len(matrix) :] = matrix
-    dense = dense + dense.T
-    scale = dense.sum(1).clamp_min(1).rsqrt()
-    return scale[:, None] * dense * scale
-
-
-def mean_of_powers(matrix: Tensor, n: int) -> Tensor:
-    """(I + A + ... + A^n) / (n + 1)."""
-    powers = [torch.linalg.matrix_power(adjacency(matrix), k) for k in range(n + 1)]
-    return torch.stack(powers).mean(0)
+    return random < draw(st.sampled_from([0.2, 0.5, 1.0])), draw(RULES)
 
 
 def split(matrix: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -47,45 +89,50 @@ def split(matrix: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
     return users, items
 
 
-@settings(max_examples=25)
+@settings(max_examples=40)
 @given(graphs())
-def test_propagation_is_the_mean_of_the_powers_of_the_adjacency(
-    graph: tuple[Tensor, int],
+def test_propagation_and_its_gradient_are_those_of_dense_products(
+    graph: tuple[Tensor, Rule],
 ) -> None:
-    matrix, n = graph
-    first = torch.randn(sum(matrix.shape), 3, dtype=torch.double)
-    found = Graph.of(of_matrix(matrix)).mean(*split(matrix, first), n)
-    expected = mean_of_powers(matrix, n) @ first
-    torch.testing.assert_close(torch.cat(found), expected, rtol=1e-5, atol=1e-6)
+    matrix, rule = graph
+    first = torch.randn(sum(matrix.shape), 3, dtype=torch.double, requires_grad=True)
+    weights = torch.randn(sum(matrix.shape), 3, dtype=torch.double)
+    found = torch.cat(rule.of(matrix)(*split(matrix, first)))
+    expected = rule.mean(matrix, first)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    (gradient,) = torch.autograd.grad((found.sin() * weights).sum(), first)
+    (dense,) = torch.autograd.grad((expected.sin() * weights).sum(), first)
+    torch.testing.assert_close(gradient, dense, rtol=1e-5, atol=1e-5)
 
 
 @settings(max_examples=25)
-@given(graphs())
-def test_roots_of_degrees_stay_as_they_are(graph: tuple[Tensor, int]) -> None:
-    """The eigenvector of eigenvalue 1, whatever the graph and K."""
-    matrix, n = graph
+@given(graphs(), st.integers(0, 4))
+def test_roots_of_degrees_stay_as_they_are(graph: tuple[Tensor, Rule], k: int) -> None:
+    """The eigenvector of eigenvalue 1, whatever the graph and K, in LightGCN."""
+    matrix, _ = graph
     roots = matrix.sum(1)[:, None].sqrt(), matrix.sum(0)[:, None].sqrt()
-    found = Graph.of(of_matrix(matrix)).mean(*roots, n)
-    expected = torch.cat(roots)
-    expected[expected == 0] = 0  # no neighbour, nothing to spread
-    torch.testing.assert_close(torch.cat(found), expected)
+    found = light(k).of(matrix)(*roots)
+    torch.testing.assert_close(found, roots)
 
 
-def test_the_gradient_is_that_of_the_dense_product() -> None:
-    matrix = matrices()[0]
-    graph = Graph.of(of_matrix(matrix))
-    first = torch.randn(sum(matrix.shape), 2, dtype=torch.double, requires_grad=True)
-    weights = torch.randn(sum(matrix.shape), 2, dtype=torch.double)
-    propagated: Any = _Propagated.apply
-    found = torch.cat(propagated(*split(matrix, first), graph, 3))
-    (gradient,) = torch.autograd.grad((found.sin() * weights).sum(), first)
-    dense = mean_of_powers(matrix, 3) @ first
-    (expected,) = torch.autograd.grad((dense.sin() * weights).sum(), first)
-    torch.testing.assert_close(gradient, expected, rtol=1e-5, atol=1e-6)
+@settings(max_examples=25)
+@given(graphs(), st.floats(0.1, 9))
+def test_the_length_of_an_embedding_does_not_matter_to_its_neighbours(
+    graph: tuple[Tensor, Rule], factor: float
+) -> None:
+    """In LightGCN++ without a share of the first embeddings."""
+    matrix, rule = graph
+    rule = rule._replace(unit=True, shares=[0.0, 0.6, 0.4])
+    first = torch.randn(sum(matrix.shape), 3)
+    found = rule.of(matrix)(*split(matrix, factor * first))
+    torch.testing.assert_close(found, rule.of(matrix)(*split(matrix, first)))
 
 
-def test_the_loss_is_that_of_a_loop() -> None:
-    model, steps = LightGCN(dim=3, n_layers=2, decay=0.2), list[tuple[Any, ...]]()
+@of_both
+def test_the_loss_is_that_of_a_loop(
+    method: type[LightGCN], rule: Rule, options: dict[str, Any]
+) -> None:
+    model, steps = method(dim=3, decay=0.2, **options), list[tuple[Any, ...]]()
     inner = model.pair_loss
 
     def pair_loss(pairs: Any) -> Any:
@@ -100,7 +147,7 @@ def test_the_loss_is_that_of_a_loop() -> None:
     train = model.evaluator.interactions("train")
     matrix = torch.zeros(30, 40)
     matrix[train.users, train.items] = 1
-    every, total = mean_of_powers(matrix, 2) @ first.double(), 0.0
+    every, total = rule.mean(matrix, first.double()), 0.0
     for n, (i, j) in enumerate(zip(users.tolist(), items.tolist(), strict=True)):
         k = int(drawn[n, 0])
         rows = (i, 30 + j, 30 + k)
@@ -115,16 +162,16 @@ def test_the_loss_is_that_of_a_loop() -> None:
 def test_a_validation_propagates_once_and_after_the_last_update(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    calls, inner = [], Graph.layers
+    calls, inner = [], Propagation.layers
 
-    def layers(self: Graph, *args: Any) -> Any:
+    def layers(self: Propagation, *args: Any) -> Any:
         calls.append(args)
         return inner(self, *args)
 
     model, often = LightGCN(dim=3), {"limit_val_batches": None}
     data = planted(eval_batch_size=7, batch_size=180)
     run = fitted(model, data, max_epochs=2, check_val_every_n_epoch=1, **often)
-    monkeypatch.setattr(Graph, "layers", layers)
+    monkeypatch.setattr(Propagation, "layers", layers)
     first = model.scores(torch.arange(9), EVERY)
     model.likeness(torch.arange(4))
     assert not calls  # left from validation
@@ -135,30 +182,36 @@ def test_a_validation_propagates_once_and_after_the_last_update(
     del run
 
 
-def test_a_new_user_is_placed_as_propagation_places_a_row_of_zeros() -> None:
+@of_both
+def test_a_new_user_is_placed_as_propagation_places_a_row_of_zeros(
+    method: type[LightGCN], rule: Rule, options: dict[str, Any]
+) -> None:
     """Of a graph where nobody else notices the new user."""
     train, test = matrices()
-    model = LightGCN(dim=3, n_layers=3, ks=(2,))
+    model = method(dim=3, ks=(2,), **options)
     fitted(model, Given(train, test), max_steps=2)
     history = of_matrix(train[:5] & (torch.arange(9) < 6))
     first = torch.cat([model.users.weight, model.items.weight]).detach().double()
-    items = first[12:]
-    layers, here = [items], first
-    for _ in range(2):
-        here = adjacency(train) @ here
-        layers.append(here[12:])
+    layers = [layer[12:] for layer in rule.layers(train, first)]
     degrees = train.sum(0).double().clamp_min(1)
     for user, row in enumerate(model.fold_in(history)):
         own = history.items[history.users == user]
-        scale = (len(own) * degrees[own]).rsqrt()[:, None]
-        expected = sum((scale * layer[own]).sum(0) for layer in layers) / 4
+        weights = (len(own) ** -rule.alpha * degrees[own] ** -rule.beta)[:, None]
+        expected = sum(
+            share * (weights * rule.sent(layer)[own]).sum(0)
+            for share, layer in zip(rule.shares[1:], layers[:-1], strict=True)
+        )
         torch.testing.assert_close(row.double(), expected, rtol=1e-4, atol=1e-6)
 
 
-def test_a_checkpoint_ranks_without_the_training_interactions(tmp_path: Path) -> None:
-    model = LightGCN(dim=3)
+@of_both
+def test_a_checkpoint_ranks_without_the_training_interactions(
+    method: type[LightGCN], rule: Rule, options: dict[str, Any], tmp_path: Path
+) -> None:
+    model = method(dim=3, **options)
     fitted(model, planted()).save_checkpoint(tmp_path / "one.ckpt")
-    again = LightGCN.load_from_checkpoint(tmp_path / "one.ckpt")
+    again = method.load_from_checkpoint(tmp_path / "one.ckpt")
+    assert (*again.exponents, again.unit, again.shares()) == rule
     users = torch.arange(30)
     assert torch.equal(again.scores(users, EVERY), model.scores(users, EVERY))
     assert set(again.points()) == {"users", "items", "biases"}
@@ -168,11 +221,15 @@ def test_it_finds_more_than_popularity() -> None:
     found = {}
     data = planted(n_users=150, n_items=100, n_taken=20, reach=0.15, batch_size=64)
     rate: Any = lambda p: torch.optim.Adam(p, lr=0.02)  # noqa: E731
-    for model in (LightGCN(dim=8, ks=(10,), optimizer=rate), Popularity(ks=(10,))):
+    options: dict[str, Any] = {"dim": 8, "ks": (10,), "optimizer": rate}
+    graphs = LightGCN(**options), LightGCNPlusPlus(**options)
+    for model in (*graphs, Popularity(ks=(10,))):
         run = fitted(model, data, max_epochs=10)
         (scores, *_) = run.test(model, data, verbose=False)
         found[type(model).__name__] = scores["test/recall@10"]
-    assert found["LightGCN"] > 1.5 * found["Popularity"]
+    popularity = found.pop("Popularity")
+    assert len(found) == 2
+    assert min(found.values()) > 1.5 * popularity
 
 
 def test_sharded_tables_are_refused() -> None:
@@ -182,7 +239,17 @@ def test_sharded_tables_are_refused() -> None:
         model.configure_model()
 
 
-@pytest.mark.parametrize("options", [{"n_layers": -1}, {"decay": -1.0}, {"dim": 0}])
-def test_what_is_out_of_range_is_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="must be"):
-        LightGCN(**options)
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        *((LightGCN, {key: -1}) for key in ("n_layers", "decay", "dim")),
+        *((LightGCNPlusPlus, {key: 0}) for key in ("n_layers", "dim")),
+        *((LightGCNPlusPlus, {"gamma": value}) for value in (-0.1, 1.0, math.nan)),
+        *((LightGCNPlusPlus, {key: math.inf}) for key in ("alpha", "beta")),
+    ],
+)
+def test_what_is_out_of_range_is_refused(
+    method: type[LightGCN], options: dict[str, Any]
+) -> None:
+    with pytest.raises(ValueError, match=rf"{next(iter(options))} must be"):
+        method(**options)
