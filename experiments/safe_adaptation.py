@@ -26,14 +26,16 @@ from wasserstein_critics.select import SOURCE_ONLY, Trial, picked, trained
 
 CONFIG = "--config=wdgrl/feature_domains"
 FIXED = "weight 0.1"
-SCORES = {
+LOGGED = {
     "target_im": 1,
     "target_entropy": -1,
     "target_snd": 1,
     "target_bnm": 1,
     "source_accuracy": 1,
 }
-"""Scores of a validation that need no target labels; -1 where lower is better."""
+SCORES = {**LOGGED, "iwcv": 1, "dev": 1}
+"""Scores that need no target labels, those of a validation and those of `select`; -1
+where lower is better."""
 QUIET = (
     *("--trainer.callbacks=null", "--trainer.logger=false"),
     *("--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"),
@@ -74,7 +76,7 @@ def _trials(words: list[str]) -> Iterator[tuple[Trial, dict[str, float]]]:
     fixed = {"transfer_weight": 0.1, "label_shift": "false"}
     for trial, cli in trained([CONFIG, *words], {FIXED: fixed}):
         logged = cli.trainer.callback_metrics
-        yield trial, {score: float(logged[f"val/{score}"]) for score in SCORES}
+        yield trial, {score: float(logged[f"val/{score}"]) for score in LOGGED}
 
 
 def _numbers(trial: Trial, scores: Mapping[str, float]) -> dict[str, Any]:

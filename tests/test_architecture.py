@@ -84,6 +84,7 @@ TESTED_WITH: Mapping[str, Mapping[str, str]] = {
             ("cdan", "coral", "dann", "deep_jdot", "mcc", "mdd", "mmd", "source_only"),
             "base",
         ),
+        "importance": "clusters",
         "scores": "evaluation",
     },
     "lightning_modules/core": {

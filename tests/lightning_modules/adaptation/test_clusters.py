@@ -1,10 +1,12 @@
-"""Agreement of predicted classes with clusters of the target's rows."""
+"""Judges of a classifier without target labels: clusters, weighted source rows."""
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from lightning_modules.adaptation.clusters import TargetClusters
+from lightning_modules.adaptation.importance import density_ratios, weighted_accuracy
 from lightning_modules.data_contracts.sparse_rows import SparseRows
 
 K, EACH = 4, 30
@@ -65,3 +67,50 @@ def test_the_error_of_a_gain_is_that_of_the_rows() -> None:
     assert 0 < error < 0.1
     few = TargetClusters(x[:30], K).error_of_gain(y[:30], half[:30])
     assert few > error
+
+
+# Weighted source rows -----------------------------------------------------------------
+
+
+def test_weights_are_the_ratio_of_two_normal_densities() -> None:
+    """N(1, 1) over N(0, 1) at x is exp(x - 1/2), whatever the numbers of rows."""
+    g = torch.Generator().manual_seed(0)
+    source, target = torch.randn(4_000, 1, generator=g), torch.randn(1_000, 1) + 1
+    rows = torch.linspace(-2, 3, 11)[:, None]
+    found = density_ratios(source, target, rows)
+    assert np.log(found) == pytest.approx(rows[:, 0].numpy() - 0.5, abs=0.25)
+
+
+def test_domains_that_are_alike_give_the_plain_accuracy() -> None:
+    x = torch.randn(500, 3)
+    right = torch.arange(500) % 5 != 0
+    found = weighted_accuracy(right, density_ratios(x, x, x))
+    assert found == pytest.approx((0.8, 0.8), abs=1e-6)
+
+
+def test_both_estimate_the_accuracy_on_a_target_of_another_density() -> None:
+    """A classifier that errs where x is above 1; the control variate scatters less."""
+    g = torch.Generator().manual_seed(1)
+    truth = 0.5  # of N(1, 1)
+    estimates = []
+    for _ in range(30):
+        source = torch.randn(400, 1, generator=g)
+        target = torch.randn(400, 1, generator=g) + 1
+        held_out = torch.randn(400, 1, generator=g)
+        ratios = density_ratios(source, target, held_out)
+        estimates.append(weighted_accuracy(held_out[:, 0] < 1, ratios))
+    iwcv, dev = np.transpose(estimates)
+    assert iwcv.mean() == pytest.approx(truth, abs=0.06)
+    assert dev.mean() == pytest.approx(truth, abs=0.06)
+    assert dev.std() < 0.8 * iwcv.std()
+    assert (torch.randn(4_000, generator=g) < 1).float().mean() > truth + 0.3
+
+
+def test_the_control_variate_is_that_of_the_paper() -> None:
+    weights = np.array([0.5, 2.0, 1.0, 3.0, 0.1])
+    right = torch.tensor([True, False, True, False, True])
+    losses = weights * np.array([0.0, 1, 0, 1, 0])
+    eta = -np.cov(losses, weights)[0, 1] / weights.var(ddof=1)
+    risk = losses.mean() + eta * weights.mean() - eta
+    found = weighted_accuracy(right, weights)
+    assert found == pytest.approx((1 - losses.mean(), 1 - risk))
