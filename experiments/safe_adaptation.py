@@ -94,21 +94,27 @@ def accuracies(record: Record) -> dict[str, float]:
     picks = {
         f"by {score}": found[max(fair, key=lambda n: sign * settings[n][score])]
         for score, sign in SCORES.items()
+        if score in settings[SOURCE_ONLY]
     }
     oracle = max(found[name] for name in fair)
     return {**found, **picks, "select": found[record["picked"]], "oracle": oracle}
 
 
 def summary(records: Sequence[Record]) -> list[dict[str, object]]:
-    """A row for each setting: accuracy points beside source only, over the pairs."""
+    """A row for each setting: accuracy points beside source only, over the pairs.
+
+    Older records lack some scores; their rows are over the pairs that have them.
+    """
     rows: list[dict[str, object]] = []
     every = [accuracies(record) for record in records]
-    for name in every[0]:
-        gains = [100 * (one[name] - one[SOURCE_ONLY]) for one in every]
-        regrets = [100 * (one["oracle"] - one[name]) for one in every]
+    for name in dict.fromkeys(name for one in every for name in one):
+        have = [one for one in every if name in one]
+        gains = [100 * (one[name] - one[SOURCE_ONLY]) for one in have]
+        regrets = [100 * (one["oracle"] - one[name]) for one in have]
         rows.append(
             {
                 "setting": name,
+                "pairs": len(have),
                 "mean gain": statistics.mean(gains),
                 "worst": min(gains),
                 "best": max(gains),
@@ -128,7 +134,7 @@ def lines(rows: Sequence[Mapping[str, object]]) -> Iterator[str]:
     """The summary as text."""
     for row in rows:
         yield "  ".join(
-            f"{value:6.2f} {name}" if isinstance(value, float) else f"{value:20}"
+            f"{value:20}" if isinstance(value, str) else f"{value:6.4g} {name}"
             for name, value in row.items()
         )
 

@@ -23,13 +23,14 @@ def record(plain: float, auto: float, fixed: float, picked: str) -> dict[str, An
 
 
 def test_gains_and_regrets_are_those_of_the_pairs() -> None:
-    found = summary(
-        [
-            record(0.80, 0.83, 0.70, "auto"),
-            record(0.90, 0.885, 0.95, SOURCE_ONLY),
-        ]
-    )
+    older = record(0.90, 0.885, 0.95, SOURCE_ONLY)
+    for numbers in older["settings"].values():
+        del numbers["dev"]
+    found = summary([record(0.80, 0.83, 0.70, "auto"), older])
     rows = {row.pop("setting"): list(row.values()) for row in found}
+    pairs = {name: row.pop(0) for name, row in rows.items()}
+    assert {name for name, n in pairs.items() if n == 1} == {"by dev"}
+    assert rows["by dev"] == pytest.approx([0, 0, 0, 0, 0, 3.0])
     assert rows["auto"] == pytest.approx([0.75, -1.5, 3.0, 0.5, 0.0, 0.75])
     assert rows[FIXED] == pytest.approx([-2.5, -10.0, 5.0, 0.5, 0.5, 4.0])
     assert rows["select"] == pytest.approx([1.5, 0.0, 3.0, 0.0, 0.0, 0.0])
