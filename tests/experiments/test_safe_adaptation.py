@@ -8,7 +8,16 @@ import pytest
 
 from experiments import safe_adaptation
 from experiments.domain_pairs import N_TEST, SHIFTS, Pair, draw_pair
-from experiments.safe_adaptation import FIXED, SCORES, lines, measured, summary
+from experiments.safe_adaptation import (
+    FIXED,
+    LOGGED,
+    SCORES,
+    lines,
+    measured,
+    measured_reviews,
+    summary,
+)
+from tests.support.small_data import write_all
 from wasserstein_critics.select import SETTINGS, SOURCE_ONLY
 
 SMALL = 1010  # 126 and 210 rows of 12 columns
@@ -53,6 +62,23 @@ def test_a_pair_is_trained_with_every_setting(monkeypatch: pytest.MonkeyPatch) -
         assert 0 <= numbers["target_accuracy"] <= 1
     assert found["picked"] in found["settings"]
     assert safe_adaptation.pair_file().name(found) == str(SMALL)
+
+
+def test_the_reviews_are_trained_with_the_settings_of_select(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_all(tmp_path)
+    monkeypatch.setenv("WASSERSTEIN_DATA", str(tmp_path))
+    few = {name: SETTINGS[name] for name in (SOURCE_ONLY, "auto")}
+    monkeypatch.setattr("wasserstein_critics.select.SETTINGS", few)
+    steps = ["--trainer.max_steps=2", "--trainer.val_check_interval=2"]
+    found = measured_reviews("books-dvd", "--data.batch_size=8", *steps)
+    assert list(found["settings"]) == list(few)
+    assert found["picked"] in few
+    for numbers in found["settings"].values():
+        assert 0 <= numbers["target_accuracy"] <= 1
+        assert {*LOGGED, "iwcv", "dev"} <= numbers.keys()
+    assert safe_adaptation.pair_file().name(found) == "books-dvd"
 
 
 FIRST = [draw_pair(number) for number in range(6)]
