@@ -18,9 +18,8 @@ from callbacks.runs.ema import averaged_network
 from datamodules.adaptation.base import Domains
 from datamodules.core.tensor_dataset import LabelledRows
 from lightning_modules.adaptation.base import AdaptationModule
-from lightning_modules.adaptation.clusters import TargetClusters
+from lightning_modules.adaptation.clusters import TargetClusters, evenly_spaced
 from lightning_modules.adaptation.importance import (
-    LARGEST,
     WeightedAccuracy,
     density_ratios,
     weighted_accuracy,
@@ -224,7 +223,8 @@ def _weighted(cli: Any, domains: Domains, target: Tensor) -> WeightedAccuracy | 
     if not known.any():
         return None
     features, classes = _outputs(cli, held_out.x)
-    source = _outputs(cli, domains.source.x[:LARGEST]).features
+    chosen = evenly_spaced(len(domains.source.x))
+    source = _outputs(cli, domains.source.x[chosen]).features
     ratios = density_ratios(source, target, features[known])
     return weighted_accuracy((classes == held_out.y)[known], ratios)
 

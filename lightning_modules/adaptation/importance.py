@@ -9,8 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-LARGEST = 4_000
-"""Rows of each domain that the weights are learnt from."""
+from lightning_modules.adaptation.clusters import evenly_spaced
 
 
 class WeightedAccuracy(NamedTuple):
@@ -31,7 +30,8 @@ class WeightedAccuracy(NamedTuple):
 def density_ratios(source: Tensor, target: Tensor, rows: Tensor) -> NDArray[np.float64]:
     """How much more frequent rows are in the target than in the source.
 
-    Odds of a logistic regression between both domains, whose first 4,000 rows serve.
+    Odds of a logistic regression between both domains, of which at most 4,000 rows
+    serve, see `evenly_spaced`.
 
     Args:
         source: Features (n, d).
@@ -41,7 +41,8 @@ def density_ratios(source: Tensor, target: Tensor, rows: Tensor) -> NDArray[np.f
     Returns:
         Weights (k,), all at least 0.
     """
-    parts = [part[:LARGEST].flatten(1).double().numpy() for part in (source, target)]
+    chosen = (part[evenly_spaced(len(part))] for part in (source, target))
+    parts = [part.flatten(1).double().numpy() for part in chosen]
     domain = np.repeat([0, 1], [len(part) for part in parts])
     judge = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1_000))
     judge.fit(np.concatenate(parts), domain)
