@@ -47,6 +47,8 @@ that have no ``auto``."""
 CHUNK = 1_000  # rows that are classified at once
 ERRORS = 2.0
 """Standard errors by which a setting has to be better than not to adapt."""
+MAJORITY = 0.5
+"""Share of the target's rows that must keep the class that source only gives them."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,9 @@ def select(words: Sequence[str]) -> int:
         description="Train an experiment of domain adaptation with several transfer "
         "weights, none among them, and pick one without labels of the target: that "
         "whose classes agree best with clusters of the target's rows, and source only "
-        f"unless another is better by {ERRORS:g} standard errors. Every setting is a "
-        "run as of `fit`, whose options this command takes.",
+        f"unless another is better by {ERRORS:g} standard errors and keeps the classes "
+        "of most rows. Every setting is a run as of `fit`, whose options this command "
+        "takes.",
         epilog=f"Settings: {'; '.join(SETTINGS)} (those of the method).",
         allow_abbrev=False,
     )
@@ -99,6 +102,12 @@ def select(words: Sequence[str]) -> int:
         write_table(data_frame(columns), path)
         shown = {k.replace("_", " "): [*map(_shown, v)] for k, v in columns.items()}
         sys.stdout.writelines(table_lines(shown))
+        out = ", ".join(trial.setting for trial in trials if contradicts(trial))
+        if out:
+            sys.stdout.write(
+                f"left out: {out}; most rows have another class than from source only, "
+                "which may know too little of the target to adapt from.\n"
+            )
         sys.stdout.write(f"picked: {best.setting}; {best.run}\nwrote {path}\n")
     except Stopped as stop:
         sys.stderr.write(f"{stop}\n")
@@ -108,14 +117,26 @@ def select(words: Sequence[str]) -> int:
     return 0
 
 
+def contradicts(trial: Trial) -> bool:
+    """Whether most rows of the target get another class than from source only.
+
+    Then either source only knows next to nothing of the target, and there is nothing to
+    adapt from, or features of the domains were matched class to wrong class.
+    """
+    return trial.as_source_only < MAJORITY
+
+
 def picked(trials: Sequence[Trial]) -> Trial:
-    """The trial that agrees best; source only unless another is clearly better."""
+    """The trial that agrees best; source only unless another is clearly better.
+
+    Those that contradict source only on most rows are left out.
+    """
     plain = next(trial for trial in trials if trial.setting == SOURCE_ONLY)
 
     def surely(trial: Trial) -> float:
         return trial.agreement - plain.agreement - ERRORS * trial.error
 
-    best = max(trials, key=surely)
+    best = max((t for t in trials if not contradicts(t)), key=surely)
     return best if surely(best) > 0 else plain
 
 

@@ -12,6 +12,7 @@ from wasserstein_critics.select import (
     SETTINGS,
     SOURCE_ONLY,
     Trial,
+    contradicts,
     picked,
     settings_of,
 )
@@ -67,9 +68,11 @@ def test_settings_are_trained_and_target_labels_change_nothing(
     assert settings[0] == settings[1]
 
 
-def trial(setting: str, agreement: float, error: float = 0.0) -> Trial:
+def trial(
+    setting: str, agreement: float, error: float = 0.0, kept: float = 0.9
+) -> Trial:
     run = "runs/x/version_0"
-    return Trial(setting, agreement, error, 0.9, 0.9, None, None, None, run)
+    return Trial(setting, agreement, error, kept, 0.9, None, None, None, run)
 
 
 def test_source_only_stays_unless_another_is_clearly_better() -> None:
@@ -79,6 +82,28 @@ def test_source_only_stays_unless_another_is_clearly_better() -> None:
     assert picked([plain, clear]) is clear
     assert picked([plain, trial("weight 1", 0.6, error=0.06), clear]) is clear
     assert picked([plain, trial("weight 1", 0.4)]) is plain
+
+
+def test_what_contradicts_source_only_on_most_rows_is_not_picked() -> None:
+    plain, odd = trial(SOURCE_ONLY, 0.05), trial("auto", 0.2, kept=0.49)
+    assert contradicts(odd)
+    assert picked([plain, odd]) is plain
+    half = trial("auto, share 1", 0.1, kept=0.5)
+    assert picked([plain, odd, half]) is half
+
+
+@pytest.mark.long("two runs")
+def test_what_is_left_out_is_said(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = {name: SETTINGS[name] for name in (SOURCE_ONLY, "auto")}
+    monkeypatch.setattr("wasserstein_critics.select.SETTINGS", few)
+    monkeypatch.setattr("wasserstein_critics.select.MAJORITY", 1.1)
+    monkeypatch.setattr("wasserstein_critics.select.picked", lambda trials: trials[0])
+    write_domains()
+    assert main(["select", *SHORT]) == 0
+    out = capsys.readouterr().out
+    assert f"left out: {SOURCE_ONLY}, auto; most rows have another class" in out
 
 
 def test_a_method_has_the_settings_that_it_can_have() -> None:
