@@ -2,6 +2,7 @@
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,6 +39,14 @@ def write_domains(answers: int = 0) -> None:
         np.savez(f"{name}.npz", x=x, y=labels)
 
 
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Two settings of `select`."""
+    settings = {name: SETTINGS[name] for name in (SOURCE_ONLY, "auto")}
+    monkeypatch.setattr("wasserstein_critics.select.SETTINGS", settings)
+    return settings
+
+
 def rows(path: str) -> list[dict[str, str]]:
     with Path(path).open() as file:
         return list(csv.DictReader(file))
@@ -45,10 +54,8 @@ def rows(path: str) -> list[dict[str, str]]:
 
 @pytest.mark.long("four runs")
 def test_settings_are_trained_and_target_labels_change_nothing(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    few: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    few = {name: SETTINGS[name] for name in (SOURCE_ONLY, "auto")}
-    monkeypatch.setattr("wasserstein_critics.select.SETTINGS", few)
     tables = []
     for answers in (0, 1):
         write_domains(answers)
@@ -93,11 +100,10 @@ def test_what_contradicts_source_only_on_most_rows_is_not_picked() -> None:
 
 
 @pytest.mark.long("two runs")
+@pytest.mark.usefixtures("few")
 def test_what_is_left_out_is_said(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few = {name: SETTINGS[name] for name in (SOURCE_ONLY, "auto")}
-    monkeypatch.setattr("wasserstein_critics.select.SETTINGS", few)
     monkeypatch.setattr("wasserstein_critics.select.MAJORITY", 1.1)
     monkeypatch.setattr("wasserstein_critics.select.picked", lambda trials: trials[0])
     write_domains()
