@@ -7,8 +7,8 @@ Each pair of `experiments.domain_pairs`, from number 0, is trained with the ship
 config ``wdgrl/feature_domains``: with every setting of ``select``, and with a fixed
 transfer weight, the default of older versions. Target labels serve for the accuracy
 alone. With ``--amazon`` it is the 12 tasks of the Amazon reviews, with ``wdgrl/amazon``
-and without the fixed weight, which the tables have. A pair is a line of
-docs/results/domains/safe_adaptation.jsonl; those that are there are not trained again.
+and without the fixed weight, which the tables have. A pair is a line of a file in
+docs/results/domains; those that are there are not trained again.
 Prints what `summary` says.
 """
 
@@ -52,9 +52,9 @@ AVERAGED = (
 """The callback of ``wdgrl/amazon`` that has a part in what is learnt."""
 
 
-def pair_file() -> RecordFile:
-    """The records of the finished pairs."""
-    return record_file("domains/safe_adaptation", "pair")
+def pair_file(*, of_reviews: bool = False) -> RecordFile:
+    """The records of the finished pairs, drawn ones or those of the Amazon reviews."""
+    return record_file(f"domains/safe_adaptation{'_amazon' * of_reviews}", "pair")
 
 
 def measured(number: int, *more: str) -> Record:
@@ -182,7 +182,7 @@ def main() -> int:
         names = TABLES["wdgrl-amazon"].tasks
 
     def work() -> int:
-        file = pair_file()
+        file = pair_file(of_reviews=args.amazon)
         file.merge()
         done = {record["pair"] for record in file.read()}
         for number, name in enumerate(names, 1):

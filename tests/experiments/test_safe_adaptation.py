@@ -78,7 +78,9 @@ def test_the_reviews_are_trained_with_the_settings_of_select(
     for numbers in found["settings"].values():
         assert 0 <= numbers["target_accuracy"] <= 1
         assert {*LOGGED, "iwcv", "dev"} <= numbers.keys()
-    assert safe_adaptation.pair_file().name(found) == "books-dvd"
+    file = safe_adaptation.pair_file(of_reviews=True)
+    assert file.name(found) == "books-dvd"
+    assert file.path != safe_adaptation.pair_file().path
 
 
 FIRST = [draw_pair(number) for number in range(6)]
