@@ -20,7 +20,9 @@ from datamodules.readers.images.archives import Images
 
 N = {"train": 20, "test": 12}
 PARTS = ("train", "test")
-NAMES: tuple[DigitName, ...] = ("mnist", "usps", "mnist_m", "mnist_on_photos", "svhn")
+NAMES: tuple[DigitName, ...] = ("mnist", "usps", "mnist_m", "svhn")
+MADE: tuple[DigitName, ...] = (*NAMES, "mnist_on_photos")
+"""With the one that is made of another."""
 SHAPES = {
     "mnist": (1, 28, 28),
     "usps": (1, 16, 16),
