@@ -1,64 +1,96 @@
 """How often adaptation does harm on domains that no setting was chosen on.
 
     python -m experiments.safe_adaptation [--pairs 40]
+    python -m experiments.safe_adaptation --amazon
 
 Each pair of `experiments.domain_pairs`, from number 0, is trained with the shipped
 config ``wdgrl/feature_domains``: with every setting of ``select``, and with a fixed
 transfer weight, the default of older versions. Target labels serve for the accuracy
-alone. A pair is a line of docs/results/domains/safe_adaptation.jsonl; those that are
-there are not trained again. Prints what `summary` says.
+alone. With ``--amazon`` it is the 12 tasks of the Amazon reviews, with ``wdgrl/amazon``
+and without the fixed weight, which the tables have. A pair is a line of a file in
+docs/results/domains; those that are there are not trained again.
+Prints what `summary` says.
 """
 
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from experiments.domain_pairs import draw_pair
 from experiments.jobs import at_least, command_parser, exit_status
-from experiments.provenance import commit, hardware, require_root
+from experiments.provenance import commit, data_root, hardware, require_root
 from experiments.records import Record, RecordFile, record_file
+from experiments.results.tables import TABLES
 from wasserstein_critics.select import SOURCE_ONLY, Trial, picked, trained
 
 CONFIG = "--config=wdgrl/feature_domains"
 FIXED = "weight 0.1"
-SCORES = {
+FIXED_WEIGHT = {FIXED: {"transfer_weight": 0.1, "label_shift": "false"}}
+LOGGED = {
     "target_im": 1,
     "target_entropy": -1,
     "target_snd": 1,
     "target_bnm": 1,
     "source_accuracy": 1,
 }
-"""Scores of a validation that need no target labels; -1 where lower is better."""
+SCORES = {**LOGGED, "iwcv": 1, "dev": 1}
+"""Scores that need no target labels, those of a validation and those of `select`; -1
+where lower is better."""
 QUIET = (
-    *("--trainer.callbacks=null", "--trainer.logger=false"),
+    "--trainer.logger=false",
     *("--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"),
     "--trainer.enable_checkpointing=false",
 )
+AVERAGED = (
+    '--trainer.callbacks=[{"class_path": "WeightEMA", "init_args": {"warmup": true}}]'
+)
+"""The callback of ``wdgrl/amazon`` that has a part in what is learnt."""
 
 
-def pair_file() -> RecordFile:
-    """The records of the finished pairs."""
-    return record_file("domains/safe_adaptation", "pair")
+def pair_file(*, of_reviews: bool = False) -> RecordFile:
+    """The records of the finished pairs, drawn ones or those of the Amazon reviews."""
+    return record_file(f"domains/safe_adaptation{'_amazon' * of_reviews}", "pair")
 
 
 def measured(number: int, *more: str) -> Record:
-    """A pair with every setting; ``more`` are options of the command line."""
-    pair, code, start = draw_pair(number), commit(), time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        words = [*pair.write(Path(folder)), *QUIET, *more]
-        found = dict(_trials([*words, f"--trainer.default_root_dir={folder}"]))
-    fair = [trial for trial in found if trial.setting != FIXED]
-    return {
-        "pair": number,
+    """A drawn pair with every setting; ``more`` are options of the command line."""
+    pair = draw_pair(number)
+    about: Record = {
         "rows": [len(pair.source.y), len(pair.target.y)],
         "columns": pair.source.x.shape[1],
         "classes": pair.classes,
         "shifts": {kind: round(size, 3) for kind, size in pair.shifts.items()},
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        words = [CONFIG, *pair.write(Path(folder)), "--trainer.callbacks=null", *more]
+        return {"pair": number, **about, **_with_every_setting(words, FIXED_WEIGHT)}
+
+
+def measured_reviews(task: str, *more: str) -> Record:
+    """A task of the Amazon reviews, such as ``books-dvd``, with the settings."""
+    source, target = task.split("-")
+    words = [
+        *("--config=wdgrl/amazon", f"--data.root={data_root() / 'amazon_reviews'}"),
+        *(f"--data.source={source}", f"--data.target={target}", AVERAGED),
+        *("--trainer.val_check_interval=2000", *more),
+    ]
+    return {"pair": task, **_with_every_setting(words, {})}
+
+
+def _with_every_setting(
+    words: Sequence[str], others: Mapping[str, Mapping[str, object]]
+) -> Record:
+    code, start = commit(), time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        quiet = [*words, *QUIET, f"--trainer.default_root_dir={folder}"]
+        found = dict(_trials(quiet, others))
+    fair = [trial for trial in found if trial.setting not in others]
+    return {
         "settings": {
             trial.setting: _numbers(trial, scores) for trial, scores in found.items()
         },
@@ -69,12 +101,13 @@ def measured(number: int, *more: str) -> Record:
     }
 
 
-def _trials(words: list[str]) -> Iterator[tuple[Trial, dict[str, float]]]:
+def _trials(
+    words: list[str], others: Mapping[str, Mapping[str, object]]
+) -> Iterator[tuple[Trial, dict[str, float]]]:
     """Every setting, with the other scores that need no target labels."""
-    fixed = {"transfer_weight": 0.1, "label_shift": "false"}
-    for trial, cli in trained([CONFIG, *words], {FIXED: fixed}):
+    for trial, cli in trained(words, others):
         logged = cli.trainer.callback_metrics
-        yield trial, {score: float(logged[f"val/{score}"]) for score in SCORES}
+        yield trial, {score: float(logged[f"val/{score}"]) for score in LOGGED}
 
 
 def _numbers(trial: Trial, scores: Mapping[str, float]) -> dict[str, Any]:
@@ -92,21 +125,27 @@ def accuracies(record: Record) -> dict[str, float]:
     picks = {
         f"by {score}": found[max(fair, key=lambda n: sign * settings[n][score])]
         for score, sign in SCORES.items()
+        if score in settings[SOURCE_ONLY]
     }
     oracle = max(found[name] for name in fair)
     return {**found, **picks, "select": found[record["picked"]], "oracle": oracle}
 
 
 def summary(records: Sequence[Record]) -> list[dict[str, object]]:
-    """A row for each setting: accuracy points beside source only, over the pairs."""
+    """A row for each setting: accuracy points beside source only, over the pairs.
+
+    Older records lack some scores; their rows are over the pairs that have them.
+    """
     rows: list[dict[str, object]] = []
     every = [accuracies(record) for record in records]
-    for name in every[0]:
-        gains = [100 * (one[name] - one[SOURCE_ONLY]) for one in every]
-        regrets = [100 * (one["oracle"] - one[name]) for one in every]
+    for name in dict.fromkeys(name for one in every for name in one):
+        have = [one for one in every if name in one]
+        gains = [100 * (one[name] - one[SOURCE_ONLY]) for one in have]
+        regrets = [100 * (one["oracle"] - one[name]) for one in have]
         rows.append(
             {
                 "setting": name,
+                "pairs": len(have),
                 "mean gain": statistics.mean(gains),
                 "worst": min(gains),
                 "best": max(gains),
@@ -126,7 +165,7 @@ def lines(rows: Sequence[Mapping[str, object]]) -> Iterator[str]:
     """The summary as text."""
     for row in rows:
         yield "  ".join(
-            f"{value:6.2f} {name}" if isinstance(value, float) else f"{value:20}"
+            f"{value:20}" if isinstance(value, str) else f"{value:6.4g} {name}"
             for name, value in row.items()
         )
 
@@ -135,17 +174,22 @@ def main() -> int:
     """The command line."""
     parser = command_parser("experiments.safe_adaptation", __doc__)
     parser.add_argument("--pairs", type=at_least(1), default=40, help="how many")
-    numbers = range(parser.parse_args().pairs)
+    parser.add_argument("--amazon", action="store_true", help="the Amazon reviews")
+    args = parser.parse_args()
+    measure: Callable[[Any], Record] = measured_reviews if args.amazon else measured
+    names: Sequence[object] = range(args.pairs)
+    if args.amazon:
+        names = TABLES["wdgrl-amazon"].tasks
 
     def work() -> int:
-        file = pair_file()
+        file = pair_file(of_reviews=args.amazon)
         file.merge()
         done = {record["pair"] for record in file.read()}
-        for number in numbers:
-            if number not in done:
-                file.add(measured(number))
-                print(f"pair {number + 1} of {len(numbers)}", flush=True)
-        records = [record for record in file.read() if record["pair"] in numbers]
+        for number, name in enumerate(names, 1):
+            if name not in done:
+                file.add(measure(name))
+                print(f"pair {number} of {len(names)}", flush=True)
+        records = [record for record in file.read() if record["pair"] in names]
         print("\n".join(lines(summary(records))))
         return 0
 

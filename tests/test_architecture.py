@@ -69,7 +69,11 @@ TESTED_WITH: Mapping[str, Mapping[str, str]] = {
         "neighbour_index": "export_tables",
     },
     "datamodules/recommendation": {"catalogue": "interactions"},
-    "datamodules/readers/images": {"digit_box": "convert", "listing": "folder"},
+    "datamodules/readers/images": {
+        "digit_box": "convert",
+        "listing": "folder",
+        "mnist_on_photos": "mnist_m",
+    },
     "datamodules/readers/tables": {
         "citeulike_lines": "movielens_films",
         "item_columns": "item_table",
@@ -80,6 +84,7 @@ TESTED_WITH: Mapping[str, Mapping[str, str]] = {
             ("cdan", "coral", "dann", "deep_jdot", "mcc", "mdd", "mmd", "source_only"),
             "base",
         ),
+        "importance": "clusters",
         "scores": "evaluation",
     },
     "lightning_modules/core": {

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -15,9 +15,15 @@ from typing_extensions import override
 from callbacks.core.loggers import run_directory
 from callbacks.predictions.prediction_table import data_frame, write_table
 from callbacks.runs.ema import averaged_network
+from datamodules.adaptation.base import Domains
 from datamodules.core.tensor_dataset import LabelledRows
 from lightning_modules.adaptation.base import AdaptationModule
-from lightning_modules.adaptation.clusters import TargetClusters
+from lightning_modules.adaptation.clusters import TargetClusters, evenly_spaced
+from lightning_modules.adaptation.importance import (
+    WeightedAccuracy,
+    density_ratios,
+    weighted_accuracy,
+)
 from lightning_modules.core.alternating import evaluating
 from lightning_modules.core.files import free_name
 from lightning_modules.data_contracts.sparse_rows import Rows
@@ -41,6 +47,8 @@ that have no ``auto``."""
 CHUNK = 1_000  # rows that are classified at once
 ERRORS = 2.0
 """Standard errors by which a setting has to be better than not to adapt."""
+MAJORITY = 0.5
+"""Share of the target's rows that must keep the class that source only gives them."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,8 @@ class Trial:
         error: Standard error of its difference from source only's.
         as_source_only: Share of target rows with the class that source only gives.
         source_accuracy: On the source's validation rows.
+        iwcv: The same, weighted by how much a row looks like the target.
+        dev: The same with less scatter, see `WeightedAccuracy`.
         target_accuracy: Where the target has labels; the pick does not look at it.
         run: Folder of the run.
     """
@@ -62,6 +72,8 @@ class Trial:
     error: float
     as_source_only: float
     source_accuracy: float | None
+    iwcv: float | None
+    dev: float | None
     target_accuracy: float | None
     run: str
 
@@ -74,8 +86,9 @@ def select(words: Sequence[str]) -> int:
         description="Train an experiment of domain adaptation with several transfer "
         "weights, none among them, and pick one without labels of the target: that "
         "whose classes agree best with clusters of the target's rows, and source only "
-        f"unless another is better by {ERRORS:g} standard errors. Every setting is a "
-        "run as of `fit`, whose options this command takes.",
+        f"unless another is better by {ERRORS:g} standard errors and keeps the classes "
+        "of most rows. Every setting is a run as of `fit`, whose options this command "
+        "takes.",
         epilog=f"Settings: {'; '.join(SETTINGS)} (those of the method).",
         allow_abbrev=False,
     )
@@ -89,6 +102,12 @@ def select(words: Sequence[str]) -> int:
         write_table(data_frame(columns), path)
         shown = {k.replace("_", " "): [*map(_shown, v)] for k, v in columns.items()}
         sys.stdout.writelines(table_lines(shown))
+        out = ", ".join(trial.setting for trial in trials if contradicts(trial))
+        if out:
+            sys.stdout.write(
+                f"left out: {out}; most rows have another class than from source only, "
+                "which may know too little of the target to adapt from.\n"
+            )
         sys.stdout.write(f"picked: {best.setting}; {best.run}\nwrote {path}\n")
     except Stopped as stop:
         sys.stderr.write(f"{stop}\n")
@@ -98,14 +117,26 @@ def select(words: Sequence[str]) -> int:
     return 0
 
 
+def contradicts(trial: Trial) -> bool:
+    """Whether most rows of the target get another class than from source only.
+
+    Then either source only knows next to nothing of the target, and there is nothing to
+    adapt from, or features of the domains were matched class to wrong class.
+    """
+    return trial.as_source_only < MAJORITY
+
+
 def picked(trials: Sequence[Trial]) -> Trial:
-    """The trial that agrees best; source only unless another is clearly better."""
+    """The trial that agrees best; source only unless another is clearly better.
+
+    Those that contradict source only on most rows are left out.
+    """
     plain = next(trial for trial in trials if trial.setting == SOURCE_ONLY)
 
     def surely(trial: Trial) -> float:
         return trial.agreement - plain.agreement - ERRORS * trial.error
 
-    best = max(trials, key=surely)
+    best = max((t for t in trials if not contradicts(t)), key=surely)
     return best if surely(best) > 0 else plain
 
 
@@ -168,30 +199,55 @@ class Judge:
     def __init__(self, cli: Any) -> None:
         target = cli.datamodule.domains.target
         self.clusters = TargetClusters(target, cli.model.n_classes)
-        self.first = _classes(cli, target)
+        self.first = _outputs(cli, target).classes
 
     def trial(self, name: str, cli: Any) -> Trial:
         """The trained setting in numbers."""
         domains = cli.datamodule.domains
-        found = _classes(cli, domains.target)
+        features, found = _outputs(cli, domains.target)
+        weighted = _weighted(cli, domains, features)
         return Trial(
             name,
             self.clusters.agreement(found),
             self.clusters.error_of_gain(found, self.first),
             float((found == self.first).float().mean()),
             _accuracy(cli, domains.source_val),
+            weighted and weighted.iwcv,
+            weighted and weighted.dev,
             _accuracy(cli, domains.target_test),
             str(run_directory(cli.trainer)),
         )
 
 
-def _classes(cli: Any, x: Rows) -> Tensor:
-    """Classes int64 (n,) of rows, with the weights that validation uses."""
+class Outputs(NamedTuple):
+    """Features (n, d) and classes int64 (n,) of rows."""
+
+    features: Tensor
+    classes: Tensor
+
+
+def _outputs(cli: Any, x: Rows) -> Outputs:
+    """What a model says of rows, with the weights that validation uses."""
     model, data = cli.model, cli.datamodule
     with torch.no_grad(), evaluating(model), averaged_network(cli.trainer, model):
         parts = (x[i : i + CHUNK] for i in range(0, len(x), CHUNK))
         scaled = (data.on_model_scale(part).to(model.device) for part in parts)
-        return torch.cat([model(rows).argmax(1).cpu() for rows in scaled])
+        features = [model.features(rows) for rows in scaled]
+        classes = [model.classifier(part).argmax(1) for part in features]
+    return Outputs(torch.cat(features).cpu(), torch.cat(classes).cpu())
+
+
+def _weighted(cli: Any, domains: Domains, target: Tensor) -> WeightedAccuracy | None:
+    """IWCV and DEV, from features of the target; None without labels to validate on."""
+    held_out = domains.source_val
+    known = held_out.y >= 0
+    if not known.any():
+        return None
+    features, classes = _outputs(cli, held_out.x)
+    chosen = evenly_spaced(len(domains.source.x))
+    source = _outputs(cli, domains.source.x[chosen]).features
+    ratios = density_ratios(source, target, features[known])
+    return weighted_accuracy((classes == held_out.y)[known], ratios)
 
 
 def _accuracy(cli: Any, rows: LabelledRows) -> float | None:
@@ -199,7 +255,8 @@ def _accuracy(cli: Any, rows: LabelledRows) -> float | None:
     known = rows.y >= 0
     if not known.any():
         return None
-    return float((_classes(cli, rows.x) == rows.y)[known].float().mean())
+    found = _outputs(cli, rows.x).classes
+    return float((found == rows.y)[known].float().mean())
 
 
 # Output -------------------------------------------------------------------------------

@@ -18,15 +18,17 @@ from datamodules.readers.images.digit_box import in_mnist_box
 from datamodules.readers.images.digit_files import SVHNFiles, USPSFiles
 from datamodules.readers.images.idx import IdxFiles
 from datamodules.readers.images.mnist_m import MNISTMFiles
+from datamodules.readers.images.mnist_on_photos import MNISTOnPhotos
 from lightning_modules.core.validation import check_at_least, check_choice, check_share
 
-DigitName = Literal["mnist", "usps", "mnist_m", "svhn"]
+DigitName = Literal["mnist", "usps", "mnist_m", "mnist_on_photos", "svhn"]
 FILES: dict[str, Callable[[Path, bool], ImageFiles]] = {
     "mnist": lambda root, download: IdxFiles(
         home(root, "mnist", ["MNIST/raw"]), download
     ),
     "usps": USPSFiles,
     "mnist_m": lambda root, _: MNISTMFiles(root),
+    "mnist_on_photos": MNISTOnPhotos,
     "svhn": SVHNFiles,
 }
 ON_BLACK = ("mnist", "usps")
@@ -34,7 +36,7 @@ ON_BLACK = ("mnist", "usps")
 
 
 class DigitDomains(TwoDomains):
-    """Two of MNIST, USPS, MNIST-M and SVHN: x is uint8 (n, channels, size, size).
+    """Two sets of digits, of five: x is uint8 (n, channels, size, size).
 
     Trained on are the training part of the source with labels, less the last ``n_val``
     images, which serve for validation, and the training part of the target without
@@ -49,13 +51,16 @@ class DigitDomains(TwoDomains):
     ``usps.h5``, or both ``usps.bz2`` and ``usps.t.bz2`` (their pixels differ, so that
     they are never mixed); ``mnist_m_train_labels.txt`` beside the folder
     ``mnist_m_train``, or ``mnist_m_train.pt``, and the same for test;
-    ``train_32x32.mat`` and ``test_32x32.mat`` of SVHN.
+    ``train_32x32.mat`` and ``test_32x32.mat`` of SVHN. ``mnist_on_photos`` is made from
+    MNIST and the images below ``<root>/photos``, or else CIFAR-10, as MNIST-M was from
+    BSDS500 (see `MNISTOnPhotos`).
 
     | name | training | test | pixels |
     | --- | --- | --- | --- |
     | mnist | 60,000 | 10,000 | 1 x 28 x 28 |
     | usps | 7,291 | 2,007 | 1 x 16 x 16 |
     | mnist_m | about 60,000 | about 10,000 | 3 x 32 x 32 or 28 x 28 |
+    | mnist_on_photos | 60,000 | 10,000 | 3 x 28 x 28 |
     | svhn | 73,257 | 26,032 | 3 x 32 x 32 |
 
     Args:

@@ -80,18 +80,25 @@ def _values(
 
 
 def best_of(rows: Mapping[str, Values], *, lower: bool) -> str:
-    """The row with the best mean over the tasks and seeds that all rows have.
+    """Of the rows with the most tasks, that with the best mean over their tasks.
 
-    Where no run is common to all, each row's own runs count.
+    A task is the mean over the seeds that all these rows have; where no run is common
+    to all of them, each row's own runs count.
     """
-    common = set.intersection(*(set(row) for row in rows.values()))
+    tasks = {name: {task for task, _ in row} for name, row in rows.items()}
+    most = max(map(len, tasks.values()))
+    whole = {name: rows[name] for name in rows if len(tasks[name]) == most}
+    common = set.intersection(*(set(row) for row in whole.values()))
     sign = -1 if lower else 1
 
     def mean(name: str) -> float:
-        own = rows[name]
-        return sign * statistics.fmean(own[key] for key in common or own)
+        own = whole[name]
+        by_task: dict[str, list[float]] = {}
+        for key in common or own:
+            by_task.setdefault(key[0], []).append(own[key])
+        return sign * statistics.fmean(map(statistics.fmean, by_task.values()))
 
-    return max(rows, key=mean)
+    return max(whole, key=mean)
 
 
 def paired(one: Values, other: Values, *, of_users: bool = False) -> Gains:

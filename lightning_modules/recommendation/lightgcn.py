@@ -85,7 +85,7 @@ class LightGCN(AlternatingModule):
         check_nonnegative(decay=decay)
         self.n_layers, self.decay = n_layers, decay
         self.pairs = PairTraining(self, dim, Negatives(1), optimizer, scheduler)
-        self._through: Propagation | None = None
+        self._propagation: Propagation | None = None
         self._fresh = False
         self.save_hyperparameters()
 
@@ -106,14 +106,14 @@ class LightGCN(AlternatingModule):
         """Refuse sharded tables: each update is of all embeddings."""
         if self.device_mesh is not None:
             raise ValueError(
-                "trainer.strategy: the tables of LightGCN can't be sharded, since each "
-                "update is of all embeddings; use auto or ddp."
+                f"trainer.strategy: the tables of {type(self).__name__} can't be "
+                "sharded, since each update is of all embeddings; use auto or ddp."
             )
 
     @override
     def setup(self, stage: str) -> None:
         """Drop the graph of other interactions."""
-        self._through = None
+        self._propagation = None
         super().setup(stage)
 
     def shares(self) -> list[float]:
@@ -121,25 +121,26 @@ class LightGCN(AlternatingModule):
         return [1 / (self.n_layers + 1)] * (self.n_layers + 1)
 
     @property
-    def through(self) -> Propagation:
+    def propagation(self) -> Propagation:
         """Propagation over the graph of the training interactions."""
-        if self._through is None or self._through.graph.device != self.device:
+        if self._propagation is None or self._propagation.graph.device != self.device:
             train, (alpha, beta) = self.evaluator.interactions("train"), self.exponents
             graph = Graph.of(train, alpha, beta)
             back = graph if alpha == beta else Graph.of(train, beta, alpha)
-            self._through = Propagation(graph, back, self.shares(), self.unit)
-        return self._through
+            self._propagation = Propagation(graph, back, self.shares(), self.unit)
+        return self._propagation
 
     @torch.no_grad()
     def _smoothed(self) -> dict[str, Tensor]:
         """Embeddings E of both sides, and what `fold_in` multiplies; kept for reuse."""
         kept = {name: self.get_buffer(name) for name in KEPT}
         if not self._fresh:
-            through, tables = self.through, (self.users.weight, self.items.weight)
-            layers = through.layers(tables)
-            below = through.below([items for _, items in layers], self.exponents[1])
-            for name, rows in zip(KEPT, (*through.mean(layers), below), strict=True):
-                kept[name].copy_(rows)
+            layers = self.propagation.layers((self.users.weight, self.items.weight))
+            items = [of_items for _, of_items in layers]
+            below = self.propagation.below(items, self.exponents[1])
+            rows = *self.propagation.mean(layers), below
+            for name, found in zip(KEPT, rows, strict=True):
+                kept[name].copy_(found)
             self._fresh = True
         return kept
 
@@ -182,7 +183,7 @@ class LightGCN(AlternatingModule):
         """BPR of a batch with its L2 penalty, and the items that it compares."""
         self._fresh = False
         tables = self.users.weight, self.items.weight
-        every_user, every_item = self.through(*tables)
+        every_user, every_item = self.propagation(*tables)
         both = torch.cat([pairs.items[:, None], pairs.candidates], 1)
         user, item = every_user[pairs.users], every_item[both]
         gap = torch.linalg.vecdot(user[:, None], item).diff(dim=1)

@@ -135,12 +135,12 @@ class _Propagated(torch.autograd.Function):
 
     @staticmethod
     @override
-    def forward(ctx: Any, user: Tensor, item: Tensor, through: Propagation) -> Any:
-        layers = through.layers((user, item))
-        ctx.through, ctx.layers = through, layers
-        return through.mean(layers)
+    def forward(ctx: Any, user: Tensor, item: Tensor, rule: Propagation) -> Any:
+        layers = rule.layers((user, item))
+        ctx.rule, ctx.layers = rule, layers
+        return rule.mean(layers)
 
     @staticmethod
     @override
     def backward(ctx: Any, *grads: Tensor) -> Any:
-        return *ctx.through.backward(ctx.layers, grads), None
+        return *ctx.rule.backward(ctx.layers, grads), None

@@ -8,7 +8,16 @@ import pytest
 
 from experiments import safe_adaptation
 from experiments.domain_pairs import N_TEST, SHIFTS, Pair, draw_pair
-from experiments.safe_adaptation import FIXED, SCORES, lines, measured, summary
+from experiments.safe_adaptation import (
+    FIXED,
+    LOGGED,
+    SCORES,
+    lines,
+    measured,
+    measured_reviews,
+    summary,
+)
+from tests.support.small_data import write_all
 from wasserstein_critics.select import SETTINGS, SOURCE_ONLY
 
 SMALL = 1010  # 126 and 210 rows of 12 columns
@@ -23,13 +32,14 @@ def record(plain: float, auto: float, fixed: float, picked: str) -> dict[str, An
 
 
 def test_gains_and_regrets_are_those_of_the_pairs() -> None:
-    found = summary(
-        [
-            record(0.80, 0.83, 0.70, "auto"),
-            record(0.90, 0.885, 0.95, SOURCE_ONLY),
-        ]
-    )
+    older = record(0.90, 0.885, 0.95, SOURCE_ONLY)
+    for numbers in older["settings"].values():
+        del numbers["dev"]
+    found = summary([record(0.80, 0.83, 0.70, "auto"), older])
     rows = {row.pop("setting"): list(row.values()) for row in found}
+    pairs = {name: row.pop(0) for name, row in rows.items()}
+    assert {name for name, n in pairs.items() if n == 1} == {"by dev"}
+    assert rows["by dev"] == pytest.approx([0, 0, 0, 0, 0, 3.0])
     assert rows["auto"] == pytest.approx([0.75, -1.5, 3.0, 0.5, 0.0, 0.75])
     assert rows[FIXED] == pytest.approx([-2.5, -10.0, 5.0, 0.5, 0.5, 4.0])
     assert rows["select"] == pytest.approx([1.5, 0.0, 3.0, 0.0, 0.0, 0.0])
@@ -52,6 +62,25 @@ def test_a_pair_is_trained_with_every_setting(monkeypatch: pytest.MonkeyPatch) -
         assert 0 <= numbers["target_accuracy"] <= 1
     assert found["picked"] in found["settings"]
     assert safe_adaptation.pair_file().name(found) == str(SMALL)
+
+
+def test_the_reviews_are_trained_with_the_settings_of_select(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_all(tmp_path)
+    monkeypatch.setenv("WASSERSTEIN_DATA", str(tmp_path))
+    few = {name: SETTINGS[name] for name in (SOURCE_ONLY, "auto")}
+    monkeypatch.setattr("wasserstein_critics.select.SETTINGS", few)
+    steps = ["--trainer.max_steps=2", "--trainer.val_check_interval=2"]
+    found = measured_reviews("books-dvd", "--data.batch_size=8", *steps)
+    assert list(found["settings"]) == list(few)
+    assert found["picked"] in few
+    for numbers in found["settings"].values():
+        assert 0 <= numbers["target_accuracy"] <= 1
+        assert {*LOGGED, "iwcv", "dev"} <= numbers.keys()
+    file = safe_adaptation.pair_file(of_reviews=True)
+    assert file.name(found) == "books-dvd"
+    assert file.path != safe_adaptation.pair_file().path
 
 
 FIRST = [draw_pair(number) for number in range(6)]

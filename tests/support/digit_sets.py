@@ -21,6 +21,8 @@ from datamodules.readers.images.archives import Images
 N = {"train": 20, "test": 12}
 PARTS = ("train", "test")
 NAMES: tuple[DigitName, ...] = ("mnist", "usps", "mnist_m", "svhn")
+MADE: tuple[DigitName, ...] = (*NAMES, "mnist_on_photos")
+"""With the one that is made of another."""
 SHAPES = {
     "mnist": (1, 28, 28),
     "usps": (1, 16, 16),
@@ -40,10 +42,11 @@ def pixels(part: str, *shape: int) -> np.ndarray:
 
 
 def write_all(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The four sets of digits below a directory, which is returned."""
+    """The five sets of digits below a directory, which is returned."""
     write_mnist(root)
     write_usps(root)
     write_mnist_m(root)
+    write_photos(root)
     write_svhn(root, monkeypatch)
     return root
 
@@ -109,6 +112,15 @@ def write_mnist_m(root: Path) -> None:
             Image.fromarray(x).save(folder / f"mnist_m_{part}" / f"{i:08}.png")
             lines.append(f"{i:08}.png {labels(part)[i]}\n")
         (folder / f"mnist_m_{part}_labels.txt").write_text("".join(lines))
+
+
+def write_photos(root: Path, n: int = 6) -> None:
+    """Photographs of one colour each, of two shapes."""
+    (root / "photos/more").mkdir(parents=True, exist_ok=True)
+    for i in range(n):
+        size, colour = (40 + i, 60) if i % 2 else (200, 150), (20 * i, 90, 250 - 20 * i)
+        folder = root / "photos" / ("more" if i % 3 else ".")
+        Image.new("RGB", size, colour).save(folder / f"{i}.png")
 
 
 def write_mnist_m_tensors(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from wasserstein_critics.select import (
     SETTINGS,
     SOURCE_ONLY,
     Trial,
+    contradicts,
     picked,
     settings_of,
 )
@@ -37,6 +39,14 @@ def write_domains(answers: int = 0) -> None:
         np.savez(f"{name}.npz", x=x, y=labels)
 
 
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Two settings of `select`."""
+    settings = {name: SETTINGS[name] for name in (SOURCE_ONLY, "auto")}
+    monkeypatch.setattr("wasserstein_critics.select.SETTINGS", settings)
+    return settings
+
+
 def rows(path: str) -> list[dict[str, str]]:
     with Path(path).open() as file:
         return list(csv.DictReader(file))
@@ -44,10 +54,8 @@ def rows(path: str) -> list[dict[str, str]]:
 
 @pytest.mark.long("four runs")
 def test_settings_are_trained_and_target_labels_change_nothing(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    few: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    few = {name: SETTINGS[name] for name in (SOURCE_ONLY, "auto")}
-    monkeypatch.setattr("wasserstein_critics.select.SETTINGS", few)
     tables = []
     for answers in (0, 1):
         write_domains(answers)
@@ -57,7 +65,8 @@ def test_settings_are_trained_and_target_labels_change_nothing(
     assert [row["setting"] for row in tables[0]] == list(few)
     assert float(tables[0][0]["as_source_only"]) == 1
     for one, other in zip(*tables, strict=True):
-        assert one["agreement"] == other["agreement"]
+        for judge in ("agreement", "iwcv", "dev"):
+            assert one[judge] == other[judge] != ""
         assert Path(one["run"], "config.yaml").is_file()
     accuracies = [[row["target_accuracy"] for row in table] for table in tables]
     assert accuracies[0] != accuracies[1]
@@ -66,8 +75,11 @@ def test_settings_are_trained_and_target_labels_change_nothing(
     assert settings[0] == settings[1]
 
 
-def trial(setting: str, agreement: float, error: float = 0.0) -> Trial:
-    return Trial(setting, agreement, error, 0.9, 0.9, None, "runs/x/version_0")
+def trial(
+    setting: str, agreement: float, error: float = 0.0, kept: float = 0.9
+) -> Trial:
+    run = "runs/x/version_0"
+    return Trial(setting, agreement, error, kept, 0.9, None, None, None, run)
 
 
 def test_source_only_stays_unless_another_is_clearly_better() -> None:
@@ -77,6 +89,27 @@ def test_source_only_stays_unless_another_is_clearly_better() -> None:
     assert picked([plain, clear]) is clear
     assert picked([plain, trial("weight 1", 0.6, error=0.06), clear]) is clear
     assert picked([plain, trial("weight 1", 0.4)]) is plain
+
+
+def test_what_contradicts_source_only_on_most_rows_is_not_picked() -> None:
+    plain, odd = trial(SOURCE_ONLY, 0.05), trial("auto", 0.2, kept=0.49)
+    assert contradicts(odd)
+    assert picked([plain, odd]) is plain
+    half = trial("auto, share 1", 0.1, kept=0.5)
+    assert picked([plain, odd, half]) is half
+
+
+@pytest.mark.long("two runs")
+@pytest.mark.usefixtures("few")
+def test_what_is_left_out_is_said(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wasserstein_critics.select.MAJORITY", 1.1)
+    monkeypatch.setattr("wasserstein_critics.select.picked", lambda trials: trials[0])
+    write_domains()
+    assert main(["select", *SHORT]) == 0
+    out = capsys.readouterr().out
+    assert f"left out: {SOURCE_ONLY}, auto; most rows have another class" in out
 
 
 def test_a_method_has_the_settings_that_it_can_have() -> None:

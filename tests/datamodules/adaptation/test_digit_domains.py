@@ -12,7 +12,7 @@ from datamodules.readers.images.convert import same_form
 from datamodules.readers.images.digit_box import in_mnist_box
 from tests.support import digit_sets as sets
 from tests.support.dense_domains import batches, equal, parts
-from tests.support.digit_sets import NAMES, written
+from tests.support.digit_sets import MADE, written
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def domains(
 
 
 @pytest.mark.parametrize(
-    ("source", "target"), [pair for pair in product(NAMES, NAMES) if len(set(pair)) > 1]
+    ("source", "target"), [pair for pair in product(MADE, MADE) if len(set(pair)) > 1]
 )
 def test_both_domains_take_the_same_form_and_the_standard_parts(
     root: Path, source: DigitName, target: DigitName

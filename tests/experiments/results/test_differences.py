@@ -77,6 +77,17 @@ def test_the_best_of_a_distance_is_the_lowest() -> None:
     assert best_of(rows, lower=False) == "b"
 
 
+def test_a_row_of_fewer_tasks_is_not_the_best_and_hides_no_task() -> None:
+    """Nor has a task of more seeds more weight."""
+    of_all = {(task, seed): 1.0 for task in "ab" for seed in range(3)}
+    worse = {key: 1.1 if key[0] == "a" else 0.5 for key in of_all}
+    rows = {"some": {("a", 0): 9.0}, "worse": worse, "best": of_all}
+    assert best_of(rows, lower=False) == "best"
+    more = {("a", seed): 2.0 for seed in range(9)} | {("b", 0): 0.0}
+    fewer = {("a", seed): 1.0 for seed in range(9)} | {("b", 0): 1.5}
+    assert best_of({"more": more, "fewer": fewer}, lower=False) == "fewer"
+
+
 def test_only_runs_that_both_have_are_paired() -> None:
     one = {("a", 0): 1.0, ("a", 1): 2.0, ("b", 0): 9.0}
     found = paired(one, {("a", 1): 5.0, ("b", 0): 9.0, ("c", 0): 1.0})

@@ -159,6 +159,22 @@ def test_the_loss_is_that_of_a_loop(
     assert set(moved.tolist()) == set(items.tolist()) | set(drawn.flatten().tolist())
 
 
+@of_both
+def test_the_gradient_of_a_method_s_embeddings_is_that_of_dense_products(
+    method: type[LightGCN], rule: Rule, options: dict[str, Any]
+) -> None:
+    train, test = matrices()
+    model = method(dim=3, ks=(2,), **options)
+    fitted(model, Given(train, test), max_steps=1)
+    tables = model.users.weight, model.items.weight
+    weights = torch.randn(sum(train.shape), 3)
+    found = (torch.cat(model.propagation(*tables)) * weights).sum()
+    first = torch.cat(tables).detach().double().requires_grad_()
+    (dense,) = torch.autograd.grad((rule.mean(train, first) * weights).sum(), first)
+    gradient = torch.cat(torch.autograd.grad(found, tables)).double()
+    torch.testing.assert_close(gradient, dense, rtol=1e-4, atol=1e-5)
+
+
 def test_a_validation_propagates_once_and_after_the_last_update(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

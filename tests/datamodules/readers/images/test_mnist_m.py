@@ -1,4 +1,4 @@
-"""MNIST-M from lists of labels and from tensors."""
+"""MNIST-M from lists of labels and from tensors, and digits on other photographs."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,10 @@ from typing import Any
 import pytest
 import torch
 
+from datamodules.readers.images import mnist_on_photos
+from datamodules.readers.images.mnist_on_photos import on_patches
 from tests.support import digit_sets as sets
+from tests.support.small_images import write_strips
 
 
 def test_missing_and_damaged_images_of_mnist_m_are_counted_and_named(
@@ -87,3 +90,83 @@ def test_mnist_m_is_read_from_tensors_too(tmp_path: Path, folder: str) -> None:
         x = torch.from_numpy(sets.pixels(part, 28, 28, 3)).permute(0, 3, 1, 2)
         assert torch.equal(pairs.x, x)
         assert pairs.y.tolist() == sets.labels(part).tolist()
+
+
+# Digits on photographs ----------------------------------------------------------------
+
+
+def test_a_pixel_is_the_difference_of_digit_and_a_patch_of_one_photograph() -> None:
+    """Of photographs in which every pixel has a value of its own."""
+    photos = torch.arange(2 * 3 * 8 * 8).view(2, 3, 8, 8) % 251
+    digits = torch.randint(256, (40, 1, 4, 4), dtype=torch.uint8)
+    found = on_patches(digits, photos.byte(), 0).long()
+    places = set()
+    for digit, blended in zip(digits.long(), found, strict=True):
+        fits = [
+            (photo, top, left)
+            for photo in range(2)
+            for top in range(5)
+            for left in range(5)
+            if torch.equal(
+                (photos[photo, :, top : top + 4, left : left + 4] - digit).abs(),
+                blended,
+            )
+        ]
+        assert len(fits) == 1
+        places.update(fits)
+    assert len(places) > 15
+    assert {0, 4} <= {top for _, top, _ in places} & {left for _, _, left in places}
+
+
+def test_patches_are_those_of_the_seed_whatever_the_chunk(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    digits = torch.randint(256, (30, 1, 4, 4), dtype=torch.uint8)
+    photos = torch.randint(256, (5, 3, 9, 7), dtype=torch.uint8)
+    whole = on_patches(digits, photos, 1)
+    monkeypatch.setattr(mnist_on_photos, "CHUNK", 7)
+    assert torch.equal(on_patches(digits, photos, 1), whole)
+    assert not torch.equal(on_patches(digits, photos, 2), whole)
+
+
+def test_train_and_test_digits_lie_on_photographs_of_their_own(tmp_path: Path) -> None:
+    sets.write_mnist(tmp_path)
+    sets.write_photos(tmp_path, n=6)
+    parts = sets.read("mnist_on_photos", tmp_path)
+    colours = []
+    for part, images in zip(sets.PARTS, parts, strict=True):
+        ink = torch.from_numpy(sets.pixels(part, 28, 28))[:, None].long()
+        assert images.y.tolist() == sets.labels(part).tolist()
+        plain = {(20 * i, 90, 250 - 20 * i) for i in range(6)}
+        fits = {
+            colour
+            for colour in plain
+            for x, digit in zip(images.x.long(), ink, strict=True)
+            if torch.equal((torch.tensor(colour).view(3, 1, 1) - digit).abs(), x)
+        }
+        colours.append(fits)
+    assert len(colours[0]) > 1
+    assert len(colours[1]) == 1
+    assert not colours[0] & colours[1]
+
+
+def test_without_photographs_they_are_those_of_cifar10(tmp_path: Path) -> None:
+    sets.write_mnist(tmp_path)
+    strips = write_strips(tmp_path / "cifar10")
+    train, test = sets.read("mnist_on_photos", tmp_path)
+    assert train.x.shape == (20, 3, 28, 28)
+    photos = torch.from_numpy(strips[50]).view(-1, 32, 32, 3).permute(0, 3, 1, 2)
+    ink = torch.from_numpy(sets.pixels("test", 28, 28))[:, None]
+    assert torch.equal(test.x, on_patches(ink, photos, 1))
+
+
+def test_missing_and_damaged_photographs_are_named(tmp_path: Path) -> None:
+    sets.write_mnist(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"photos, or CIFAR-10 in .*put either"):
+        sets.read("mnist_on_photos", tmp_path)
+    sets.write_photos(tmp_path, n=1)
+    with pytest.raises(FileNotFoundError, match="holds 1 photographs"):
+        sets.read("mnist_on_photos", tmp_path)
+    (tmp_path / "photos/7.png").write_bytes(b"\x89PNG and no more")
+    with pytest.raises(ValueError, match=r"1 of 2 photographs can't .*7\.png"):
+        sets.read("mnist_on_photos", tmp_path)
