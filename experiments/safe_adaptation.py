@@ -8,8 +8,8 @@ config ``wdgrl/feature_domains``: with every setting of ``select``, and with a f
 transfer weight, the default of older versions. Target labels serve for the accuracy
 alone. With ``--amazon`` it is the 12 tasks of the Amazon reviews, with ``wdgrl/amazon``
 and without the fixed weight, which the tables have. A pair is a line of a file in
-docs/results/domains; those that are there are not trained again.
-Prints what `summary` says.
+docs/results/domains; those that are there are not trained again. Prints what `summary`
+says.
 """
 
 import statistics
@@ -193,7 +193,8 @@ def main() -> int:
         print("\n".join(lines(summary(records))))
         return 0
 
-    return exit_status(work, "python -m experiments.safe_adaptation")
+    again = f"python -m experiments.safe_adaptation{' --amazon' * args.amazon}"
+    return exit_status(work, again)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,6 @@ from typing_extensions import override
 from callbacks.core.loggers import run_directory
 from callbacks.predictions.prediction_table import data_frame, write_table
 from callbacks.runs.ema import averaged_network
-from datamodules.adaptation.base import Domains
-from datamodules.core.tensor_dataset import LabelledRows
 from lightning_modules.adaptation.base import AdaptationModule
 from lightning_modules.adaptation.clusters import TargetClusters, evenly_spaced
 from lightning_modules.adaptation.importance import (
@@ -205,16 +203,19 @@ class Judge:
         """The trained setting in numbers."""
         domains = cli.datamodule.domains
         features, found = _outputs(cli, domains.target)
-        weighted = _weighted(cli, domains, features)
+        held_out, labels = _outputs(cli, domains.source_val.x), domains.source_val.y
+        weighted = _weighted(cli, held_out, labels, features)
+        tested = domains.target_test
+        known = bool((tested.y >= 0).any())
         return Trial(
             name,
             self.clusters.agreement(found),
             self.clusters.error_of_gain(found, self.first),
             float((found == self.first).float().mean()),
-            _accuracy(cli, domains.source_val),
+            _accuracy(held_out.classes, labels),
             weighted and weighted.iwcv,
             weighted and weighted.dev,
-            _accuracy(cli, domains.target_test),
+            _accuracy(_outputs(cli, tested.x).classes, tested.y) if known else None,
             str(run_directory(cli.trainer)),
         )
 
@@ -237,26 +238,30 @@ def _outputs(cli: Any, x: Rows) -> Outputs:
     return Outputs(torch.cat(features).cpu(), torch.cat(classes).cpu())
 
 
-def _weighted(cli: Any, domains: Domains, target: Tensor) -> WeightedAccuracy | None:
-    """IWCV and DEV, from features of the target; None without labels to validate on."""
-    held_out = domains.source_val
-    known = held_out.y >= 0
+def _weighted(
+    cli: Any, held_out: Outputs, labels: Tensor, target: Tensor
+) -> WeightedAccuracy | None:
+    """IWCV and DEV of held-out source rows; None without labels to validate on.
+
+    Args:
+        cli: That of the setting.
+        held_out: Of these rows.
+        labels: Theirs; -1 is none.
+        target: Features of the target.
+    """
+    known = labels >= 0
     if not known.any():
         return None
-    features, classes = _outputs(cli, held_out.x)
-    chosen = evenly_spaced(len(domains.source.x))
-    source = _outputs(cli, domains.source.x[chosen]).features
-    ratios = density_ratios(source, target, features[known])
-    return weighted_accuracy((classes == held_out.y)[known], ratios)
+    x = cli.datamodule.domains.source.x
+    source = _outputs(cli, x[evenly_spaced(len(x))]).features
+    ratios = density_ratios(source, target, held_out.features[known])
+    return weighted_accuracy((held_out.classes == labels)[known], ratios)
 
 
-def _accuracy(cli: Any, rows: LabelledRows) -> float | None:
+def _accuracy(classes: Tensor, labels: Tensor) -> float | None:
     """Share of right classes among the rows with a label; None without any."""
-    known = rows.y >= 0
-    if not known.any():
-        return None
-    found = _outputs(cli, rows.x).classes
-    return float((found == rows.y)[known].float().mean())
+    known = labels >= 0
+    return float((classes == labels)[known].float().mean()) if known.any() else None
 
 
 # Output -------------------------------------------------------------------------------

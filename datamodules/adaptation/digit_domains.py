@@ -12,20 +12,18 @@ from datamodules.adaptation.augmentation import Augmentation, Warps
 from datamodules.adaptation.base import Domains, TwoDomains
 from datamodules.core.hold_out import hold_out_last
 from datamodules.core.tensor_dataset import LabelledRows
-from datamodules.readers.images.archives import ImageFiles, home
+from datamodules.readers.images.archives import ImageFiles
 from datamodules.readers.images.convert import same_form
 from datamodules.readers.images.digit_box import in_mnist_box
 from datamodules.readers.images.digit_files import SVHNFiles, USPSFiles
-from datamodules.readers.images.idx import IdxFiles
+from datamodules.readers.images.idx import mnist_files
 from datamodules.readers.images.mnist_m import MNISTMFiles
 from datamodules.readers.images.mnist_on_photos import MNISTOnPhotos
 from lightning_modules.core.validation import check_at_least, check_choice, check_share
 
 DigitName = Literal["mnist", "usps", "mnist_m", "mnist_on_photos", "svhn"]
 FILES: dict[str, Callable[[Path, bool], ImageFiles]] = {
-    "mnist": lambda root, download: IdxFiles(
-        home(root, "mnist", ["MNIST/raw"]), download
-    ),
+    "mnist": mnist_files,
     "usps": USPSFiles,
     "mnist_m": lambda root, _: MNISTMFiles(root),
     "mnist_on_photos": MNISTOnPhotos,

@@ -47,7 +47,7 @@ def not_finite(
 
 
 def check_finite(**values: float) -> None:
-    """Refuse an infinite number and one that is none, with a ValueError."""
+    """Refuse a number that is infinite or NaN, with a ValueError."""
     for key, value in values.items():
         if not math.isfinite(value):
             raise ValueError(f"{key} must be a finite number, got {value}.")

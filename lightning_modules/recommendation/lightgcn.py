@@ -19,7 +19,7 @@ from lightning_modules.recommendation.evaluation import RankingEvaluator, Sizes
 from lightning_modules.recommendation.fold_in import cosines
 from lightning_modules.recommendation.negatives import Negatives
 from lightning_modules.recommendation.pairwise import PairBatch, PairTraining
-from lightning_modules.recommendation.propagation import Graph, Propagation
+from lightning_modules.recommendation.propagation import Propagation
 
 KEPT = ("user_rows", "item_rows", "below")
 """Buffers of what is propagated, so that a saved model needs no interactions."""
@@ -62,7 +62,7 @@ class LightGCN(AlternatingModule):
     takes: ClassVar[Sequence[DataKind]] = ("interactions",)
     alternates: ClassVar[bool] = False
     exponents: tuple[float, float] = (0.5, 0.5)
-    """Alpha and beta of `Graph`."""
+    """Alpha and beta, see `Graph`."""
     unit: ClassVar[bool] = False
     """Whether a node sends its row divided by its length."""
     evaluator: RankingEvaluator
@@ -124,10 +124,10 @@ class LightGCN(AlternatingModule):
     def propagation(self) -> Propagation:
         """Propagation over the graph of the training interactions."""
         if self._propagation is None or self._propagation.graph.device != self.device:
-            train, (alpha, beta) = self.evaluator.interactions("train"), self.exponents
-            graph = Graph.of(train, alpha, beta)
-            back = graph if alpha == beta else Graph.of(train, beta, alpha)
-            self._propagation = Propagation(graph, back, self.shares(), self.unit)
+            train, shares = self.evaluator.interactions("train"), self.shares()
+            self._propagation = Propagation.of(
+                train, *self.exponents, shares, unit=self.unit
+            )
         return self._propagation
 
     @torch.no_grad()

@@ -75,7 +75,22 @@ class Propagation:
     graph: Graph
     back: Graph
     shares: Sequence[float]
-    unit: bool = False
+    unit: bool
+
+    @classmethod
+    def of(
+        cls,
+        train: UserItems,
+        alpha: float,
+        beta: float,
+        shares: Sequence[float],
+        *,
+        unit: bool,
+    ) -> "Propagation":
+        """Over the graph of these interactions, with exponents as in `Graph`."""
+        graph = Graph.of(train, alpha, beta)
+        back = graph if alpha == beta else Graph.of(train, beta, alpha)
+        return cls(graph, back, shares, unit)
 
     def __call__(self, user: Tensor, item: Tensor) -> Sides:
         """The mean of the layers above these first embeddings, with gradients."""
@@ -86,7 +101,7 @@ class Propagation:
         return normalize(rows) if self.unit else rows
 
     def layers(self, first: Sides) -> list[Sides]:
-        """The first embeddings, and those after each of K rounds (eq. 3)."""
+        """The first embeddings, and those after each of K rounds (LightGCN's eq. 3)."""
         layers = [first]
         for _ in self.shares[1:]:
             user, item = map(self.sent, layers[-1])
@@ -94,7 +109,7 @@ class Propagation:
         return layers
 
     def mean(self, layers: Sequence[Sides]) -> Sides:
-        """The weighted mean over layers (eq. 4)."""
+        """The weighted mean over layers (LightGCN's eq. 4)."""
         user, item = (self.shares[0] * rows for rows in layers[0])
         for share, (users, items) in zip(self.shares[1:], layers[1:], strict=True):
             user.add_(users, alpha=share)

@@ -82,6 +82,30 @@ def decode_all(
     return images, [fault for fault in decoded if isinstance(fault, str)]
 
 
+def decode_whole(
+    files: Sequence[Path], channels: int, size: int, fault: str, remedy: str
+) -> Tensor:
+    """All files decoded, uint8 (n, channels, size, size), see `decode_all`.
+
+    Args:
+        files: As there.
+        channels: As there.
+        size: As there.
+        fault: What is wrong with some of them, for the sentence.
+        remedy: What to do about it.
+
+    Raises:
+        ValueError: Some can't be decoded; it counts them and names the first.
+    """
+    images, faults = decode_all(files, channels, size)
+    if faults:
+        raise ValueError(
+            f"data.root: {len(faults)} of {len(files)} {fault}, the first of them "
+            f"{faults[0]}; {remedy}."
+        )
+    return torch.stack([image for _, image in images])
+
+
 def _decode(
     path: Path, channels: int, size: int, white_level: int | None
 ) -> Tensor | str:

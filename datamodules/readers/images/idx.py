@@ -14,7 +14,7 @@ from torchvision import datasets
 from torchvision.datasets.utils import check_integrity
 from typing_extensions import override
 
-from datamodules.readers.images.archives import Archives, ImageFiles, Images
+from datamodules.readers.images.archives import Archives, ImageFiles, Images, home
 from lightning_modules.core.files import check_file
 from lightning_modules.core.limits import check_size
 
@@ -88,6 +88,11 @@ class IdxFiles(ImageFiles):
                 f"{self._paths[labels].name} holds {n_labels} labels; replace both, or "
                 "set data.download: true."
             )
+
+
+def mnist_files(root: Path, download: bool) -> IdxFiles:
+    """MNIST below ``<root>/mnist``, or in the root of all data sets itself."""
+    return IdxFiles(home(root, "mnist", ["MNIST/raw"]), download)
 
 
 def read_idx(path: Path) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from datamodules.readers.images.archives import ImageFiles, Images
-from datamodules.readers.images.decode import decode_all
+from datamodules.readers.images.decode import decode_whole
 from lightning_modules.core.files import check_file, damage, readable
 from lightning_modules.core.limits import check_size
 
@@ -117,7 +117,8 @@ def read_list(path: Path) -> Images:
         files.append(folder / name)
         labels.append(int(label))
     y = _checked(path, torch.tensor(labels, dtype=torch.int64))
-    return Images(_decoded(folder, files), y)
+    fault = "images of MNIST-M are missing or damaged"
+    return Images(decode_whole(files, 3, SIZE, fault, f"replace {folder}"), y)
 
 
 def is_below(folder: Path, name: str) -> bool:
@@ -133,13 +134,3 @@ def _checked(path: Path, labels: Tensor) -> Tensor:
     if len(labels) and labels.min() >= 0 and labels.max() <= 9:
         return labels
     raise ValueError(f"data.root: {path} has no labels from 0 to 9; replace it.")
-
-
-def _decoded(folder: Path, files: list[Path]) -> Tensor:
-    images, faults = decode_all(files, 3, SIZE)
-    if faults:
-        raise ValueError(
-            f"data.root: {len(faults)} of {len(files)} images of MNIST-M are missing "
-            f"or damaged, the first of them {faults[0]}; replace {folder}."
-        )
-    return torch.stack([image for _, image in images])

@@ -8,8 +8,8 @@ from typing_extensions import override
 
 from datamodules.readers.images.archives import ImageFiles, Images, home
 from datamodules.readers.images.cifar10 import LABELS, CIFAR10Files
-from datamodules.readers.images.decode import decode_all
-from datamodules.readers.images.idx import IdxFiles
+from datamodules.readers.images.decode import decode_whole
+from datamodules.readers.images.idx import mnist_files
 from datamodules.readers.images.listing import listing
 
 SIZE = 128
@@ -36,7 +36,7 @@ class MNISTOnPhotos(ImageFiles):
 
     def __init__(self, root: Path, download: bool) -> None:
         self.photos = root / "photos"
-        self.digits = IdxFiles(home(root, "mnist", ["MNIST/raw"]), download)
+        self.digits = mnist_files(root, download)
         known = (LABELS, "cifar-10-batches-py", "cifar-10-python.tar.gz")
         self.cifar10 = CIFAR10Files(home(root, "cifar10", known), download)
 
@@ -77,14 +77,8 @@ class MNISTOnPhotos(ImageFiles):
         return files
 
     def _decoded(self) -> tuple[Tensor, Tensor]:
-        files = self._files()
-        decoded, faults = decode_all(files, 3, SIZE)
-        if faults:
-            raise ValueError(
-                f"data.root: {len(faults)} of {len(files)} photographs can't be read, "
-                f"the first of them {faults[0]}; remove or replace them."
-            )
-        photos = torch.stack([photo for _, photo in decoded])
+        fault, remedy = "photographs can't be read", "remove or replace them"
+        photos = decode_whole(self._files(), 3, SIZE, fault, remedy)
         n_train = len(photos) - max(1, int(TEST_SHARE * len(photos)))
         return photos[:n_train], photos[n_train:]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from lightning_modules import LightGCN, LightGCNPlusPlus, Popularity
-from lightning_modules.recommendation.propagation import Graph, Propagation
+from lightning_modules.recommendation.propagation import Propagation
 from tests.support.ranking_data import Given, fitted, matrices, of_matrix, planted
 
 EVERY = slice(0, None)
@@ -30,10 +30,8 @@ class Rule(NamedTuple):
 
     def of(self, matrix: Tensor) -> Propagation:
         """The library's propagation over the pairs of a matrix (users, items)."""
-        pairs = of_matrix(matrix)
-        graph = Graph.of(pairs, self.alpha, self.beta)
-        back = Graph.of(pairs, self.beta, self.alpha)
-        return Propagation(graph, back, self.shares, self.unit)
+        pairs, exponents = of_matrix(matrix), (self.alpha, self.beta)
+        return Propagation.of(pairs, *exponents, self.shares, unit=self.unit)
 
     def sent(self, rows: Tensor) -> Tensor:
         lengths = rows.norm(dim=1, keepdim=True)
