@@ -1,15 +1,15 @@
 """How often adaptation does harm on domains that no setting was chosen on.
 
     python -m experiments.safe_adaptation [--pairs 40]
-    python -m experiments.safe_adaptation --amazon
+    python -m experiments.safe_adaptation --table wdgrl-amazon
 
 Each pair of `experiments.domain_pairs`, from number 0, is trained with the shipped
 config ``wdgrl/feature_domains``: with every setting of ``select``, and with a fixed
 transfer weight, the default of older versions. Target labels serve for the accuracy
-alone. With ``--amazon`` it is the 12 tasks of the Amazon reviews, with ``wdgrl/amazon``
-and without the fixed weight, which the tables have. A pair is a line of a file in
-docs/results/domains; those that are there are not trained again. Prints what `summary`
-says.
+alone. With ``--table`` it is the tasks of a table of docs/results.md, with its config
+for WDGRL and without the fixed weight, which the table has. A pair is a line of a file
+in docs/results/domains; those that are there are not trained again. Prints what
+`summary` says.
 """
 
 import statistics
@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,15 +47,20 @@ QUIET = (
     *("--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"),
     "--trainer.enable_checkpointing=false",
 )
-AVERAGED = (
-    '--trainer.callbacks=[{"class_path": "WeightEMA", "init_args": {"warmup": true}}]'
-)
-"""The callback of ``wdgrl/amazon`` that has a part in what is learnt."""
+NO_CALLBACKS = "--trainer.callbacks=null"
+CALLBACKS = {
+    "wdgrl-amazon": '--trainer.callbacks=[{"class_path": "WeightEMA", '
+    '"init_args": {"warmup": true}}]',
+    "wdgrl-office-surf": NO_CALLBACKS,
+    "wdgrl-digits": NO_CALLBACKS,
+}
+"""Of each table that can be asked for: what has a part in what is learnt."""
 
 
-def pair_file(*, of_reviews: bool = False) -> RecordFile:
-    """The records of the finished pairs, drawn ones or those of the Amazon reviews."""
-    return record_file(f"domains/safe_adaptation{'_amazon' * of_reviews}", "pair")
+def pair_file(table: str | None = None) -> RecordFile:
+    """The records of the finished pairs, drawn ones or those of a table's tasks."""
+    ending = f"_{table.removeprefix('wdgrl-')}" if table else ""
+    return record_file(f"domains/safe_adaptation{ending}", "pair")
 
 
 def measured(number: int, *more: str) -> Record:
@@ -67,17 +73,17 @@ def measured(number: int, *more: str) -> Record:
         "shifts": {kind: round(size, 3) for kind, size in pair.shifts.items()},
     }
     with tempfile.TemporaryDirectory() as folder:
-        words = [CONFIG, *pair.write(Path(folder)), "--trainer.callbacks=null", *more]
+        words = [CONFIG, *pair.write(Path(folder)), NO_CALLBACKS, *more]
         return {"pair": number, **about, **_with_every_setting(words, FIXED_WEIGHT)}
 
 
-def measured_reviews(task: str, *more: str) -> Record:
-    """A task of the Amazon reviews, such as ``books-dvd``, with the settings."""
-    source, target = task.split("-")
+def measured_task(table: str, task: str, *more: str) -> Record:
+    """A task of a table, such as ``books-dvd``, with the settings."""
+    plan = TABLES[table]
     words = [
-        *("--config=wdgrl/amazon", f"--data.root={data_root() / 'amazon_reviews'}"),
-        *(f"--data.source={source}", f"--data.target={target}", AVERAGED),
-        *("--trainer.val_check_interval=2000", *more),
+        f"--config={plan.experiment('wdgrl', task)}",
+        *plan.task_options(task, data_root()),
+        *(CALLBACKS[table], *more),
     ]
     return {"pair": task, **_with_every_setting(words, {})}
 
@@ -174,15 +180,16 @@ def main() -> int:
     """The command line."""
     parser = command_parser("experiments.safe_adaptation", __doc__)
     parser.add_argument("--pairs", type=at_least(1), default=40, help="how many")
-    parser.add_argument("--amazon", action="store_true", help="the Amazon reviews")
+    parser.add_argument("--table", choices=CALLBACKS, help="the tasks of a table")
     args = parser.parse_args()
-    measure: Callable[[Any], Record] = measured_reviews if args.amazon else measured
+    table: str | None = args.table
+    measure: Callable[[Any], Record] = measured
     names: Sequence[object] = range(args.pairs)
-    if args.amazon:
-        names = TABLES["wdgrl-amazon"].tasks
+    if table:
+        measure, names = partial(measured_task, table), TABLES[table].tasks
 
     def work() -> int:
-        file = pair_file(of_reviews=args.amazon)
+        file = pair_file(table)
         file.merge()
         done = {record["pair"] for record in file.read()}
         for number, name in enumerate(names, 1):
@@ -193,7 +200,7 @@ def main() -> int:
         print("\n".join(lines(summary(records))))
         return 0
 
-    again = f"python -m experiments.safe_adaptation{' --amazon' * args.amazon}"
+    again = f"python -m experiments.safe_adaptation{f' --table {table}' * bool(table)}"
     return exit_status(work, again)
 
 

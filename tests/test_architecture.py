@@ -96,7 +96,7 @@ TESTED_WITH: Mapping[str, Mapping[str, str]] = {
         "random": "distributed",
         "yaml_size": "memory",
     },
-    "lightning_modules/functional": {"entropic": "kantorovich"},
+    "lightning_modules/functional": {"entropic": "kantorovich", "layered": "piecewise"},
     "lightning_modules/generative": {
         **dict.fromkeys(("evaluation", "shapes"), "base"),
         **dict.fromkeys(("wgan", "wgan_gp"), "gan"),

@@ -5,6 +5,7 @@ import os
 import warnings
 from argparse import ArgumentError
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from types import FrameType
 from typing import Any, ClassVar, Self
 
@@ -54,7 +55,7 @@ from lightning_modules.core.pretrained import load_model
 from lightning_modules.core.random import RandomStream, own_state
 from lightning_modules.core.records import Divergence, Records
 from lightning_modules.core.stock_callbacks import refuse_callbacks
-from lightning_modules.core.strategies import prepare_strategy
+from lightning_modules.core.strategies import Descent, prepare_strategy
 from lightning_modules.data_contracts.batches import explained
 from lightning_modules.data_contracts.contracts import DataKind, check_kind, data_of
 
@@ -134,6 +135,7 @@ class AlternatingModule(LightningModule):
         self.turns = Turns(batches_per_step, warmup)
         self.records, self.step_ended, self.begins = Records(self), False, False
         self.divergence = Divergence(self)
+        self._descent = Descent(self, AlternatingModule)
         self._compiler = Compiler(compile)
         self._noise_states: Tensor | None = None
         self._steps_loaded = 0
@@ -182,6 +184,7 @@ class AlternatingModule(LightningModule):
         due = self.turns.due(self.global_step)
         self.records.start(due=due)
         self.divergence.step = self.global_step + 1
+        self._descent.begin()
         prepared = self.prepare(batch)
         optimizers = iter(self.optimizer_list())
         for learner in self._learners:
@@ -204,16 +207,14 @@ class AlternatingModule(LightningModule):
     def _update(
         self, learner: Learner, optimizers: Sequence[LightningOptimizer], batch: Any
     ) -> None:
-        with frozen(*learner.against):
+        with frozen(*learner.against) if learner.against else nullcontext():
             loss = self.divergence.loss_of(learner, batch)
             for optimizer in optimizers:
                 optimizer.zero_grad()
-            self.manual_backward(loss)
-        for optimizer in optimizers[1 if learner.counts else 0 :]:
-            # LightningOptimizer.step() counts into global_step; the strategy's doesn't.
-            self.trainer.strategy.optimizer_step(optimizer.optimizer, lambda: None)
-        if learner.counts:
-            optimizers[0].step()
+            self._descent.backward(loss)
+        for optimizer in optimizers[::-1]:
+            counts = learner.counts and optimizer is optimizers[0]
+            self._descent.step(optimizer, counts=counts)
         self.turns.updates[learner.name] += 1
         if learner.after_update is not None:
             learner.after_update()

@@ -1,6 +1,19 @@
-"""Check of the training strategy."""
+"""Check of the training strategy, and updates with or without it."""
 
-from lightning.pytorch.strategies import DDPStrategy, Strategy
+from collections.abc import Sequence
+from typing import Any, cast
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from lightning.pytorch.plugins import Precision
+from lightning.pytorch.profilers import PassThroughProfiler
+from lightning.pytorch.strategies import (
+    DDPStrategy,
+    SingleDeviceStrategy,
+    Strategy,
+)
+from torch import Tensor
 
 from lightning_modules.core.lightning_internals import ddp_options
 
@@ -9,6 +22,7 @@ _REFUSED = {
     "ModelParallelStrategy": "FSDP2 gives a wrong gradient penalty without a warning",
     "DeepSpeedStrategy": "DeepSpeed supports a single optimizer",
 }
+_HOOKS = ("on_before_backward", "on_after_backward", "on_before_optimizer_step")
 
 
 def prepare_strategy(strategy: Strategy) -> None:
@@ -40,3 +54,66 @@ def prepare_strategy(strategy: Strategy) -> None:
                 "trainer.strategy with static_graph true does not support alternating "
                 "optimisation, whose graph changes: use trainer.strategy 'ddp'."
             )
+
+
+class Descent:
+    """Backward passes and steps of a module's optimizers.
+
+    Lightning calls hooks of the module and of each callback around each of them, which
+    takes longer than the update of a small critic. Where nobody has such a hook, and
+    neither strategy nor precision plugin do more than to call it, torch is called.
+
+    Args:
+        module: The method.
+        base: Class whose hooks do nothing that `step` leaves out.
+    """
+
+    def __init__(self, module: pl.LightningModule, base: type) -> None:
+        self.module, self.base = module, base
+        self._is_plain = False
+
+    def begin(self) -> None:
+        """Begin a batch: look for what an update has to call."""
+        module, trainer = self.module, cast(Any, self.module.trainer)
+        plain = (
+            (trainer.strategy, SingleDeviceStrategy),
+            (trainer.precision_plugin, Precision),
+            (trainer.profiler, PassThroughProfiler),
+        )
+        names = (*_HOOKS, "backward", "manual_backward")
+        self._is_plain = (
+            all(type(part) is cls for part, cls in plain)
+            and _keeps(module, self.base, names)
+            and all(_keeps(one, pl.Callback, _HOOKS) for one in trainer.callbacks)
+        )
+
+    def backward(self, loss: Tensor) -> None:
+        """Gradients of a loss."""
+        if self._is_plain:
+            torch.autograd.backward(loss)
+        else:
+            self.module.manual_backward(loss)
+
+    def step(self, optimizer: LightningOptimizer, *, counts: bool) -> None:
+        """Step an optimizer; ``trainer.global_step`` counts it if it ``counts``."""
+        if counts:
+            optimizer.step()
+        elif self._is_plain:
+            self.module.on_before_optimizer_step(optimizer.optimizer)
+            optimizer.optimizer.step()
+        else:
+            strategy = self.module.trainer.strategy
+            strategy.optimizer_step(optimizer.optimizer, lambda: None)
+
+
+def _keeps(of: object, base: type, names: Sequence[str]) -> bool:
+    """Whether methods of an object are those of its base class."""
+    return all(
+        name not in vars(of) and _where(type(of), name) is _where(base, name)
+        for name in names
+    )
+
+
+def _where(cls: type, name: str) -> type:
+    """The class that a method comes from."""
+    return next(parent for parent in cls.__mro__ if name in vars(parent))

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from lightning_modules.functional.layered import layers_of, scores_and_gradients
 from lightning_modules.functional.piecewise import PiecewiseLinear
 
 # Added under the root, so that the second derivative is finite where the gradient is 0.
@@ -89,24 +90,26 @@ def scores_and_slopes(
     *,
     norm_order: float = 2.0,
     create_graph: bool = False,
-) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
+    start: int = 0,
+) -> tuple[Float[Tensor, " n"], Float[Tensor, " m"]]:
     """Scores of the critic and norms of its gradient, from one pass.
 
     Args:
         critic: See `gradient_norm`.
-        points: Where the gradient is evaluated, shape (n, ...).
+        points: Where the critic is evaluated, shape (n, ...).
         norm_order: Order of the norm.
         create_graph: Keep the graph of both; otherwise neither has one.
+        start: Row of the first point whose gradient is wanted.
 
     Returns:
-        Scores and norms, shape (n,) each.
+        Scores (n,) and norms (n - start,).
 
     >>> w = torch.tensor([3.0, 4.0])
     >>> scores_and_slopes(lambda x: x @ w, torch.ones(1, 2))
     (tensor([7.]), tensor([5.]))
     """
     with torch.enable_grad():
-        scores, slope = _differentiate(critic, points.detach(), create_graph)
+        scores, slope = _differentiate(critic, points.detach(), create_graph, start)
         # Squares of half-precision gradients would overflow or vanish.
         flat = slope[:, None].flatten(1)
         flat = flat.to(torch.promote_types(flat.dtype, torch.float32))
@@ -117,9 +120,23 @@ def scores_and_slopes(
 
 
 def _differentiate(
+    critic: Callable[[Tensor], Tensor], points: Tensor, create_graph: bool, start: int
+) -> tuple[Tensor, Tensor]:
+    """Scores of the critic, and its gradient at each point from a row on."""
+    if create_graph and (layers := layers_of(critic, points)):
+        scores, slope = scores_and_gradients(layers, points, start)
+        return _one_each(scores, points), slope
+    others, points = points[:start], points[start:]
+    scores, slope = _twice(critic, points, create_graph)
+    if start:
+        scores = torch.cat([_one_each(critic(others), others), scores])
+    return scores, slope
+
+
+def _twice(
     critic: Callable[[Tensor], Tensor], points: Tensor, create_graph: bool
 ) -> tuple[Tensor, Tensor]:
-    """Scores of the critic, and its gradient at each point."""
+    """Scores and gradients as torch differentiates, for critics of any kind."""
     if torch.compiler.is_compiling():  # the compiler follows only this form
         slope, scores = torch.func.grad(
             lambda x: _total(critic, x, create_graph), has_aux=True
@@ -136,12 +153,18 @@ def _total(
     """Sum of the scores, whose gradient has that of each score, and the scores."""
     with PiecewiseLinear() if create_graph else nullcontext():
         scores = critic(points)
+    _one_each(scores, points)
+    return scores.sum(), scores
+
+
+def _one_each(scores: Tensor, points: Tensor) -> Tensor:
+    """The scores, if there is one for each point."""
     if scores.shape != points.shape[:1]:
         raise ValueError(
             f"The critic must return one score per sample, shape "
             f"({len(points)},), got {tuple(scores.shape)}."
         )
-    return scores.sum(), scores
+    return scores
 
 
 def _smooth_norm(flat: Tensor, norm_order: float) -> Tensor:
@@ -253,10 +276,10 @@ def penalising(device: torch.device) -> Iterator[None]:
     Half precision loses the penalty; compiled code and fused attention have no second
     derivatives.
     """
-    with (
-        torch.autocast(device.type, enabled=False),
-        sdpa_kernel(SDPBackend.MATH),
-    ):
+    kind = device.type
+    casts = torch.is_autocast_enabled(kind)
+    own = torch.autocast(kind, enabled=False) if casts else nullcontext()
+    with own, sdpa_kernel(SDPBackend.MATH):
         if torch.compiler.is_compiling() or "torch._dynamo" not in sys.modules:
             yield  # this is being compiled, or nothing is
         else:

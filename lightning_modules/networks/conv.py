@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from lightning_modules.core.recipe import remembers
 from lightning_modules.core.validation import check_at_least
+from lightning_modules.functional.layered import scores_of_layers
 from lightning_modules.networks.initialisation import (
     Initialisation,
     initialise,
@@ -164,6 +165,7 @@ class ConvCritic(nn.Module):
         self.layers = nn.Sequential(*layers)
         initialise(self, init)
 
+    @scores_of_layers
     def forward(self, x: Tensor) -> Tensor:
         """Map images to scores (n,)."""
         return cast(Tensor, self.layers(x)).squeeze(-1)

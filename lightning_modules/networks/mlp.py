@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from lightning_modules.core.recipe import remembers
 from lightning_modules.core.validation import check_at_least
+from lightning_modules.functional.layered import scores_of_layers
 from lightning_modules.networks.initialisation import (
     Initialisation,
     initialise,
@@ -113,6 +114,7 @@ class MLPCritic(nn.Module):
         self.layers = nn.Sequential(nn.Flatten(), *layers)
         initialise(self, init)
 
+    @scores_of_layers
     def forward(self, x: Tensor) -> Tensor:
         """Map samples (n, *shape) to scores (n,)."""
         return cast(Tensor, self.layers(x)).squeeze(-1)

@@ -1,12 +1,15 @@
-"""Benchmarks of whole tasks: what is compared, and the rows."""
+"""Benchmarks of whole tasks and of the penalty: what is compared, and the rows."""
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from lightning.pytorch import Callback
 
+from benchmarks import generative, lazy, penalty
 from benchmarks.index_speed import clustered, index_speed
 from benchmarks.interactions_speed import (
     PREFIXES,
@@ -122,3 +125,39 @@ def test_a_pass_over_the_pairs_is_an_epoch_or_a_sweep(
     source.setup("fit")
     assert len(clock.curve) == trainer["max_epochs"]
     assert pairs == passes * len(source.interactions("train"))
+
+
+def test_the_lazy_penalty_is_one_full_update_in_four(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    costs = iter([10, 5, 3])  # with penalty, without, the generator's
+    monkeypatch.setattr(lazy, "count", lambda _: next(costs))
+    ratio = lazy.work_ratio(generative.PAIRS["points"])
+    assert ratio == pytest.approx((5 * 10 + 3) / (5 * (10 + 3 * 5) / 4 + 3))
+
+
+def test_quality_is_of_the_seeds_that_all_have() -> None:
+    records = [
+        {"method": method, "seed": seed, "metrics": dict.fromkeys(lazy.SHOWN, value)}
+        for method, value in (("wgan_gp", 2.0), ("wgan_gp_lazy", 3.0))
+        for seed in range(2)
+    ]
+    extra = dict.fromkeys(lazy.SHOWN, 100.0)
+    records.append({"method": "wgan_gp", "seed": 2, "metrics": extra})
+    labels = {"wgan_gp": "every", "wgan_gp_lazy": "4th", "wgan": "not run yet"}
+    every, fourth = lazy._compared(records, labels)
+    assert every["exact W1"] == "2 ± 0"
+    assert fourth == {
+        "penalty": "4th",
+        "seeds": "2",
+        **dict.fromkeys(lazy.SHOWN.values(), "3 ± 0"),
+    }
+
+
+def test_the_difference_of_gradients_is_relative() -> None:
+    weight = torch.ones(2, requires_grad=True)
+
+    def loss(factor: float) -> Any:
+        return lambda: factor * weight.square().sum()
+
+    assert penalty._difference(loss(1.0), loss(1.1), [weight]) == pytest.approx(0.1)

@@ -14,7 +14,7 @@ from experiments.safe_adaptation import (
     SCORES,
     lines,
     measured,
-    measured_reviews,
+    measured_task,
     summary,
 )
 from tests.support.small_data import write_all
@@ -64,22 +64,35 @@ def test_a_pair_is_trained_with_every_setting(monkeypatch: pytest.MonkeyPatch) -
     assert safe_adaptation.pair_file().name(found) == str(SMALL)
 
 
-def test_the_reviews_are_trained_with_the_settings_of_select(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("table", "task", "options"),
+    [
+        ("wdgrl-amazon", "books-dvd", []),
+        ("wdgrl-office-surf", "amazon-caltech10", []),
+        ("wdgrl-digits", "mnist-usps", ["--data.n_val=5"]),
+    ],
+)
+def test_tasks_of_a_table_are_trained_with_the_settings_of_select(
+    table: str,
+    task: str,
+    options: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     write_all(tmp_path)
+    (tmp_path / "office_caltech10").symlink_to(tmp_path / "office")
     monkeypatch.setenv("WASSERSTEIN_DATA", str(tmp_path))
     few = {name: SETTINGS[name] for name in (SOURCE_ONLY, "auto")}
     monkeypatch.setattr("wasserstein_critics.select.SETTINGS", few)
     steps = ["--trainer.max_steps=2", "--trainer.val_check_interval=2"]
-    found = measured_reviews("books-dvd", "--data.batch_size=8", *steps)
+    found = measured_task(table, task, "--data.batch_size=8", *options, *steps)
     assert list(found["settings"]) == list(few)
     assert found["picked"] in few
     for numbers in found["settings"].values():
         assert 0 <= numbers["target_accuracy"] <= 1
         assert {*LOGGED, "iwcv", "dev"} <= numbers.keys()
-    file = safe_adaptation.pair_file(of_reviews=True)
-    assert file.name(found) == "books-dvd"
+    file = safe_adaptation.pair_file(table)
+    assert file.name(found) == task
     assert file.path != safe_adaptation.pair_file().path
 
 

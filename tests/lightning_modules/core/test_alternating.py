@@ -1,16 +1,19 @@
 """Who steps when, what counts as a step, and that nobody else moves."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import LambdaCallback
+from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch import Tensor, nn
 
 from lightning_modules import GAN, WGAN, WGANGP
 from lightning_modules.core.alternating import frozen
 from lightning_modules.generative.base import GenerativeModule
-from tests.support.games import batches, networks, trainer
+from tests.support.games import batches, fit, make, networks, trainer
 
 pytestmark = pytest.mark.filterwarnings(
     # these fits have nothing to validate
@@ -131,3 +134,66 @@ def test_frozen_gives_back_what_it_found() -> None:
     with frozen(net):
         assert not any(p.requires_grad for p in net.parameters())
     assert [p.requires_grad for p in net.parameters()] == [True, True, False, False]
+
+
+HOOKS = ("on_before_backward", "on_after_backward", "on_before_optimizer_step")
+
+
+class Listener(Callback):
+    """Counts how often one hook is called."""
+
+    def __init__(self, hook: str) -> None:
+        self.n = 0
+        setattr(self, hook, self.count)
+
+    def count(self, *_: Any) -> None:
+        self.n += 1
+
+
+def hearing_module(hook: str) -> type[WGANGP]:
+    """A class that counts how often one of its hooks is called."""
+
+    def count(self: Any, *args: Any) -> None:
+        getattr(super(hearing, self), hook)(*args)
+        self.n = getattr(self, "n", 0) + 1
+
+    hearing = type("Hearing", (WGANGP,), {hook: count, "__module__": __name__})
+    return hearing
+
+
+def is_plain(module: Any) -> bool:
+    return bool(module._descent._is_plain)
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_whoever_has_a_hook_of_an_update_is_told(hook: str) -> None:
+    listener, quiet = Listener(hook), LambdaCallback()
+    silent, module, heard = (make(WGANGP), make(WGANGP), make(hearing_module(hook)))
+    for one, callbacks in ((silent, [quiet]), (module, [quiet, listener]), (heard, [])):
+        fit(one, *callbacks, steps=4)
+    assert [is_plain(one) for one in (silent, module, heard)] == [True, False, False]
+    assert listener.n == heard.n == 2 * 4 + 4  # two critic updates for each step
+    for name, weight in silent.state_dict().items():
+        assert torch.equal(weight, module.state_dict()[name])
+        assert torch.equal(weight, heard.state_dict()[name])
+
+
+class OwnStrategy(SingleDeviceStrategy):
+    """May do anything."""
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"profiler": "simple"},
+        {"precision": "bf16-mixed"},
+        {"strategy": OwnStrategy("cpu")},
+    ],
+    ids=lambda options: next(iter(options)),
+)
+def test_what_does_more_around_an_update_is_not_passed_by(
+    options: dict[str, Any],
+) -> None:
+    module = make(WGANGP)
+    trainer(**options, max_steps=1).fit(module, batches(4))
+    assert not is_plain(module)
