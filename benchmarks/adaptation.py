@@ -1,13 +1,15 @@
 """WDGRL on rows of the Amazon reviews' size: ours, by a bare loop, and a reference.
 
-The bare loop does the same arithmetic: features once for all critic steps, scores and
-slopes in one pass, the extractor's gradients only in the extractor's step. The
+The bare loop does the same: features once for all critic steps, scores and slopes in
+one pass, the extractor's gradients only in the extractor's step. It leaves the critic's
+derivatives to torch, as one would by hand, or takes this library's function. The
 reference computes the features of the batch again in each of the critic steps, and
 scores them once for the distance and once for the penalty.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -24,7 +26,6 @@ from lightning_modules.core.alternating import frozen
 from lightning_modules.data_contracts.sparse_rows import SparseRows
 from lightning_modules.functional.adversarial import wasserstein_critic_loss
 from lightning_modules.functional.lipschitz import (
-    gradient_norm,
     interpolate,
     scores_and_slopes,
 )
@@ -60,6 +61,14 @@ class Reviews(TwoDomains):
         return rows.to_dense() if self.dense else rows
 
 
+def slopes_by_torch(critic: nn.Module, points: Tensor) -> tuple[Tensor, Tensor]:
+    """Scores (n,) and slopes (n,), differentiated twice by torch."""
+    points = points.requires_grad_(True)
+    scores = critic(points)
+    (gradient,) = torch.autograd.grad(scores.sum(), points, create_graph=True)
+    return scores, (gradient.square().sum(1) + 1e-12).sqrt()
+
+
 class ReferenceWDGRL(WDGRL):
     """The same updates, with the features of the batch computed in every step."""
 
@@ -74,7 +83,7 @@ class ReferenceWDGRL(WDGRL):
         gap = wasserstein_critic_loss(self.critic(source), self.critic(target))
         lines = interpolate(source, target, self.noise.uniform(len(source)))
         points = torch.cat([source, target, lines])
-        slopes = gradient_norm(self.critic, points, create_graph=True)
+        slopes = slopes_by_torch(self.critic, points)[1]
         return gap + self.penalty.weight * (slopes - 1).square().mean()
 
     def objective(self, batch: Any) -> Tensor:
@@ -92,6 +101,9 @@ def module(method: type[WDGRL] = WDGRL) -> WDGRL:
     return method(*networks, 2, weight_decay=1e-4, n_critic=N_CRITIC)
 
 
+our_slopes = partial(scores_and_slopes, create_graph=True)
+
+
 @dataclass
 class Loop:
     """Networks, their optimizers and both domains, for a loop by hand."""
@@ -103,9 +115,10 @@ class Loop:
     optimizer: Optimizer
     source: tuple[Tensor, Tensor]
     target: Tensor
+    slopes: Callable[[nn.Module, Tensor], tuple[Tensor, Tensor]]
 
     @classmethod
-    def of(cls, data: Reviews) -> "Loop":
+    def of(cls, data: Reviews, slopes: Any = slopes_by_torch) -> "Loop":
         """The same networks and optimizers as those of our module."""
         ours = module()
         (of_critic, other), _ = ours.configure_optimizers()
@@ -113,7 +126,7 @@ class Loop:
         source = cast(Tensor, domains.source.x), domains.source.y
         networks = ours.extractor, ours.classifier, ours.critic
         target = cast(Tensor, domains.target)
-        return cls(*networks, of_critic, other, source, target)
+        return cls(*networks, of_critic, other, source, target, slopes)
 
     def step(self, x: Tensor, y: Tensor, target: Tensor) -> None:
         """Five critic updates on the same features, and one of the extractor."""
@@ -122,7 +135,7 @@ class Loop:
         for _ in range(N_CRITIC):
             lines = interpolate(fixed[:n], fixed[n:], torch.rand(n))
             points = torch.cat([fixed, lines])
-            scores, slopes = scores_and_slopes(self.critic, points, create_graph=True)
+            scores, slopes = self.slopes(self.critic, points)
             gap = scores[n : 2 * n].mean() - scores[:n].mean()
             loss = gap + 10 * (slopes - 1).square().mean()
             self.critic_optimizer.zero_grad()

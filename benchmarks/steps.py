@@ -44,15 +44,22 @@ def training(rounds: int) -> list[Row]:
     """`trainer.fit` beside the same arithmetic in a bare loop."""
     short = rounds * SHORTER + 1  # the first does not count
     results = [row for case in CASES for row in _beside_loop(case, short)]
-    data = adaptation.Reviews(dense=True)
-    bare, ours = adaptation.Loop.of(data), adaptation.module()
-    by_hand, title = (
-        repeated(bare.step, bare.batches()),
-        f"wdgrl: {adaptation.NETWORKS}",
-    )
-    spent = fit_beside(by_hand, ours, data, 30, short)
-    results += _beside_bare(title, "encoder update", spent, Goal(1.05))
+    ways = {
+        "": adaptation.slopes_by_torch,
+        ", a loop with our derivatives": adaptation.our_slopes,
+    }
+    for way, slopes in ways.items():
+        title = f"wdgrl: {adaptation.NETWORKS}{way}"
+        spent = _wdgrl_beside(slopes, short)
+        results += _beside_bare(title, "encoder update", spent, Goal(1.05))
     return results + _ranking(short)
+
+
+def _wdgrl_beside(slopes: Any, rounds: int) -> tuple[list[Spent], list[Spent]]:
+    data = adaptation.Reviews(dense=True)
+    bare = adaptation.Loop.of(data, slopes)
+    by_hand = repeated(bare.step, bare.batches())
+    return fit_beside(by_hand, adaptation.module(), data, 30, rounds)
 
 
 def _beside_loop(case: Case, rounds: int) -> list[Row]:

@@ -14,6 +14,7 @@ closed-form Wasserstein distances  closed_forms
 weight clipping, gradient penalty  lipschitz         33, 36-40
 slope on the optimal plan          slope             37
 second derivatives of ReLU         piecewise
+both derivatives in one pass       layered
 mode coverage                      modes
 memorisation                       two_sample
 adaptation losses                  adaptation

@@ -111,6 +111,17 @@ def test_wdgrl_by_hand_trains_all_three_networks() -> None:
         )
 
 
+def test_wdgrl_by_hand_takes_the_same_step_with_either_derivatives() -> None:
+    weights = []
+    for slopes in (adaptation.slopes_by_torch, adaptation.our_slopes):
+        loop = adaptation.Loop.of(Reviews(dense=True), slopes)
+        torch.manual_seed(0)
+        repeated(loop.step, loop.batches())(1)
+        weights.append(list(loop.critic.parameters()))
+    for one, other in zip(*weights, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
 def test_cml_by_hand_changes_only_what_it_touches() -> None:
     shop = ranking.Shop(50, 40, 400)
     tables = ranking.Loop.of(shop)
