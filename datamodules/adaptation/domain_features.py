@@ -21,6 +21,7 @@ from datamodules.readers.features.files import FeatureFile, find_features, read_
 from datamodules.readers.features.scaling import (
     DENSE,
     NORMALISATIONS,
+    SHARED,
     UNITLESS,
     Normalisation,
     check_alike,
@@ -34,6 +35,7 @@ from datamodules.readers.features.scaling import (
 from datamodules.readers.features.svmlight import ZeroBased
 from lightning_modules.core.files import readable
 from lightning_modules.core.validation import check_at_least, check_choice
+from lightning_modules.data_contracts.sparse_rows import Rows, join
 
 PARTS = ("source", "target", "source_val", "target_test")
 FIFTH = 5
@@ -67,10 +69,11 @@ class DomainFeatures(TwoDomains):
             so that runs can be compared; a fifth by default, if a batch is left. With 0
             all are trained on and serve for validation too, which then says nothing
             about new rows.
-        normalise: ``none``, ``l2``, ``binary``, ``log1p``, ``rms``, ``zscore`` or
-            ``l1-zscore``, see `fit_scaling`; statistics are those of the rows that are
-            trained on, of each domain by itself. By default ``zscore``, or ``rms`` for
-            sparse rows, so that units don't matter.
+        normalise: ``none``, ``l2``, ``binary``, ``log1p``, ``tfidf``, ``rms``,
+            ``zscore`` or ``l1-zscore``, see `fit_scaling`; statistics are those of the
+            rows that are trained on, of each domain by itself, and for ``tfidf`` of
+            both. By default ``zscore``, or ``rms`` for sparse rows, so that units don't
+            matter.
         dense: Fill sparse rows up with their zeros.
         zero_based: Whether columns in svmlight files count from 0, see `read_together`.
         n_features: Width of rows in svmlight files; by default what is found.
@@ -150,10 +153,11 @@ class DomainFeatures(TwoDomains):
         }
         (source, source_val), (target, target_test) = self.split(rows)
         check_all_present(files["source"].name, source.y, self.class_names)
-        source, source_val = self._on_scale(source, source_val)
+        both = join(source.x, target.x) if self._how in SHARED else None
+        source, source_val = self._on_scale(source, source_val, both)
         if self._how not in UNITLESS:
             self._warn_of_unit(root_mean_square(source.x))
-        target, target_test = self._on_scale(target, target_test)
+        target, target_test = self._on_scale(target, target_test, both)
         return Domains(source, source_val, target.x, target_test)
 
     def split(self, rows: Mapping[str, LabelledRows]) -> tuple[SplitRows, SplitRows]:
@@ -188,8 +192,10 @@ class DomainFeatures(TwoDomains):
             check_scaling(self._how, file)
         return files
 
-    def _on_scale(self, train: LabelledRows, other: LabelledRows) -> SplitRows:
-        scale = fit_scaling(self._how, train.x)
+    def _on_scale(
+        self, train: LabelledRows, other: LabelledRows, every: Rows | None
+    ) -> SplitRows:
+        scale = fit_scaling(self._how, train.x if every is None else every)
         if self._how in DENSE and len(train) < FEW:
             self._warn_of_few(len(train))
         scaled = LabelledRows(scale(train.x), train.y)

@@ -12,12 +12,16 @@ from lightning_modules.core.limits import check_size
 from lightning_modules.core.validation import check_choice
 from lightning_modules.data_contracts.sparse_rows import Rows, SparseRows
 
-Normalisation = Literal["none", "l1-zscore", "zscore", "rms", "l2", "binary", "log1p"]
+Normalisation = Literal[
+    "none", "l1-zscore", "zscore", "rms", "l2", "binary", "log1p", "tfidf"
+]
 NORMALISATIONS: tuple[Normalisation, ...] = get_args(Normalisation)
 DENSE: tuple[Normalisation, ...] = ("zscore", "l1-zscore")
-UNITLESS: tuple[Normalisation, ...] = (*DENSE, "rms")
+UNITLESS: tuple[Normalisation, ...] = (*DENSE, "rms", "tfidf")
 EPS = torch.finfo(torch.float64).eps
-COUNTS = ("log1p", "l1-zscore")
+COUNTS = ("log1p", "l1-zscore", "tfidf")
+SHARED: tuple[Normalisation, ...] = ("tfidf",)
+"""Normalisations whose statistics are of all domains together."""
 
 
 def precision(
@@ -95,8 +99,8 @@ def check_scaling(how: Normalisation, file: FeatureFile) -> None:
     if how in DENSE and isinstance(file.x, SparseRows):
         raise ValueError(
             f"data.normalise: {how} leaves hardly a zero, but the rows of {file.path} "
-            "are sparse; set data.dense: true, or choose from none, rms, l2, binary "
-            "and log1p."
+            "are sparse; set data.dense: true, or choose from none, rms, l2, binary, "
+            "log1p and tfidf."
         )
     if how in COUNTS and values.numel() and values.min() < 0:
         raise ValueError(
@@ -118,14 +122,17 @@ def fit_scaling(how: Normalisation, rows: Rows) -> Callable[[Rows], Rows]:
     each column and divides by its standard deviation (that of a population), but only
     centres a column that is constant. ``l1-zscore`` divides each row by its sum before.
     ``rms`` divides all features by one number, the root mean square of those that
-    aren't 0, so that sparse rows stay sparse in any unit.
-    Rows of zeros remain zeros when divided. Both scores and ``rms`` are float32,
-    whatever the rows.
+    aren't 0, so that sparse rows stay sparse in any unit. ``tfidf`` is for counts of
+    words: :math:`\log(1 + x)` times :math:`1 + \log \frac{1 + n}{1 + n_j}` where
+    :math:`n_j` of n rows have word j, divided by the row's length, and brought to a
+    root mean square of 1.
+    Rows of zeros remain zeros when divided. Both scores, ``rms`` and ``tfidf`` are
+    float32, whatever the rows.
 
     Args:
         how: One of these.
-        rows: Training rows (n, d), in `precision`; only ``zscore``, ``l1-zscore`` and
-            ``rms`` look.
+        rows: Training rows (n, d), in `precision`; only ``zscore``, ``l1-zscore``,
+            ``rms`` and ``tfidf`` look.
 
     Raises:
         ValueError: There is no such normalisation.
@@ -138,6 +145,12 @@ def fit_scaling(how: Normalisation, rows: Rows) -> Callable[[Rows], Rows]:
     if how == "rms":
         unit = root_mean_square(rows)
         return lambda x: _with_values(x, (_values(x) / unit).float())
+    if how == "tfidf":
+        weights = word_weights(rows)
+        unit = root_mean_square(_weighted(rows, weights))
+        return lambda x: _with_values(
+            x, (_values(_weighted(x, weights)) / unit).float()
+        )
     if how not in DENSE:
         return lambda x: _row_by_row(how, x)
     first: Normalisation = "l1-zscore" if how == "l1-zscore" else "none"
@@ -148,6 +161,24 @@ def fit_scaling(how: Normalisation, rows: Rows) -> Callable[[Rows], Rows]:
         varies &= spread > len(shares) * EPS * mean.abs()
     spread = torch.where(varies, spread, 1.0)
     return lambda x: ((_dense(_row_by_row(first, x)) - mean) / spread).float()
+
+
+def word_weights(rows: Rows) -> Tensor:
+    """The rarer in rows (n, d), the larger: (d,)."""
+    if isinstance(rows, SparseRows):
+        found = rows.columns[rows.values != 0]
+        having = torch.bincount(found, minlength=rows.width)
+    else:
+        having = (rows != 0).sum(0)
+    return 1 + ((1 + len(rows)) / (1 + having.double())).log()
+
+
+def _weighted(rows: Rows, weights: Tensor) -> Rows:
+    """Log counts times the weights of their columns, in rows of length 1."""
+    values = _values(rows).log1p()
+    columns = rows.columns if isinstance(rows, SparseRows) else slice(0, None)
+    values = values * weights[columns].to(values.dtype)
+    return _with_values(rows, _divided(rows, values, power=2))
 
 
 def _values(rows: Rows) -> Tensor:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.preprocessing import Normalizer, StandardScaler
 from torch import Tensor
 
@@ -37,6 +38,11 @@ def by_definition(how: str, train: np.ndarray, other: np.ndarray) -> np.ndarray:
         return other
     if how == "rms":
         return np.asarray(other / np.square(1.0 * train[train != 0]).mean() ** 0.5)
+    if how == "tfidf":  # of both domains' words
+        every = np.vstack([arrays(part)[0] for part in ("source", "target")])
+        words = TfidfTransformer().fit(np.log(1 + every))
+        size, found = (words.transform(np.log(1 + x)).toarray() for x in (every, other))
+        return np.asarray(found / np.square(size[size != 0]).mean() ** 0.5)
     if how == "l1-zscore":
         train, other = (
             x / np.maximum(1, x.sum(1, keepdims=True)) for x in (train, other)
@@ -77,7 +83,7 @@ def test_columns_that_vary_little_far_from_zero_have_a_score(
     assert torch.allclose(found, torch.from_numpy(expected).float(), atol=1e-5)
 
 
-@pytest.mark.parametrize("how", ["none", "rms", "l2", "binary", "log1p"])
+@pytest.mark.parametrize("how", ["none", "rms", "l2", "binary", "log1p", "tfidf"])
 def test_sparse_rows_are_scaled_like_dense_ones(tmp_path: Path, how: str) -> None:
     sparse, dense = (
         domains(tmp_path, ending=".svm", n_val=5, normalise=how, dense=dense)
@@ -154,14 +160,15 @@ def test_columns_of_sparse_rows_are_not_standardised(tmp_path: Path, how: str) -
     refused(data, rf"^data\.normalise: {how} .*source\.svm are sparse; set data\.dense")
 
 
+@pytest.mark.parametrize("how", ["log1p", "tfidf"])
 @pytest.mark.parametrize("ending", [".npz", ".svm"])
 def test_logarithms_of_negative_features_are_refused(
-    tmp_path: Path, ending: str
+    tmp_path: Path, ending: str, how: str
 ) -> None:
-    data = domains(tmp_path, ending=ending, normalise="log1p")
+    data = domains(tmp_path, ending=ending, normalise=how)
     x, y = arrays("target")
     write(tmp_path / f"target{ending}", -x, y)
-    refused(data, r"^data\.normalise: log1p is for counts, .*target\.")
+    refused(data, rf"^data\.normalise: {how} is for counts, .*target\.")
 
 
 @pytest.mark.parametrize("part", ["target", "source_val", "target_test"])
