@@ -265,7 +265,7 @@ class Twice(nn.Sequential):
 
     def forward(self, x: Any) -> Any:
         """Twice as large."""
-        return 2 * super().forward(x)
+        return 2 * super().forward(x)  # type: ignore[no-untyped-call]
 
 
 def contained(critic: MLPCritic) -> nn.Module:
