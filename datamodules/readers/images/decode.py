@@ -95,8 +95,12 @@ def decode_whole(
         remedy: What to do about it.
 
     Raises:
-        ValueError: Some can't be decoded; it counts them and names the first.
+        ValueError: Some can't be decoded; it counts them and names the first. Or they
+            would take too much memory.
     """
+    name = f"data.root: {len(files):,} images of {size} x {size} pixels below"
+    folder = Path(os.path.commonpath([path.parent for path in files]))
+    check_size(len(files) * channels * size**2, name=f"{name} {folder}")
     images, faults = decode_all(files, channels, size)
     if faults:
         raise ValueError(

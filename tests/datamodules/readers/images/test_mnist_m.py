@@ -8,8 +8,21 @@ import torch
 
 from datamodules.readers.images import mnist_on_photos
 from datamodules.readers.images.mnist_on_photos import on_patches
+from lightning_modules.core.limits import TooLargeError, limited_to
 from tests.support import digit_sets as sets
 from tests.support.small_images import write_strips
+
+
+def test_photographs_that_memory_does_not_hold_are_refused(tmp_path: Path) -> None:
+    sets.write_mnist(tmp_path)
+    sets.write_photos(tmp_path, n=21)
+    with (
+        limited_to(0.001),
+        pytest.raises(
+            TooLargeError, match=r"21 images of 128 x 128 .*photos would take"
+        ),
+    ):
+        sets.read("mnist_on_photos", tmp_path)
 
 
 def test_missing_and_damaged_images_of_mnist_m_are_counted_and_named(
