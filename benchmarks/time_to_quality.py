@@ -27,6 +27,7 @@ METHODS = {
     "smooth_cml": "SmoothCML",
     "cml": "CML",
     "lightgcn": "LightGCN, in torch",
+    "lightgcn_plus_plus": "LightGCN++, in torch",
     "bpr": "BPR",
     "wrmf": "implicit's ALS",
     "implicit_bpr": "implicit's BPR",
