@@ -140,11 +140,14 @@ class WDGRL(AdaptationModule):
         n = len(source)
         lines = self.penalty.points(source, target, uniform)
         with penalising(source.device):
-            points = torch.cat([source, target, lines])
-            start = 0 if self.ends else 2 * n
-            scores, slopes = scores_and_slopes(
-                self.critic, points, create_graph=True, start=start
-            )
+            if self.ends:
+                points = torch.cat([source, target, lines])
+                scores, slopes = scores_and_slopes(
+                    self.critic, points, create_graph=True
+                )
+            else:
+                _, slopes = scores_and_slopes(self.critic, lines, create_graph=True)
+                scores = self.critic(torch.cat([source, target]))
             gap = _negated_estimate(scores[:n], scores[n : 2 * n], weights)
             return gap, self.penalty.excess(slopes)
 

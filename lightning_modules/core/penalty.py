@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Literal, get_args
 
-import torch
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -20,7 +19,6 @@ from lightning_modules.functional.lipschitz import (
     gradient_norm,
     interpolate,
     penalising,
-    scores_and_slopes,
     squared_excess,
     surroundings,
 )
@@ -141,25 +139,6 @@ class GradientPenalty:
                     critic, points, norm_order=self.norm_order, create_graph=True
                 )
             )
-
-    def with_scores(
-        self,
-        critic: Callable[[Tensor], Tensor],
-        real: Tensor,
-        fake: Tensor,
-        drawn: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        """Scores (2 n,) of both sets and the unweighted penalty, from one pass."""
-        with penalising(real.device):
-            ends, n = [real, fake.to(real.dtype)], 2 * len(real)
-            scores, norms = scores_and_slopes(
-                critic,
-                torch.cat([*ends, self.points(real, fake, drawn)]),
-                norm_order=self.norm_order,
-                create_graph=True,
-                start=n,
-            )
-            return scores[:n], self.excess(norms)
 
     def excess(self, norms: Tensor) -> Tensor:
         """Mean squared excess of norms (n,) over the target."""

@@ -72,9 +72,9 @@ def _is_known(layer: nn.Module) -> bool:
 
 
 def scores_and_gradients(
-    layers: Sequence[nn.Module], points: Tensor, start: int = 0
+    layers: Sequence[nn.Module], points: Tensor
 ) -> tuple[Tensor, Tensor]:
-    r"""Scores of all points and gradients of some, differentiable by the weights.
+    r"""Scores (n,) and gradients at points (n, ...), differentiable by the weights.
 
     With :math:`a_l = \sigma(W_l a_{l-1} + b_l)` and :math:`r_l` the gradient of a score
     by what :math:`\sigma` is taken of, a loss of both has
@@ -88,22 +88,14 @@ def scores_and_gradients(
     layers, and each weight has one product for both derivatives: two thirds of the work
     of differentiating twice. It can be differentiated once, and not by the points.
 
-    Args:
-        layers: What `layers_of` found.
-        points: Samples (n, ...).
-        start: Row of the first point that has a gradient.
-
-    Returns:
-        Scores (n,) and gradients (n - start, ...).
-
     >>> layers = [nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 1)]
-    >>> scores, gradients = scores_and_gradients(layers, torch.zeros(2, 3), start=1)
+    >>> scores, gradients = scores_and_gradients(layers, torch.zeros(2, 3))
     >>> scores.shape, gradients.shape
-    (torch.Size([2]), torch.Size([1, 3]))
+    (torch.Size([2]), torch.Size([2, 3]))
     """
     steps = [_STEPS[type(layer)](layer) for layer in layers]
     weights = [weight for step in steps for weight in step.pair()]
-    result = _Layered.apply(points, start, steps, *weights)
+    result = _Layered.apply(points, steps, *weights)
     return cast(tuple[Tensor, Tensor], result)
 
 
@@ -113,12 +105,6 @@ class _Known(NamedTuple):
     x: Tensor
     output: Tensor
     pair: Pair
-
-    def since(self, start: int) -> "_Known":
-        """Of the rows from here on."""
-        if not start:
-            return self
-        return _Known(self.x[start:], self.output[start:], self.pair)
 
 
 class _Step(NamedTuple):
@@ -248,28 +234,18 @@ class _Layered(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
-        points: Tensor,
-        start: int,
-        steps: Sequence[_Step],
-        *weights: Tensor | None,
+        ctx: Any, points: Tensor, steps: Sequence[_Step], *weights: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         rest, layers, x = iter(weights), list[_Known](), points
         for step in steps:
             pair = [next(rest) for _ in step.pair()]
             layers.append(_Known(x, x := step.run(x, pair), pair))
         grads = [torch.ones_like(x)]
-        first = next(at for at, step in enumerate(steps) if step.pair())
-        for at in reversed(range(len(steps))):
-            grad, known = grads[-1], layers[at]
-            if at == first:  # what is below is of points with a gradient only
-                grad = grad[start:]
-            if at <= first:
-                known = known.since(start)
-            grads.append(steps[at].back(grad, known))
+        for step, known in zip(steps[::-1], layers[::-1], strict=True):
+            grads.append(step.back(grads[-1], known))
         ctx.save_for_backward(*weights)
         ctx.set_materialize_grads(False)
-        ctx.start, ctx.parts = start, (steps, layers, grads[-2::-1])
+        ctx.parts = steps, layers, grads[-2::-1]
         return x.squeeze(-1), grads[-1]
 
     @staticmethod
@@ -278,25 +254,19 @@ class _Layered(torch.autograd.Function):
         ctx: Any, by_score: Tensor | None, along: Tensor | None
     ) -> tuple[Any, ...]:
         _ = ctx.saved_tensors  # refuses weights that were changed in place
-        found, start = list[Tensor | None](), ctx.start
-        if by_score is None and start:
-            by_score = ctx.parts[1][-1].output.new_zeros(len(ctx.parts[1][0].x))
+        found = list[Tensor | None]()
         for step, known, grad in zip(*ctx.parts, strict=True):
             if known.pair:
-                mixed = _mixed(known.x, by_score, along, start)
+                mixed = _mixed(known.x, by_score, along)
                 found += step.by_pair(grad, known, mixed, by_score)
             if along is not None and step is not ctx.parts[0][-1]:
-                along = step.onward(along, known.since(start))
-        return None, None, None, *found
+                along = step.onward(along, known)
+        return None, None, *found
 
 
-def _mixed(
-    x: Tensor, by_score: Tensor | None, along: Tensor | None, start: int
-) -> Tensor:
+def _mixed(x: Tensor, by_score: Tensor | None, along: Tensor | None) -> Tensor:
     """What a weight's product takes: s a + e of `scores_and_gradients`."""
     if by_score is None:
         return torch.zeros_like(x) if along is None else along
-    scaled = x * by_score.reshape(-1, *[1] * (x.ndim - 1))
-    if along is not None:
-        scaled[start:] += along
-    return scaled
+    share = by_score.reshape(-1, *[1] * (x.ndim - 1))
+    return x * share if along is None else torch.addcmul(along, x, share)

@@ -90,28 +90,26 @@ def scores_and_slopes(
     *,
     norm_order: float = 2.0,
     create_graph: bool = False,
-    start: int = 0,
-) -> tuple[Float[Tensor, " n"], Float[Tensor, " m"]]:
+) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
     """Scores of the critic and norms of its gradient, from one pass.
 
     Args:
         critic: See `gradient_norm`.
-        points: Where the critic is evaluated, shape (n, ...).
+        points: Where the gradient is evaluated, shape (n, ...).
         norm_order: Order of the norm.
         create_graph: Keep the graph of both; otherwise neither has one.
-        start: Row of the first point whose gradient is wanted.
 
     Returns:
-        Scores (n,) and norms (n - start,).
+        Scores and norms, shape (n,) each.
 
     >>> w = torch.tensor([3.0, 4.0])
     >>> scores_and_slopes(lambda x: x @ w, torch.ones(1, 2))
     (tensor([7.]), tensor([5.]))
     """
     with torch.enable_grad():
-        scores, slope = _differentiate(critic, points.detach(), create_graph, start)
+        scores, slope = _differentiate(critic, points.detach(), create_graph)
         # Squares of half-precision gradients would overflow or vanish.
-        flat = slope[:, None].flatten(1)
+        flat = slope if slope.ndim == 2 else slope[:, None].flatten(1)
         flat = flat.to(torch.promote_types(flat.dtype, torch.float32))
         if create_graph:
             return scores, _smooth_norm(flat, norm_order)
@@ -120,28 +118,17 @@ def scores_and_slopes(
 
 
 def _differentiate(
-    critic: Callable[[Tensor], Tensor], points: Tensor, create_graph: bool, start: int
-) -> tuple[Tensor, Tensor]:
-    """Scores of the critic, and its gradient at each point from a row on."""
-    if create_graph and (layers := layers_of(critic, points)):
-        scores, slope = scores_and_gradients(layers, points, start)
-        return _one_each(scores, points), slope
-    others, points = points[:start], points[start:]
-    scores, slope = _twice(critic, points, create_graph)
-    if start:
-        scores = torch.cat([_one_each(critic(others), others), scores])
-    return scores, slope
-
-
-def _twice(
     critic: Callable[[Tensor], Tensor], points: Tensor, create_graph: bool
 ) -> tuple[Tensor, Tensor]:
-    """Scores and gradients as torch differentiates, for critics of any kind."""
+    """Scores of the critic, and its gradient at each point."""
     if torch.compiler.is_compiling():  # the compiler follows only this form
         slope, scores = torch.func.grad(
             lambda x: _total(critic, x, create_graph), has_aux=True
         )(points)
         return scores, slope
+    if create_graph and (layers := layers_of(critic, points)):
+        scores, slope = scores_and_gradients(layers, points)
+        return _one_each(scores, points), slope
     total, scores = _total(critic, points.requires_grad_(True), create_graph)
     (slope,) = torch.autograd.grad(total, points, create_graph=create_graph)
     return scores, slope

@@ -20,7 +20,6 @@ from lightning_modules.data_contracts.contracts import (
     HasLatents,
     SampleShape,
 )
-from lightning_modules.functional.layered import layers_of
 from lightning_modules.generative.evaluation import GenerativeEvaluator
 from lightning_modules.generative.shapes import check_range, check_shapes
 
@@ -216,9 +215,6 @@ class GenerativeModule(AlternatingModule):
         self, real: Tensor, fake: Tensor, drawn: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         assert self.penalty is not None
-        if real.shape == fake.shape and layers_of(self.critic, real):
-            scores, penalty = self.penalty.with_scores(self.critic, real, fake, drawn)
-            return scores[: len(real)], scores[len(real) :], penalty
         penalty = self.penalty(self.critic, real, fake, drawn)
         return *self.score_pair(real, fake), penalty
 
