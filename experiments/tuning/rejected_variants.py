@@ -1,11 +1,12 @@
-"""Rejected variants of collaborative metric learning, kept for the ablation."""
+"""Rejected variants of CML, kept for the ablation, and of WDGRL."""
 
 from typing import Any
 
 from torch import Tensor
-from torch.nn.functional import dropout
+from torch.nn.functional import cross_entropy, dropout
 
-from lightning_modules import SmoothCML
+from lightning_modules import WDGRL, SmoothCML
+from lightning_modules.adaptation.base import Features
 from lightning_modules.functional.shared_hinge import shared_smooth_hinge
 from lightning_modules.recommendation.metric import Compared
 from lightning_modules.recommendation.pairwise import PairBatch
@@ -57,3 +58,28 @@ class SymmetricCML(SmoothCML):
         half = shared_smooth_hinge(positive, users, near, self._unseen, *options)
         whole = super().metric_loss(pairs, points, weight)
         return whole + self.share * half.mean()
+
+
+class SelfTrainedWDGRL(WDGRL):
+    """Late in training, classes of target rows that are sure count as labels.
+
+    Args:
+        begin: Share of ``trainer.max_steps`` after which they do.
+        sure: Probability from which a class is sure.
+        **options: See `WDGRL`.
+    """
+
+    def __init__(self, begin: float = 0.75, sure: float = 0.9, **options: Any) -> None:
+        super().__init__(**options)
+        self.begin, self.sure = begin, sure
+
+    def objective(self, batch: Features) -> Tensor:
+        """That of WDGRL, plus the cross-entropy of the sure rows."""
+        loss = super().objective(batch)
+        if self.global_step < self.begin * self.trainer.max_steps:
+            return loss
+        logits = self.classifier(batch.target)
+        most, found = logits.detach().softmax(1).max(1)
+        each = cross_entropy(logits, found, reduction="none")
+        late: Tensor = (each * (most > self.sure)).mean()
+        return loss + late

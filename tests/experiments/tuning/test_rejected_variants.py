@@ -1,13 +1,20 @@
-"""Rejected variants of CML still do what they are said to do."""
+"""Rejected variants still do what they are said to do."""
 
 import math
 
 import pytest
 import torch
 
-from experiments.tuning.rejected_variants import DroppedCML, SymmetricCML
+from experiments.tuning.rejected_variants import (
+    DroppedCML,
+    SelfTrainedWDGRL,
+    SymmetricCML,
+)
+from lightning_modules import WDGRL, LinearClassifier, MLPCritic, MLPExtractor
+from lightning_modules.adaptation.base import Features
 from lightning_modules.recommendation.metric import Compared
 from lightning_modules.recommendation.pairwise import PairBatch
+from tests.support.adapting import Herds
 from tests.support.ranking_data import planted, trainer
 
 
@@ -48,3 +55,19 @@ def test_dropping_everything_leaves_no_distance_between_user_and_item() -> None:
     pairs = PairBatch(one, one, one[None], allowed)
     loss = model.metric_loss(pairs, Compared(user, user, -user, far), allowed)
     assert float(loss) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_only_late_and_sure_rows_of_the_target_count_as_labelled() -> None:
+    extractor, classifier = MLPExtractor((5,), (6,)), LinearClassifier(6, 3)
+    networks = {"extractor": extractor, "classifier": classifier, "n_classes": 3}
+    model = SelfTrainedWDGRL(0.5, 0.6, critic=MLPCritic((6,), (5,)), **networks)
+    trainer(max_steps=2).fit(model, Herds())
+    source, target = torch.randn(4, 6), 3 * torch.randn(50, 6)
+    features = Features(source, torch.arange(4) % 3, target)
+    most = classifier(target).detach().softmax(1).amax(1)
+    sure = most > 0.6
+    assert 0 < int(sure.sum()) < 50
+    more = model.objective(features) - WDGRL.objective(model, features)
+    torch.testing.assert_close(more.detach(), -most[sure].log().sum() / 50)
+    model.begin = 1.5  # of a training that is over
+    assert torch.equal(model.objective(features), WDGRL.objective(model, features))
