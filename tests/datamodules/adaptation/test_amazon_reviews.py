@@ -120,7 +120,7 @@ def test_missing_files_are_named_with_where_they_come_from(root: Path) -> None:
         ),
         ({"source": "cds"}, r"data\.source must be one of books, dvd"),
         ({"target": "cds"}, r"data\.target must be one of books, dvd"),
-        ({"normalise": "tfidf"}, r"data\.normalise .* got 'tfidf'"),
+        ({"normalise": "bm25"}, r"data\.normalise .* got 'bm25'"),
     ],
 )
 def test_arguments_out_of_range_are_refused_by_their_key(
