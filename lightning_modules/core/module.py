@@ -5,7 +5,6 @@ import os
 import warnings
 from argparse import ArgumentError
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from types import FrameType
 from typing import Any, ClassVar, Self
 
@@ -207,7 +206,7 @@ class AlternatingModule(LightningModule):
     def _update(
         self, learner: Learner, optimizers: Sequence[LightningOptimizer], batch: Any
     ) -> None:
-        with frozen(*learner.against) if learner.against else nullcontext():
+        with frozen(*learner.against):
             loss = self.divergence.loss_of(learner, batch)
             for optimizer in optimizers:
                 optimizer.zero_grad()

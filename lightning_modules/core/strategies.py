@@ -96,7 +96,7 @@ class Descent:
 
     def step(self, optimizer: LightningOptimizer, *, counts: bool) -> None:
         """Step an optimizer; ``trainer.global_step`` counts it if it ``counts``."""
-        if counts:
+        if counts:  # Lightning's own step counts, the strategy's does not
             optimizer.step()
         elif self._is_plain:
             self.module.on_before_optimizer_step(optimizer.optimizer)

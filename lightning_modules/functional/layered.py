@@ -10,6 +10,8 @@ from torch.nn import functional as F
 from torch.nn.grad import conv2d_input, conv2d_weight
 from typing_extensions import override
 
+from lightning_modules.functional.piecewise import leaky_relu, times_slope
+
 Forward = TypeVar("Forward", bound=Callable[..., Tensor])
 _MARKED = set[Callable[..., Tensor]]()
 Pair: TypeAlias = Sequence[Any]
@@ -130,10 +132,14 @@ class _Step(NamedTuple):
         return grad.reshape(known.x.shape)
 
     def by_pair(
-        self, grad: Tensor, known: _Known, mixed: Tensor, by_score: Tensor | None
+        self,
+        grad: Tensor,
+        known: _Known,
+        by_score: Tensor | None,
+        along: Tensor | None,
     ) -> list[Tensor | None]:
-        """Gradients by weight and bias, for the input that `_mixed` makes."""
-        del grad, known, mixed, by_score
+        """Gradients of the loss by weight and bias, s and e being the last two."""
+        del grad, known, by_score, along
         return []
 
 
@@ -142,16 +148,11 @@ class _Bend(_Step):
 
     @override
     def run(self, x: Tensor, pair: Pair) -> Tensor:
-        slope = self._slope()
-        return F.leaky_relu(x, slope) if slope else F.relu(x)
+        return leaky_relu(x, self._slope())
 
     @override
     def onward(self, along: Tensor, known: _Known) -> Tensor:
-        aten, slope = torch.ops.aten, self._slope()
-        if slope:
-            options = known.output, slope, True
-            return cast(Tensor, aten.leaky_relu_backward(along, *options))
-        return cast(Tensor, aten.threshold_backward(along, known.output, 0))
+        return times_slope(along, known.output, self._slope())
 
     @override
     def back(self, grad: Tensor, known: _Known) -> Tensor:
@@ -180,14 +181,18 @@ class _Linear(_Step):
 
     @override
     def by_pair(
-        self, grad: Tensor, known: _Known, mixed: Tensor, by_score: Tensor | None
+        self,
+        grad: Tensor,
+        known: _Known,
+        by_score: Tensor | None,
+        along: Tensor | None,
     ) -> list[Tensor | None]:
         by_bias = None
         if by_score is not None and known.pair[1] is not None:
             each = grad.flatten(2).sum(2) if grad.ndim > 2 else grad
             # not a product, whose order would leave a rest where scores cancel
             by_bias = (each * by_score[:, None]).sum(0)
-        return [self.by_weight(grad, mixed), by_bias]
+        return [self.by_weight(grad, _mixed(known.x, by_score, along)), by_bias]
 
     def by_weight(self, grad: Tensor, x: Tensor) -> Tensor:
         """Gradient by the weight, for an input."""
@@ -256,9 +261,7 @@ class _Layered(torch.autograd.Function):
         _ = ctx.saved_tensors  # refuses weights that were changed in place
         found = list[Tensor | None]()
         for step, known, grad in zip(*ctx.parts, strict=True):
-            if known.pair:
-                mixed = _mixed(known.x, by_score, along)
-                found += step.by_pair(grad, known, mixed, by_score)
+            found += step.by_pair(grad, known, by_score, along)
             if along is not None and step is not ctx.parts[0][-1]:
                 along = step.onward(along, known)
         return None, None, *found

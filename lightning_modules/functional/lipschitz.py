@@ -109,7 +109,7 @@ def scores_and_slopes(
     with torch.enable_grad():
         scores, slope = _differentiate(critic, points.detach(), create_graph)
         # Squares of half-precision gradients would overflow or vanish.
-        flat = slope if slope.ndim == 2 else slope[:, None].flatten(1)
+        flat = slope[:, None].flatten(1)
         flat = flat.to(torch.promote_types(flat.dtype, torch.float32))
         if create_graph:
             return scores, _smooth_norm(flat, norm_order)

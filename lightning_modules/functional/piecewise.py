@@ -90,12 +90,33 @@ def _bend(x: Tensor, negative_slope: float) -> Tensor:
     return sloped
 
 
+def leaky_relu(x: Tensor, negative_slope: float) -> Tensor:
+    """Leaky ReLU, and ReLU with a slope of 0.
+
+    >>> leaky_relu(torch.tensor([-2.0, 2.0]), 0.5)
+    tensor([-1.,  2.])
+    """
+    return F.leaky_relu(x, negative_slope) if negative_slope else F.relu(x)
+
+
+def times_slope(x: Tensor, bent: Tensor, negative_slope: float) -> Tensor:
+    """Numbers times the slopes of a leaky ReLU, at its results ``bent``.
+
+    >>> times_slope(torch.ones(2), torch.tensor([-1.0, 2.0]), 0.5)
+    tensor([0.5000, 1.0000])
+    """
+    aten = torch.ops.aten
+    if negative_slope:
+        return cast(Tensor, aten.leaky_relu_backward(x, bent, negative_slope, True))
+    return cast(Tensor, aten.threshold_backward(x, bent, 0))
+
+
 class _Bend(Function):
     """Leaky ReLU; ReLU with a slope of 0. The output has the sign of the input."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, negative_slope: float) -> Tensor:
-        bent = F.leaky_relu(x, negative_slope) if negative_slope else F.relu(x)
+        bent = leaky_relu(x, negative_slope)
         ctx.save_for_backward(bent)
         ctx.negative_slope = negative_slope
         return bent
@@ -113,13 +134,7 @@ class _Slope(Function):
     def forward(ctx: Any, grad: Tensor, bent: Tensor, negative_slope: float) -> Tensor:
         ctx.save_for_backward(bent)
         ctx.negative_slope = negative_slope
-        sloped: Tensor
-        if negative_slope:
-            options = negative_slope, True
-            sloped = torch.ops.aten.leaky_relu_backward(grad, bent, *options)
-        else:
-            sloped = torch.ops.aten.threshold_backward(grad, bent, 0)
-        return sloped
+        return times_slope(grad, bent, negative_slope)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:

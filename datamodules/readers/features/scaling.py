@@ -146,7 +146,7 @@ def fit_scaling(how: Normalisation, rows: Rows) -> Callable[[Rows], Rows]:
         unit = root_mean_square(rows)
         return lambda x: _with_values(x, (_values(x) / unit).float())
     if how == "tfidf":
-        weights = word_weights(rows)
+        weights = _word_weights(rows)
         unit = root_mean_square(_weighted(rows, weights))
         return lambda x: _with_values(
             x, (_values(_weighted(x, weights)) / unit).float()
@@ -163,7 +163,7 @@ def fit_scaling(how: Normalisation, rows: Rows) -> Callable[[Rows], Rows]:
     return lambda x: ((_dense(_row_by_row(first, x)) - mean) / spread).float()
 
 
-def word_weights(rows: Rows) -> Tensor:
+def _word_weights(rows: Rows) -> Tensor:
     """The rarer in rows (n, d), the larger: (d,)."""
     if isinstance(rows, SparseRows):
         found = rows.columns[rows.values != 0]
