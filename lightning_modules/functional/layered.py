@@ -190,7 +190,7 @@ class _Linear(_Step):
         by_bias = None
         if by_score is not None and known.pair[1] is not None:
             each = grad.flatten(2).sum(2) if grad.ndim > 2 else grad
-            # not a product, whose order would leave a rest where scores cancel
+            # the sum that torch takes: where scores cancel there, they do here
             by_bias = (each * by_score[:, None]).sum(0)
         return [self.by_weight(grad, _mixed(known.x, by_score, along)), by_bias]
 

@@ -196,6 +196,18 @@ def test_either_result_alone_has_its_gradient(used: str) -> None:
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("n", [3, 5, 7, 16, 32, 100])
+def test_scores_cancel_in_the_last_bias_as_far_as_they_do_for_torch(n: int) -> None:
+    torch.manual_seed(0)
+    critic, x = MLPCritic((3,), (4,)), torch.randn(2 * n, 3)
+    rests = []
+    for way in both_ways(critic):
+        scores, _ = scores_and_slopes(way, x, create_graph=True)
+        gap = scores[:n].mean() - scores[n:].mean()
+        rests.append(gradients(gap, critic)[-1])
+    assert torch.equal(*rests)
+
+
 @given(
     widths=st.lists(st.integers(1, 5), max_size=3),
     columns=st.integers(1, 4),
