@@ -127,6 +127,7 @@ POINTS = FACTORS | {
     "ball": Change(False, {"optimizer": large_steps}),
     "covariance_weight": Change(2.0),
     "feature_dropout": Change(0.0, FEATURES),
+    "height": Change(0.5),
     "feature_hidden": Change((5,), {"feature_weight": 0.5}),
     "feature_optimizer": Change(descent, FEATURES),
     "feature_weight": Change(0.5, {"feature_hidden": (4,)}),

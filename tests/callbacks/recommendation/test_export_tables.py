@@ -1,5 +1,6 @@
 """What rankers leave behind: points with their ids, indices, top items and maps."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +39,15 @@ def test_points_of_a_model_with_features_are_where_items_are_ranked(
     assert not torch.equal(points["items"], model.items.weight.detach())
 
 
-@pytest.mark.parametrize("make", [CML, BPR])
+@pytest.mark.parametrize("make", [CML, partial(CML, height=0.5), BPR])
 def test_the_index_ranks_as_the_model_does(make: Any, tmp_path: Path) -> None:
     model = fit(tmp_path, ExportTables("flat"), make(dim=3, ks=(4,)))
     index = faiss.read_index(str(tmp_path / "tables" / "items.faiss"))
     points = load_file(tmp_path / "tables" / "points.safetensors")
     queries = points["users"]
-    if "biases" in points:
-        queries = torch.cat([queries, torch.ones(len(queries), 1)], 1)
+    for name, value in (("biases", 1.0), ("heights", 0.0)):
+        if name in points:
+            queries = torch.nn.functional.pad(queries, (0, 1), value=value)
     _, found = index.search(queries.numpy(), 5)
     expected, _ = model.evaluator.rank(torch.arange(len(queries)), 5)
     assert found.tolist() == expected.tolist()

@@ -25,9 +25,12 @@ def run(model: SmoothCML, data: PlantedInteractions, **options: Any) -> pl.Train
     return made
 
 
+@pytest.mark.parametrize("height", [0.0, 0.2])
 @pytest.mark.parametrize("by_user", [False, True])
-def test_a_step_is_that_of_loops_over_pairs_and_candidates(by_user: bool) -> None:
-    model = SmoothCML(dim=3, n_negatives=7, temperature=0.3, margin=0.4)
+def test_a_step_is_that_of_loops_over_pairs_and_candidates(
+    by_user: bool, height: float
+) -> None:
+    model = SmoothCML(dim=3, n_negatives=7, temperature=0.3, margin=0.4, height=height)
     seen: list[tuple[Any, ...]] = []
     inner = model.pair_loss
 
@@ -47,12 +50,14 @@ def test_a_step_is_that_of_loops_over_pairs_and_candidates(by_user: bool) -> Non
     assert by_user == (len(distinct) < len(users) / 3), "a user's pairs are apart"
     data = planted()
     data.setup()
+    counts = torch.bincount(data.interactions("train").items, minlength=len(v))
+    raised = height * ((counts.max() + 1) / (counts + 1)).log()
     total = 0.0
     for i, j in zip(users.tolist(), items.tolist(), strict=True):
         liked = set(data.interactions("train").of(torch.tensor([i])).items.tolist())
-        near = float((u[i] - v[j]).square().sum())
+        near = float((u[i] - v[j]).square().sum() + raised[j])
         far = [
-            float((u[i] - v[k]).square().sum())
+            float((u[i] - v[k]).square().sum() + raised[k])
             for k in drawn[0].tolist()
             if k not in liked
         ]
@@ -112,12 +117,16 @@ def test_the_ball_holds_what_a_step_touched() -> None:
 def test_a_new_user_s_pairs_share_distances_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    model, sizes = SmoothCML(dim=2, n_negatives=20), []
+    model, sizes = SmoothCML(dim=2, n_negatives=20, height=0.3), []
     run(model, planted(), max_steps=1)
+    heights = model.heights[:, 0]
     inner = model.metric_loss
 
     def metric_loss(pairs: PairBatch, points: Compared, weight: Tensor) -> Tensor:
         sizes.append((len(points.users), len(pairs.items)))
+        assert torch.equal(points.positive[:, 2], heights[pairs.items])
+        assert torch.equal(points.negative[:, 2], heights[pairs.candidates[0]])
+        assert not points.users[:, 2].any()
         return inner(pairs, points, weight)
 
     monkeypatch.setattr(model, "metric_loss", metric_loss)
