@@ -127,7 +127,6 @@ POINTS = FACTORS | {
     "ball": Change(False, {"optimizer": large_steps}),
     "covariance_weight": Change(2.0),
     "feature_dropout": Change(0.0, FEATURES),
-    "height": Change(0.5),
     "feature_hidden": Change((5,), {"feature_weight": 0.5}),
     "feature_optimizer": Change(descent, FEATURES),
     "feature_weight": Change(0.5, {"feature_hidden": (4,)}),
@@ -244,7 +243,8 @@ OF_METHODS: Mapping[str, Mapping[str, Change]] = {
     "LightGCNPlusPlus": FACTORS
     | GRAPH
     | {"alpha": Change(0.2), "beta": Change(0.3), "gamma": Change(0.6)},
-    **dict.fromkeys(("CML", "SmoothCML"), POINTS),
+    "CML": POINTS,
+    "SmoothCML": POINTS | {"height": Change(0.5)},
     **dict.fromkeys(("EASE", "WRMF", "ItemKNN"), FACTORS | FITTED),
     **dict.fromkeys(("Popularity", "ImplicitBPR"), FACTORS | FITTED),
     "MetricLearner": TABLES,

@@ -41,8 +41,6 @@ class Compared(NamedTuple):
         user: Of the user of each pair, (n, d).
         positive: Of the item of each pair, (n, d).
         negative: Of the negatives, (m, d).
-
-    Where items have heights, these are one more coordinate, 0 for users.
     """
 
     users: Tensor
@@ -76,18 +74,12 @@ class MetricRanker(AlternatingModule):
     also said when an item of a batch stands at f(x) alone. Cold-start items are
     candidates less often than others, and are ranked among themselves.
 
-    With ``height`` above 0 an item stands over the ball, the higher the fewer users
-    took it: :math:`h_j^2` of `popularity_heights` is added to its squared distance to
-    every user, in training and in rankings. A new item that is known by its features
-    has the mean of the others.
-
     Args:
         n_negatives: U, candidates of each pair, or of a batch where they are shared;
             None takes all items.
         shared: Whether the pairs of a batch share their candidates.
         dim: Dimension of a point.
         margin: m > 0, in squared units of the ball.
-        height: Gamma of `popularity_heights`, in squared units of the ball.
         covariance_weight: Lambda_c.
         feature_weight: Lambda_f, the least weight of the prior, which rises where
             features tell something; above 0 the data must have item features.
@@ -115,7 +107,6 @@ class MetricRanker(AlternatingModule):
     items: EmbeddingTable
     item_encoder: ItemEncoder
     prior: FeaturePrior
-    heights: Tensor
 
     def __init__(
         self,
@@ -124,7 +115,6 @@ class MetricRanker(AlternatingModule):
         shared: bool,
         dim: int = 64,
         margin: float = 1.0,
-        height: float = 0.0,
         covariance_weight: float = 0.0,
         feature_weight: float = 0.0,
         feature_hidden: Sequence[int] = (256,),
@@ -146,14 +136,12 @@ class MetricRanker(AlternatingModule):
         super().__init__(evaluator)
         check_positive(margin=margin)
         check_nonnegative(
-            height=height,
-            covariance_weight=covariance_weight,
-            feature_weight=feature_weight,
+            covariance_weight=covariance_weight, feature_weight=feature_weight
         )
         if not feature_hidden or min(feature_hidden) < 1:
             raise ValueError("feature_hidden must have at least one width above 0.")
         check_share(feature_dropout=feature_dropout)
-        self.margin, self.height, self.ball = margin, height, ball
+        self.margin, self.ball = margin, ball
         self.covariance_weight, self.feature_weight = covariance_weight, feature_weight
         negatives = Negatives(n_negatives, sampling, popularity_power, shared=shared)
         self.pairs = PairTraining(
@@ -172,7 +160,7 @@ class MetricRanker(AlternatingModule):
 
         Args:
             pairs: The batch, with candidates.
-            user: Points of its users, (k, d), see `Compared`.
+            user: Points of its users, (k, d).
             allowed: Mask of the candidates that may be negatives, bool (k, U).
         """
         raise NotImplementedError
@@ -198,8 +186,6 @@ class MetricRanker(AlternatingModule):
             )
             self.prior = FeaturePrior(self.pairs.dim)
             nn.init.zeros_(self.items.weight)
-        if self.height:
-            self.register_buffer("heights", torch.zeros(sizes.n_items, 1))
 
     @override
     def configure_model(self) -> None:
@@ -223,25 +209,8 @@ class MetricRanker(AlternatingModule):
         return self._points.to(weight.device, weight.dtype)
 
     def points(self) -> dict[str, Tensor]:
-        """Points ``users`` (n_users, d), ``items`` (n_items, d), their ``heights``."""
-        heights = {"heights": self.heights} if self.height else {}
-        return self.pairs.rows() | {"items": self.item_points.detach()} | heights
-
-    def _raise_items(self) -> None:
-        """Set the items' heights, (n_items, 1), from the training pairs."""
-        squares = F.popularity_heights(self.evaluator.popularity, self.height)
-        if self.feature_weight:
-            seen = self.evaluator.seen_items
-            squares = torch.where(seen, squares, squares[seen].mean())
-        self.heights.copy_(squares.sqrt()[:, None])
-
-    def _raised(self, points: Tensor, items: Tensor | slice | None = None) -> Tensor:
-        """Points (..., d) with the heights of items behind, or 0 for users."""
-        if not self.height:
-            return points
-        if items is None:
-            return nn.functional.pad(points, (0, 1))
-        return torch.cat([points, self.heights[items].to(points)], -1)
+        """Points ``users`` (n_users, d) and ``items`` (n_items, d)."""
+        return self.pairs.rows() | {"items": self.item_points.detach()}
 
     def _in_ball(self, points: Tensor) -> Tensor:
         """Points (n, d), projected to the ball if ``ball`` is set."""
@@ -278,11 +247,9 @@ class MetricRanker(AlternatingModule):
 
     @override
     def on_fit_start(self) -> None:
-        """Project the initial points to the ball, and raise the items over it."""
+        """Project the initial points to the ball."""
         super().on_fit_start()
         self.pairs.negatives.reset()
-        if self.height:
-            self._raise_items()
         if self.ball and self.is_fresh_fit:
             for table in (self.users, self.items):
                 F.project_rows_(*table.own(None))
@@ -295,13 +262,12 @@ class MetricRanker(AlternatingModule):
         """Loss of eq. 52, 54 and 55, and the items that it updates."""
         self._points = None
         users = self.users(pairs.users)
-        raised, allowed = self._raised(users), self._allowed(pairs)
-        negatives, weight = self.negatives_of(pairs, raised, allowed)
+        allowed = self._allowed(pairs)
+        negatives, weight = self.negatives_of(pairs, users, allowed)
         updated = torch.cat([pairs.items, negatives])
         user = pairs.each(users)
         points, feature_loss = self._points_of(updated, user)
-        items = self._raised(points, updated).tensor_split([len(pairs.items)])
-        compared = Compared(raised, pairs.each(raised), *items)
+        compared = Compared(users, user, *points.tensor_split([len(pairs.items)]))
         loss = self.metric_loss(pairs, compared, weight)
         self.record(loss=loss)
         if self.covariance_weight:
@@ -358,12 +324,11 @@ class MetricRanker(AlternatingModule):
     # Scores -------------------------------------------------------------------------
 
     def costs(self, user: Tensor, items: Tensor) -> Tensor:
-        """Squared distances (n, U) of items int64 (n, U) to `Compared` users (n, d)."""
+        """Squared distances (n, U) of items int64 (n, U) to points (n, d)."""
         exact = "donot_use_mm_for_euclid_dist"
         candidates = self.items(items)
         if self.feature_weight:
             candidates = nn.functional.embedding(items, self.item_points)
-        candidates = self._raised(candidates, items)
         return torch.cdist(user[:, None], candidates, compute_mode=exact)[:, 0].square()
 
     def scores(self, users: Tensor, part: slice) -> Tensor:
@@ -372,11 +337,6 @@ class MetricRanker(AlternatingModule):
 
     def scores_of(self, rows: Tensor, part: slice) -> Tensor:
         """Negative squared distances (n, m) of points (n, d) to a slice of items."""
-        score = self._nearness(rows, part)
-        return score - self.heights[part].square().T if self.height else score
-
-    def _nearness(self, rows: Tensor, part: slice) -> Tensor:
-        """Negative squared distances in the ball, without heights."""
         item = self.item_points[part] if self.feature_weight else self.items.part(part)
         lengths = rows.square().sum(1, keepdim=True) + item.square().sum(1)
         score: Tensor = 2 * rows @ item.T - lengths
@@ -385,14 +345,14 @@ class MetricRanker(AlternatingModule):
     def fold_in(self, history: UserItems) -> Tensor:
         """Points (n, d) of users with these items, by the loss with items fixed."""
         fixed = self.item_points.detach()
-        raised = self._raised(fixed, ALL)
 
         def loss(rows: Tensor, pairs: PairBatch) -> Tensor:
-            users, allowed = self._raised(rows[pairs.users]), pairs.allowed
+            users = rows[pairs.users]
+            allowed = pairs.allowed
             if self.feature_weight:
                 allowed = allowed & self.evaluator.seen_items[pairs.candidates]
             negatives, weight = self.negatives_of(pairs, users, allowed)
-            items = raised[pairs.items], raised[negatives]
+            items = fixed[pairs.items], fixed[negatives]
             compared = Compared(users, pairs.each(users), *items)
             return self.metric_loss(pairs, compared, weight)
 
@@ -401,5 +361,5 @@ class MetricRanker(AlternatingModule):
         return descended_rows(history, fixed, *options)
 
     def likeness(self, items: Tensor) -> Tensor:
-        """Negative squared distances (n, n_items) of items int64 (n,) in the ball."""
-        return self._nearness(self.item_points[items], ALL)
+        """Negative squared distances (n, n_items) of items int64 (n,)."""
+        return self.scores_of(self.item_points[items], ALL)

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from callbacks import ExportTables, ItemMap, TopItems
 from callbacks.recommendation.neighbour_index import build_index
-from lightning_modules import BPR, CML, Popularity
+from lightning_modules import BPR, CML, Popularity, SmoothCML
 from tests.support.shop import ITEMS, NAMES, USERS, Launch, fit
 
 
@@ -39,7 +39,7 @@ def test_points_of_a_model_with_features_are_where_items_are_ranked(
     assert not torch.equal(points["items"], model.items.weight.detach())
 
 
-@pytest.mark.parametrize("make", [CML, partial(CML, height=0.5), BPR])
+@pytest.mark.parametrize("make", [CML, partial(SmoothCML, height=0.5), BPR])
 def test_the_index_ranks_as_the_model_does(make: Any, tmp_path: Path) -> None:
     model = fit(tmp_path, ExportTables("flat"), make(dim=3, ks=(4,)))
     index = faiss.read_index(str(tmp_path / "tables" / "items.faiss"))

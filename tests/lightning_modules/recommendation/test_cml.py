@@ -302,53 +302,6 @@ def test_a_checkpoint_says_where_items_are_without_their_features(
         assert torch.equal(one, other)
 
 
-@pytest.mark.parametrize("features", [False, True])
-def test_items_stand_the_higher_the_fewer_took_them(
-    tmp_path: Path, features: bool
-) -> None:
-    """By loops, after a step and in a checkpoint, which has no training pairs."""
-    model = CML(dim=3, height=0.5, feature_weight=float(features))
-    given = featured() if features else planted()
-    trained(model, 5, given).save_checkpoint(tmp_path / "one.ckpt")
-    train = given.interactions("train").items.tolist()
-    counts = [train.count(item) for item in range(given.n_items)]
-    squares = [0.5 * math.log((1 + max(counts)) / (1 + n)) for n in counts]
-    if features:
-        known = [square for square, n in zip(squares, counts, strict=True) if n]
-        mean = sum(known) / len(known)
-        squares = [s if n else mean for s, n in zip(squares, counts, strict=True)]
-        assert counts.count(0) == 4
-    again = CML.load_from_checkpoint(tmp_path / "one.ckpt", weights_only=True)
-    users, every = torch.tensor([3, 0]), slice(0, None)
-    for one in (model, again):
-        places = one.users.weight.detach()[users], one.item_points.detach()
-        expected = torch.cdist(*places).square() + torch.tensor(squares)
-        scores = one.scores(users, every).detach()
-        torch.testing.assert_close(-scores, expected, rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(scores[:, 4:9], one.scores(users, slice(4, 9)))
-    raised = torch.nn.functional.pad(places[0], (0, 1))
-    items = torch.tensor([[1, 7], [7, 39]])
-    torch.testing.assert_close(
-        model.costs(raised, items).detach(), expected.gather(1, items)
-    )
-
-
-def test_a_step_chooses_negatives_at_their_heights() -> None:
-    """An item that is far above the others is no hardest negative."""
-    model = prepared(height=1.0, n_negatives=500)
-    model.heights.fill_(9.0)
-    model.heights[6] = 0.0
-    users, items = torch.arange(30), torch.full((30,), 5)
-    pairs = model.prepare((users, items))
-    _, updated = model.pair_loss(pairs)
-    own = model.evaluator.interactions("train")
-    free = ~own.contain(users, torch.full_like(users, 6))
-    assert (updated[30:][free] == 6).all()
-    assert (updated[30:][~free] != 6).all()
-    assert free.any()
-    assert not free.all()
-
-
 def test_items_that_nobody_took_are_found_by_their_features() -> None:
     """Cold start: without features the new items are at chance."""
     found = {}
@@ -389,7 +342,6 @@ def test_features_that_the_data_lacks_are_asked_for() -> None:
         ({"margin": 0.0}, "margin must be above 0"),
         ({"n_negatives": 0}, "n_negatives must be at least 1"),
         ({"covariance_weight": -1.0}, "covariance_weight must be a finite number"),
-        ({"height": -0.1}, "height must be a finite number of at least 0"),
         ({"sampling": "hard"}, "sampling must be one of uniform"),
         ({"item_chunk": -1}, "item_chunk must be at least 1"),
         ({"ks": (0,)}, "ks must be at least 1"),

@@ -256,7 +256,7 @@ def test_what_explains_a_score_of_ease_is_its_largest_terms() -> None:
 
 @pytest.mark.parametrize("height", [0.0, 0.5])
 def test_similar_items_of_points_are_the_nearest(height: float) -> None:
-    asked, _ = shop(lambda: CML(dim=2, height=height))
+    asked, _ = shop(lambda: SmoothCML(dim=2, height=height))
     points: Tensor = asked.evaluator.module.points()["items"]  # type: ignore[attr-defined]
     nearest = torch.cdist(points, points)[4].argsort()[1:4].tolist()
     lines = asked.similar_items(["i04"], k=3)
