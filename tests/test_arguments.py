@@ -243,7 +243,8 @@ OF_METHODS: Mapping[str, Mapping[str, Change]] = {
     "LightGCNPlusPlus": FACTORS
     | GRAPH
     | {"alpha": Change(0.2), "beta": Change(0.3), "gamma": Change(0.6)},
-    **dict.fromkeys(("CML", "SmoothCML"), POINTS),
+    "CML": POINTS,
+    "SmoothCML": POINTS | {"height": Change(0.5)},
     **dict.fromkeys(("EASE", "WRMF", "ItemKNN"), FACTORS | FITTED),
     **dict.fromkeys(("Popularity", "ImplicitBPR"), FACTORS | FITTED),
     "MetricLearner": TABLES,

@@ -26,12 +26,13 @@ class ExportTables(Callback):
     """Writes ``tables/`` into the run's directory when training ends.
 
     ``points.safetensors`` has ``users`` (n_users, d) and ``items`` (n_items, d),
-    float32, and of factors ``biases`` (n_items, 1) too. ``users.parquet`` and
-    ``items.parquet`` say whose they are: ``row``, ``id`` and, where the data has some,
-    ``name``; items also whether they are ``cold_start``, without a training pair. With
-    an index ``items.faiss`` finds the items of a user, of those that prediction ranks:
-    it is searched with rows of ``users``, or with rows of factors and a 1 behind each,
-    and gives rows of ``items``. The directory appears when it is complete.
+    float32, of factors also ``biases`` and of items with heights ``heights``, both
+    (n_items, 1). ``users.parquet`` and ``items.parquet`` say whose they are: ``row``,
+    ``id`` and, where the data has some, ``name``; items also whether they are
+    ``cold_start``, without a training pair. With an index ``items.faiss`` finds the
+    items of a user, of those that prediction ranks: it is searched with rows of
+    ``users``, and behind each a 1 if there are biases or a 0 if there are heights, and
+    gives rows of ``items``. The directory appears when it is complete.
 
     Args:
         index: ``none``, or a kind of `build_index`.
@@ -88,9 +89,10 @@ class ExportTables(Callback):
             write_table(data_frame(legend | more), new / f"{side}.parquet")
         if self.index == "none":
             return
-        if factors:
-            items = torch.cat([items, points["biases"]], 1)
-            users = nn.functional.pad(users, (0, 1), value=1.0)
+        for name, value in (("biases", 1.0), ("heights", 0.0)):
+            if name in points:
+                items = torch.cat([items, points[name]], 1)
+                users = nn.functional.pad(users, (0, 1), value=value)
         listed = None if hidden is None else (~hidden).nonzero().flatten().cpu()
         rows = items if listed is None else items[listed]
         index = build_index(rows, self.index, factors, users, listed)

@@ -147,6 +147,28 @@ def rank_weight(rank: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
     return (rank + 1).log()
 
 
+def popularity_heights(counts: Int[Tensor, " n"], weight: float) -> Float[Tensor, " n"]:
+    r"""Squared heights of items over the space of the users, by their popularity.
+
+    .. math:: h_j^2 = \gamma \log \frac{1 + \max_k n_k}{1 + n_j}
+
+    As one more coordinate of an item they are added to its squared distance to every
+    user, so that of two items at the same distance the popular one is nearer. With the
+    smooth hinge's temperature an item is then as much likelier as the power
+    :math:`\gamma / \tau` of its count says, which points of a ball can't express for
+    many items at once.
+
+    Args:
+        counts: Training interactions of each item, n_j.
+        weight: Gamma, in squared units of the space.
+
+    >>> popularity_heights(torch.tensor([0, 1, 3]), 0.5)
+    tensor([0.6931, 0.3466, 0.0000])
+    """
+    logs = (counts + 1).to(torch.get_default_dtype()).log()
+    return weight * (logs.max() - logs)
+
+
 def feature_loss(
     predicted: Float[Tensor, "n d"], points: Float[Tensor, "n d"]
 ) -> Float[Tensor, ""]:

@@ -2,12 +2,16 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor
+from torch.nn.functional import pad
 from typing_extensions import override
 
-from lightning_modules.core.validation import check_positive
+from lightning_modules.core.validation import check_nonnegative, check_positive
+from lightning_modules.functional.collaborative import popularity_heights
 from lightning_modules.functional.shared_hinge import shared_smooth_hinge
-from lightning_modules.recommendation.metric import Compared, MetricRanker
+from lightning_modules.recommendation.evaluation import Sizes
+from lightning_modules.recommendation.metric import ALL, Compared, MetricRanker
 from lightning_modules.recommendation.pairwise import PairBatch
 
 
@@ -24,10 +28,17 @@ class SmoothCML(MetricRanker):
     `InteractionData` brings a user's pairs together. The rest (ball, covariance term,
     features) is as in CML.
 
+    With ``height`` above 0 an item stands over the ball, the higher the fewer users
+    took it: :math:`h_j^2` of `popularity_heights` is added to its squared distance to
+    every user, in training and in rankings, since a ball has no room for many items
+    that are near all users. A new item that is known by its features has the mean of
+    the others. Items that are alike are so in the ball.
+
     This is not in the CML paper; see docs/decisions for its purpose and its results.
 
     Args:
         temperature: Tau > 0, in squared units of the ball.
+        height: Gamma of `popularity_heights`, in squared units of the ball.
         n_negatives: U, candidates of a batch; None takes all items.
         **options: Dimension, margin, features, covariance term, ball, optimizers and
             cut-offs of `MetricRanker`.
@@ -40,17 +51,38 @@ class SmoothCML(MetricRanker):
         True
     """
 
+    heights: Tensor
+
     def __init__(
         self,
         *,
         temperature: float = 0.2,
+        height: float = 0.0,
         n_negatives: int | None = 2000,
         **options: Any,
     ) -> None:
         super().__init__(n_negatives, shared=True, **options)
         check_positive(temperature=temperature)
-        self.temperature = temperature
+        check_nonnegative(height=height)
+        self.temperature, self.height = temperature, height
         self.save_hyperparameters()
+
+    @override
+    def make(self, sizes: Sizes) -> None:
+        super().make(sizes)
+        if self.height:
+            self.register_buffer("heights", torch.zeros(sizes.n_items, 1))
+
+    @override
+    def on_fit_start(self) -> None:
+        """Raise the items over the ball."""
+        super().on_fit_start()
+        if self.height:
+            squares = popularity_heights(self.evaluator.popularity, self.height)
+            if self.feature_weight:
+                seen = self.evaluator.seen_items
+                squares = torch.where(seen, squares, squares[seen].mean())
+            self.heights.copy_(squares.sqrt()[:, None])
 
     @override
     def negatives_of(
@@ -62,7 +94,33 @@ class SmoothCML(MetricRanker):
     @override
     def metric_loss(self, pairs: PairBatch, points: Compared, weight: Tensor) -> Tensor:
         """Smooth hinge of users (k, d) and items (n, d) with candidates (U, d)."""
-        users, user, positive, candidates = points
+        users, user, positive, candidates = self._raised(pairs, points)
         near = (user - positive).square().sum(1)
         options = self.margin, self.temperature, pairs.owner
         return shared_smooth_hinge(users, candidates, near, weight, *options).mean()
+
+    def _raised(self, pairs: PairBatch, points: Compared) -> Compared:
+        """Points with the items' heights as one more coordinate, 0 for users."""
+        if not self.height:
+            return points
+        users = (pad(rows, (0, 1)) for rows in points[:2])
+        numbers = pairs.items, pairs.candidates[0]
+        heights = (self.heights[items].to(points.users) for items in numbers)
+        items = map(torch.hstack, zip(points[2:], heights, strict=True))
+        return Compared(*users, *items)
+
+    @override
+    def scores_of(self, rows: Tensor, part: slice) -> Tensor:
+        """Negative squared distances (n, m) of points (n, d) to a slice of items."""
+        score = super().scores_of(rows, part)
+        return score - self.heights[part].square().T if self.height else score
+
+    @override
+    def likeness(self, items: Tensor) -> Tensor:
+        """Negative squared distances (n, n_items) of items int64 (n,) in the ball."""
+        return super().scores_of(self.item_points[items], ALL)
+
+    @override
+    def points(self) -> dict[str, Tensor]:
+        """Points ``users`` (n_users, d), ``items`` (n_items, d), their ``heights``."""
+        return super().points() | ({"heights": self.heights} if self.height else {})

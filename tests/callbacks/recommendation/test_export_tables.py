@@ -1,5 +1,6 @@
 """What rankers leave behind: points with their ids, indices, top items and maps."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,12 @@ import polars
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 from callbacks import ExportTables, ItemMap, TopItems
+from callbacks.recommendation import export_tables
 from callbacks.recommendation.neighbour_index import build_index
-from lightning_modules import BPR, CML, Popularity
+from lightning_modules import BPR, CML, Popularity, SmoothCML
 from tests.support.shop import ITEMS, NAMES, USERS, Launch, fit
 
 
@@ -38,14 +41,25 @@ def test_points_of_a_model_with_features_are_where_items_are_ranked(
     assert not torch.equal(points["items"], model.items.weight.detach())
 
 
-@pytest.mark.parametrize("make", [CML, BPR])
-def test_the_index_ranks_as_the_model_does(make: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("make", [CML, partial(SmoothCML, height=0.5), BPR])
+def test_the_index_ranks_as_the_model_does(
+    make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tuned_for: list[Tensor] = []
+
+    def build(rows: Tensor, kind: Any, inner: bool, users: Tensor, *ids: Any) -> Any:
+        tuned_for.append(users)
+        return build_index(rows, kind, inner, users, *ids)
+
+    monkeypatch.setattr(export_tables, "build_index", build)
     model = fit(tmp_path, ExportTables("flat"), make(dim=3, ks=(4,)))
     index = faiss.read_index(str(tmp_path / "tables" / "items.faiss"))
     points = load_file(tmp_path / "tables" / "points.safetensors")
     queries = points["users"]
-    if "biases" in points:
-        queries = torch.cat([queries, torch.ones(len(queries), 1)], 1)
+    for name, value in (("biases", 1.0), ("heights", 0.0)):
+        if name in points:
+            queries = torch.nn.functional.pad(queries, (0, 1), value=value)
+    assert torch.equal(tuned_for[0], queries)
     _, found = index.search(queries.numpy(), 5)
     expected, _ = model.evaluator.rank(torch.arange(len(queries)), 5)
     assert found.tolist() == expected.tolist()

@@ -15,6 +15,7 @@ from lightning_modules.functional.collaborative import (
     first_impostors,
     hardest_negatives,
     metric_hinge,
+    popularity_heights,
     project_rows_,
     rank_weight,
     smooth_hinge,
@@ -48,6 +49,22 @@ def test_the_hardest_negative_is_that_of_a_loop(
         if impostors:
             best = max(hinges.values())
             assert hinges[int(found.place[i])] == pytest.approx(best)
+
+
+@given(
+    counts=st.lists(st.integers(0, 10**9), min_size=1, max_size=9),
+    weight=st.floats(0.01, 3.0),
+    temperature=st.floats(0.1, 1.0),
+)
+def test_heights_weigh_items_by_a_power_of_their_counts(
+    counts: list[int], weight: float, temperature: float
+) -> None:
+    squares = popularity_heights(torch.tensor(counts), weight)
+    likelier = (-squares / temperature).exp()
+    for n, found in zip(counts, likelier.tolist(), strict=True):
+        power = ((1 + n) / (1 + max(counts))) ** (weight / temperature)
+        assert found == pytest.approx(power, rel=1e-3, abs=1e-30)
+    assert float(squares.min()) == 0
 
 
 @given(seed=seeds, margin=st.floats(0.1, 3.0), n_items=st.integers(5, 1000))

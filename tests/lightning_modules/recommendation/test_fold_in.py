@@ -45,6 +45,7 @@ SOLVED: list[Callable[[], Any]] = [lambda: EASE(l2=5.0), lambda: ItemKNN(5), Pop
 DESCENDED: list[Callable[[], Any]] = [
     lambda: CML(dim=4, n_negatives=5),
     lambda: SmoothCML(dim=4, n_negatives=50),
+    lambda: SmoothCML(dim=4, n_negatives=50, height=0.1),
     lambda: BPR(dim=4),
     lambda: WARP(dim=4, n_negatives=5),
     lambda: ImplicitBPR(dim=4, epochs=50),
@@ -253,8 +254,9 @@ def test_what_explains_a_score_of_ease_is_its_largest_terms() -> None:
     assert best.because == tuple(f"Item {(1, 4, 5)[n]}" for n in ranked[:2])
 
 
-def test_similar_items_of_points_are_the_nearest() -> None:
-    asked, _ = shop(lambda: CML(dim=2))
+@pytest.mark.parametrize("height", [0.0, 0.5])
+def test_similar_items_of_points_are_the_nearest(height: float) -> None:
+    asked, _ = shop(lambda: SmoothCML(dim=2, height=height))
     points: Tensor = asked.evaluator.module.points()["items"]  # type: ignore[attr-defined]
     nearest = torch.cdist(points, points)[4].argsort()[1:4].tolist()
     lines = asked.similar_items(["i04"], k=3)

@@ -1,5 +1,7 @@
 """The smooth hinge in training: a step by hand, shared candidates, what it recovers."""
 
+import math
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -7,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from datamodules.recommendation.planted import PlantedInteractions
+from datamodules.recommendation.base import InteractionData
 from lightning_modules import CML
 from lightning_modules.data_contracts.user_items import UserItems
 from lightning_modules.optim.rowwise_adagrad import RowwiseAdagrad
@@ -15,19 +17,22 @@ from lightning_modules.recommendation import fold_in
 from lightning_modules.recommendation.metric import Compared
 from lightning_modules.recommendation.pairwise import PairBatch
 from lightning_modules.recommendation.smooth_cml import SmoothCML
-from tests.support.ranking_data import planted, trainer
+from tests.support.ranking_data import featured, planted, trainer
 
 
-def run(model: SmoothCML, data: PlantedInteractions, **options: Any) -> pl.Trainer:
+def run(model: SmoothCML, data: InteractionData, **options: Any) -> pl.Trainer:
     pl.seed_everything(0, verbose=False)
     made = trainer(**options)
     made.fit(model, data)
     return made
 
 
+@pytest.mark.parametrize("height", [0.0, 0.2])
 @pytest.mark.parametrize("by_user", [False, True])
-def test_a_step_is_that_of_loops_over_pairs_and_candidates(by_user: bool) -> None:
-    model = SmoothCML(dim=3, n_negatives=7, temperature=0.3, margin=0.4)
+def test_a_step_is_that_of_loops_over_pairs_and_candidates(
+    by_user: bool, height: float
+) -> None:
+    model = SmoothCML(dim=3, n_negatives=7, temperature=0.3, margin=0.4, height=height)
     seen: list[tuple[Any, ...]] = []
     inner = model.pair_loss
 
@@ -47,12 +52,14 @@ def test_a_step_is_that_of_loops_over_pairs_and_candidates(by_user: bool) -> Non
     assert by_user == (len(distinct) < len(users) / 3), "a user's pairs are apart"
     data = planted()
     data.setup()
+    counts = torch.bincount(data.interactions("train").items, minlength=len(v))
+    raised = height * ((counts.max() + 1) / (counts + 1)).log()
     total = 0.0
     for i, j in zip(users.tolist(), items.tolist(), strict=True):
         liked = set(data.interactions("train").of(torch.tensor([i])).items.tolist())
-        near = float((u[i] - v[j]).square().sum())
+        near = float((u[i] - v[j]).square().sum() + raised[j])
         far = [
-            float((u[i] - v[k]).square().sum())
+            float((u[i] - v[k]).square().sum() + raised[k])
             for k in drawn[0].tolist()
             if k not in liked
         ]
@@ -129,6 +136,32 @@ def test_a_new_user_s_pairs_share_distances_too(
     assert sizes == [(2, 5)] * 2
 
 
+@pytest.mark.parametrize("features", [False, True])
+def test_items_stand_the_higher_the_fewer_took_them(
+    tmp_path: Path, features: bool
+) -> None:
+    """By loops, after a step and in a checkpoint, which has no training pairs."""
+    model = SmoothCML(dim=3, height=0.5, feature_weight=float(features))
+    given = featured() if features else planted()
+    run(model, given, max_steps=5).save_checkpoint(tmp_path / "one.ckpt")
+    train = given.interactions("train").items.tolist()
+    counts = [train.count(item) for item in range(given.n_items)]
+    squares = [0.5 * math.log((1 + max(counts)) / (1 + n)) for n in counts]
+    if features:
+        known = [square for square, n in zip(squares, counts, strict=True) if n]
+        mean = sum(known) / len(known)
+        squares = [s if n else mean for s, n in zip(squares, counts, strict=True)]
+        assert counts.count(0) == 4
+    again = SmoothCML.load_from_checkpoint(tmp_path / "one.ckpt", weights_only=True)
+    users, every = torch.tensor([3, 0]), slice(0, None)
+    for one in (model, again):
+        places = one.users.weight.detach()[users], one.item_points.detach()
+        expected = torch.cdist(*places).square() + torch.tensor(squares)
+        scores = one.scores(users, every).detach()
+        torch.testing.assert_close(-scores, expected, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(scores[:, 4:9], one.scores(users, slice(4, 9)))
+
+
 def test_planted_places_are_recovered() -> None:
     model, data = SmoothCML(dim=4, n_negatives=40, ks=(10,)), planted()
     before = run(model, data, max_steps=0).test(model, data, verbose=False)
@@ -140,3 +173,7 @@ def test_planted_places_are_recovered() -> None:
 def test_a_temperature_that_is_not_positive_is_refused(temperature: float) -> None:
     with pytest.raises(ValueError, match="temperature"):
         SmoothCML(temperature=temperature)
+    with pytest.raises(
+        ValueError, match="height must be a finite number of at least 0"
+    ):
+        SmoothCML(height=min(temperature, -0.1))
