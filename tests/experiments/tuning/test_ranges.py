@@ -29,7 +29,6 @@ KNOWN = {
     Edge("amazon-weights", "wdgrl", "model.transfer_weight"),
     Edge("citeulike_t", "item_knn", "model.k"),
     Edge("citeulike_t", "implicit_bpr", "model.epochs"),
-    Edge("citeulike_t", "bpr", "model.optimizer.lr"),
 }
 """Searches that ended at an edge."""
 
