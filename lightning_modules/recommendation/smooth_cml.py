@@ -28,17 +28,19 @@ class SmoothCML(MetricRanker):
     `InteractionData` brings a user's pairs together. The rest (ball, covariance term,
     features) is as in CML.
 
-    With ``height`` above 0 an item stands over the ball, the higher the fewer users
-    took it: :math:`h_j^2` of `popularity_heights` is added to its squared distance to
-    every user, in training and in rankings, since a ball has no room for many items
-    that are near all users. A new item that is known by its features has the mean of
-    the others. Items that are alike are so in the ball.
+    With ``height`` above 0 items have a bias by their popularity, as a distance: an
+    item stands over the ball, the higher the fewer users took it, and :math:`h_j^2` of
+    `popularity_heights` is added to its squared distance to every user, in training and
+    in rankings. A ball alone has no room for many items that are near all users. A new
+    item that is known by its features has the mean of the others' :math:`h^2`.
+    Distances between items are those in the ball.
 
     This is not in the CML paper; see docs/decisions for its purpose and its results.
 
     Args:
         temperature: Tau > 0, in squared units of the ball.
-        height: Gamma of `popularity_heights`, in squared units of the ball.
+        height: How far items that few users took stand from everybody: gamma of
+            `popularity_heights`, in squared units of the ball; 0 is without.
         n_negatives: U, candidates of a batch; None takes all items.
         **options: Dimension, margin, features, covariance term, ball, optimizers and
             cut-offs of `MetricRanker`.

@@ -254,9 +254,9 @@ def test_what_explains_a_score_of_ease_is_its_largest_terms() -> None:
     assert best.because == tuple(f"Item {(1, 4, 5)[n]}" for n in ranked[:2])
 
 
-@pytest.mark.parametrize("height", [0.0, 0.5])
-def test_similar_items_of_points_are_the_nearest(height: float) -> None:
-    asked, _ = shop(lambda: SmoothCML(dim=2, height=height))
+@each([lambda: CML(dim=2), lambda: SmoothCML(dim=2, height=0.5)])
+def test_similar_items_of_points_are_the_nearest(make: Callable[[], Any]) -> None:
+    asked, _ = shop(make)
     points: Tensor = asked.evaluator.module.points()["items"]  # type: ignore[attr-defined]
     nearest = torch.cdist(points, points)[4].argsort()[1:4].tolist()
     lines = asked.similar_items(["i04"], k=3)
