@@ -17,6 +17,7 @@ def shared_smooth_hinge(
     margin: float,
     temperature: float,
     owner: Int64[Tensor, " n"] | None = None,
+    beyond: Float[Tensor, " u"] | None = None,
 ) -> Float[Tensor, " n"]:
     r"""`smooth_hinge` of pairs (i, j), at squared distances to all candidates.
 
@@ -41,13 +42,15 @@ def shared_smooth_hinge(
         margin: m, in squared units of the space.
         temperature: Tau > 0, in squared units of the space.
         owner: The user of each pair; None where each user has one.
+        beyond: Added to all squared distances to a candidate, without a gradient;
+            None adds nothing.
 
     >>> user, negatives = torch.zeros(1, 1), torch.tensor([[0.5], [3.0]])
     >>> near, allowed = torch.tensor([1.0]), torch.ones(1, 2, dtype=torch.bool)
     >>> shared_smooth_hinge(user, negatives, near, allowed, 1.0, temperature=0.1)
     tensor([1.7500])
     """
-    sums: Tensor = _LogSums.apply(user, negatives, allowed, temperature)
+    sums: Tensor = _LogSums.apply(user, negatives, allowed, temperature, beyond)
     if owner is not None:
         sums = sums[owner]
     return temperature * softplus((margin + positive) / temperature + sums)
@@ -58,9 +61,14 @@ class _LogSums(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, user: Tensor, negatives: Tensor, allowed: Tensor, temperature: float
+        ctx: Any,
+        user: Tensor,
+        negatives: Tensor,
+        allowed: Tensor,
+        temperature: float,
+        beyond: Tensor | None,
     ) -> Tensor:
-        left, right = _factors(user, negatives, temperature)
+        left, right = _factors(user, negatives, temperature, beyond)
         shares = (left @ right.T).masked_fill_(~allowed, -torch.inf)
         sums = _shares_(shares)
         ctx.save_for_backward(user, negatives, shares)
@@ -76,14 +84,16 @@ class _LogSums(torch.autograd.Function):
         pulled, weight = (shares.T @ torch.cat([grad * user, grad], 1)).tensor_split(
             [user.shape[1]], 1
         )
-        return to_user, pulled - weight * negatives, None, None
+        return to_user, pulled - weight * negatives, None, None, None
 
 
 def _factors(
-    user: Tensor, negatives: Tensor, temperature: float
+    user: Tensor, negatives: Tensor, temperature: float, beyond: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """Matrices (k, d + 2) and (U, d + 2) with product -||u_i - v_k||^2 / tau."""
+    """Matrices with product (k, U) -(||u_i - v_k||^2 + beyond_k) / tau."""
     lengths, far = (rows.square().sum(1, keepdim=True) for rows in (user, negatives))
+    if beyond is not None:
+        far = far + beyond[:, None]
     ones_left, ones_right = torch.ones_like(lengths), torch.ones_like(far)
     left = torch.cat([2 * user, -lengths, ones_left], 1)
     right = torch.cat([negatives, ones_right, -far], 1)

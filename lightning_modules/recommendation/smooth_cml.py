@@ -4,7 +4,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 from typing_extensions import override
 
 from lightning_modules.core.validation import check_nonnegative, check_positive
@@ -54,6 +53,7 @@ class SmoothCML(MetricRanker):
     """
 
     heights: Tensor
+    """Squared heights of the items, (n_items,)."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class SmoothCML(MetricRanker):
     def make(self, sizes: Sizes) -> None:
         super().make(sizes)
         if self.height:
-            self.register_buffer("heights", torch.zeros(sizes.n_items, 1))
+            self.register_buffer("heights", torch.zeros(sizes.n_items))
 
     @override
     def on_fit_start(self) -> None:
@@ -84,7 +84,7 @@ class SmoothCML(MetricRanker):
             if self.feature_weight:
                 seen = self.evaluator.seen_items
                 squares = torch.where(seen, squares, squares[seen].mean())
-            self.heights.copy_(squares.sqrt()[:, None])
+            self.heights.copy_(squares)
 
     @override
     def negatives_of(
@@ -96,26 +96,19 @@ class SmoothCML(MetricRanker):
     @override
     def metric_loss(self, pairs: PairBatch, points: Compared, weight: Tensor) -> Tensor:
         """Smooth hinge of users (k, d) and items (n, d) with candidates (U, d)."""
-        users, user, positive, candidates = self._raised(pairs, points)
-        near = (user - positive).square().sum(1)
-        options = self.margin, self.temperature, pairs.owner
+        users, user, positive, candidates = points
+        near, beyond = (user - positive).square().sum(1), None
+        if self.height:
+            near = near + self.heights[pairs.items]
+            beyond = self.heights[pairs.candidates[0]]
+        options = self.margin, self.temperature, pairs.owner, beyond
         return shared_smooth_hinge(users, candidates, near, weight, *options).mean()
-
-    def _raised(self, pairs: PairBatch, points: Compared) -> Compared:
-        """Points with the items' heights as one more coordinate, 0 for users."""
-        if not self.height:
-            return points
-        users = (pad(rows, (0, 1)) for rows in points[:2])
-        numbers = pairs.items, pairs.candidates[0]
-        heights = (self.heights[items].to(points.users) for items in numbers)
-        items = map(torch.hstack, zip(points[2:], heights, strict=True))
-        return Compared(*users, *items)
 
     @override
     def scores_of(self, rows: Tensor, part: slice) -> Tensor:
         """Negative squared distances (n, m) of points (n, d) to a slice of items."""
         score = super().scores_of(rows, part)
-        return score - self.heights[part].square().T if self.height else score
+        return score - self.heights[part] if self.height else score
 
     @override
     def likeness(self, items: Tensor) -> Tensor:
@@ -125,4 +118,9 @@ class SmoothCML(MetricRanker):
     @override
     def points(self) -> dict[str, Tensor]:
         """Points ``users`` (n_users, d), ``items`` (n_items, d), their ``heights``."""
-        return super().points() | ({"heights": self.heights} if self.height else {})
+        points = super().points()
+        return (
+            points | {"heights": self.heights.sqrt()[:, None]}
+            if self.height
+            else points
+        )

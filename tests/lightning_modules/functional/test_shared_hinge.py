@@ -26,8 +26,12 @@ def plain(
     allowed: Tensor,
     margin: float,
     temperature: float,
+    owner: None,
+    beyond: Tensor | None,
 ) -> Tensor:
+    assert owner is None, "each pair has a user here"
     far = (user[:, None] - negatives).square().sum(2)
+    far = far if beyond is None else far + beyond
     return smooth_hinge(positive, far, allowed, margin, temperature)
 
 
@@ -35,16 +39,19 @@ def plain(
     st.integers(0, 10**6),
     st.floats(0, 2),
     st.sampled_from([0.01, 0.2, 3.0]),
+    st.booleans(),
 )
 def test_value_and_gradients_are_those_of_the_plain_form(
-    seed: int, margin: float, temperature: float
+    seed: int, margin: float, temperature: float, raised: bool
 ) -> None:
     *floats, allowed = inputs(seed)
     weights = torch.rand(5).double()
+    beyond = torch.rand(len(floats[1])).double() if raised else None
+    options = allowed, margin, temperature, None, beyond
     found: list[list[Any]] = []
     for hinge in (plain, shared_smooth_hinge):
         user, negatives, positive = (x.clone().requires_grad_() for x in floats)
-        loss = hinge(user, negatives, positive, allowed, margin, temperature)
+        loss = hinge(user, negatives, positive, *options)
         torch.autograd.backward((loss * weights).sum())
         found.append([loss.detach(), user.grad, negatives.grad, positive.grad])
     for one, other in zip(*found, strict=True):
